@@ -1,0 +1,13 @@
+"""sgbench: benchmark and evaluation harness for guidance on token-sparse diffusion transformers.
+
+The public API, one verb per stage; each does what the command of the same name does. Torch is imported
+only by the verbs that need it.
+"""
+
+from sgbench.api import bench as bench
+from sgbench.api import load_suite as load_suite
+from sgbench.api import make_plan as make_plan
+from sgbench.api import report as report
+from sgbench.api import run as run
+from sgbench.api import score as score
+from sgbench.errors import UserError as UserError

@@ -1,0 +1,192 @@
+"""The verbs. Thin: each reads its options, calls the function of the same name and prints what came of it.
+
+Exit status: 0 done, 1 something a person can put right (one sentence on stderr), 2 usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sgbench import api
+from sgbench.console import duration, make_progress
+from sgbench.errors import UserError
+from sgbench.zoo.cli import zoo
+
+app = typer.Typer(
+    name="sgbench",
+    help="Benchmark guidance on token-sparse diffusion transformers: suite, plan, run, score, report.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(zoo, name="zoo")
+
+SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="A suite file, such as suites/fashion-mnist.yaml.")]
+PresetName = Annotated[str | None, typer.Option("--preset", help="A preset of the suite file.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most N images per cell, the first of each.")]
+Results = Annotated[Path, typer.Option("--results", help="Folder of results.")]
+Reports = Annotated[Path, typer.Option("--reports", help="Folder of reports.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+Batch = Annotated[int | None, typer.Option("--batch", min=1, help="Images per batch; does not change them.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document as the last line.")]
+
+
+@app.command()
+def validate(suite: SuiteFile, preset: PresetName = None, limit: Limit = None, as_json: Json = False) -> None:
+    """Check a suite file and every cell of it."""
+    from sgbench.suite.sweep import expand
+
+    checked = api.load_suite(suite, preset, limit)
+    cells = len(expand(checked))
+    _finish(
+        {"suite": checked.suite, "valid": True, "cells": cells, "samples": checked.samples},
+        as_json,
+        f"{suite} is valid: {cells} cells of {checked.samples} images",
+    )
+
+
+@app.command()
+def plan(
+    suite: SuiteFile,
+    preset: PresetName = None,
+    limit: Limit = None,
+    results: Results = api.RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Say what a suite will do and cost."""
+    made = api.make_plan(api.load_suite(suite, preset, limit), results)
+    if not as_json:
+        print(f"{'cell':16}  {'GMACs/image':>11}  {'GFLOPs':>7}  {'images':>6}  {'kept':>6}  what")
+        for c in made.cells:
+            print(
+                f"{c.id}  {c.gmacs_per_image:11.3f}  {2 * c.gmacs_per_image:7.3f}  {c.images:6d}  "
+                f"{c.images_kept:6d}  {c.cell.describe()}"
+            )
+    _finish(
+        made.as_dict(),
+        as_json,
+        f"{len(made.cells)} cells, {made.images} images ({made.images_kept} kept), "
+        f"{made.gmacs:,.0f} GMACs ({2 * made.gmacs:,.0f} GFLOPs) to do, {made.bytes / 2**20:.0f} MiB of images, "
+        f"about {made.seconds / 60:.1f} minutes at {made.rate:.0f} GMACs/s ({made.rate_basis})",
+    )
+
+
+@app.command()
+def run(
+    suite: SuiteFile,
+    preset: PresetName = None,
+    limit: Limit = None,
+    results: Results = api.RESULTS,
+    device: Device = "auto",
+    batch: Batch = None,
+    as_json: Json = False,
+) -> None:
+    """Make the images of every cell; again, to continue after a stop."""
+    loaded = api.load_suite(suite, preset, limit)
+    done = api.run(loaded, results, device=device, batch=batch, progress=make_progress())
+    _finish(
+        done._asdict(),
+        as_json,
+        f"{done.cells} cells complete: {done.images_made} images made, {done.images_kept} kept, "
+        f"in {duration(done.seconds)}",
+    )
+
+
+@app.command()
+def score(
+    suite: SuiteFile,
+    preset: PresetName = None,
+    limit: Limit = None,
+    results: Results = api.RESULTS,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Score the images of every cell and write rows.csv."""
+    loaded = api.load_suite(suite, preset, limit)
+    done = api.score(loaded, results, device=device, progress=make_progress())
+    rows = results / loaded.suite / "rows.csv"
+    _finish(
+        {**done._asdict(), "rows": str(rows)},
+        as_json,
+        f"{done.scored} cells scored, {done.cells - done.scored} kept: {rows}",
+    )
+
+
+@app.command()
+def report(
+    suite: SuiteFile,
+    preset: PresetName = None,
+    limit: Limit = None,
+    results: Results = api.RESULTS,
+    reports: Reports = api.REPORTS,
+    as_json: Json = False,
+) -> None:
+    """Write tables, plots, galleries and the page."""
+    loaded = api.load_suite(suite, preset, limit)
+    done = api.report(loaded, results, reports, command=_command(), progress=make_progress())
+    _finish(done.as_dict(), as_json, "\n".join([*done.sentences, f"report: {done.page}"]))
+
+
+@app.command()
+def bench(
+    suite: SuiteFile,
+    preset: PresetName = None,
+    limit: Limit = None,
+    results: Results = api.RESULTS,
+    reports: Reports = api.REPORTS,
+    device: Device = "auto",
+    batch: Batch = None,
+    as_json: Json = False,
+) -> None:
+    """Run, score and report, keeping all that is there already."""
+    loaded = api.load_suite(suite, preset, limit)
+    progress = make_progress()
+    planned = api.make_plan(loaded, results)
+    progress.say(
+        f"{loaded.suite}: {len(planned.cells)} cells of {loaded.samples} images, {planned.gmacs:,.0f} GMACs to do, "
+        f"about {planned.seconds / 60:.1f} minutes"
+    )
+    done = api.bench(
+        loaded, results, reports, device=device, batch=batch, command=_command(), progress=progress
+    )
+    made = done["run"]["images_made"]
+    first = f"{made} images made" if made else "nothing was left to do: every image and score is kept"
+    _finish(done, as_json, "\n".join([first, *done["report"]["sentences"], f"report: {done['report']['page']}"]))
+
+
+def main() -> None:
+    """Entry point of the `sgbench` command."""
+    try:
+        app(standalone_mode=False)
+    except UserError as error:
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        _fail("interrupted: all that was finished is kept, and the same command continues", 130)
+    except typer.Abort:
+        _fail("interrupted: all that was finished is kept, and the same command continues", 130)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # click's own usage errors say what is wrong
+            raise
+        _fail(f"{error.format_message()} (see `sgbench --help`)", getattr(error, "exit_code", 2))
+    sys.exit(0)
+
+
+def _finish(document: dict[str, Any], as_json: bool, text: str) -> None:
+    print(json.dumps(document) if as_json else text, flush=True)
+
+
+def _fail(message: str, status: int) -> None:
+    print(f"sgbench: {message}", file=sys.stderr, flush=True)
+    sys.exit(status)
+
+
+def _command() -> str:
+    """This invocation as a reader could repeat it."""
+    return shlex.join(["sgbench", *(a for a in sys.argv[1:] if a != "--json")])

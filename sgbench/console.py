@@ -1,0 +1,90 @@
+"""How progress and results look: bars with ETA on a terminal, plain lines in a pipe. All of it on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from sgbench.progress import Progress
+
+PLAIN_EVERY_SECONDS = 5.0
+
+
+def make_progress() -> Progress:
+    """Bars where a person watches, lines where a file does."""
+    return _Bars() if sys.stderr.isatty() else _Lines()
+
+
+def duration(seconds: float) -> str:
+    """Seconds as h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class _Lines:
+    """A line every few seconds, with the time that is left."""
+
+    def begin(self, stage: str, total: int, unit: str) -> None:
+        self._stage, self._total, self._unit = stage, total, unit
+        self._done = 0
+        self._fresh = 0
+        self._started = self._last = time.monotonic()
+        self.say(f"{stage}: {total} {unit}s")
+
+    def advance(self, amount: int, doing: str) -> None:
+        self._done += amount
+        now = time.monotonic()
+        if not doing.endswith("(kept)"):
+            self._fresh += amount
+        elif self._fresh == 0:
+            self._started = now
+        if now - self._last >= PLAIN_EVERY_SECONDS and self._fresh:
+            self._last = now
+            left = (now - self._started) / self._fresh * (self._total - self._done)
+            self.say(f"{self._stage}: {self._done}/{self._total} {self._unit}s, {duration(left)} left, {doing}")
+
+    def say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        kept = self._done - self._fresh
+        spent = duration(time.monotonic() - self._started)
+        self.say(f"{self._stage}: done in {spent}" + (f", {kept} {self._unit}s were there already" if kept else ""))
+
+
+class _Bars:
+    """A bar with the share done, the pace and the time that is left."""
+
+    def begin(self, stage: str, total: int, unit: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        self._stage, self._unit, self._kept = stage, unit, 0
+        self._bars = RichProgress(
+            TextColumn("{task.fields[stage]:>6}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(f"{unit}s"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[doing]}"),
+            console=Console(stderr=True),
+        )
+        self._bars.start()
+        self._task = self._bars.add_task(stage, total=total, stage=stage, doing="")
+
+    def advance(self, amount: int, doing: str) -> None:
+        self._kept += amount if doing.endswith("(kept)") else 0
+        self._bars.update(self._task, advance=amount, doing=doing)
+
+    def say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        self._bars.update(self._task, doing="")
+        self._bars.stop()
+        if self._kept:
+            self.say(f"{self._stage}: {self._kept} {self._unit}s were there already")

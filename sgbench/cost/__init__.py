@@ -1,0 +1,1 @@
+"""What a cell costs: multiply-accumulates, seconds, bytes, joules."""

@@ -1,0 +1,73 @@
+"""Multiply-accumulates of a network as fvcore counts them, with a handler for fused attention.
+
+fvcore counts one multiply-accumulate as one and scaled-dot-product attention as nothing; it would then
+favour dense branches. Operators it does not know must stand in ALLOWED, or the count is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import torch
+from fvcore.nn import FlopCountAnalysis
+
+from sgbench.cost.closed_form import Macs, call_macs, kept_tokens
+from sgbench.models.dit import DiT
+from sgbench.models.maskdit import MaskDiT
+
+ATTENTION = "scaled_dot_product_attention"
+TOLERANCE = 1e-3
+# Elementwise or data movement: cheap beside the products, and outside both conventions.
+ALLOWED = {
+    f"aten::{name}"
+    for name in (
+        "add addcmul cat clone cos div embedding exp expand expand_as gather gelu mul neg one_hot scatter "
+        "select silu sin slice softmax sub unbind unflatten zeros ones_like fill"
+    ).split()
+}
+
+
+class MiscountError(RuntimeError):
+    """fvcore met an operator it cannot count, or disagrees with the closed form."""
+
+
+def _attention_macs(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
+    """Both products of attention: B H Nq Nk (d_k + d_v)."""
+    query, key, value = (tensor.type().sizes() for tensor in inputs[:3])
+    return Counter({ATTENTION: math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])})
+
+
+def count_call(model: DiT | MaskDiT, gamma: float) -> Macs:
+    """Trace one call for one image at sparsity gamma and check it against the closed form.
+
+    Raises MiscountError when an unknown operator was met or the two differ by more than 0.1 %.
+    """
+    a = model.architecture
+    device = next(model.parameters()).device
+    kept = kept_tokens(a.grid_tokens, gamma)
+    tokens = torch.arange(kept, device=device).unsqueeze(0) if kept < a.grid_tokens else None
+    inputs: tuple[torch.Tensor, ...] = (
+        torch.zeros(1, *a.sample_shape, device=device),
+        torch.full((1,), 0.5, device=device),
+        torch.zeros(1, dtype=torch.long, device=device),
+    )
+    analysis = FlopCountAnalysis(model, inputs if tokens is None else (*inputs, tokens))
+    analysis.set_op_handle(f"aten::{ATTENTION}", _attention_macs)
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    operators = analysis.by_operator()
+    unknown = sorted(set(analysis.unsupported_ops()) - ALLOWED)
+    if unknown:
+        raise MiscountError(f"fvcore cannot count {', '.join(unknown)}; add a handler or allow it as cheap")
+    normalised, rest = divmod(int(operators.pop("layer_norm", 0)), 4)
+    if rest:
+        raise MiscountError("fvcore's LayerNorm count is not 4 per element")
+    attention = int(operators.pop(ATTENTION, 0))
+    counted = Macs(int(sum(operators.values())), attention, normalised)
+    expected = call_macs(a, gamma)
+    for name in ("macs", "paper"):
+        found, stated = getattr(counted, name), getattr(expected, name)
+        if abs(found - stated) > TOLERANCE * stated:
+            raise MiscountError(f"{name}: fvcore counts {found}, the closed form {stated} at gamma {gamma:g}")
+    return counted

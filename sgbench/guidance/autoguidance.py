@@ -1,0 +1,11 @@
+"""Autoguidance: away from an early checkpoint of the same run, under the same condition."""
+
+from sgbench.guidance.branches import Branch, Rule
+
+RULE = Rule(
+    name="ag",
+    title="AG",
+    source="Karras et al., arXiv 2406.02507",
+    strong=Branch(),
+    weak=Branch(checkpoint="auxiliary"),
+)

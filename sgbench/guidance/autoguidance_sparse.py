@@ -1,0 +1,11 @@
+"""Autoguidance and Sparse Guidance: an early checkpoint is the weak branch, each branch with its own gamma."""
+
+from sgbench.guidance.branches import Branch, Rule
+
+RULE = Rule(
+    name="ag+sg",
+    title="AG+SG",
+    source="arXiv 2601.01608, section on autoguidance",
+    strong=Branch(sparsity="strong"),
+    weak=Branch(checkpoint="auxiliary", sparsity="weak"),
+)

@@ -1,0 +1,11 @@
+"""Classifier-free guidance: away from the unconditional prediction."""
+
+from sgbench.guidance.branches import Branch, Rule
+
+RULE = Rule(
+    name="cfg",
+    title="CFG",
+    source="Ho and Salimans, arXiv 2207.12598",
+    strong=Branch(),
+    weak=Branch(condition="null"),
+)

@@ -1,0 +1,11 @@
+"""Independent condition guidance: away from the prediction for a random class, fresh at every step."""
+
+from sgbench.guidance.branches import Branch, Rule
+
+RULE = Rule(
+    name="icg",
+    title="ICG",
+    source="Sadat et al., arXiv 2407.02687",
+    strong=Branch(),
+    weak=Branch(condition="random"),
+)

@@ -1,0 +1,10 @@
+"""No guidance: the conditional prediction, dense or sparse."""
+
+from sgbench.guidance.branches import Branch, Rule
+
+RULE = Rule(
+    name="none",
+    title="unguided",
+    source="the model's own conditional prediction",
+    strong=Branch(sparsity="strong"),
+)

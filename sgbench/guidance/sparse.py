@@ -1,0 +1,12 @@
+"""Sparse Guidance: away from a sparser prediction of the same checkpoint, both conditional."""
+
+from sgbench.guidance.branches import Branch, Rule
+
+RULE = Rule(
+    name="sg",
+    title="SG",
+    source="arXiv 2601.01608, eq. 6 and 7",
+    strong=Branch(sparsity="strong"),
+    weak=Branch(sparsity="weak"),
+    sparser_weak=True,
+)

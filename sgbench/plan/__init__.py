@@ -1,0 +1,1 @@
+"""What a suite will do and cost, before it does it. No torch."""

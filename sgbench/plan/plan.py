@@ -1,0 +1,110 @@
+"""The cost card of a suite: cells, images, GMACs, bytes and an estimate of the minutes. No torch."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sgbench.cost.cell_cost import image_macs
+from sgbench.models import catalogue
+from sgbench.run.store import Store
+from sgbench.suite.cell import Cell
+from sgbench.suite.identity import cell_id
+from sgbench.suite.schema import Suite
+
+# GMACs per second and core of the embedded models on a CPU with AVX-512 bfloat16 (2 cores of an AMD EPYC).
+DEFAULT_RATE_PER_CORE = {"bfloat16": 36.0, "float32": 20.0}
+SCORE_SECONDS_PER_THOUSAND_IMAGES = 1.5
+
+
+class PlannedCell(NamedTuple):
+    """One cell with its cost per image and what the results tree already holds of it."""
+
+    id: str
+    cell: Cell
+    gmacs_per_image: float
+    paper_gmacs_per_image: float
+    images: int
+    images_kept: int
+
+
+class Plan(NamedTuple):
+    """A suite as it will be run."""
+
+    suite: Suite
+    cells: list[PlannedCell]
+    seconds: float
+    rate: float
+    rate_basis: str
+
+    @property
+    def images(self) -> int:
+        return sum(cell.images for cell in self.cells)
+
+    @property
+    def images_kept(self) -> int:
+        return sum(cell.images_kept for cell in self.cells)
+
+    @property
+    def gmacs(self) -> float:
+        """GMACs of the images that are still to be made."""
+        return sum(c.gmacs_per_image * (c.images - c.images_kept) for c in self.cells)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all images on disk."""
+        return sum(c.images * math.prod(catalogue.entry(c.cell.model).architecture.sample_shape) for c in self.cells)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as one JSON document."""
+        return {
+            "suite": self.suite.suite,
+            "cells": len(self.cells),
+            "images": self.images,
+            "images_kept": self.images_kept,
+            "gmacs_to_do": self.gmacs,
+            "bytes": self.bytes,
+            "estimated_minutes": self.seconds / 60,
+            "estimate": {"gmacs_per_second": self.rate, "basis": self.rate_basis},
+            "per_cell": [
+                {
+                    "cell": c.id,
+                    "what": c.cell.describe(),
+                    "gmacs_per_image": c.gmacs_per_image,
+                    "gflops_per_image": 2 * c.gmacs_per_image,
+                    "paper_gmacs_per_image": c.paper_gmacs_per_image,
+                    "images": c.images,
+                    "images_kept": c.images_kept,
+                }
+                for c in self.cells
+            ],
+        }
+
+
+def make_plan(suite: Suite, cells: Sequence[Cell], store: Store) -> Plan:
+    """Plan the cells of a suite on this machine's processor."""
+    planned = []
+    for cell in cells:
+        macs = image_macs(cell)
+        kept = store.noted_images(cell, suite.samples)
+        planned.append(
+            PlannedCell(cell_id(cell), cell, macs.macs / 1e9, macs.paper / 1e9, suite.samples, kept)
+        )
+    rate, basis = _rate(suite, cells, store)
+    plan = Plan(suite, planned, 0.0, rate, basis)
+    scoring = SCORE_SECONDS_PER_THOUSAND_IMAGES * (plan.images - plan.images_kept) / 1000
+    return plan._replace(seconds=plan.gmacs / rate + scoring)
+
+
+def _rate(suite: Suite, cells: Sequence[Cell], store: Store) -> tuple[float, str]:
+    """GMACs per second: from a cell measured earlier in this tree, else from a default per core."""
+    for cell in cells:
+        cost = store.read_record(cell, "cost")
+        if cost is not None:
+            measured = cost["measured"]
+            rate = cost["macs_per_image"] / 1e9 / measured["seconds_per_image"]["median"]
+            return rate, f"measured here on {measured['device']['name']}, {measured['device']['threads']} threads"
+    cores = os.cpu_count() or 1
+    return DEFAULT_RATE_PER_CORE[suite.dtype] * cores, f"a default for {cores} cores; the first cell will tell better"

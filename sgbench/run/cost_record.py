@@ -1,0 +1,83 @@
+"""cost.json: multiply-accumulates as fvcore counts them on the networks that ran, and time as it was measured."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Any
+
+from sgbench.cost.cell_cost import Call, calls, image_macs
+from sgbench.cost.clock import summarise
+from sgbench.cost.closed_form import Macs, kept_tokens
+from sgbench.cost.macs import count_call
+from sgbench.provenance import provenance
+from sgbench.run.store import Store, shard_sizes
+from sgbench.sampling.engine import Networks
+from sgbench.suite.cell import Cell
+
+_counted: dict[tuple[str, str, int], Macs] = {}
+
+
+def counted_macs(cell: Cell, networks: Networks, call: Call) -> Macs:
+    """fvcore's count of one call, traced once per model, checkpoint and number of kept tokens."""
+    network = networks.of(call.branch)
+    key = (cell.model, call.branch.checkpoint, kept_tokens(network.architecture.grid_tokens, call.gamma))
+    if key not in _counted:
+        _counted[key] = count_call(network, call.gamma)
+    return _counted[key]
+
+
+def cost_record(cell: Cell, networks: Networks, store: Store, samples: int) -> dict[str, Any]:
+    """The whole of cost.json for a cell whose first `samples` images are there."""
+    grid = networks.main.architecture.grid_tokens
+    image = image_macs(cell, lambda call: counted_macs(cell, networks, call))
+    branches = []
+    for call in calls(cell):
+        one = counted_macs(cell, networks, call)
+        branches.append(
+            {
+                **call.branch._asdict(),
+                "gamma": call.gamma,
+                "kept_tokens": kept_tokens(grid, call.gamma),
+                "grid_tokens": grid,
+                "calls_per_image": call.count,
+                "macs": one.macs,
+                "paper": one.paper,
+            }
+        )
+    return {
+        "counted_by": f"fvcore {metadata.version('fvcore')}, attention by a handler",
+        "conventions": {
+            "macs": "all products, attention included, LayerNorm 4 per element",
+            "paper": "no attention products, LayerNorm 2 per element (arXiv 2601.01608, Table 2)",
+        },
+        "branches": branches,
+        "macs_per_image": image.macs,
+        "paper_per_image": image.paper,
+        "closed_form_macs_per_image": image_macs(cell).macs,
+        "steps": cell.sampler.steps,
+        "measured": _measured(cell, store, samples),
+        "made_by": provenance(),
+    }
+
+
+def _measured(cell: Cell, store: Store, samples: int) -> dict[str, Any]:
+    """Seconds, bytes and joules per image, over the shards that came from the device that made most of them."""
+    by_device: dict[str, list[dict[str, Any]]] = {}
+    for number, _ in shard_sizes(samples):
+        shard = store.read_shard(cell, number)
+        if shard is not None:
+            by_device.setdefault(repr(sorted(shard.notes["device"].items())), []).append(shard.notes)
+    notes = max(by_device.values(), key=len)
+    timing = summarise([b["seconds"] / b["images"] for note in notes for b in note["batches"]])
+    peaks = [note["peak_bytes"] for note in notes if note["peak_bytes"] is not None]
+    measured = [note for note in notes if note["joules"] is not None]
+    images = sum(note["joules_images"] for note in measured)
+    return {
+        "seconds_per_image": timing._asdict(),
+        "images_per_second": 1 / timing.median,
+        "batch": max(b["images"] for note in notes for b in note["batches"]),
+        "peak_bytes": max(peaks) if peaks else None,
+        "joules_per_image": sum(note["joules"] for note in measured) / images if images else None,
+        "device": notes[0]["device"],
+        "other_devices": len(by_device) - 1,
+    }

@@ -1,0 +1,46 @@
+"""Which device, and how to name it in a result."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import torch
+
+from sgbench.errors import UserError
+
+
+def resolve_device(name: str) -> torch.device:
+    """`auto`, `cpu`, `cuda` or `cuda:N` as a device. Raises UserError when it is not to be had."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(
+            f"there is no device called {name!r}", where="--device", fix="use auto, cpu, cuda or cuda:N"
+        ) from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(
+            f"{name} was asked for, and torch sees {torch.cuda.device_count()} CUDA devices",
+            where="--device",
+            fix="use --device cpu, or install a driver",
+        )
+    return device
+
+
+def describe_device(device: torch.device) -> dict[str, str | int]:
+    """Name, kind and, on a CPU, the number of threads."""
+    if device.type == "cuda":
+        return {"type": "cuda", "name": torch.cuda.get_device_name(device), "threads": torch.get_num_threads()}
+    return {"type": device.type, "name": _cpu_name(), "threads": torch.get_num_threads()}
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,220 @@
+"""The results tree, and the only code that writes under it. Knows nothing of torch.
+
+    results/<suite>/
+      suite.lock.yaml             the suite as resolved, with the ids of its cells
+      rows.csv                    one row per cell and number of images, derived from what follows
+      cells/<cell-id>/cell.json   what the cell is
+                      cost.json   what it costs, as counted and as measured
+                      scores.json scores by number of images
+                      gallery.png the first images side by side
+                      shards/00000.npy, 00000.json   uint8 NHWC images; digest and timings beside them
+                      features/<extractor>-<N>.npz, .json
+
+A file is written under a temporary name, flushed and renamed, so it is whole or absent. There is no status
+anywhere: a cell is complete when its shards are there and have the digests written beside them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
+
+from sgbench.atomic import write_atomic
+from sgbench.errors import UserError
+from sgbench.suite.cell import Cell
+from sgbench.suite.identity import cell_id, cell_record
+from sgbench.suite.schema import Suite
+
+# numpy and pandas are imported where they are used: `plan` reads the tree and must start at once.
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+SHARD = 250
+
+
+class Shard(NamedTuple):
+    """A verified run of images from index `number` * SHARD on, and what was noted beside it."""
+
+    images: NDArray[np.uint8]
+    notes: dict[str, Any]
+
+
+class Store:
+    """Reads and writes one suite's results below `root`."""
+
+    def __init__(self, root: Path, suite: str) -> None:
+        self.folder = root / suite
+
+    def prepare(self) -> None:
+        """Make sure that results can be written. Raises UserError where they cannot."""
+        try:
+            write_atomic(self.folder / ".writable", b"")
+            (self.folder / ".writable").unlink()
+        except OSError as error:
+            raise UserError(
+                f"results cannot be written there ({error.strerror})",
+                where=str(self.folder),
+                fix="choose another folder with --results, or mend its permissions",
+            ) from error
+
+    def cell_folder(self, cell: Cell) -> Path:
+        """Where everything of one cell lives."""
+        return self.folder / "cells" / cell_id(cell)
+
+    # Suite and rows
+
+    def write_lock(self, suite: Suite, cells: list[Cell]) -> None:
+        """Keep the resolved suite and the ids of its cells."""
+        lock = {"suite": suite.model_dump(mode="json"), "cells": {cell_id(c): c.describe() for c in cells}}
+        write_atomic(self.folder / "suite.lock.yaml", yaml.safe_dump(lock, sort_keys=False).encode())
+
+    def write_rows(self, rows: pd.DataFrame) -> Path:
+        """Write rows.csv, and rows.parquet where pyarrow is installed."""
+        path = self.folder / "rows.csv"
+        write_atomic(path, rows.to_csv(index=False, lineterminator="\n").encode())
+        try:
+            buffer = io.BytesIO()
+            rows.to_parquet(buffer, index=False)
+        except ImportError:
+            return path
+        write_atomic(path.with_suffix(".parquet"), buffer.getvalue())
+        return path
+
+    def read_rows(self) -> pd.DataFrame:
+        """The rows that `score` wrote. Raises UserError when there are none."""
+        import pandas as pd
+
+        path = self.folder / "rows.csv"
+        if not path.is_file():
+            raise UserError("there are no scored cells", where=str(path), fix="run `sgbench score SUITE` first")
+        return pd.read_csv(path, dtype={"cell": str}, keep_default_na=True)
+
+    # Records of a cell
+
+    def write_cell(self, cell: Cell) -> None:
+        """Write cell.json."""
+        self.write_record(cell, "cell", cell_record(cell))
+
+    def write_record(self, cell: Cell, name: str, content: dict[str, Any]) -> None:
+        """Write `name`.json of a cell: cell, cost or scores."""
+        write_atomic(self.cell_folder(cell) / f"{name}.json", _json(content))
+
+    def read_record(self, cell: Cell, name: str) -> dict[str, Any] | None:
+        """`name`.json of a cell, or None where it is absent or not JSON."""
+        return _read_json(self.cell_folder(cell) / f"{name}.json")
+
+    def write_gallery(self, cell: Cell, png: bytes) -> None:
+        """Keep the first images of a cell as one picture."""
+        write_atomic(self.cell_folder(cell) / "gallery.png", png)
+
+    # Shards
+
+    def write_shard(self, cell: Cell, number: int, images: NDArray[np.uint8], notes: dict[str, Any]) -> None:
+        """Write images uint8 (n, H, W, C), n <= SHARD, then the notes with their digest."""
+        path = self._shard_path(cell, number)
+        payload = _npy(images)
+        write_atomic(path, payload)
+        write_atomic(path.with_suffix(".json"), _json({"sha256": _sha256(payload), "images": len(images), **notes}))
+
+    def read_shard(self, cell: Cell, number: int) -> Shard | None:
+        """The shard if it is there and whole, else None: a damaged one is made again, never used."""
+        import numpy as np
+
+        path = self._shard_path(cell, number)
+        notes = _read_json(path.with_suffix(".json"))
+        payload = _read_verified(path, notes)
+        if payload is None or notes is None:
+            return None
+        return Shard(np.load(io.BytesIO(payload), allow_pickle=False), notes)
+
+    def read_images(self, cell: Cell, samples: int) -> NDArray[np.uint8] | None:
+        """The first `samples` images (samples, H, W, C), or None unless all are there."""
+        import numpy as np
+
+        parts = []
+        for number, count in shard_sizes(samples):
+            shard = self.read_shard(cell, number)
+            if shard is None or len(shard.images) < count:
+                return None
+            parts.append(shard.images[:count])
+        return np.concatenate(parts)
+
+    def noted_images(self, cell: Cell, samples: int) -> int:
+        """How many of the first `samples` images are noted as there, without reading them."""
+        found = 0
+        for number, count in shard_sizes(samples):
+            notes = _read_json(self._shard_path(cell, number).with_suffix(".json"))
+            found += min(count, notes["images"]) if notes else 0
+        return found
+
+    # Features
+
+    def write_features(self, cell: Cell, extractor: str, arrays: dict[str, NDArray[Any]]) -> None:
+        """Write one extractor's output for the first N images, N being the arrays' length."""
+        import numpy as np
+
+        path = self._features_path(cell, extractor, len(next(iter(arrays.values()))))
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **arrays)
+        write_atomic(path, buffer.getvalue())
+        write_atomic(path.with_suffix(".json"), _json({"sha256": _sha256(buffer.getvalue())}))
+
+    def read_features(self, cell: Cell, extractor: str, samples: int) -> dict[str, NDArray[Any]] | None:
+        """One extractor's output for the first `samples` images, or None where it is absent or damaged."""
+        import numpy as np
+
+        path = self._features_path(cell, extractor, samples)
+        payload = _read_verified(path, _read_json(path.with_suffix(".json")))
+        if payload is None:
+            return None
+        with np.load(io.BytesIO(payload), allow_pickle=False) as stored:
+            return dict(stored)
+
+    def _shard_path(self, cell: Cell, number: int) -> Path:
+        return self.cell_folder(cell) / "shards" / f"{number:05d}.npy"
+
+    def _features_path(self, cell: Cell, extractor: str, samples: int) -> Path:
+        return self.cell_folder(cell) / "features" / f"{extractor}-{samples}.npz"
+
+
+def shard_sizes(samples: int) -> list[tuple[int, int]]:
+    """(number, images) of each shard that the first `samples` images fall into."""
+    return [(start // SHARD, min(SHARD, samples - start)) for start in range(0, samples, SHARD)]
+
+
+def _read_verified(path: Path, notes: dict[str, Any] | None) -> bytes | None:
+    if notes is None or not path.is_file():
+        return None
+    payload = path.read_bytes()
+    return payload if _sha256(payload) == notes.get("sha256") else None
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _npy(array: NDArray[Any]) -> bytes:
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _json(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1) + "\n").encode()
+
+
+def _sha256(payload: bytes) -> str:
+    return hashlib.sha256(payload).hexdigest()

@@ -1,0 +1,1 @@
+"""From noise to images: randomness by counter, samplers as pure functions, one engine."""

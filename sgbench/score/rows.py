@@ -1,0 +1,110 @@
+"""One row per cell and number of images: settings, cost, scores, protocols, provenance. No torch.
+
+Rows are derived: `build_rows` makes them from cell.json, cost.json and scores.json alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from sgbench.models import catalogue
+from sgbench.run.store import Store
+from sgbench.score.protocols import METRICS
+from sgbench.suite.cell import Cell
+from sgbench.suite.identity import cell_id, cell_record
+
+SCHEMA_VERSION = 1
+
+
+def build_rows(cells: Sequence[Cell], store: Store) -> pd.DataFrame:
+    """Rows of all given cells that have a cost and scores, in order; one for each number of images scored."""
+    rows: list[dict[str, Any]] = []
+    for cell in cells:
+        cost, scores = store.read_record(cell, "cost"), store.read_record(cell, "scores")
+        if cost is not None and scores is not None:
+            rows += [_row(cell, cost, int(n), scores[n]) for n in sorted(scores, key=int)]
+    return pd.DataFrame(rows)
+
+
+def _row(cell: Cell, cost: dict[str, Any], samples: int, scores: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA_VERSION,
+        "cell": cell_id(cell),
+        **_settings(cell),
+        "samples": samples,
+        **_cost(cost),
+        **_scores(scores),
+        **_made_by(cell, cost),
+    }
+
+
+def _settings(cell: Cell) -> dict[str, Any]:
+    g = cell.guidance
+    return {
+        "model": cell.model,
+        "trained_sparse": catalogue.entry(cell.model).trained_sparse,
+        "guidance": g.rule,
+        "scale": g.scale,
+        "gamma_strong": g.gamma_strong,
+        "gamma_weak": g.gamma_weak,
+        "sampler": cell.sampler.name,
+        "steps": cell.sampler.steps,
+        "seed": cell.seed,
+        "labels": cell.labels,
+        "dtype": cell.dtype,
+    }
+
+
+def _cost(cost: dict[str, Any]) -> dict[str, Any]:
+    measured, steps = cost["measured"], cost["steps"]
+    seconds, peak = measured["seconds_per_image"], measured["peak_bytes"]
+    return {
+        "gmacs_per_step": cost["macs_per_image"] / steps / 1e9,
+        "gmacs_per_image": cost["macs_per_image"] / 1e9,
+        "gflops_per_image": 2 * cost["macs_per_image"] / 1e9,
+        "paper_gmacs_per_step": cost["paper_per_image"] / steps / 1e9,
+        "paper_gmacs_per_image": cost["paper_per_image"] / 1e9,
+        "seconds_per_image": seconds["median"],
+        "seconds_q25": seconds["lower_quartile"],
+        "seconds_q75": seconds["upper_quartile"],
+        "images_per_second": measured["images_per_second"],
+        "batch": measured["batch"],
+        "peak_mib": None if peak is None else peak / 2**20,
+        "joules_per_image": measured["joules_per_image"],
+        "device": measured["device"]["name"],
+        "threads": measured["device"]["threads"],
+    }
+
+
+def _scores(scores: dict[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for metric in METRICS:
+        if metric not in scores:
+            continue
+        found = scores[metric]
+        row[metric] = found["value"]
+        row[f"{metric}_se"] = found["standard_error"]
+        if metric == "fd":
+            row["fd_corrected"] = found["corrected"]
+            row["fd_floor"] = found["floor"]
+            row["fd_floor_sd"] = found["floor_sd"]
+        row[f"{metric}_replicates"] = " ".join(f"{r:.7g}" for r in found["replicates"])
+        row[f"{metric}_protocol"] = found["protocol_id"]
+    return row
+
+
+def _made_by(cell: Cell, cost: dict[str, Any]) -> dict[str, Any]:
+    checkpoints = cell_record(cell)["checkpoints"]
+    assert isinstance(checkpoints, dict)
+    made_by = cost["made_by"]
+    return {
+        "checkpoint_sha256": checkpoints["main"],
+        "auxiliary_sha256": checkpoints.get("auxiliary"),
+        "sgbench": made_by["sgbench"],
+        "commit": made_by["commit"],
+        "dirty": made_by["dirty"],
+        "torch": made_by["torch"],
+    }

@@ -1,0 +1,124 @@
+"""Score the cells of a suite: one extraction pass, every metric from its features, rows at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sgbench.errors import UserError
+from sgbench.models import catalogue
+from sgbench.models.classifier import FashionCNN
+from sgbench.progress import Progress
+from sgbench.provenance import provenance
+from sgbench.run.store import Store
+from sgbench.sampling.randomness import labels
+from sgbench.score.extractors.fashion_cnn import extract, load_classifier
+from sgbench.score.frechet import frechet_estimate
+from sgbench.score.label_agreement import label_agreement
+from sgbench.score.precision_recall import Real, precision_recall, prepare_real
+from sgbench.score.protocols import EXTRACTOR, protocol
+from sgbench.score.reference import Reference, load_reference
+from sgbench.stats.jackknife import Estimate
+from sgbench.suite.cell import Cell
+from sgbench.suite.schema import Suite
+from sgbench.zoo import weights
+
+
+class ScoreSummary(NamedTuple):
+    """What a scoring pass did."""
+
+    cells: int
+    scored: int
+
+
+class _Tools(NamedTuple):
+    """What every cell of a pass shares, loaded once."""
+
+    classifier: FashionCNN
+    reference: Reference
+    real: Real
+    device: torch.device
+
+
+def score_cells(
+    cells: Sequence[Cell], suite: Suite, store: Store, device: torch.device, progress: Progress
+) -> ScoreSummary:
+    """Write scores.json of every cell. Scores of the same protocol that are there already are kept.
+
+    Raises UserError when a cell's images are not complete.
+    """
+    wanted = {metric: protocol(metric, suite.samples, suite.labels, suite.reference) for metric in suite.metrics}
+    tools: _Tools | None = None
+    scored = 0
+    progress.begin("score", len(cells), "cell")
+    for cell in cells:
+        record = store.read_record(cell, "scores") or {}
+        known = record.get(str(suite.samples), {})
+        missing = [m for m, p in wanted.items() if known.get(m, {}).get("protocol_id") != p.id]
+        if missing:
+            tools = tools or _load_tools(device)
+            found = _score(cell, suite, missing, store, tools)
+            for metric, fields in found.items():
+                known[metric] = {**fields, "protocol_id": wanted[metric].id, "protocol": wanted[metric]._asdict()}
+            known["made_by"] = provenance()
+            store.write_record(cell, "scores", {**record, str(suite.samples): known})
+            scored += 1
+        progress.advance(1, cell.describe() + ("" if missing else " (kept)"))
+    progress.end()
+    return ScoreSummary(len(cells), scored)
+
+
+def _load_tools(device: torch.device) -> _Tools:
+    reference = load_reference()
+    return _Tools(load_classifier(device), reference, prepare_real(reference.held_out, device), device)
+
+
+def _score(
+    cell: Cell, suite: Suite, metrics: list[str], store: Store, tools: _Tools
+) -> dict[str, dict[str, Any]]:
+    stored = _features(cell, suite.samples, store, tools)
+    features, classes = stored["features"], stored["classes"]
+    asked = labels(
+        cell.seed, range(suite.samples), catalogue.entry(cell.model).architecture.num_classes, cell.labels
+    )
+    found: dict[str, dict[str, Any]] = {}
+    if "fd" in metrics:
+        estimate = frechet_estimate(features, tools.reference.moments, tools.reference.root)
+        floor, deviation = tools.reference.floor(suite.samples)
+        found["fd"] = {**_fields(estimate), "floor": floor, "floor_sd": None if np.isnan(deviation) else deviation}
+    if {"precision", "recall"} & set(metrics):
+        both = precision_recall(features, tools.real)
+        found.update({m: _fields(getattr(both, m)) for m in ("precision", "recall") if m in metrics})
+    if "label_agreement" in metrics:
+        found["label_agreement"] = _fields(label_agreement(classes, asked))
+    return found
+
+
+def _features(cell: Cell, samples: int, store: Store, tools: _Tools) -> dict[str, NDArray[Any]]:
+    extractor = f"{EXTRACTOR}-{weights.checkpoint_sha256(EXTRACTOR)[:12]}"
+    stored = store.read_features(cell, extractor, samples)
+    if stored is not None:
+        return stored
+    images = store.read_images(cell, samples)
+    if images is None:
+        raise UserError(
+            f"the first {samples} images are not all there, or some are damaged",
+            where=f"{store.cell_folder(cell)} ({cell.describe()})",
+            fix="run the suite again: only what is missing is made",
+        )
+    extracted = extract(tools.classifier, images, tools.device)._asdict()
+    store.write_features(cell, extractor, extracted)
+    return extracted
+
+
+def _fields(estimate: Estimate) -> dict[str, Any]:
+    return {
+        "value": estimate.value,
+        "standard_error": estimate.standard_error,
+        "corrected": estimate.corrected,
+        "replicates": list(estimate.replicates),
+    }

@@ -1,0 +1,35 @@
+"""The name of a cell: a hash over what its images depend on, and nothing else.
+
+Batch size, device, threads, paths and the number of images are left out: none of them changes image i.
+A change of the fields or of their meaning needs a new VERSION; a golden test pins the ids of this one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from sgbench.models import catalogue
+from sgbench.suite.cell import Cell
+
+VERSION = 1
+
+
+def cell_record(cell: Cell) -> dict[str, object]:
+    """The cell as plain data, with the sha256 of every checkpoint it uses."""
+    return {
+        "version": VERSION,
+        "model": cell.model,
+        "checkpoints": catalogue.entry(cell.model).checkpoint_hashes(cell.guidance.rule),
+        "guidance": cell.guidance._asdict(),
+        "sampler": cell.sampler._asdict(),
+        "seed": cell.seed,
+        "labels": cell.labels,
+        "dtype": cell.dtype,
+    }
+
+
+def cell_id(cell: Cell) -> str:
+    """Sixteen hexadecimal digits of the record's sha256."""
+    canonical = json.dumps(cell_record(cell), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -1,0 +1,112 @@
+"""Read a suite file. Every fault is one sentence: what, in which file and key, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from sgbench.errors import UserError
+from sgbench.suite.schema import Preset, Suite
+
+
+def load_suite(path: str | Path, preset: str | None = None) -> Suite:
+    """The suite in `path`, with `preset` applied. Raises UserError for anything a person got wrong."""
+    path = Path(path)
+    suite = _validated(_read(path), path)
+    if preset is None:
+        return suite
+    if preset not in suite.presets:
+        known = ", ".join(suite.presets) or "none"
+        raise UserError(
+            f"there is no preset {preset!r}{_nearest(preset, list(suite.presets))}",
+            where=f"{path}: presets",
+            fix=f"choose one of: {known}",
+        )
+    return _apply(suite, suite.presets[preset])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError("there is no such suite file", where=str(path), fix="check the path") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"the suite file cannot be read ({error})", where=str(path), fix="check the file") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"{path}, line {mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise UserError(f"the file is not valid YAML ({problem})", where=line, fix="mend that line") from error
+    if not isinstance(content, dict):
+        raise UserError("a suite file is a mapping of keys", where=str(path), fix="start from suites/fashion-mnist.yaml")
+    return content
+
+
+def _validated(content: dict[str, Any], path: Path) -> Suite:
+    try:
+        return Suite.model_validate(content)
+    except ValidationError as error:
+        raise _explain(error, path) from error
+
+
+def _apply(suite: Suite, preset: Preset) -> Suite:
+    return suite.model_copy(update={key: value for key, value in preset if value is not None})
+
+
+def _explain(error: ValidationError, path: Path) -> UserError:
+    first = error.errors()[0]
+    key = _spell(first["loc"])
+    more = f" ({error.error_count() - 1} more after it)" if error.error_count() > 1 else ""
+    if first["type"] == "extra_forbidden":
+        known = _keys_at(first["loc"][:-1])
+        name = str(first["loc"][-1])
+        return UserError(
+            f"unknown key {name!r}{_nearest(name, known)}{more}",
+            where=f"{path}: {key}",
+            fix=f"the keys known there are {', '.join(known)}",
+        )
+    if first["type"] == "missing":
+        return UserError(f"the key is missing{more}", where=f"{path}: {key}", fix="add it")
+    message = first["msg"][0].lower() + first["msg"][1:]
+    return UserError(
+        f"{message}, but {first['input']!r} was given{more}", where=f"{path}: {key}", fix="correct the value"
+    )
+
+
+def _spell(location: tuple[int | str, ...]) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    match = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f", did you mean {match[0]!r}?" if match else ""
+
+
+def _keys_at(location: tuple[int | str, ...]) -> list[str]:
+    """Names of the keys allowed at a place of the file, found by walking the schema."""
+    here: Any = Suite
+    for part in location:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            here = _inner(here.model_fields[str(part)].annotation)
+        else:  # inside a list or a mapping, whose element type was already taken
+            continue
+    return list(here.model_fields)
+
+
+def _inner(annotation: Any) -> Any:
+    """The model inside list[Model], dict[str, Model] or Model | None."""
+    origin = typing.get_origin(annotation)
+    if origin in (list, dict, typing.Union, types.UnionType):
+        for argument in reversed(typing.get_args(annotation)):
+            if argument is not type(None):
+                return _inner(argument)
+    return annotation

