@@ -7,11 +7,16 @@ favour dense branches. Operators it does not know must stand in ALLOWED, or the 
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
 from typing import Any
 
 import torch
-from fvcore.nn import FlopCountAnalysis
+
+with warnings.catch_warnings():
+    # Importing fvcore uses torch.jit.script, which torch calls deprecated.
+    warnings.simplefilter("ignore")
+    from fvcore.nn import FlopCountAnalysis
 
 from sgbench.cost.closed_form import Macs, call_macs, kept_tokens
 from sgbench.models.dit import DiT

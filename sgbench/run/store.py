@@ -114,6 +114,11 @@ class Store:
         """Keep the first images of a cell as one picture."""
         write_atomic(self.cell_folder(cell) / "gallery.png", png)
 
+    def read_gallery(self, cell: Cell) -> bytes | None:
+        """The picture of a cell's first images, or None where there is none."""
+        path = self.cell_folder(cell) / "gallery.png"
+        return path.read_bytes() if path.is_file() else None
+
     # Shards
 
     def write_shard(self, cell: Cell, number: int, images: NDArray[np.uint8], notes: dict[str, Any]) -> None:

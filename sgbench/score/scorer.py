@@ -21,7 +21,7 @@ from sgbench.score.frechet import frechet_estimate
 from sgbench.score.label_agreement import label_agreement
 from sgbench.score.precision_recall import Real, precision_recall, prepare_real
 from sgbench.score.protocols import EXTRACTOR, protocol
-from sgbench.score.reference import Reference, load_reference
+from sgbench.score.reference import Floor, Reference, floor, load_reference
 from sgbench.stats.jackknife import Estimate
 from sgbench.suite.cell import Cell
 from sgbench.suite.schema import Suite
@@ -41,6 +41,7 @@ class _Tools(NamedTuple):
     classifier: FashionCNN
     reference: Reference
     real: Real
+    floor: Floor
     device: torch.device
 
 
@@ -60,7 +61,7 @@ def score_cells(
         known = record.get(str(suite.samples), {})
         missing = [m for m, p in wanted.items() if known.get(m, {}).get("protocol_id") != p.id]
         if missing:
-            tools = tools or _load_tools(device)
+            tools = tools or _load_tools(suite, device)
             found = _score(cell, suite, missing, store, tools)
             for metric, fields in found.items():
                 known[metric] = {**fields, "protocol_id": wanted[metric].id, "protocol": wanted[metric]._asdict()}
@@ -72,9 +73,15 @@ def score_cells(
     return ScoreSummary(len(cells), scored)
 
 
-def _load_tools(device: torch.device) -> _Tools:
+def _load_tools(suite: Suite, device: torch.device) -> _Tools:
     reference = load_reference()
-    return _Tools(load_classifier(device), reference, prepare_real(reference.held_out, device), device)
+    return _Tools(
+        load_classifier(device),
+        reference,
+        prepare_real(reference.held_out, device),
+        floor(reference, suite.samples, suite.labels),
+        device,
+    )
 
 
 def _score(
@@ -88,8 +95,7 @@ def _score(
     found: dict[str, dict[str, Any]] = {}
     if "fd" in metrics:
         estimate = frechet_estimate(features, tools.reference.moments, tools.reference.root)
-        floor, deviation = tools.reference.floor(suite.samples)
-        found["fd"] = {**_fields(estimate), "floor": floor, "floor_sd": None if np.isnan(deviation) else deviation}
+        found["fd"] = {**_fields(estimate), "floor": tools.floor.mean, "floor_sd": _finite(tools.floor.deviation)}
     if {"precision", "recall"} & set(metrics):
         both = precision_recall(features, tools.real)
         found.update({m: _fields(getattr(both, m)) for m in ("precision", "recall") if m in metrics})
@@ -113,6 +119,10 @@ def _features(cell: Cell, samples: int, store: Store, tools: _Tools) -> dict[str
     extracted = extract(tools.classifier, images, tools.device)._asdict()
     store.write_features(cell, extractor, extracted)
     return extracted
+
+
+def _finite(value: float) -> float | None:
+    return None if np.isnan(value) else value
 
 
 def _fields(estimate: Estimate) -> dict[str, Any]:

@@ -40,4 +40,5 @@ class Cell(NamedTuple):
         if g.gamma_strong or g.gamma_weak:
             gammas = f"{g.gamma_strong:g}" if g.rule == "none" else f"{g.gamma_strong:g}/{g.gamma_weak:g}"
             parts.append(f"gamma={gammas}")
+        parts.append(f"{self.sampler.steps} steps")
         return " ".join(parts)

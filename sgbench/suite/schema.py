@@ -12,10 +12,12 @@ def _as_list(value: object) -> object:
 
 
 Gamma = Annotated[float, Field(ge=0, lt=1)]
+StepCount = Annotated[int, Field(gt=0, le=10_000)]
 Scale = Annotated[float, Field(ge=1)]
 Names = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
 Scales = Annotated[list[Scale], BeforeValidator(_as_list), Field(min_length=1)]
 Gammas = Annotated[list[Gamma], BeforeValidator(_as_list), Field(min_length=1)]
+Steps = Annotated[list[StepCount], BeforeValidator(_as_list), Field(min_length=1)]
 Metric = Literal["fd", "precision", "recall", "label_agreement"]
 
 
@@ -31,13 +33,14 @@ class SweepEntry(_Strict):
     scale: Scales | None = Field(default=None, description="w in weak + w (strong - weak)")
     gamma_strong: Gammas | None = Field(default=None, description="sparsity of the strong branch, in [0, 1)")
     gamma_weak: Gammas | None = Field(default=None, description="sparsity of the weak branch, in [0, 1)")
+    steps: Steps | None = Field(default=None, description="sampler steps, where they differ from the suite's")
 
 
 class SamplerSettings(_Strict):
     """How images are drawn."""
 
     name: Literal["euler"] = "euler"
-    steps: int = Field(gt=0, le=10_000)
+    steps: StepCount
 
 
 class Preset(_Strict):

@@ -41,14 +41,15 @@ def _check_scoring(suite: Suite) -> None:
 
 
 def _expand_entry(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Cell]:
-    sampler = Sampler(suite.sampler.name, suite.sampler.steps)
+    samplers = [Sampler(suite.sampler.name, steps) for steps in entry.steps or [suite.sampler.steps]]
     for model in entry.model or suite.model:
         _check_name(model, catalogue.names(), "model", where)
         for name in entry.guidance:
             _check_name(name, list(RULES), "guidance rule", f"{where}.guidance")
             for guidance in _settings(RULES[name], entry, where):
                 _check_served(RULES[name], model, guidance, where)
-                yield Cell(model, guidance, sampler, suite.seed, suite.labels, suite.dtype)
+                for sampler in samplers:
+                    yield Cell(model, guidance, sampler, suite.seed, suite.labels, suite.dtype)
 
 
 def _settings(rule: Rule, entry: SweepEntry, where: str) -> Iterator[Guidance]:

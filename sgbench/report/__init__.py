@@ -1,0 +1,1 @@
+"""From rows to what people read: tables, plots, galleries, a page. No torch."""

@@ -1,0 +1,135 @@
+"""Write a report: rows in, files out. The only place that knows which files a report has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from sgbench.atomic import write_atomic
+from sgbench.errors import UserError
+from sgbench.progress import Progress
+from sgbench.provenance import provenance
+from sgbench.report.gallery import choose_pictures
+from sgbench.report.headline import HEADLINE, compare_rules, sentences
+from sgbench.report.page import Figures, render_page
+from sgbench.report.plots import FORMATS, plot_frontier, plot_precision_recall, render
+from sgbench.report.points import Axis, select_rows
+from sgbench.report.tables import comparison_table, readable_table, result_table
+from sgbench.run.store import Store
+from sgbench.score.protocols import protocol
+from sgbench.suite.cell import Cell
+from sgbench.suite.schema import Suite
+
+
+class Report(NamedTuple):
+    """Where the report is and what it says first."""
+
+    page: Path
+    sentences: list[str]
+    cells: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain data."""
+        return {"page": str(self.page), "sentences": self.sentences, "cells": self.cells}
+
+
+def build_report(
+    suite: Suite, cells: Sequence[Cell], store: Store, folder: Path, command: str, progress: Progress
+) -> Report:
+    """Write tables, plots, galleries and index.html into `folder`.
+
+    Raises UserError when rows are absent or of another protocol, or when `folder` cannot be written.
+    """
+    if "fd" not in suite.metrics:
+        raise UserError(
+            "a report draws quality as fd, and the suite does not ask for it",
+            where=f"{suite.suite}: metrics",
+            fix="add fd to metrics",
+        )
+    rows = select_rows(suite, cells, store.read_rows())
+    models = list(dict.fromkeys(rows["model"]))
+    progress.begin("report", len(models) + 2, "part")
+    one_device = len(rows[["device", "threads", "batch"]].drop_duplicates()) == 1
+    axes: list[Axis] = ["gmacs_per_image", "seconds_per_image"] if one_device else ["gmacs_per_image"]
+    comparisons = [c for model in models for c in compare_rules(rows, model, axes)]
+    headline = [s for c in comparisons if c.model == models[0] and c.rule == HEADLINE for s in sentences(c)]
+    if not headline:
+        headline = [f"{models[0]} was not run with both CFG and SG, so there is nothing to compare."]
+    others = [s for c in comparisons if (c.model, c.rule) != (models[0], HEADLINE) for s in sentences(c)]
+    files: dict[str, bytes] = {}
+    drawn: list[Figures] = []
+    for model in models:
+        drawn.append(_draw(rows, model, axes, "" if model == models[0] else f"-{model}", files))
+        progress.advance(1, f"plots of {model}")
+    pictures = choose_pictures(rows, cells, store)
+    for picture in pictures:
+        files[f"gallery/{picture.file}"] = picture.png
+    table = readable_table(rows)
+    summary = comparison_table(comparisons)
+    files["table.csv"] = result_table(rows).to_csv(index=False, lineterminator="\n").encode()
+    files["table.md"] = _markdown(suite, headline, others, summary, table)
+    files["comparison.csv"] = summary.to_csv(index=False, lineterminator="\n").encode()
+    protocols = [protocol(m, suite.samples, suite.labels, suite.reference).describe() for m in suite.metrics]
+    made_by = {**provenance(), "images_made_at": sorted({str(c)[:12] for c in rows["commit"].dropna()})}
+    progress.advance(1, "tables and galleries")
+    files["index.html"] = render_page(
+        suite, rows, headline, others, summary, table, drawn, pictures, protocols, made_by, command, one_device
+    )
+    files["report.json"] = (json.dumps({"suite": suite.suite, "headline": headline, "others": others}, indent=1) + "\n").encode()
+    _write(folder, files)
+    progress.advance(1, "page")
+    progress.end()
+    return Report(folder / "index.html", headline, len(rows))
+
+
+def _draw(rows: pd.DataFrame, model: str, axes: list[Axis], suffix: str, files: dict[str, bytes]) -> Figures:
+    figures = {f"frontier-{axis.split('_')[0]}{suffix}": plot_frontier(rows, model, axis) for axis in axes}
+    if {"precision", "recall"} <= set(rows.columns):
+        figures[f"precision-recall{suffix}"] = plot_precision_recall(rows, model)
+    svgs = {}
+    for name, figure in figures.items():
+        for kind in FORMATS:
+            files[f"{name}.{kind}"] = render(figure, kind)
+        svgs[name] = files[f"{name}.svg"]
+    return Figures(model, svgs)
+
+
+def _markdown(
+    suite: Suite, headline: list[str], others: list[str], summary: pd.DataFrame, table: pd.DataFrame
+) -> bytes:
+    protocols = [protocol(m, suite.samples, suite.labels, suite.reference).describe() for m in suite.metrics]
+    parts = [
+        f"# {suite.title}",
+        *(f"- {s}" for s in headline),
+        "",
+        summary.to_markdown(index=False) if len(summary) else "",
+        "",
+        table.to_markdown(index=False),
+        "",
+        "Errors are one standard error (delete-a-group jackknife); intervals are 95 %.",
+        *(f"- {p}" for p in protocols),
+        "",
+        "## Other rules against CFG",
+        *(f"- {s}" for s in others),
+        "",
+    ]
+    return "\n".join(parts).encode()
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    try:
+        for name, content in files.items():
+            write_atomic(folder / name, content)
+        for stale in (folder / "gallery").glob("*.png"):
+            if f"gallery/{stale.name}" not in files:
+                stale.unlink()
+    except OSError as error:
+        raise UserError(
+            f"the report cannot be written there ({error.strerror})",
+            where=str(folder),
+            fix="choose another folder with --reports, or mend its permissions",
+        ) from error

@@ -1,0 +1,122 @@
+"""The answer in plain sentences, computed: what a rule saves at CFG's best quality, and what it costs elsewhere."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from sgbench.guidance import RULES
+from sgbench.report.points import AXES, Axis, metric_title, points, replicates, rule_rows, rules_of, settings_text
+from sgbench.stats.frontier import Saving, saving
+from sgbench.stats.paired import Difference, paired_difference
+
+BASELINE = "cfg"
+HEADLINE = "sg"
+MISSED_SHARE = 0.025
+
+
+class Comparison(NamedTuple):
+    """One rule against CFG on one model: best cells, paired differences, savings per cost axis."""
+
+    model: str
+    rule: str
+    best: pd.Series
+    baseline: pd.Series
+    differences: dict[str, Difference]
+    savings: dict[Axis, Saving]
+
+
+def compare_rules(rows: pd.DataFrame, model: str, axes: list[Axis]) -> list[Comparison]:
+    """Every guided rule of a model against CFG; empty where CFG was not run on it."""
+    baseline_rows = rule_rows(rows, model, BASELINE)
+    if baseline_rows.empty:
+        return []
+    baseline = _best(baseline_rows)
+    found = []
+    for rule in rules_of(rows, model):
+        if rule == BASELINE or RULES[rule].weak is None:
+            continue
+        own = rule_rows(rows, model, rule)
+        best = _best(own)
+        metrics = [m for m in ("fd", "precision", "recall", "label_agreement") if m in rows]
+        found.append(
+            Comparison(
+                model,
+                rule,
+                best,
+                baseline,
+                {metric: _difference(best, baseline, metric) for metric in metrics},
+                {axis: saving(points(baseline_rows, axis), points(own, axis)) for axis in axes},
+            )
+        )
+    return found
+
+
+def sentences(comparison: Comparison) -> list[str]:
+    """The comparison in words: one sentence for each cost axis, then one for quality at the best settings."""
+    return [
+        *(_saving_sentence(comparison, axis) for axis in comparison.savings),
+        _quality_sentence(comparison),
+    ]
+
+
+def _saving_sentence(comparison: Comparison, axis: Axis) -> str:
+    found = comparison.savings[axis]
+    title, unit = RULES[comparison.rule].title, AXES[axis]
+    baseline = comparison.baseline
+    target = (
+        f"CFG's best {metric_title('fd')} on {comparison.model} "
+        f"({baseline['fd']:.3f} ± {baseline['fd_se']:.3f} at {settings_text(baseline)})"
+    )
+    if not found.reached:
+        return f"{title} does not reach {target} at any setting of this suite, so it saves no {unit}."
+    share = _percent(found.share)
+    if found.probability_reached < 1 - MISSED_SHARE:
+        return (
+            f"No significant difference in {unit}: {title} reaches {target} with {share}, but in "
+            f"{1 - found.probability_reached:.0%} of draws from the joint uncertainty it does not reach it at all."
+        )
+    interval = f"95 % interval {_signed(found.lower)} to {_signed(found.upper)}"
+    if found.lower <= 0 <= found.upper:
+        return f"No significant difference in {unit}: {title} reaches {target} with {share} ({interval})."
+    bound = " (its cheapest frontier cell is already that good: the saving is at least this)" if found.at_least else ""
+    return f"{title} reaches {target} with {share} {unit}{bound} ({interval} saved)."
+
+
+def _quality_sentence(comparison: Comparison) -> str:
+    title = RULES[comparison.rule].title
+    best, baseline, gaps = comparison.best, comparison.baseline, comparison.differences
+    cost = best["gmacs_per_image"] / baseline["gmacs_per_image"]
+    parts = [_gap("fd", gaps["fd"])]
+    parts += [_gap(metric, gaps[metric]) for metric in ("precision", "recall", "label_agreement") if metric in gaps]
+    return (
+        f"Each at its best distance, {title} ({settings_text(best)}; {cost:.0%} of CFG's GMACs) against CFG "
+        f"({settings_text(baseline)}): {'; '.join(parts)}."
+    )
+
+
+def _gap(metric: str, gap: Difference) -> str:
+    verdict = "" if gap.significant else ", no significant difference"
+    return f"{metric_title(metric)} {gap.value:+.3f} (95 % interval {gap.lower:+.3f} to {gap.upper:+.3f}{verdict})"
+
+
+def _best(rows: pd.DataFrame) -> pd.Series:
+    return rows.loc[rows["fd"].idxmin()]
+
+
+def _difference(best: pd.Series, baseline: pd.Series, metric: str) -> Difference:
+    return paired_difference(
+        float(best[metric]),
+        float(baseline[metric]),
+        replicates(best[f"{metric}_replicates"]),
+        replicates(baseline[f"{metric}_replicates"]),
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%} fewer" if share >= 0 else f"{-share:.0%} more"
+
+
+def _signed(share: float) -> str:
+    return f"{share:.0%}"

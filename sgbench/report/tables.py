@@ -1,0 +1,103 @@
+"""The rows as tables for people: CSV with plain numbers, Markdown with errors beside the values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from sgbench.guidance import RULES
+from sgbench.report.headline import Comparison
+from sgbench.report.points import metric_title, on_frontier, rule_rows, rules_of, settings_text
+
+METRIC_ORDER = ("fd", "precision", "recall", "label_agreement")
+
+
+def result_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """One line per cell, numbers as numbers, errors in columns of their own."""
+    best = _frontier_cells(rows)
+    table = pd.DataFrame(
+        {
+            "model": rows["model"],
+            "rule": [RULES[rule].title for rule in rows["guidance"]],
+            "settings": [settings_text(row) for _, row in rows.iterrows()],
+            "GMACs/image": rows["gmacs_per_image"],
+            "GFLOPs/image": rows["gflops_per_image"],
+            "GMACs/step (paper)": rows["paper_gmacs_per_step"],
+            "s/image": rows["seconds_per_image"],
+        }
+    )
+    for metric in METRIC_ORDER:
+        if metric in rows:
+            table[metric_title(metric)] = rows[metric]
+            table[f"{metric_title(metric)} SE"] = rows[f"{metric}_se"]
+    table[f"{metric_title('fd')} corrected"] = rows["fd_corrected"]
+    table[f"{metric_title('fd')} floor"] = rows["fd_floor"]
+    table["N"] = rows["samples"]
+    table["on frontier"] = [cell in best for cell in rows["cell"]]
+    table["cell"] = rows["cell"]
+    return table
+
+
+def readable_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same lines as text, errors after a plus-minus sign; the floor stands beside every distance."""
+    best = _frontier_cells(rows)
+    table = pd.DataFrame(
+        {
+            "model": rows["model"],
+            "rule": [RULES[rule].title for rule in rows["guidance"]],
+            "settings": [settings_text(row) for _, row in rows.iterrows()],
+            "GMACs/image": [f"{v:.3f}" for v in rows["gmacs_per_image"]],
+            "GFLOPs/image": [f"{v:.3f}" for v in rows["gflops_per_image"]],
+            "ms/image": [f"{1000 * v:.1f}" for v in rows["seconds_per_image"]],
+        }
+    )
+    for metric in METRIC_ORDER:
+        if metric in rows:
+            values = zip(rows[metric], rows[f"{metric}_se"], strict=True)
+            table[metric_title(metric)] = [f"{value:.3f} ± {error:.3f}" for value, error in values]
+        if metric == "fd":
+            table["floor"] = [f"{v:.3f}" for v in rows["fd_floor"]]
+    table["frontier"] = ["yes" if cell in best else "" for cell in rows["cell"]]
+    return table
+
+
+def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """One line per model and rule: its best cell, and what it saves at CFG's best distance."""
+    lines = []
+    for c in comparisons:
+        line: dict[str, object] = {
+            "model": c.model,
+            "rule": RULES[c.rule].title,
+            "best settings": settings_text(c.best),
+            metric_title("fd"): f"{c.best['fd']:.3f} ± {c.best['fd_se']:.3f}",
+            "against CFG's best": _interval(c.differences["fd"].value, c.differences["fd"].lower, c.differences["fd"].upper),
+        }
+        if "recall" in c.differences:
+            gap = c.differences["recall"]
+            line["recall against CFG's"] = _interval(gap.value, gap.lower, gap.upper)
+        for axis, found in c.savings.items():
+            name = "GMACs saved" if axis == "gmacs_per_image" else "seconds saved"
+            if not found.reached:
+                line[name] = "not reached"
+            else:
+                line[name] = f"{found.share:.0%} [{_bound(found.lower)}, {_bound(found.upper)}]"
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _interval(value: float, lower: float, upper: float) -> str:
+    return f"{value:+.3f} [{lower:+.3f}, {upper:+.3f}]"
+
+
+def _bound(share: float) -> str:
+    return "not reached" if share == float("-inf") else f"{share:.0%}"
+
+
+def _frontier_cells(rows: pd.DataFrame) -> set[str]:
+    """Cells on the frontier of their own model and rule, in GMACs."""
+    cells: set[str] = set()
+    for model in dict.fromkeys(rows["model"]):
+        for rule in rules_of(rows, model):
+            cells |= set(on_frontier(rule_rows(rows, model, rule), "gmacs_per_image")["cell"])
+    return cells
