@@ -82,7 +82,12 @@ def score(
 
 
 def report(
-    suite: Suite, results: Path = RESULTS, reports: Path = REPORTS, *, command: str = "", progress: Progress | None = None
+    suite: Suite,
+    results: Path = RESULTS,
+    reports: Path = REPORTS,
+    *,
+    command: str = "",
+    progress: Progress | None = None,
 ) -> Report:
     """Write the report of the suite's rows into `reports`/<suite>."""
     from sgbench.report.build import build_report

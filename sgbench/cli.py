@@ -18,6 +18,8 @@ from sgbench.console import duration, make_progress
 from sgbench.errors import UserError
 from sgbench.zoo.cli import zoo
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="sgbench",
     help="Benchmark guidance on token-sparse diffusion transformers: suite, plan, run, score, report.",
@@ -153,9 +155,7 @@ def bench(
         f"{loaded.suite}: {len(planned.cells)} cells of {loaded.samples} images, {planned.gmacs:,.0f} GMACs to do, "
         f"about {planned.seconds / 60:.1f} minutes"
     )
-    done = api.bench(
-        loaded, results, reports, device=device, batch=batch, command=_command(), progress=progress
-    )
+    done = api.bench(loaded, results, reports, device=device, batch=batch, command=_command(), progress=progress)
     made = done["run"]["images_made"]
     first = f"{made} images made" if made else "nothing was left to do: every image and score is kept"
     _finish(done, as_json, "\n".join([first, *done["report"]["sentences"], f"report: {done['report']['page']}"]))
@@ -164,18 +164,18 @@ def bench(
 def main() -> None:
     """Entry point of the `sgbench` command."""
     try:
-        app(standalone_mode=False)
+        status = app(standalone_mode=False)
     except UserError as error:
         _fail(str(error), 1)
-    except KeyboardInterrupt:
-        _fail("interrupted: all that was finished is kept, and the same command continues", 130)
-    except typer.Abort:
-        _fail("interrupted: all that was finished is kept, and the same command continues", 130)
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
     except Exception as error:
-        if not hasattr(error, "format_message"):  # click's own usage errors say what is wrong
+        if not hasattr(error, "format_message"):  # the parser's own usage errors say what is wrong
             raise
         _fail(f"{error.format_message()} (see `sgbench --help`)", getattr(error, "exit_code", 2))
-    sys.exit(0)
+    if status == INTERRUPTED:  # typer turns Ctrl-C into this status
+        _fail("interrupted: all that was finished is kept, and the same command continues", INTERRUPTED)
+    sys.exit(status if isinstance(status, int) else 0)
 
 
 def _finish(document: dict[str, Any], as_json: bool, text: str) -> None:

@@ -16,14 +16,13 @@ class Call(NamedTuple):
 
     branch: Branch
     gamma: float
-    count: int
+    per_image: int
 
 
 def calls(cell: Cell) -> list[Call]:
     """The denoiser calls of one image, branch by branch."""
     return [
-        Call(branch, branch.gamma(cell.guidance), cell.sampler.steps)
-        for branch in RULES[cell.guidance.rule].branches
+        Call(branch, branch.gamma(cell.guidance), cell.sampler.steps) for branch in RULES[cell.guidance.rule].branches
     ]
 
 
@@ -33,5 +32,5 @@ def image_macs(cell: Cell, count: Callable[[Call], Macs] | None = None) -> Macs:
     total = Macs(0, 0, 0)
     for call in calls(cell):
         one = count(call) if count else call_macs(architecture, call.gamma)
-        total = total.plus(one.times(call.count))
+        total = total.plus(one.times(call.per_image))
     return total

@@ -6,6 +6,5 @@ from sgbench.guidance.branches import Rule as Rule
 from sgbench.guidance.branches import combine as combine
 
 RULES: dict[str, Rule] = {
-    module.RULE.name: module.RULE
-    for module in (none, cfg, icg, autoguidance, sparse, cfg_sparse, autoguidance_sparse)
+    module.RULE.name: module.RULE for module in (none, cfg, icg, autoguidance, sparse, cfg_sparse, autoguidance_sparse)
 }

@@ -66,4 +66,4 @@ class Rule(NamedTuple):
 
 def combine(strong: T, weak: T, scale: float) -> T:
     """weak + w (strong - weak); w = 1 is the strong prediction (arXiv 2601.01608, eq. 3 and 7)."""
-    return weak + scale * (strong - weak)  # type: ignore[operator, no-any-return]
+    return weak + scale * (strong - weak)  # type: ignore[operator]

@@ -22,20 +22,14 @@ class _Backbone(BaseModel):
     depth: int = Field(gt=0)
     num_heads: int = Field(gt=0)
     num_classes: int = Field(gt=0)
-    time_scale: float = Field(
-        default=1.0, gt=0, description="t is multiplied by this before the sinusoidal embedding"
-    )
+    time_scale: float = Field(default=1.0, gt=0, description="t is multiplied by this before the sinusoidal embedding")
 
     @model_validator(mode="after")
     def _divisible(self) -> _Backbone:
         if self.input_size % self.patch_size:
-            raise ValueError(
-                f"input_size {self.input_size} is not a multiple of patch_size {self.patch_size}"
-            )
+            raise ValueError(f"input_size {self.input_size} is not a multiple of patch_size {self.patch_size}")
         if self.hidden_size % self.num_heads:
-            raise ValueError(
-                f"hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}"
-            )
+            raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}")
         return self
 
     @property

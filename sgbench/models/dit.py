@@ -41,9 +41,7 @@ class DiT(nn.Module):
         self.x_embedder = PatchEmbed(a.patch_size, a.in_channels, width)
         self.t_embedder = TimestepEmbedder(width)
         self.y_embedder = LabelEmbedder(a.num_classes, width)
-        self.pos_embed = nn.Parameter(
-            sincos_positions(width, a.input_size // a.patch_size), requires_grad=False
-        )
+        self.pos_embed = nn.Parameter(sincos_positions(width, a.input_size // a.patch_size), requires_grad=False)
         self.blocks = nn.ModuleList(Block(width, a.num_heads, width) for _ in range(a.depth))
         self.final_layer = FinalLayer(width, a.patch_size**2 * a.out_channels, width)
         initialise(self)

@@ -39,7 +39,7 @@ class TimestepEmbedder(nn.Module):
         exponent = torch.arange(half, dtype=torch.float32, device=t.device) / half
         angles = t.float()[:, None] * torch.exp(-math.log(10000.0) * exponent)[None]
         features = torch.cat([angles.cos(), angles.sin()], dim=-1)
-        return self.mlp(features.to(self.mlp[0].weight.dtype))
+        return self.mlp(features.to(next(self.mlp.parameters()).dtype))
 
 
 class Attention(nn.Module):
@@ -142,10 +142,12 @@ def initialise(model: nn.Module) -> None:
             nn.init.normal_(module.weight, std=0.02)
         elif isinstance(module, PatchEmbed):
             nn.init.xavier_uniform_(module.proj.weight.view(module.proj.weight.shape[0], -1))
-            nn.init.zeros_(module.proj.bias)
+            if module.proj.bias is not None:
+                nn.init.zeros_(module.proj.bias)
         elif isinstance(module, TimestepEmbedder):
-            for index in (0, 2):
-                nn.init.normal_(module.mlp[index].weight, std=0.02)
-        if name.endswith("adaLN_modulation.1") or name == "final_layer.linear":
+            for linear in (module.mlp[0], module.mlp[2]):
+                assert isinstance(linear, nn.Linear)
+                nn.init.normal_(linear.weight, std=0.02)
+        if isinstance(module, nn.Linear) and (name.endswith("adaLN_modulation.1") or name == "final_layer.linear"):
             nn.init.zeros_(module.weight)
             nn.init.zeros_(module.bias)

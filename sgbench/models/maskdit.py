@@ -49,9 +49,7 @@ class MaskDiT(nn.Module):
         self.decoder_layer = FinalLayer(width, light, width)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, light))
         self.decoder_pos_embed = nn.Parameter(sincos_positions(light, side), requires_grad=False)
-        self.decoder_blocks = nn.ModuleList(
-            Block(light, a.decoder_num_heads, width) for _ in range(a.decoder_depth)
-        )
+        self.decoder_blocks = nn.ModuleList(Block(light, a.decoder_num_heads, width) for _ in range(a.decoder_depth))
         self.final_layer = FinalLayer(light, a.patch_size**2 * a.out_channels, width)
         initialise(self)
         nn.init.normal_(self.mask_token, std=0.02)

@@ -89,9 +89,7 @@ def make_plan(suite: Suite, cells: Sequence[Cell], store: Store) -> Plan:
     for cell in cells:
         macs = image_macs(cell)
         kept = store.noted_images(cell, suite.samples)
-        planned.append(
-            PlannedCell(cell_id(cell), cell, macs.macs / 1e9, macs.paper / 1e9, suite.samples, kept)
-        )
+        planned.append(PlannedCell(cell_id(cell), cell, macs.macs / 1e9, macs.paper / 1e9, suite.samples, kept))
     rate, basis = _rate(suite, cells, store)
     plan = Plan(suite, planned, 0.0, rate, basis)
     scoring = SCORE_SECONDS_PER_THOUSAND_IMAGES * (plan.images - plan.images_kept) / 1000
@@ -105,6 +103,9 @@ def _rate(suite: Suite, cells: Sequence[Cell], store: Store) -> tuple[float, str
         if cost is not None:
             measured = cost["measured"]
             rate = cost["macs_per_image"] / 1e9 / measured["seconds_per_image"]["median"]
-            return rate, f"measured here on {measured['device']['name']}, {measured['device']['threads']} threads"
+            return (
+                rate,
+                f"measured here on {measured['device']['name']}, {measured['device']['threads']} threads",
+            )
     cores = os.cpu_count() or 1
     return DEFAULT_RATE_PER_CORE[suite.dtype] * cores, f"a default for {cores} cores; the first cell will tell better"

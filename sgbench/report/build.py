@@ -77,9 +77,22 @@ def build_report(
     made_by = {**provenance(), "images_made_at": sorted({str(c)[:12] for c in rows["commit"].dropna()})}
     progress.advance(1, "tables and galleries")
     files["index.html"] = render_page(
-        suite, rows, headline, others, summary, table, drawn, pictures, protocols, made_by, command, one_device
+        suite,
+        rows,
+        headline,
+        others,
+        summary,
+        table,
+        drawn,
+        pictures,
+        protocols,
+        made_by,
+        command,
+        one_device,
     )
-    files["report.json"] = (json.dumps({"suite": suite.suite, "headline": headline, "others": others}, indent=1) + "\n").encode()
+    files["report.json"] = (
+        json.dumps({"suite": suite.suite, "headline": headline, "others": others}, indent=1) + "\n"
+    ).encode()
     _write(folder, files)
     progress.advance(1, "page")
     progress.end()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from sgbench.guidance import RULES
-from sgbench.report.points import metric_title, rule_rows, rules_of, settings_text
+from sgbench.report.points import best_row, metric_title, rule_rows, rules_of, settings_text
 from sgbench.run.store import Store
 from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id
@@ -30,7 +30,7 @@ def choose_pictures(rows: pd.DataFrame, cells: Sequence[Cell], store: Store) -> 
     for model in dict.fromkeys(rows["model"]):
         for rule in rules_of(rows, model):
             own = rule_rows(rows, model, rule)
-            row = own.loc[own[own["gamma_strong"] == 0]["fd"].idxmin()] if rule == "none" else own.loc[own["fd"].idxmin()]
+            row = best_row(own[own["gamma_strong"] == 0] if rule == "none" else own)
             png = store.read_gallery(by_id[row["cell"]])
             if png is None:
                 continue

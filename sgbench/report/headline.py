@@ -7,7 +7,17 @@ from typing import NamedTuple
 import pandas as pd
 
 from sgbench.guidance import RULES
-from sgbench.report.points import AXES, Axis, metric_title, points, replicates, rule_rows, rules_of, settings_text
+from sgbench.report.points import (
+    AXES,
+    Axis,
+    best_row,
+    metric_title,
+    points,
+    replicates,
+    rule_rows,
+    rules_of,
+    settings_text,
+)
 from sgbench.stats.frontier import Saving, saving
 from sgbench.stats.paired import Difference, paired_difference
 
@@ -32,13 +42,13 @@ def compare_rules(rows: pd.DataFrame, model: str, axes: list[Axis]) -> list[Comp
     baseline_rows = rule_rows(rows, model, BASELINE)
     if baseline_rows.empty:
         return []
-    baseline = _best(baseline_rows)
+    baseline = best_row(baseline_rows)
     found = []
     for rule in rules_of(rows, model):
         if rule == BASELINE or RULES[rule].weak is None:
             continue
         own = rule_rows(rows, model, rule)
-        best = _best(own)
+        best = best_row(own)
         metrics = [m for m in ("fd", "precision", "recall", "label_agreement") if m in rows]
         found.append(
             Comparison(
@@ -99,10 +109,6 @@ def _quality_sentence(comparison: Comparison) -> str:
 def _gap(metric: str, gap: Difference) -> str:
     verdict = "" if gap.significant else ", no significant difference"
     return f"{metric_title(metric)} {gap.value:+.3f} (95 % interval {gap.lower:+.3f} to {gap.upper:+.3f}{verdict})"
-
-
-def _best(rows: pd.DataFrame) -> pd.Series:
-    return rows.loc[rows["fd"].idxmin()]
 
 
 def _difference(best: pd.Series, baseline: pd.Series, metric: str) -> Difference:

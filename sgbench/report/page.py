@@ -50,9 +50,7 @@ def render_page(
         others=others,
         summary=summary.to_dict("split"),
         table=table.to_dict("split"),
-        figures=[
-            (f.model, [(name, Markup(inline_svg(svg, name))) for name, svg in f.svgs.items()]) for f in figures
-        ],
+        figures=[(f.model, [(name, Markup(inline_svg(svg, name))) for name, svg in f.svgs.items()]) for f in figures],
         pictures=[(p, base64.b64encode(p.png).decode()) for p in pictures],
         models=[(m, weights.card(m.name)) for m in models],
         protocols=protocols,

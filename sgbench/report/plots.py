@@ -10,13 +10,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sgbench.guidance import RULES
-from sgbench.report.points import AXES, Axis, metric_title, on_frontier, rule_rows, rules_of, settings_text
+from sgbench.report.points import AXES, Axis, best_row, metric_title, on_frontier, rule_rows, rules_of, settings_text
 from sgbench.report.style import STYLES
 from sgbench.stats.jackknife import GROUPS
 from sgbench.stats.paired import t_quantile
 
 FORMATS = ("png", "svg")
-LOOK = {
+LOOK: Any = {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -108,7 +108,7 @@ def _draw_rule(axes: Any, rows: pd.DataFrame, rule: str, axis: Axis) -> None:
     )
     line = on_frontier(rows, axis)
     axes.plot(line[axis], line["fd"], color=style.colour, linewidth=1.6, alpha=0.85)
-    best = rows.loc[rows["fd"].idxmin()]
+    best = best_row(rows)
     axes.annotate(
         settings_text(best),
         (best[axis], best["fd"]),

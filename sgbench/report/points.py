@@ -87,6 +87,11 @@ def settings_text(row: pd.Series) -> str:
     return ", ".join([*parts, f"{row['steps']} steps"])
 
 
+def best_row(rows: pd.DataFrame) -> pd.Series:
+    """The row of lowest distance."""
+    return rows.iloc[int(rows["fd"].to_numpy().argmin())]
+
+
 def metric_title(metric: str) -> str:
     """A metric's name as it stands in tables and on axes."""
     return METRICS[metric].title

@@ -71,7 +71,9 @@ def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
             "rule": RULES[c.rule].title,
             "best settings": settings_text(c.best),
             metric_title("fd"): f"{c.best['fd']:.3f} ± {c.best['fd_se']:.3f}",
-            "against CFG's best": _interval(c.differences["fd"].value, c.differences["fd"].lower, c.differences["fd"].upper),
+            "against CFG's best": _interval(
+                c.differences["fd"].value, c.differences["fd"].lower, c.differences["fd"].upper
+            ),
         }
         if "recall" in c.differences:
             gap = c.differences["recall"]

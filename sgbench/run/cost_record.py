@@ -39,7 +39,7 @@ def cost_record(cell: Cell, networks: Networks, store: Store, samples: int) -> d
                 "gamma": call.gamma,
                 "kept_tokens": kept_tokens(grid, call.gamma),
                 "grid_tokens": grid,
-                "calls_per_image": call.count,
+                "calls_per_image": call.per_image,
                 "macs": one.macs,
                 "paper": one.paper,
             }

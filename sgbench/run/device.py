@@ -32,7 +32,11 @@ def resolve_device(name: str) -> torch.device:
 def describe_device(device: torch.device) -> dict[str, str | int]:
     """Name, kind and, on a CPU, the number of threads."""
     if device.type == "cuda":
-        return {"type": "cuda", "name": torch.cuda.get_device_name(device), "threads": torch.get_num_threads()}
+        return {
+            "type": "cuda",
+            "name": torch.cuda.get_device_name(device),
+            "threads": torch.get_num_threads(),
+        }
     return {"type": device.type, "name": _cpu_name(), "threads": torch.get_num_threads()}
 
 

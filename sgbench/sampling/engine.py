@@ -91,9 +91,7 @@ def sample(cell: Cell, networks: Networks, indices: Sequence[int], device: torch
     return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu()
 
 
-def _condition(
-    branch: Branch, cell: Cell, labels: Tensor, indices: Sequence[int], step: int, null: int
-) -> Tensor:
+def _condition(branch: Branch, cell: Cell, labels: Tensor, indices: Sequence[int], step: int, null: int) -> Tensor:
     if branch.condition == "null":
         return torch.full_like(labels, null)
     if branch.condition == "random":
@@ -102,9 +100,7 @@ def _condition(
     return labels
 
 
-def _tokens(
-    branch: Branch, gamma: float, cell: Cell, indices: Sequence[int], step: int, grid: int
-) -> Tensor | None:
+def _tokens(branch: Branch, gamma: float, cell: Cell, indices: Sequence[int], step: int, grid: int) -> Tensor | None:
     kept = kept_tokens(grid, gamma)
     if kept == grid:
         return None

@@ -24,9 +24,9 @@ class Gaussian(NamedTuple):
 
 
 class _Sums(NamedTuple):
-    """Count, sum (D,) and sum of outer products (D, D) of features from which `origin` was taken away."""
+    """Number, sum (D,) and sum of outer products (D, D) of centred features."""
 
-    count: int
+    number: int
     first: Matrix
     second: Matrix
 
@@ -61,15 +61,15 @@ def frechet_estimate(
     origin = features.mean(axis=0, dtype=np.float64)
     centred = features.astype(np.float64) - origin
     parts = [_sums(centred[start:stop]) for start, stop in group_bounds(len(features))]
-    whole = _Sums(len(features), sum(p.first for p in parts), sum(p.second for p in parts))
+    whole = _sums(centred)
 
     def distance(sums: _Sums) -> float:
-        mean = sums.first / sums.count
-        covariance = (sums.second - sums.count * np.outer(mean, mean)) / (sums.count - 1)
+        mean = sums.first / sums.number
+        covariance = (sums.second - sums.number * np.outer(mean, mean)) / (sums.number - 1)
         return frechet_distance(Gaussian(mean + origin, covariance), reference, root)
 
     def without(part: _Sums) -> _Sums:
-        return _Sums(whole.count - part.count, whole.first - part.first, whole.second - part.second)
+        return _Sums(whole.number - part.number, whole.first - part.first, whole.second - part.second)
 
     return jackknife(distance(whole), [distance(without(part)) for part in parts])
 

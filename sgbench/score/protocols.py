@@ -24,9 +24,7 @@ METRICS = {
     "precision": Metric(
         "precision", "higher", f"improved precision (arXiv 1904.06991), k = {NEIGHBOURS}, float32 distances"
     ),
-    "recall": Metric(
-        "recall", "higher", f"improved recall (arXiv 1904.06991), k = {NEIGHBOURS}, float32 distances"
-    ),
+    "recall": Metric("recall", "higher", f"improved recall (arXiv 1904.06991), k = {NEIGHBOURS}, float32 distances"),
     "label_agreement": Metric("label agreement", "higher", "share of images classified as the class asked for"),
 }
 # Two images for each of ten jackknife groups; one for label agreement's binomial error.

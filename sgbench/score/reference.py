@@ -50,9 +50,7 @@ def floor(reference: Reference, samples: int, policy: str) -> Floor:
     size = min(samples, len(order))
     sets = min(len(order) // size, MAXIMUM_SETS)
     distances = [
-        frechet_distance(
-            fit(reference.held_out[order[i * size : (i + 1) * size]]), reference.moments, reference.root
-        )
+        frechet_distance(fit(reference.held_out[order[i * size : (i + 1) * size]]), reference.moments, reference.root)
         for i in range(sets)
     ]
     deviation = float(np.std(distances, ddof=1)) if sets > 1 else float("nan")
@@ -101,8 +99,6 @@ def build_reference(train: data.Split, held_out: data.Split) -> None:
         "extractor": EXTRACTOR,
         "extractor_sha256": weights.checkpoint_sha256(EXTRACTOR),
         "data_sha256": data.DIGEST,
-        "files": {
-            "final": {"file": name, "bytes": len(payload), "sha256": hashlib.sha256(payload).hexdigest()}
-        },
+        "files": {"final": {"file": name, "bytes": len(payload), "sha256": hashlib.sha256(payload).hexdigest()}},
     }
     write_atomic(weights.FOLDER / f"{REFERENCE_CARD}.json", (json.dumps(card, indent=1) + "\n").encode())

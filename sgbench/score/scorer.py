@@ -20,7 +20,7 @@ from sgbench.score.extractors.fashion_cnn import extract, load_classifier
 from sgbench.score.frechet import frechet_estimate
 from sgbench.score.label_agreement import label_agreement
 from sgbench.score.precision_recall import Real, precision_recall, prepare_real
-from sgbench.score.protocols import EXTRACTOR, protocol
+from sgbench.score.protocols import EXTRACTOR, Protocol, protocol
 from sgbench.score.reference import Floor, Reference, floor, load_reference
 from sgbench.stats.jackknife import Estimate
 from sgbench.suite.cell import Cell
@@ -52,7 +52,9 @@ def score_cells(
 
     Raises UserError when a cell's images are not complete.
     """
-    wanted = {metric: protocol(metric, suite.samples, suite.labels, suite.reference) for metric in suite.metrics}
+    wanted: dict[str, Protocol] = {
+        metric: protocol(metric, suite.samples, suite.labels, suite.reference) for metric in suite.metrics
+    }
     tools: _Tools | None = None
     scored = 0
     progress.begin("score", len(cells), "cell")
@@ -64,7 +66,11 @@ def score_cells(
             tools = tools or _load_tools(suite, device)
             found = _score(cell, suite, missing, store, tools)
             for metric, fields in found.items():
-                known[metric] = {**fields, "protocol_id": wanted[metric].id, "protocol": wanted[metric]._asdict()}
+                known[metric] = {
+                    **fields,
+                    "protocol_id": wanted[metric].id,
+                    "protocol": wanted[metric]._asdict(),
+                }
             known["made_by"] = provenance()
             store.write_record(cell, "scores", {**record, str(suite.samples): known})
             scored += 1
@@ -84,18 +90,18 @@ def _load_tools(suite: Suite, device: torch.device) -> _Tools:
     )
 
 
-def _score(
-    cell: Cell, suite: Suite, metrics: list[str], store: Store, tools: _Tools
-) -> dict[str, dict[str, Any]]:
+def _score(cell: Cell, suite: Suite, metrics: list[str], store: Store, tools: _Tools) -> dict[str, dict[str, Any]]:
     stored = _features(cell, suite.samples, store, tools)
     features, classes = stored["features"], stored["classes"]
-    asked = labels(
-        cell.seed, range(suite.samples), catalogue.entry(cell.model).architecture.num_classes, cell.labels
-    )
+    asked = labels(cell.seed, range(suite.samples), catalogue.entry(cell.model).architecture.num_classes, cell.labels)
     found: dict[str, dict[str, Any]] = {}
     if "fd" in metrics:
         estimate = frechet_estimate(features, tools.reference.moments, tools.reference.root)
-        found["fd"] = {**_fields(estimate), "floor": tools.floor.mean, "floor_sd": _finite(tools.floor.deviation)}
+        found["fd"] = {
+            **_fields(estimate),
+            "floor": tools.floor.mean,
+            "floor_sd": _finite(tools.floor.deviation),
+        }
     if {"precision", "recall"} & set(metrics):
         both = precision_recall(features, tools.real)
         found.update({m: _fields(getattr(both, m)) for m in ("precision", "recall") if m in metrics})

@@ -7,6 +7,7 @@ all of them alike.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -31,7 +32,7 @@ def group_bounds(samples: int) -> list[tuple[int, int]]:
     if samples < 2 * groups:
         raise ValueError(f"{samples} samples cannot fill {groups} groups with two each")
     edges = np.linspace(0, samples, groups + 1).round().astype(int).tolist()
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
 def jackknife(value: float, replicates: Sequence[float]) -> Estimate:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import types
 import typing
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from sgbench.errors import UserError
 from sgbench.suite.schema import Preset, Suite
+from sgbench.suite.suggest import suggestion
 
 
 def load_suite(path: str | Path, preset: str | None = None) -> Suite:
@@ -24,7 +24,7 @@ def load_suite(path: str | Path, preset: str | None = None) -> Suite:
     if preset not in suite.presets:
         known = ", ".join(suite.presets) or "none"
         raise UserError(
-            f"there is no preset {preset!r}{_nearest(preset, list(suite.presets))}",
+            f"there is no preset {preset!r}{suggestion(preset, list(suite.presets))}",
             where=f"{path}: presets",
             fix=f"choose one of: {known}",
         )
@@ -44,7 +44,9 @@ def _read(path: Path) -> dict[str, Any]:
         problem = getattr(error, "problem", None) or "not YAML"
         raise UserError(f"the file is not valid YAML ({problem})", where=line, fix="mend that line") from error
     if not isinstance(content, dict):
-        raise UserError("a suite file is a mapping of keys", where=str(path), fix="start from suites/fashion-mnist.yaml")
+        raise UserError(
+            "a suite file is a mapping of keys", where=str(path), fix="start from suites/fashion-mnist.yaml"
+        )
     return content
 
 
@@ -67,7 +69,7 @@ def _explain(error: ValidationError, path: Path) -> UserError:
         known = _keys_at(first["loc"][:-1])
         name = str(first["loc"][-1])
         return UserError(
-            f"unknown key {name!r}{_nearest(name, known)}{more}",
+            f"unknown key {name!r}{suggestion(name, known)}{more}",
             where=f"{path}: {key}",
             fix=f"the keys known there are {', '.join(known)}",
         )
@@ -86,19 +88,13 @@ def _spell(location: tuple[int | str, ...]) -> str:
     return text
 
 
-def _nearest(name: str, known: list[str]) -> str:
-    match = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f", did you mean {match[0]!r}?" if match else ""
-
-
 def _keys_at(location: tuple[int | str, ...]) -> list[str]:
     """Names of the keys allowed at a place of the file, found by walking the schema."""
     here: Any = Suite
     for part in location:
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            here = _inner(here.model_fields[str(part)].annotation)
-        else:  # inside a list or a mapping, whose element type was already taken
-            continue
+        # A list's index and a mapping's key lead to the element type, which the field before gave already.
+        if part in here.model_fields:
+            here = _inner(here.model_fields[part].annotation)
     return list(here.model_fields)
 
 

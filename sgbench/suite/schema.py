@@ -58,7 +58,8 @@ class Suite(_Strict):
     seed: int = Field(ge=0, lt=2**63)
     samples: int = Field(gt=0, description="images per cell")
     labels: Literal["balanced", "random"] = Field(
-        default="balanced", description="balanced: image i asks for class i mod C; random: uniform over classes"
+        default="balanced",
+        description="balanced: image i asks for class i mod C; random: uniform over classes",
     )
     dtype: Literal["float32", "bfloat16"] = Field(
         default="float32", description="bfloat16: matrix products under autocast, the state in float32"

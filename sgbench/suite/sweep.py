@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 from collections.abc import Iterator
 
@@ -12,6 +11,7 @@ from sgbench.models import catalogue
 from sgbench.score.protocols import MINIMUM_SAMPLES, REFERENCES
 from sgbench.suite.cell import Cell, Guidance, Sampler
 from sgbench.suite.schema import Suite, SweepEntry
+from sgbench.suite.suggest import suggestion
 
 
 def expand(suite: Suite) -> list[Cell]:
@@ -67,9 +67,7 @@ def _settings(rule: Rule, entry: SweepEntry, where: str) -> Iterator[Guidance]:
         yield Guidance(rule.name, scale, gamma_strong, gamma_weak)
 
 
-def _values(
-    given: list[float] | None, taken: bool, neutral: float, key: str, rule: Rule, where: str
-) -> list[float]:
+def _values(given: list[float] | None, taken: bool, neutral: float, key: str, rule: Rule, where: str) -> list[float]:
     if given is not None and not taken:
         raise UserError(f"{rule.title} has no {key}", where=f"{where}.{key}", fix="remove the key")
     if given is None:
@@ -88,16 +86,12 @@ def _check_served(rule: Rule, model: str, guidance: Guidance, where: str) -> Non
             fix="choose another rule or another model",
         )
     if (guidance.gamma_strong or guidance.gamma_weak) and not entry.can_drop_tokens:
-        raise UserError(
-            f"{model} cannot drop tokens", where=where, fix="set the gammas to 0 or choose a sparse model"
-        )
+        raise UserError(f"{model} cannot drop tokens", where=where, fix="set the gammas to 0 or choose a sparse model")
 
 
 def _check_name(name: str, known: list[str], kind: str, where: str) -> None:
     if name in known:
         return
-    match = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f", did you mean {match[0]!r}?" if match else ""
     raise UserError(
-        f"there is no {kind} {name!r}{hint}", where=where, fix=f"choose one of: {', '.join(known)}"
+        f"there is no {kind} {name!r}{suggestion(name, known)}", where=where, fix=f"choose one of: {', '.join(known)}"
     )

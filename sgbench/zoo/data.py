@@ -56,9 +56,7 @@ def load(folder: Path) -> tuple[Split, Split]:
     """The 60,000 training images and the 10,000 held-out ones, from `folder`/fashion-mnist.npz."""
     path = folder / "fashion-mnist.npz"
     if not path.is_file():
-        raise UserError(
-            f"the training images are not in {path}", where="--data", fix="run `sgbench zoo data` first"
-        )
+        raise UserError(f"the training images are not in {path}", where="--data", fix="run `sgbench zoo data` first")
     with np.load(path, allow_pickle=False) as stored:
         images, labels = stored["images"], stored["labels"].astype(np.int64)
     if digest(images, labels) != DIGEST:
@@ -97,7 +95,9 @@ def canonical_order(
     images: NDArray[np.uint8], labels: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Sort by the digest of (image, label): an order that no source can influence."""
-    keys = [hashlib.sha256(image.tobytes() + bytes([label])).digest() for image, label in zip(images, labels, strict=True)]
+    keys = [
+        hashlib.sha256(image.tobytes() + bytes([label])).digest() for image, label in zip(images, labels, strict=True)
+    ]
     order = sorted(range(len(keys)), key=keys.__getitem__)
     return images[order], labels[order]
 

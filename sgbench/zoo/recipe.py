@@ -52,7 +52,9 @@ def load_recipe(name: str) -> Recipe:
     """The recipe of one embedded model. Raises UserError for an unknown name."""
     if name not in recipe_names():
         raise UserError(
-            f"there is no embedded model {name!r}", where="NAME", fix=f"choose one of {', '.join(recipe_names())}"
+            f"there is no embedded model {name!r}",
+            where="NAME",
+            fix=f"choose one of {', '.join(recipe_names())}",
         )
     text = (resources.files("sgbench.zoo") / "configs" / f"{name}.yaml").read_text()
     return Recipe.model_validate(yaml.safe_load(text))

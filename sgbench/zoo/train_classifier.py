@@ -36,7 +36,7 @@ def train_classifier(
 ) -> TrainedClassifier:
     """Train from scratch; deterministic given the seed and the number of threads."""
     torch.manual_seed(SEED)
-    model = FashionCNN().to(device, memory_format=torch.channels_last)
+    model = FashionCNN().to(device).to(memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(model.parameters(), lr=PEAK_RATE, momentum=0.9, nesterov=True, weight_decay=5e-4)
     per_epoch = len(data.images) // BATCH
     steps = EPOCHS * per_epoch

@@ -25,7 +25,9 @@ def card(name: str) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise UserError(
-            f"the model card {path.name} is missing", where=str(FOLDER), fix="reinstall sgbench, or train the model"
+            f"the model card {path.name} is missing",
+            where=str(FOLDER),
+            fix="reinstall sgbench, or train the model",
         ) from error
     except ValueError as error:
         raise UserError("the model card is damaged", where=str(path), fix="reinstall sgbench") from error

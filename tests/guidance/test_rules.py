@@ -1,0 +1,56 @@
+"""What each rule is, and the laws of the combination."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sgbench.guidance import RULES, Branch, combine
+from sgbench.suite.cell import Guidance
+
+NUMBERS = st.floats(-100, 100)
+
+
+def test_rules_are_what_their_papers_say() -> None:
+    """Strong and weak branch as (condition, checkpoint, whose gamma)."""
+    dense, sparse = Branch("given", "main", "dense"), Branch("given", "main", "strong")
+    assert {name: rule.branches for name, rule in RULES.items()} == {
+        "none": (sparse,),
+        "cfg": (dense, Branch("null", "main", "dense")),
+        "icg": (dense, Branch("random", "main", "dense")),
+        "ag": (dense, Branch("given", "auxiliary", "dense")),
+        "sg": (sparse, Branch("given", "main", "weak")),
+        "cfg+sg": (sparse, Branch("null", "main", "weak")),
+        "ag+sg": (sparse, Branch("given", "auxiliary", "weak")),
+    }
+
+
+def test_only_single_checkpoint_sg_needs_the_weaker_branch_sparser() -> None:
+    assert [name for name, rule in RULES.items() if rule.sparser_weak] == ["sg"]
+
+
+def test_a_branch_takes_its_own_gamma() -> None:
+    settings = Guidance("sg", 2.0, 0.2, 0.8)
+    assert [b.gamma(settings) for b in RULES["sg"].branches] == [0.2, 0.8]
+    assert [b.gamma(settings) for b in RULES["cfg"].branches] == [0.0, 0.0]
+
+
+@given(strong=NUMBERS, weak=NUMBERS, scale=st.floats(1, 10))
+def test_combination_is_the_papers(strong: float, weak: float, scale: float) -> None:
+    """Equation 7: w strong + (1 - w) weak."""
+    assert abs(combine(strong, weak, scale) - (scale * strong + (1 - scale) * weak)) < 1e-9 * 1e4
+
+
+@given(strong=NUMBERS, scale=st.floats(1, 10))
+def test_equal_branches_are_no_guidance(strong: float, scale: float) -> None:
+    assert combine(strong, strong, scale) == strong
+
+
+@given(strong=NUMBERS, weak=NUMBERS, scale=st.floats(1, 5), t=st.floats(0.01, 0.99), x=NUMBERS)
+def test_combining_velocities_is_combining_data_predictions(
+    strong: float, weak: float, scale: float, t: float, x: float
+) -> None:
+    """x0 = x - t v is linear in v, so a linear rule acts alike in both spaces."""
+    through_velocity = x - t * combine(strong, weak, scale)
+    through_data = combine(x - t * strong, x - t * weak, scale)
+    assert abs(through_velocity - through_data) < 1e-6

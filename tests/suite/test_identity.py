@@ -1,0 +1,56 @@
+"""Cell ids: pinned, and made of nothing but what changes an image."""
+
+from __future__ import annotations
+
+import pytest
+
+from sgbench.suite.cell import Cell, Guidance, Sampler
+from sgbench.suite.identity import VERSION, cell_id, cell_record
+from sgbench.zoo import weights
+
+SG = Cell("fashion-routing", Guidance("sg", 2.0, 0.0, 0.7), Sampler("euler", 10), 0, "balanced", "bfloat16")
+AG = SG._replace(guidance=Guidance("ag", 2.0, 0.0, 0.0))
+# Recorded when version 1 was written, with checkpoint digests of sixty-four zeros. Never edit; add a version.
+GOLDEN = {1: ("fe8b8c4f9162fca0", "552cfb698500e38e")}
+
+
+def test_ids_of_this_version_are_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "checkpoint_sha256", lambda name, checkpoint="final": "0" * 64)
+    assert (cell_id(SG), cell_id(AG)) == GOLDEN[VERSION]
+
+
+def test_every_field_changes_the_id() -> None:
+    others = [
+        SG._replace(model="fashion-masking"),
+        SG._replace(guidance=SG.guidance._replace(rule="cfg+sg")),
+        SG._replace(guidance=SG.guidance._replace(scale=2.5)),
+        SG._replace(guidance=SG.guidance._replace(gamma_strong=0.1)),
+        SG._replace(guidance=SG.guidance._replace(gamma_weak=0.8)),
+        SG._replace(sampler=Sampler("euler", 11)),
+        SG._replace(seed=1),
+        SG._replace(labels="random"),
+        SG._replace(dtype="float32"),
+    ]
+    assert len({cell_id(cell) for cell in [SG, *others]}) == len(others) + 1
+
+
+def test_an_integer_and_a_float_of_one_value_are_one_cell() -> None:
+    from sgbench.suite.schema import SweepEntry
+
+    entry = SweepEntry.model_validate({"guidance": "cfg", "scale": 2})
+    assert entry.scale is not None
+    assert isinstance(entry.scale[0], float)
+
+
+def test_the_record_holds_the_digest_of_every_checkpoint_used() -> None:
+    assert cell_record(SG)["checkpoints"] == {"main": weights.checkpoint_sha256("fashion-routing")}
+    assert cell_record(AG)["checkpoints"] == {
+        "main": weights.checkpoint_sha256("fashion-routing"),
+        "auxiliary": weights.checkpoint_sha256("fashion-routing", "early"),
+    }
+
+
+def test_changed_weights_change_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = cell_id(SG)
+    monkeypatch.setattr(weights, "checkpoint_sha256", lambda name, checkpoint="final": "1" * 64)
+    assert cell_id(SG) != before
