@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from sgbench.models.architecture import DiTArchitecture, MaskDiTArchitecture
 from sgbench.models.dit import DiT
 from sgbench.models.maskdit import MaskDiT
@@ -14,8 +12,3 @@ def build(architecture: DiTArchitecture | MaskDiTArchitecture) -> DiT | MaskDiT:
     if isinstance(architecture, MaskDiTArchitecture):
         return MaskDiT(architecture)
     return DiT(architecture)
-
-
-def parameter_count(model: nn.Module) -> int:
-    """Number of trained parameters (fixed positions are not)."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)

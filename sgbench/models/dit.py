@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from sgbench.models.architecture import DiTArchitecture
@@ -60,8 +59,3 @@ class DiT(nn.Module):
             if tokens is not None and index in ends:
                 h = scatter_tokens(waiting, tokens, h)
         return unpatchify(self.final_layer(h, c), a.patch_size, a.out_channels)
-
-
-def null_like(labels: Tensor, architecture: DiTArchitecture) -> Tensor:
-    """The null condition for as many samples as `labels` has."""
-    return torch.full_like(labels, architecture.null_label)
