@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib import metadata
 from typing import Any
 
@@ -55,29 +56,30 @@ def cost_record(cell: Cell, networks: Networks, store: Store, samples: int) -> d
         "paper_per_image": image.paper,
         "closed_form_macs_per_image": image_macs(cell).macs,
         "steps": cell.sampler.steps,
+        "images": samples,
         "measured": _measured(cell, store, samples),
         "made_by": provenance(),
     }
 
 
 def _measured(cell: Cell, store: Store, samples: int) -> dict[str, Any]:
-    """Seconds, bytes and joules per image, over the shards that came from the device that made most of them."""
+    """Seconds, bytes and joules per image; seconds over the batches of the device that made most of them."""
+    shards = [store.read_shard(cell, number) for number, _ in shard_sizes(samples)]
+    notes = [shard.notes for shard in shards if shard is not None]
     by_device: dict[str, list[dict[str, Any]]] = {}
-    for number, _ in shard_sizes(samples):
-        shard = store.read_shard(cell, number)
-        if shard is not None:
-            by_device.setdefault(repr(sorted(shard.notes["device"].items())), []).append(shard.notes)
-    notes = max(by_device.values(), key=len)
-    timing = summarise([b["seconds"] / b["images"] for note in notes for b in note["batches"]])
+    for batch in (batch for note in notes for batch in note["batches"]):
+        by_device.setdefault(json.dumps(batch["device"], sort_keys=True), []).append(batch)
+    batches = max(by_device.values(), key=len)
+    timing = summarise([batch["seconds"] / batch["images"] for batch in batches])
     peaks = [note["peak_bytes"] for note in notes if note["peak_bytes"] is not None]
-    measured = [note for note in notes if note["joules"] is not None]
-    images = sum(note["joules_images"] for note in measured)
+    metered = [note for note in notes if note["joules"] is not None]
+    images = sum(note["joules_images"] for note in metered)
     return {
         "seconds_per_image": timing._asdict(),
         "images_per_second": 1 / timing.median,
-        "batch": max(b["images"] for note in notes for b in note["batches"]),
+        "batch": max(batch["images"] for batch in batches),
         "peak_bytes": max(peaks) if peaks else None,
-        "joules_per_image": sum(note["joules"] for note in measured) / images if images else None,
-        "device": notes[0]["device"],
+        "joules_per_image": sum(note["joules"] for note in metered) / images if images else None,
+        "device": batches[0]["device"],
         "other_devices": len(by_device) - 1,
     }

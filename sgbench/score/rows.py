@@ -76,6 +76,7 @@ def _cost(cost: dict[str, Any]) -> dict[str, Any]:
         "joules_per_image": measured["joules_per_image"],
         "device": measured["device"]["name"],
         "threads": measured["device"]["threads"],
+        "other_devices": measured["other_devices"],
     }
 
 

@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from sgbench.errors import UserError
+from sgbench.suite.precision import automatic_dtype
 from sgbench.suite.schema import Preset, Suite
 from sgbench.suite.suggest import suggestion
 
@@ -19,8 +20,13 @@ def load_suite(path: str | Path, preset: str | None = None) -> Suite:
     """The suite in `path`, with `preset` applied. Raises UserError for anything a person got wrong."""
     path = Path(path)
     suite = _validated(_read(path), path)
-    if preset is None:
-        return suite
+    if preset is not None:
+        suite = _apply(suite, _find_preset(suite, preset, path))
+    # The cells hold what `auto` came to, since it changes the images.
+    return suite.model_copy(update={"dtype": automatic_dtype()}) if suite.dtype == "auto" else suite
+
+
+def _find_preset(suite: Suite, preset: str, path: Path) -> Preset:
     if preset not in suite.presets:
         known = ", ".join(suite.presets) or "none"
         raise UserError(
@@ -28,7 +34,7 @@ def load_suite(path: str | Path, preset: str | None = None) -> Suite:
             where=f"{path}: presets",
             fix=f"choose one of: {known}",
         )
-    return _apply(suite, suite.presets[preset])
+    return suite.presets[preset]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ Names = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
 Scales = Annotated[list[Scale], BeforeValidator(_as_list), Field(min_length=1)]
 Gammas = Annotated[list[Gamma], BeforeValidator(_as_list), Field(min_length=1)]
 Steps = Annotated[list[StepCount], BeforeValidator(_as_list), Field(min_length=1)]
+DType = Literal["float32", "bfloat16", "auto"]
 Metric = Literal["fd", "precision", "recall", "label_agreement"]
 
 
@@ -47,6 +48,7 @@ class Preset(_Strict):
     """A variant of the suite: what is given here takes the place of the suite's own value."""
 
     samples: int | None = Field(default=None, gt=0)
+    dtype: DType | None = None
     sweep: list[SweepEntry] | None = Field(default=None, min_length=1)
 
 
@@ -61,7 +63,7 @@ class Suite(_Strict):
         default="balanced",
         description="balanced: image i asks for class i mod C; random: uniform over classes",
     )
-    dtype: Literal["float32", "bfloat16"] = Field(
+    dtype: DType = Field(
         default="float32", description="bfloat16: matrix products under autocast, the state in float32"
     )
     reference: str = Field(description="the real images that generated ones are compared with")
