@@ -4,6 +4,10 @@ The public API, one verb per stage; each does what the command of the same name 
 only by the verbs that need it.
 """
 
+# A subpackage imported later would take the name of the function that is called like it.
+import sgbench.report
+import sgbench.run
+import sgbench.score  # noqa: F401
 from sgbench.api import bench as bench
 from sgbench.api import load_suite as load_suite
 from sgbench.api import make_plan as make_plan

@@ -77,7 +77,9 @@ def score(
     store = Store(results, suite.suite)
     store.prepare()
     summary = score_cells(cells, suite, store, resolve_device(device), progress or Silent())
-    store.write_rows(build_rows(cells, store))
+    # Rows of other cells in the tree (another preset's, say) stay.
+    others = [cell for cell in store.known_cells() if cell not in set(cells)]
+    store.write_rows(build_rows([*cells, *others], store))
     return summary
 
 

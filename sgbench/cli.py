@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from sgbench import api
-from sgbench.console import duration, make_progress
+from sgbench.console import duration, make_progress, restore_terminal
 from sgbench.errors import UserError
 from sgbench.zoo.cli import zoo
 
@@ -157,7 +157,10 @@ def bench(
     )
     done = api.bench(loaded, results, reports, device=device, batch=batch, command=_command(), progress=progress)
     made = done["run"]["images_made"]
-    first = f"{made} images made" if made else "nothing was left to do: every image and score is kept"
+    scored = done["score"]["scored"]
+    first = f"{made} images made, {scored} cells scored"
+    if not made and not scored:
+        first = "nothing was left to do: every image and score is kept"
     _finish(done, as_json, "\n".join([first, *done["report"]["sentences"], f"report: {done['report']['page']}"]))
 
 
@@ -183,6 +186,7 @@ def _finish(document: dict[str, Any], as_json: bool, text: str) -> None:
 
 
 def _fail(message: str, status: int) -> None:
+    restore_terminal()
     print(f"sgbench: {message}", file=sys.stderr, flush=True)
     sys.exit(status)
 

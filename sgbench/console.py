@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import TYPE_CHECKING, ClassVar
 
 from sgbench.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
 
 PLAIN_EVERY_SECONDS = 5.0
 
@@ -13,6 +17,12 @@ PLAIN_EVERY_SECONDS = 5.0
 def make_progress() -> Progress:
     """Bars where a person watches, lines where a file does."""
     return _Bars() if sys.stderr.isatty() else _Lines()
+
+
+def restore_terminal() -> None:
+    """Take down a bar that a fault or Ctrl-C left standing, and give the cursor back."""
+    if _Bars.standing is not None:
+        _Bars.standing.stop()
 
 
 def duration(seconds: float) -> str:
@@ -56,6 +66,8 @@ class _Lines:
 class _Bars:
     """A bar with the share done, the pace and the time that is left."""
 
+    standing: ClassVar[RichProgress | None] = None
+
     def begin(self, stage: str, total: int, unit: str) -> None:
         from rich.console import Console
         from rich.progress import (
@@ -80,6 +92,7 @@ class _Bars:
             console=Console(stderr=True),
         )
         self._bars.start()
+        _Bars.standing = self._bars
         self._task = self._bars.add_task(stage, total=total, stage=stage, doing="")
 
     def advance(self, amount: int, doing: str) -> None:
@@ -92,5 +105,6 @@ class _Bars:
     def end(self) -> None:
         self._bars.update(self._task, doing="")
         self._bars.stop()
+        _Bars.standing = None
         if self._kept:
             self.say(f"{self._stage}: {self._kept} {self._unit}s were there already")

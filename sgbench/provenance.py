@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).parent
 @cache
 def provenance() -> dict[str, str | bool | None]:
     """Package version, commit and dirtiness of the package's own checkout (None outside one), Python, torch."""
-    commit = _git("rev-parse", "HEAD")
+    own = _git("rev-parse", "--show-toplevel") == str(PACKAGE.parent)
+    commit = _git("rev-parse", "HEAD") if own else None
     changed = _git("status", "--porcelain", "--", str(PACKAGE)) if commit else None
     return {
         "sgbench": metadata.version("sgbench"),

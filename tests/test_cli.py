@@ -130,3 +130,12 @@ def test_zoo_lists_and_verifies_what_is_packaged() -> None:
     assert listed.stdout.count("sha256") == 7
     assert "5 cards, every file as promised" in sgbench("zoo", "verify").stdout
     assert "choose one of fashion-dense" in refused("zoo", "train", "fashion-nothing")
+
+
+def test_the_public_verbs_stay_functions_whatever_was_imported() -> None:
+    code = (
+        "import sgbench, sgbench.run.runner, sgbench.score.scorer, sgbench.report.build; "
+        "assert all(callable(getattr(sgbench, v)) for v in "
+        "('load_suite', 'make_plan', 'run', 'score', 'report', 'bench'))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

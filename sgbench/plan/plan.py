@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sgbench.cost.cell_cost import image_macs
 from sgbench.models import catalogue
+from sgbench.processor import processor_name, usable_cores
 from sgbench.run.store import Store
 from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id
 from sgbench.suite.schema import Suite
 
 # GMACs per second and core of the embedded models on a CPU with AVX-512 bfloat16 (2 cores of an AMD EPYC).
-DEFAULT_RATE_PER_CORE = {"bfloat16": 36.0, "float32": 20.0}
+DEFAULT_RATE_PER_CORE = {"bfloat16": 30.0, "float32": 18.0}
 SCORE_SECONDS_PER_THOUSAND_IMAGES = 1.5
 
 
@@ -97,15 +97,13 @@ def make_plan(suite: Suite, cells: Sequence[Cell], store: Store) -> Plan:
 
 
 def _rate(suite: Suite, cells: Sequence[Cell], store: Store) -> tuple[float, str]:
-    """GMACs per second: from a cell measured earlier in this tree, else from a default per core."""
+    """GMACs per second: from a cell measured on this processor earlier, else from a default per core."""
+    here = processor_name()
     for cell in cells:
         cost = store.read_record(cell, "cost")
-        if cost is not None:
+        if cost is not None and cost["measured"]["device"]["name"] == here:
             measured = cost["measured"]
             rate = cost["macs_per_image"] / 1e9 / measured["seconds_per_image"]["median"]
-            return (
-                rate,
-                f"measured here on {measured['device']['name']}, {measured['device']['threads']} threads",
-            )
-    cores = os.cpu_count() or 1
+            return rate, f"measured earlier on {here}, {measured['device']['threads']} threads"
+    cores = usable_cores()
     return DEFAULT_RATE_PER_CORE[suite.dtype] * cores, f"a default for {cores} cores; the first cell will tell better"

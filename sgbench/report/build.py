@@ -90,8 +90,9 @@ def build_report(
         command,
         one_device,
     )
+    written = sorted([*files, "report.json"])
     files["report.json"] = (
-        json.dumps({"suite": suite.suite, "headline": headline, "others": others}, indent=1) + "\n"
+        json.dumps({"suite": suite.suite, "headline": headline, "others": others, "files": written}, indent=1) + "\n"
     ).encode()
     _write(folder, files)
     progress.advance(1, "page")
@@ -134,15 +135,26 @@ def _markdown(
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:
+    before = _files_before(folder)
     try:
         for name, content in files.items():
             write_atomic(folder / name, content)
-        for stale in (folder / "gallery").glob("*.png"):
-            if f"gallery/{stale.name}" not in files:
-                stale.unlink()
+        for name in before - set(files):
+            (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise UserError(
             f"the report cannot be written there ({error.strerror})",
             where=str(folder),
             fix="choose another folder with --reports, or mend its permissions",
         ) from error
+
+
+def _files_before(folder: Path) -> set[str]:
+    """The files of the report that stood there, as its report.json lists them; only names inside the folder."""
+    try:
+        names = json.loads((folder / "report.json").read_text())["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+    return {
+        name for name in names if isinstance(name, str) and (folder / name).resolve().is_relative_to(folder.resolve())
+    }

@@ -30,7 +30,8 @@ def choose_pictures(rows: pd.DataFrame, cells: Sequence[Cell], store: Store) -> 
     for model in dict.fromkeys(rows["model"]):
         for rule in rules_of(rows, model):
             own = rule_rows(rows, model, rule)
-            row = best_row(own[own["gamma_strong"] == 0] if rule == "none" else own)
+            dense = own[own["gamma_strong"] == 0]
+            row = best_row(dense if rule == "none" and len(dense) else own)
             png = store.read_gallery(by_id[row["cell"]])
             if png is None:
                 continue

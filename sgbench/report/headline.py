@@ -18,6 +18,7 @@ from sgbench.report.points import (
     rules_of,
     settings_text,
 )
+from sgbench.score.protocols import METRICS
 from sgbench.stats.frontier import Saving, saving
 from sgbench.stats.paired import Difference, paired_difference
 
@@ -79,8 +80,13 @@ def _saving_sentence(comparison: Comparison, axis: Axis) -> str:
         f"CFG's best {metric_title('fd')} on {comparison.model} "
         f"({baseline['fd']:.3f} ± {baseline['fd_se']:.3f} at {settings_text(baseline)})"
     )
-    if not found.reached:
+    if not found.reached and found.probability_reached <= MISSED_SHARE:
         return f"{title} does not reach {target} at any setting of this suite, so it saves no {unit}."
+    if not found.reached:
+        return (
+            f"No significant difference in {unit}: on the estimates {title} does not quite reach {target}, but it "
+            f"does in {found.probability_reached:.0%} of draws from the joint uncertainty."
+        )
     share = _percent(found.share)
     if found.probability_reached < 1 - MISSED_SHARE:
         return (
@@ -107,7 +113,8 @@ def _quality_sentence(comparison: Comparison) -> str:
 
 
 def _gap(metric: str, gap: Difference) -> str:
-    verdict = "" if gap.significant else ", no significant difference"
+    better = (gap.value < 0) == (METRICS[metric].better == "lower")
+    verdict = (", better" if better else ", worse") if gap.significant else ", no significant difference"
     return f"{metric_title(metric)} {gap.value:+.3f} (95 % interval {gap.lower:+.3f} to {gap.upper:+.3f}{verdict})"
 
 

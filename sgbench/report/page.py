@@ -12,6 +12,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from sgbench.guidance import RULES
 from sgbench.models import catalogue
 from sgbench.report.gallery import Picture
 from sgbench.suite.schema import Suite
@@ -52,6 +53,7 @@ def render_page(
         table=table.to_dict("split"),
         figures=[(f.model, [(name, Markup(inline_svg(svg, name))) for name, svg in f.svgs.items()]) for f in figures],
         pictures=[(p, base64.b64encode(p.png).decode()) for p in pictures],
+        rules=[RULES[name] for name in dict.fromkeys(rows["guidance"])],
         models=[(m, weights.card(m.name)) for m in models],
         protocols=protocols,
         made_by=made_by,

@@ -58,7 +58,7 @@ def plot_frontier(rows: pd.DataFrame, model: str, axis: Axis) -> Figure:
 
 
 def plot_precision_recall(rows: pd.DataFrame, model: str) -> Figure:
-    """Precision against recall for one model; a line joins a rule's cells in the order of their recall."""
+    """Precision against recall for one model: every cell with its 95 % intervals."""
     with mpl.rc_context(LOOK):
         figure = Figure(figsize=(6.5, 5), layout="constrained")
         axes = figure.subplots()

@@ -36,7 +36,7 @@ def select_rows(suite: Suite, cells: Sequence[Cell], rows: pd.DataFrame) -> pd.D
         )
     for metric in suite.metrics:
         expected = protocol(metric, suite.samples, suite.labels, suite.reference).id
-        found = set(chosen[f"{metric}_protocol"])
+        found = set(chosen.get(f"{metric}_protocol", pd.Series(["none"])))
         if found != {expected}:
             raise UserError(
                 f"{metric} was scored under protocol {', '.join(sorted(map(str, found)))}, not {expected}",

@@ -81,7 +81,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
         for axis, found in c.savings.items():
             name = "GMACs saved" if axis == "gmacs_per_image" else "seconds saved"
             if not found.reached:
-                line[name] = "not reached"
+                line[name] = f"not reached ({found.probability_reached:.0%} of draws reach it)"
             else:
                 line[name] = f"{found.share:.0%} [{_bound(found.lower)}, {_bound(found.upper)}]"
         lines.append(line)

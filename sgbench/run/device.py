@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import platform
-from pathlib import Path
-
 import torch
 
 from sgbench.errors import UserError
+from sgbench.processor import processor_name
 
 
 def resolve_device(name: str) -> torch.device:
@@ -37,14 +35,4 @@ def describe_device(device: torch.device) -> dict[str, str | int]:
             "name": torch.cuda.get_device_name(device),
             "threads": torch.get_num_threads(),
         }
-    return {"type": device.type, "name": _cpu_name(), "threads": torch.get_num_threads()}
-
-
-def _cpu_name() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+    return {"type": device.type, "name": processor_name(), "threads": torch.get_num_threads()}

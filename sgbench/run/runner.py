@@ -27,7 +27,6 @@ from sgbench.suite.cell import Cell
 # On a CPU, larger batches spend a third of their time in page faults: 19 images/s at 125, 29 at 25 (CFG).
 BATCH = {"cpu": 25, "cuda": SHARD}
 Images = NDArray[np.uint8]
-WARM_UP = 16
 GALLERY_ROWS, GALLERY_COLUMNS = 2, 10
 
 
@@ -110,7 +109,7 @@ def _complete(
     store.write_cell(cell)
     if missing:
         # Buffers and kernels of this cell's shapes are made here, not in the first measured batch.
-        sample(cell, networks, range(min(WARM_UP, batch)), device)
+        sample(cell, networks, range(batch), device)
     for number, count, have in missing:
         before = store.read_shard(cell, number) if have else None
         first = number * SHARD

@@ -27,7 +27,7 @@ import yaml
 from sgbench.atomic import write_atomic
 from sgbench.errors import UserError
 from sgbench.suite.cell import Cell
-from sgbench.suite.identity import cell_id, cell_record
+from sgbench.suite.identity import cell_id, cell_of, cell_record
 from sgbench.suite.schema import Suite
 
 # numpy and pandas are imported where they are used: `plan` reads the tree and must start at once.
@@ -73,18 +73,18 @@ class Store:
     def write_lock(self, suite: Suite, cells: list[Cell]) -> None:
         """Keep the resolved suite and the ids of its cells."""
         lock = {"suite": suite.model_dump(mode="json"), "cells": {cell_id(c): c.describe() for c in cells}}
-        write_atomic(self.folder / "suite.lock.yaml", yaml.safe_dump(lock, sort_keys=False).encode())
+        self._write(self.folder / "suite.lock.yaml", yaml.safe_dump(lock, sort_keys=False).encode())
 
     def write_rows(self, rows: pd.DataFrame) -> Path:
         """Write rows.csv, and rows.parquet where pyarrow is installed."""
         path = self.folder / "rows.csv"
-        write_atomic(path, rows.to_csv(index=False, lineterminator="\n").encode())
+        self._write(path, rows.to_csv(index=False, lineterminator="\n").encode())
         try:
             buffer = io.BytesIO()
             rows.to_parquet(buffer, index=False)
         except ImportError:
             return path
-        write_atomic(path.with_suffix(".parquet"), buffer.getvalue())
+        self._write(path.with_suffix(".parquet"), buffer.getvalue())
         return path
 
     def read_rows(self) -> pd.DataFrame:
@@ -94,7 +94,10 @@ class Store:
         path = self.folder / "rows.csv"
         if not path.is_file():
             raise UserError("there are no scored cells", where=str(path), fix="run `sgbench score SUITE` first")
-        return pd.read_csv(path, dtype={"cell": str}, keep_default_na=True)
+        columns = pd.read_csv(path, nrows=0).columns
+        # Digests may look like numbers.
+        texts = [c for c in columns if c in ("cell", "commit") or c.endswith(("_protocol", "_sha256"))]
+        return pd.read_csv(path, dtype=dict.fromkeys(texts, str))
 
     # Records of a cell
 
@@ -104,7 +107,7 @@ class Store:
 
     def write_record(self, cell: Cell, name: str, content: dict[str, Any]) -> None:
         """Write `name`.json of a cell: cell, cost or scores."""
-        write_atomic(self.cell_folder(cell) / f"{name}.json", _json(content))
+        self._write(self.cell_folder(cell) / f"{name}.json", _json(content))
 
     def read_record(self, cell: Cell, name: str) -> dict[str, Any] | None:
         """`name`.json of a cell, or None where it is absent or not JSON."""
@@ -112,7 +115,7 @@ class Store:
 
     def write_gallery(self, cell: Cell, png: bytes) -> None:
         """Keep the first images of a cell as one picture."""
-        write_atomic(self.cell_folder(cell) / "gallery.png", png)
+        self._write(self.cell_folder(cell) / "gallery.png", png)
 
     def read_gallery(self, cell: Cell) -> bytes | None:
         """The picture of a cell's first images, or None where there is none."""
@@ -125,8 +128,8 @@ class Store:
         """Write images uint8 (n, H, W, C), n <= SHARD, then the notes with their digest."""
         path = self._shard_path(cell, number)
         payload = _npy(images)
-        write_atomic(path, payload)
-        write_atomic(path.with_suffix(".json"), _json({"sha256": _sha256(payload), "images": len(images), **notes}))
+        self._write(path, payload)
+        self._write(path.with_suffix(".json"), _json({"sha256": _sha256(payload), "images": len(images), **notes}))
 
     def read_shard(self, cell: Cell, number: int) -> Shard | None:
         """The shard if it is there and whole, else None: a damaged one is made again, never used."""
@@ -161,26 +164,54 @@ class Store:
 
     # Features
 
-    def write_features(self, cell: Cell, extractor: str, arrays: dict[str, NDArray[Any]]) -> None:
+    def write_features(self, cell: Cell, extractor: str, arrays: dict[str, NDArray[Any]], images_sha256: str) -> None:
         """Write one extractor's output for the first N images, N being the arrays' length."""
         import numpy as np
 
         path = self._features_path(cell, extractor, len(next(iter(arrays.values()))))
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **arrays)
-        write_atomic(path, buffer.getvalue())
-        write_atomic(path.with_suffix(".json"), _json({"sha256": _sha256(buffer.getvalue())}))
+        self._write(path, buffer.getvalue())
+        notes = {"sha256": _sha256(buffer.getvalue()), "images_sha256": images_sha256}
+        self._write(path.with_suffix(".json"), _json(notes))
 
-    def read_features(self, cell: Cell, extractor: str, samples: int) -> dict[str, NDArray[Any]] | None:
-        """One extractor's output for the first `samples` images, or None where it is absent or damaged."""
+    def read_features(
+        self, cell: Cell, extractor: str, samples: int, images_sha256: str
+    ) -> dict[str, NDArray[Any]] | None:
+        """One extractor's output for the first `samples` images; None where it is absent, damaged or of others."""
         import numpy as np
 
         path = self._features_path(cell, extractor, samples)
-        payload = _read_verified(path, _read_json(path.with_suffix(".json")))
-        if payload is None:
+        notes = _read_json(path.with_suffix(".json"))
+        payload = _read_verified(path, notes)
+        if payload is None or notes is None or notes.get("images_sha256") != images_sha256:
             return None
         with np.load(io.BytesIO(payload), allow_pickle=False) as stored:
             return dict(stored)
+
+    def known_cells(self) -> list[Cell]:
+        """Every cell of the tree that this version and these weights can still name, in the order of their ids."""
+        found = []
+        for path in sorted(self.folder.glob("cells/*/cell.json")):
+            record = _read_json(path)
+            try:
+                cell = cell_of(record) if record else None
+            except (KeyError, TypeError, UserError):
+                continue
+            if cell is not None and cell_id(cell) == path.parent.name:
+                found.append(cell)
+        return found
+
+    def _write(self, path: Path, payload: bytes) -> None:
+        """Write a file whole. Raises UserError where the file system refuses; nothing that was there is lost."""
+        try:
+            write_atomic(path, payload)
+        except OSError as error:
+            raise UserError(
+                f"{len(payload)} bytes could not be written ({error.strerror})",
+                where=str(path),
+                fix="make room or mend the permissions, then repeat the command: all that was finished is kept",
+            ) from error
 
     def _shard_path(self, cell: Cell, number: int) -> Path:
         return self.cell_folder(cell) / "shards" / f"{number:05d}.npy"

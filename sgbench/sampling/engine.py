@@ -14,6 +14,7 @@ from sgbench.errors import UserError
 from sgbench.guidance import RULES, Branch, combine
 from sgbench.models import catalogue
 from sgbench.models.build import build
+from sgbench.models.denoiser import Denoiser
 from sgbench.models.dit import DiT
 from sgbench.models.maskdit import MaskDiT
 from sgbench.sampling import randomness
@@ -72,8 +73,9 @@ def sample(cell: Cell, networks: Networks, indices: Sequence[int], device: torch
         condition = _condition(branch, cell, labels, indices, step, architecture.null_label)
         tokens = _tokens(branch, gamma, cell, indices, step, architecture.grid_tokens)
         at = torch.full((len(indices),), t, device=device)
+        denoiser: Denoiser = networks.of(branch)
         with _autocast(cell.dtype, device):
-            return networks.of(branch)(x, at, condition, None if tokens is None else tokens.to(device)).float()
+            return denoiser(x, at, condition, None if tokens is None else tokens.to(device)).float()
 
     def velocity(x: Tensor, t: float, step: int) -> Tensor:
         strong = predict(rule.strong, x, t, step)

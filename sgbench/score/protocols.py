@@ -27,8 +27,8 @@ METRICS = {
     "recall": Metric("recall", "higher", f"improved recall (arXiv 1904.06991), k = {NEIGHBOURS}, float32 distances"),
     "label_agreement": Metric("label agreement", "higher", "share of images classified as the class asked for"),
 }
-# Two images for each of ten jackknife groups; one for label agreement's binomial error.
-MINIMUM_SAMPLES = {"fd": 20, "precision": 20, "recall": 20, "label_agreement": 10}
+# Two images for each of ten jackknife groups.
+MINIMUM_SAMPLES = dict.fromkeys(METRICS, 20)
 # Reference name: what each metric compares with.
 REFERENCES = {"fashion-mnist": {"fd": "60,000 training images", "other": "10,000 held-out images"}}
 REFERENCE_CARD = "fashion-reference"

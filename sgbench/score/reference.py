@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from sgbench.atomic import write_atomic
+from sgbench.errors import UserError
 from sgbench.score.extractors.fashion_cnn import extract, load_classifier
 from sgbench.score.frechet import Gaussian, Matrix, fit, frechet_distance, square_root
 from sgbench.score.protocols import EXTRACTOR, REFERENCE_CARD
@@ -67,6 +68,12 @@ def _turns(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 @cache
 def load_reference() -> Reference:
     """The packaged reference of Fashion-MNIST, verified."""
+    if weights.card(REFERENCE_CARD)["extractor_sha256"] != weights.checkpoint_sha256(EXTRACTOR):
+        raise UserError(
+            f"the packaged reference was made with another {EXTRACTOR} than the packaged one",
+            where=REFERENCE_CARD,
+            fix="run `sgbench zoo reference`",
+        )
     stored = load(weights.verified_bytes(REFERENCE_CARD))
     moments = Gaussian(stored["mean"], stored["covariance"])
     return Reference(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -61,10 +62,18 @@ def score_cells(
     for cell in cells:
         record = store.read_record(cell, "scores") or {}
         known = record.get(str(suite.samples), {})
+        images = store.read_images(cell, suite.samples)
+        digest = None if images is None else hashlib.sha256(images.tobytes()).hexdigest()
+        # Scores may outlive their images (the committed ones do), but never belong to others.
+        if digest is not None and known.get("images_sha256") != digest:
+            known = {"images_sha256": digest}
         missing = [m for m, p in wanted.items() if known.get(m, {}).get("protocol_id") != p.id]
         if missing:
             tools = tools or _load_tools(suite, device)
-            found = _score(cell, suite, missing, store, tools)
+            if images is None or digest is None:
+                raise _incomplete(cell, suite.samples, store)
+            features = _features(cell, images, digest, store, tools)
+            found = _score(cell, suite, missing, features, tools)
             for metric, fields in found.items():
                 known[metric] = {
                     **fields,
@@ -90,8 +99,9 @@ def _load_tools(suite: Suite, device: torch.device) -> _Tools:
     )
 
 
-def _score(cell: Cell, suite: Suite, metrics: list[str], store: Store, tools: _Tools) -> dict[str, dict[str, Any]]:
-    stored = _features(cell, suite.samples, store, tools)
+def _score(
+    cell: Cell, suite: Suite, metrics: list[str], stored: dict[str, NDArray[Any]], tools: _Tools
+) -> dict[str, dict[str, Any]]:
     features, classes = stored["features"], stored["classes"]
     asked = labels(cell.seed, range(suite.samples), catalogue.entry(cell.model).architecture.num_classes, cell.labels)
     found: dict[str, dict[str, Any]] = {}
@@ -110,21 +120,23 @@ def _score(cell: Cell, suite: Suite, metrics: list[str], store: Store, tools: _T
     return found
 
 
-def _features(cell: Cell, samples: int, store: Store, tools: _Tools) -> dict[str, NDArray[Any]]:
+def _features(
+    cell: Cell, images: NDArray[np.uint8], digest: str, store: Store, tools: _Tools
+) -> dict[str, NDArray[Any]]:
     extractor = f"{EXTRACTOR}-{weights.checkpoint_sha256(EXTRACTOR)[:12]}"
-    stored = store.read_features(cell, extractor, samples)
-    if stored is not None:
-        return stored
-    images = store.read_images(cell, samples)
-    if images is None:
-        raise UserError(
-            f"the first {samples} images are not all there, or some are damaged",
-            where=f"{store.cell_folder(cell)} ({cell.describe()})",
-            fix="run the suite again: only what is missing is made",
-        )
-    extracted = extract(tools.classifier, images, tools.device)._asdict()
-    store.write_features(cell, extractor, extracted)
-    return extracted
+    stored = store.read_features(cell, extractor, len(images), digest)
+    if stored is None:
+        stored = extract(tools.classifier, images, tools.device)._asdict()
+        store.write_features(cell, extractor, stored, digest)
+    return stored
+
+
+def _incomplete(cell: Cell, samples: int, store: Store) -> UserError:
+    return UserError(
+        f"the first {samples} images are not all there, or some are damaged",
+        where=f"{store.cell_folder(cell)} ({cell.describe()})",
+        fix="run the suite again: only what is missing is made",
+    )
 
 
 def _finite(value: float) -> float | None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-DRAWS = 4000
+DRAWS = 2000
 DRAW_SEED = 0
 LEVEL = 0.95
 Vector = NDArray[np.float64]
@@ -30,8 +30,8 @@ class Saving(NamedTuple):
     """Share of the baseline's cost saved at the baseline's best value, with a 95 % interval.
 
     `reached` is False when the rule's frontier never gets to that value; share and interval are then NaN.
-    `at_least` is True when even the rule's cheapest frontier point is better: the saving is then its own,
-    since nothing is extrapolated. `lower` is minus infinity when the rule misses the value in more than
+    `at_least` is True when even the rule's cheapest point is better: the saving is then its own, since nothing
+    is extrapolated. `lower` is minus infinity when the rule misses the value in more than
     2.5 % of the draws.
     """
 
@@ -54,18 +54,19 @@ def frontier(costs: Sequence[float], values: Sequence[float]) -> list[int]:
 
 
 def cost_to_reach(costs: Vector, values: Vector, target: float) -> float:
-    """Least cost at which a frontier (by rising cost) reaches `target`, linear between its points.
+    """Least cost at which the frontier of some points reaches `target`, linear between frontier points.
 
-    NaN where it never does; the first point's cost where that is already good enough.
+    NaN where it never does; the cheapest frontier point's cost where that is already good enough.
     """
-    best = np.minimum.accumulate(values)
-    if best[-1] > target:
+    kept = frontier(costs.tolist(), values.tolist())
+    cost, value = costs[kept], values[kept]
+    if value[-1] > target:
         return float("nan")
-    first = int(np.argmax(best <= target))
-    if first == 0 or best[first] == best[first - 1]:
-        return float(costs[first])
-    share = (best[first - 1] - target) / (best[first - 1] - best[first])
-    return float(costs[first - 1] + share * (costs[first] - costs[first - 1]))
+    first = int(np.argmax(value <= target))
+    if first == 0:
+        return float(cost[0])
+    share = (value[first - 1] - target) / (value[first - 1] - value[first])
+    return float(cost[first - 1] + share * (cost[first] - cost[first - 1]))
 
 
 def draws(points: Sequence[Point], count: int = DRAWS) -> Vector:
@@ -80,22 +81,27 @@ def draws(points: Sequence[Point], count: int = DRAWS) -> Vector:
 def saving(baseline: Sequence[Point], rule: Sequence[Point]) -> Saving:
     """Compute that `rule` saves at the best value of `baseline`.
 
-    Which cell is the baseline's best, and which points make up the rule's frontier, is decided on the
-    estimates; the draws then say how sure the saving is.
+    In every draw the baseline's best point and the rule's frontier are found anew, so the interval holds the
+    uncertainty about which points those are. Costs are taken as exact.
     """
-    best = min(baseline, key=lambda p: p.value)
-    members = [rule[i] for i in frontier([p.cost for p in rule], [p.value for p in rule])]
-    costs = np.array([p.cost for p in members])
-    needed = cost_to_reach(costs, np.array([p.value for p in members]), best.value)
-    drawn = draws([best, *members])
-    reached = np.array([cost_to_reach(costs, row[1:], row[0]) for row in drawn])
-    shares = np.where(np.isnan(reached), -np.inf, 1 - reached / best.cost)
-    probability = float(np.mean(~np.isnan(reached)))
-    if np.isnan(needed):
+    split = len(baseline)
+    points = [*baseline, *rule]
+    costs = np.array([p.cost for p in points])
+    estimate = _share_saved(costs, np.array([p.value for p in points]), split)
+    shares = np.array([_share_saved(costs, drawn, split) for drawn in draws(points)])
+    probability = float(np.mean(~np.isnan(shares)))
+    if np.isnan(estimate):
         return Saving(float("nan"), float("nan"), float("nan"), False, False, probability)
-    # Sorted draws instead of interpolated quantiles: minus infinity must stay what it is.
-    ordered = np.sort(shares)
+    # Sorted draws instead of interpolated quantiles: a draw that misses the target stays minus infinity.
+    ordered = np.sort(np.where(np.isnan(shares), -np.inf, shares))
     lower = float(ordered[int(len(ordered) * (1 - LEVEL) / 2)])
     upper = float(ordered[int(np.ceil(len(ordered) * (1 + LEVEL) / 2)) - 1])
-    at_least = needed == costs[0]
-    return Saving(float(1 - needed / best.cost), lower, upper, True, bool(at_least), probability)
+    best = min(baseline, key=lambda p: p.value)
+    cheapest = min(p.cost for p in rule)
+    return Saving(estimate, lower, upper, True, bool(np.isclose(estimate, 1 - cheapest / best.cost)), probability)
+
+
+def _share_saved(costs: Vector, values: Vector, split: int) -> float:
+    """Share of the baseline's cost (the first `split` points) saved at its best value; NaN if not reached."""
+    best = int(np.argmin(values[:split]))
+    return 1 - cost_to_reach(costs[split:], values[split:], values[best]) / float(costs[best])

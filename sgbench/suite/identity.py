@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 from sgbench.models import catalogue
-from sgbench.suite.cell import Cell
+from sgbench.suite.cell import Cell, Guidance, Sampler
 
 VERSION = 1
 
@@ -27,6 +28,18 @@ def cell_record(cell: Cell) -> dict[str, object]:
         "labels": cell.labels,
         "dtype": cell.dtype,
     }
+
+
+def cell_of(record: dict[str, Any]) -> Cell:
+    """The cell that a record tells of. Raises KeyError or TypeError for a record of another make."""
+    return Cell(
+        record["model"],
+        Guidance(**record["guidance"]),
+        Sampler(**record["sampler"]),
+        record["seed"],
+        record["labels"],
+        record["dtype"],
+    )
 
 
 def cell_id(cell: Cell) -> str:

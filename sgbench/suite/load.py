@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from sgbench.errors import UserError
-from sgbench.suite.precision import automatic_dtype
+from sgbench.processor import automatic_dtype
 from sgbench.suite.schema import Preset, Suite
 from sgbench.suite.suggest import suggestion
 

@@ -60,6 +60,7 @@ def train(
     """Train an embedded model from its recipe and export weights and card."""
     import torch
 
+    from sgbench.run.device import resolve_device
     from sgbench.zoo import data as images
     from sgbench.zoo import export, recipe, weights
     from sgbench.zoo.train import train as train_model
@@ -69,6 +70,7 @@ def train(
         recipe.load_recipe(name)
     if threads:
         torch.set_num_threads(threads)
+    device = str(resolve_device(device))
     training, held_out = images.load(folder)
     target = out or weights.FOLDER
     if name == CLASSIFIER:

@@ -21,7 +21,7 @@ def test_plan_counts_what_is_left(tmp_path: Path, suite_file: Callable[..., Path
     after = api.make_plan(suite, tmp_path)
     assert after.images_kept == 60
     assert after.gmacs == after.seconds == 0
-    assert "measured here" in after.rate_basis
+    assert "measured earlier" in after.rate_basis
 
 
 def test_plan_predicts_the_macs_that_the_run_counts(tmp_path: Path, suite_file: Callable[..., Path]) -> None:

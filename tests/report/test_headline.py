@@ -36,6 +36,7 @@ def test_a_win_is_said_with_its_interval() -> None:
         "with 30% fewer GMACs per image (95 % interval"
     )
     assert "FD[fashion-cnn] -0.500" in second
+    assert ", better)" in second
 
 
 def test_a_saving_at_the_cheapest_point_is_called_a_lower_bound() -> None:
@@ -51,12 +52,18 @@ def test_a_loss_is_said_plainly() -> None:
         "at any setting of this suite, so it saves no GMACs per image."
     )
     assert "FD[fashion-cnn] +0.500" in second
+    assert ", worse)" in second
 
 
 def test_a_draw_is_no_significant_difference() -> None:
     first, second = words(row(CFG, 2.0, 1.0, 0.2, 1), row(SG, 1.6, 0.98, 0.2, 2))
     assert first.startswith("No significant difference in GMACs per image: SG reaches")
     assert "no significant difference" in second
+
+
+def test_a_miss_within_noise_is_no_significant_difference() -> None:
+    first, _ = words(row(CFG, 2.0, 1.0, 0.05, 1), row(SG, 1.6, 1.001, 0.05, 2))
+    assert first.startswith("No significant difference in GMACs per image: on the estimates SG does not quite reach")
 
 
 def test_more_compute_is_called_more() -> None:

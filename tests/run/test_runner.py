@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -18,12 +19,13 @@ from sgbench.cost.closed_form import call_macs
 from sgbench.errors import UserError
 from sgbench.models import catalogue
 from sgbench.progress import Silent
-from sgbench.run import store as store_module
 from sgbench.run.device import resolve_device
 from sgbench.run.runner import gallery_png, run_cells
 from sgbench.run.store import Store
 from sgbench.suite.cell import Cell, Guidance, Sampler
 
+store_module = importlib.import_module("sgbench.run.store")
+runner_module = importlib.import_module("sgbench.run.runner")
 CPU = torch.device("cpu")
 CFG = Cell("fashion-routing", Guidance("cfg", 1.5, 0.0, 0.0), Sampler("euler", 2), 3, "balanced", "float32")
 KILLED = """
@@ -43,7 +45,7 @@ SG = CFG._replace(guidance=Guidance("sg", 2.0, 0.0, 0.7))
 @pytest.fixture(autouse=True)
 def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "SHARD", 8)
-    monkeypatch.setattr("sgbench.run.runner.SHARD", 8)
+    monkeypatch.setattr(runner_module, "SHARD", 8)
 
 
 def run(root: Path, samples: int, batch: int = 5, cells: tuple[Cell, ...] = (CFG,)) -> tuple[int, int, Store]:
@@ -120,7 +122,7 @@ def test_nothing_is_left_under_a_temporary_name(tmp_path: Path) -> None:
 def test_a_killed_run_continues_to_the_same_images(tmp_path: Path) -> None:
     """SIGKILL in the middle, the same command again, and the images equal an uninterrupted run's."""
     suite = tmp_path / "s.yaml"
-    suite.write_text(KILLED.format(samples=400))
+    suite.write_text(KILLED.format(samples=1000))
     command = [sys.executable, "-m", "sgbench", "run", str(suite), "--json", "--batch", "50", "--results"]
     process = subprocess.Popen([*command, str(tmp_path / "killed")], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
@@ -131,10 +133,11 @@ def test_a_killed_run_continues_to_the_same_images(tmp_path: Path) -> None:
     resumed = subprocess.run([*command, str(tmp_path / "killed")], capture_output=True, text=True, check=True)
     document = json.loads(resumed.stdout.splitlines()[-1])
     assert document["images_kept"] >= 250
-    assert document["images_made"] + document["images_kept"] == 400
+    assert document["images_made"] > 0
+    assert document["images_made"] + document["images_kept"] == 1000
     subprocess.run([*command, str(tmp_path / "whole")], capture_output=True, check=True)
     shards = [sorted((tmp_path / name).rglob("*.npy")) for name in ("killed", "whole")]
-    assert len(shards[0]) == len(shards[1]) == 2
+    assert len(shards[0]) == len(shards[1]) == 4
     assert [p.read_bytes() for p in shards[0]] == [p.read_bytes() for p in shards[1]]
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
+from sgbench.errors import UserError
 from sgbench.score.extractors.fashion_cnn import extract, load_classifier
 from sgbench.score.protocols import METRICS, protocol
 from sgbench.score.reference import floor, load_reference
+from sgbench.zoo import weights
+
+cards = weights.card
 
 
 def test_reference_has_the_shapes_of_its_card() -> None:
@@ -25,6 +30,14 @@ def test_floor_falls_with_the_number_of_images_and_with_balance() -> None:
     assert many.sets == 4
     assert floor(reference, 200, "random").mean > few.mean
     assert floor(reference, 50_000, "random").images == 10_000
+
+
+def test_a_reference_of_another_extractor_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = {**weights.card("fashion-reference"), "extractor_sha256": "0" * 64}
+    monkeypatch.setattr(weights, "card", lambda name: card if name == "fashion-reference" else cards(name))
+    load_reference.cache_clear()
+    with pytest.raises(UserError, match="was made with another fashion-cnn"):
+        load_reference()
 
 
 def test_features_do_not_depend_on_the_batch() -> None:

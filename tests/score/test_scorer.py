@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 
 from sgbench import api
 from sgbench.errors import UserError
@@ -77,9 +76,56 @@ def test_damaged_features_are_extracted_again(tmp_path: Path, suite_file: Write)
     assert after["20"]["fd"]["value"] == before["20"]["fd"]["value"]
 
 
-def test_images_do_not_depend_on_the_number_of_rows(tmp_path: Path, suite_file: Write) -> None:
-    """Common random numbers: two rules start from the same noise and ask for the same classes."""
-    from sgbench.sampling.engine import labels_of
+def test_scores_of_other_images_are_not_kept(tmp_path: Path, suite_file: Write) -> None:
+    """Images that were made again and differ (another device, say) are scored again; lost ones keep their scores."""
+    suite = api.load_suite(suite_file(sweep=[{"guidance": "cfg", "scale": 1.5}]))
+    api.run(suite, tmp_path, device="cpu")
+    api.score(suite, tmp_path, device="cpu")
+    store, cell = Store(tmp_path, "tiny"), expand(suite)[0]
+    before = store.read_record(cell, "scores")
+    shard = store.read_shard(cell, 0)
+    assert before is not None
+    assert shard is not None
+    store.write_shard(
+        cell, 0, 255 - shard.images, {k: v for k, v in shard.notes.items() if k not in ("sha256", "images")}
+    )
+    assert api.score(suite, tmp_path, device="cpu").scored == 1
+    after = store.read_record(cell, "scores")
+    assert after is not None
+    assert after["20"]["fd"]["value"] != before["20"]["fd"]["value"]
+    next(store.folder.rglob("00000.npy")).unlink()
+    assert api.score(suite, tmp_path, device="cpu").scored == 0
 
-    first, second, _ = expand(api.load_suite(suite_file()))
-    assert torch.equal(labels_of(first, range(20)), labels_of(second, range(20)))
+
+def test_rows_of_another_preset_stay(tmp_path: Path, suite_file: Write) -> None:
+    path = suite_file(presets={"other": {"sweep": [{"guidance": "none", "gamma_strong": 0.5}]}})
+    for preset in (None, "other"):
+        suite = api.load_suite(path, preset)
+        api.run(suite, tmp_path, device="cpu")
+        api.score(suite, tmp_path, device="cpu")
+    assert sorted(Store(tmp_path, "tiny").read_rows()["guidance"]) == ["cfg", "none", "sg", "sg"]
+
+
+@pytest.mark.parametrize("metric", ["fd", "precision", "recall", "label_agreement"])
+def test_every_metric_can_be_computed_at_its_minimum(tmp_path: Path, suite_file: Write, metric: str) -> None:
+    from sgbench.score.protocols import MINIMUM_SAMPLES
+
+    suite = api.load_suite(
+        suite_file(
+            metrics=[metric],
+            samples=MINIMUM_SAMPLES[metric],
+            sweep=[{"guidance": "none"}],
+            sampler={"name": "euler", "steps": 1},
+        )
+    )
+    api.run(suite, tmp_path, device="cpu")
+    assert api.score(suite, tmp_path, device="cpu").scored == 1
+
+
+def test_digests_that_look_like_numbers_stay_text(tmp_path: Path) -> None:
+    store = Store(tmp_path, "s")
+    store.write_rows(pd.DataFrame({"cell": ["0000000000000012"], "fd_protocol": ["1234567890e1"], "fd": [0.5]}))
+    rows = store.read_rows()
+    assert rows["fd_protocol"].tolist() == ["1234567890e1"]
+    assert rows["cell"].tolist() == ["0000000000000012"]
+    assert rows["fd"].tolist() == [0.5]

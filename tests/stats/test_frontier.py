@@ -95,3 +95,11 @@ def test_a_rule_that_needs_more_compute_has_a_negative_saving() -> None:
     found = saving([point(1, 1.0, 0.001, 1)], [point(1, 2.0, 0.001, 2), point(2, 0.5, 0.001, 3)])
     assert found.share == pytest.approx(-2 / 3)
     assert found.upper < 0
+
+
+def test_doubt_about_the_baselines_best_point_widens_the_interval() -> None:
+    """Two baseline points of one value and other costs: which is best is a coin toss, and the interval says so."""
+    baseline = [point(1.0, 0.841, 0.03, 1), point(1.4, 0.840, 0.03, 2)]
+    found = saving(baseline, [point(0.95, 0.70, 0.001, 3)])
+    assert found.lower == pytest.approx(0.05)
+    assert found.upper == pytest.approx(1 - 0.95 / 1.4)
