@@ -12,7 +12,9 @@ from sgbench.models.architecture import DiTArchitecture, MaskDiTArchitecture
 class Denoiser(Protocol):
     """A network that predicts the velocity noise - image of x_t = (1 - t) image + t noise."""
 
-    architecture: DiTArchitecture | MaskDiTArchitecture
+    @property
+    def architecture(self) -> DiTArchitecture | MaskDiTArchitecture:
+        """The sizes it was built from."""
 
     def __call__(self, x: Tensor, t: Tensor, condition: Tensor, tokens: Tensor | None = None) -> Tensor:
         """Velocity (B, C, H, W).

@@ -34,19 +34,8 @@ def plot_frontier(rows: pd.DataFrame, model: str, axis: Axis) -> Figure:
         axes = figure.subplots()
         for rule in rules_of(rows, model):
             _draw_rule(axes, rule_rows(rows, model, rule), rule, axis)
-        floor = rows["fd_floor"].iloc[0]
-        axes.axhline(floor, color="0.4", linestyle=":", linewidth=1.2)
-        axes.annotate(
-            f"floor {floor:.3f}: real test images",
-            (1, floor),
-            xycoords=("axes fraction", "data"),
-            xytext=(-4, 3),
-            textcoords="offset points",
-            ha="right",
-            color="0.35",
-            fontsize=8,
-        )
         axes.set_yscale("log")
+        _draw_floor(axes, float(rows["fd_floor"].iloc[0]))
         axes.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
         axes.yaxis.set_minor_formatter(mpl.ticker.FormatStrFormatter("%g"))
         axes.tick_params(axis="y", which="minor", labelsize=7)
@@ -90,6 +79,19 @@ def render(figure: Figure, kind: str) -> bytes:
     with mpl.rc_context(LOOK):
         figure.savefig(buffer, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
     return buffer.getvalue()
+
+
+def _draw_floor(axes: Any, floor: float) -> None:
+    """The floor as a line, or in words where a line would squeeze the cells into a corner."""
+    lowest, _ = axes.get_ylim()
+    text = f"floor {floor:.3f}: real test images"
+    if floor > lowest / 2:
+        axes.axhline(floor, color="0.4", linestyle=":", linewidth=1.2)
+        place = {"xy": (1, floor), "xycoords": ("axes fraction", "data"), "xytext": (-4, 3)}
+    else:
+        text += " (below this axis)"
+        place = {"xy": (1, 0), "xycoords": "axes fraction", "xytext": (-4, 4)}
+    axes.annotate(text, **place, textcoords="offset points", ha="right", color="0.35", fontsize=8)
 
 
 def _draw_rule(axes: Any, rows: pd.DataFrame, rule: str, axis: Axis) -> None:
