@@ -87,7 +87,7 @@ def _draw_floor(axes: Any, floor: float) -> None:
     text = f"floor {floor:.3f}: real test images"
     if floor > lowest / 2:
         axes.axhline(floor, color="0.4", linestyle=":", linewidth=1.2)
-        place = {"xy": (1, floor), "xycoords": ("axes fraction", "data"), "xytext": (-4, 3)}
+        place: dict[str, Any] = {"xy": (1, floor), "xycoords": ("axes fraction", "data"), "xytext": (-4, 3)}
     else:
         text += " (below this axis)"
         place = {"xy": (1, 0), "xycoords": "axes fraction", "xytext": (-4, 4)}
