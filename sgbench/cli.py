@@ -36,7 +36,10 @@ Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most N ima
 Results = Annotated[Path, typer.Option("--results", help="Folder of results.")]
 Reports = Annotated[Path, typer.Option("--reports", help="Folder of reports.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
-Batch = Annotated[int | None, typer.Option("--batch", min=1, help="Images per batch; does not change them.")]
+Batch = Annotated[
+    int | None,
+    typer.Option("--batch", min=1, help="Images per batch; does not change them (bfloat16: beyond rounding)."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document as the last line.")]
 
 
