@@ -38,7 +38,7 @@ Reports = Annotated[Path, typer.Option("--reports", help="Folder of reports.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Batch = Annotated[
     int | None,
-    typer.Option("--batch", min=1, help="Images per batch; does not change them (bfloat16: beyond rounding)."),
+    typer.Option("--batch", min=1, help="Images per batch; does not change them beyond bfloat16 rounding."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document as the last line.")]
 
