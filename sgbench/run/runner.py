@@ -30,6 +30,19 @@ Images = NDArray[np.uint8]
 GALLERY_ROWS, GALLERY_COLUMNS = 2, 10
 
 
+class Gap(NamedTuple):
+    """A shard that is not complete: its number, the images wanted in it and the images there."""
+
+    number: int
+    wanted: int
+    there: int
+
+    @property
+    def missing(self) -> int:
+        """Images to make."""
+        return self.wanted - self.there
+
+
 class RunSummary(NamedTuple):
     """What a run did."""
 
@@ -55,22 +68,49 @@ def run_cells(
     started = time.monotonic()
     size = batch or BATCH.get(device.type, SHARD)
     made = 0
-    loaded: tuple[tuple[str, bool], Networks] | None = None
     progress.begin("run", len(cells) * samples, "image")
-    for cell in cells:
-        missing = _missing(store, cell, samples)
-        kept = samples - sum(count - have for _, count, have in missing)
-        if kept:
-            progress.advance(kept, f"{cell.describe()} (kept)")
-        if missing or not _is_recorded(cell, samples, store):
-            key = (cell.model, RULES[cell.guidance.rule].needs_auxiliary)
-            if loaded is None or loaded[0] != key:
-                loaded = (key, load_networks(cell, device))
-            _complete(cell, missing, loaded[1], store, device, size, progress)
-            _record(cell, loaded[1], samples, store)
-        made += samples - kept
+    for model in dict.fromkeys(cell.model for cell in cells):
+        made += _run_model([cell for cell in cells if cell.model == model], samples, store, device, progress, size)
     progress.end()
     return RunSummary(len(cells), made, len(cells) * samples - made, time.monotonic() - started)
+
+
+def _run_model(
+    cells: Sequence[Cell], samples: int, store: Store, device: torch.device, progress: Progress, batch: int
+) -> int:
+    """Complete the cells of one model and return how many images that took.
+
+    The cells take turns, a shard each: a machine that slows down for a while slows all of them, so their seconds
+    stay comparable, and a run that is interrupted leaves every cell with about as many images.
+    """
+    missing = {cell: _missing(store, cell, samples) for cell in cells}
+    made = 0
+    for cell, gaps in missing.items():
+        wanted = sum(gap.missing for gap in gaps.values())
+        made += wanted
+        if samples > wanted:
+            progress.advance(samples - wanted, f"{cell.describe()} (kept)")
+    stale = [cell for cell in cells if missing[cell] or not _is_recorded(cell, samples, store)]
+    if not stale:
+        return made
+    auxiliary = any(RULES[cell.guidance.rule].needs_auxiliary for cell in stale)
+    networks = load_networks(cells[0].model, auxiliary, device)
+    for cell in stale:
+        store.write_cell(cell)
+    warm: set[Cell] = set()
+    for number, _ in shard_sizes(samples):
+        for cell in stale:
+            gap = missing[cell].get(number)
+            if gap is None:
+                continue
+            if cell not in warm:
+                # Buffers and kernels of this cell's shapes are made here, not in the first measured batch.
+                sample(cell, networks, range(batch), device)
+                warm.add(cell)
+            _complete(cell, gap, networks, store, device, batch, progress)
+    for cell in stale:
+        _record(cell, networks, samples, store)
+    return made
 
 
 def _is_recorded(cell: Cell, samples: int, store: Store) -> bool:
@@ -86,38 +126,33 @@ def _record(cell: Cell, networks: Networks, samples: int, store: Store) -> None:
     store.write_record(cell, "cost", cost_record(cell, networks, store, samples))
 
 
-def _missing(store: Store, cell: Cell, samples: int) -> list[tuple[int, int, int]]:
-    """(shard number, images wanted, images there) of every shard that is not complete."""
-    found = []
+def _missing(store: Store, cell: Cell, samples: int) -> dict[int, Gap]:
+    """The shards that are not complete, by their number."""
+    found = {}
     for number, count in shard_sizes(samples):
         shard = store.read_shard(cell, number)
         have = 0 if shard is None else min(count, len(shard.images))
         if have < count:
-            found.append((number, count, have))
+            found[number] = Gap(number, count, have)
     return found
 
 
 def _complete(
     cell: Cell,
-    missing: list[tuple[int, int, int]],
+    gap: Gap,
     networks: Networks,
     store: Store,
     device: torch.device,
     batch: int,
     progress: Progress,
 ) -> None:
-    store.write_cell(cell)
-    if missing:
-        # Buffers and kernels of this cell's shapes are made here, not in the first measured batch.
-        sample(cell, networks, range(batch), device)
-    for number, count, have in missing:
-        before = store.read_shard(cell, number) if have else None
-        first = number * SHARD
-        images, notes = _make(cell, networks, range(first + have, first + count), device, batch, progress)
-        if before is not None:
-            images = np.concatenate([before.images[:have], images])
-            notes["batches"] = before.notes["batches"] + notes["batches"]
-        store.write_shard(cell, number, images, notes)
+    before = store.read_shard(cell, gap.number) if gap.there else None
+    first = gap.number * SHARD
+    images, notes = _make(cell, networks, range(first + gap.there, first + gap.wanted), device, batch, progress)
+    if before is not None:
+        images = np.concatenate([before.images[: gap.there], images])
+        notes["batches"] = before.notes["batches"] + notes["batches"]
+    store.write_shard(cell, gap.number, images, notes)
 
 
 def _make(

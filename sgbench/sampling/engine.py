@@ -39,10 +39,9 @@ class Networks(NamedTuple):
         return self.auxiliary
 
 
-def load_networks(cell: Cell, device: torch.device) -> Networks:
+def load_networks(model: str, auxiliary: bool, device: torch.device) -> Networks:
     """Verified weights in fresh networks. Raises UserError when a weight file is missing or corrupt."""
-    auxiliary = RULES[cell.guidance.rule].needs_auxiliary
-    return Networks(_load(cell.model, "final", device), _load(cell.model, "early", device) if auxiliary else None)
+    return Networks(_load(model, "final", device), _load(model, "early", device) if auxiliary else None)
 
 
 def _load(model: str, checkpoint: str, device: torch.device) -> Network:

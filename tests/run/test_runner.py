@@ -81,6 +81,22 @@ def test_a_second_run_does_nothing(tmp_path: Path) -> None:
     assert {p: p.stat().st_mtime_ns for p in store.folder.rglob("*") if p.is_file()} == stamps
 
 
+def test_cells_take_turns_so_that_an_interrupted_run_leaves_them_level(tmp_path: Path) -> None:
+    class StopsAt(Silent):
+        done = 0
+
+        def advance(self, amount: int, note: str) -> None:
+            self.done += amount
+            if self.done >= 28:
+                raise KeyboardInterrupt
+
+    store = Store(tmp_path, "s")
+    with pytest.raises(KeyboardInterrupt):
+        run_cells((CFG, SG), 20, store, CPU, StopsAt(), 5)
+    assert [store.noted_images(cell, 20) for cell in (CFG, SG)] == [16, 8]
+    assert run(tmp_path, 20, cells=(CFG, SG))[:2] == (16, 24)
+
+
 @pytest.mark.parametrize("damage", ["flip", "truncate", "no sidecar", "bad sidecar", "delete"])
 def test_a_damaged_shard_is_made_again(tmp_path: Path, damage: str) -> None:
     _, _, store = run(tmp_path, 20)

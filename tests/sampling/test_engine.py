@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from sgbench.errors import UserError
+from sgbench.guidance import RULES as RULES_BY_NAME
 from sgbench.sampling.engine import Networks, labels_of, load_networks, sample
 from sgbench.sampling.euler import sample_euler
 from sgbench.suite.cell import Cell, Guidance, Sampler
@@ -26,8 +27,12 @@ def cell(guidance: Guidance, model: str = "fashion-routing", steps: int = 2, dty
     return Cell(model, guidance, Sampler("euler", steps), 5, "balanced", dtype)
 
 
+def networks_of(chosen: Cell, device: torch.device = CPU) -> Networks:
+    return load_networks(chosen.model, RULES_BY_NAME[chosen.guidance.rule].needs_auxiliary, device)
+
+
 def draw(chosen: Cell, indices: list[int]) -> torch.Tensor:
-    return sample(chosen, load_networks(chosen, CPU), indices, CPU)
+    return sample(chosen, networks_of(chosen), indices, CPU)
 
 
 @pytest.mark.parametrize("guidance", RULES, ids=lambda g: g.rule)
@@ -72,7 +77,7 @@ def test_scale_one_is_the_strong_branch_alone(rule: str) -> None:
 
 
 def test_autoguidance_by_the_same_checkpoint_is_no_guidance() -> None:
-    main = load_networks(cell(Guidance("none", 1.0, 0, 0)), CPU).main
+    main = networks_of(cell(Guidance("none", 1.0, 0, 0))).main
     guided = sample(cell(Guidance("ag", 3.0, 0, 0)), Networks(main, main), [0, 1], CPU)
     assert torch.equal(guided, draw(cell(Guidance("none", 1.0, 0, 0)), [0, 1]))
 
@@ -85,7 +90,7 @@ def test_rules_change_the_image() -> None:
 
 def test_a_prediction_that_is_not_finite_is_named() -> None:
     chosen = cell(Guidance("none", 1.0, 0, 0))
-    networks = load_networks(chosen, CPU)
+    networks = networks_of(chosen)
     networks.main.final_layer.linear.bias.fill_(float("nan"))
     with pytest.raises(UserError, match=r"fashion-routing none 2 steps: the denoiser's prediction is not finite"):
         sample(chosen, networks, [0], CPU)
@@ -115,5 +120,5 @@ def test_euler_visits_times_from_one_downwards() -> None:
 def test_cuda_draws_nearly_the_same_images() -> None:
     device = torch.device("cuda")
     chosen = cell(Guidance("sg", 2.0, 0.0, 0.7))
-    there = sample(chosen, load_networks(chosen, device), [0, 1, 2], device).int()
+    there = sample(chosen, networks_of(chosen, device), [0, 1, 2], device).int()
     assert (there - draw(chosen, [0, 1, 2]).int()).abs().float().mean() < 1
