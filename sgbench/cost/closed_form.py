@@ -8,11 +8,20 @@ Two conventions, both counting one multiply-accumulate as one:
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import NamedTuple
 
-from sgbench.models.architecture import DiTArchitecture, MaskDiTArchitecture
+from sgbench.models.architecture import (
+    AnyArchitecture,
+    DiTArchitecture,
+    MaskDiTArchitecture,
+    MDTv2Architecture,
+    MicroBlock,
+    MicroDiTArchitecture,
+    SprintArchitecture,
+)
 
-TIME_FREQUENCIES = 256
+TIME_FREQUENCIES, MICRODIT_TIME_FREQUENCIES = 256, 512
 
 
 class Macs(NamedTuple):
@@ -44,24 +53,105 @@ def kept_tokens(grid: int, gamma: float) -> int:
     return grid - int(grid * gamma)
 
 
-def call_macs(architecture: DiTArchitecture | MaskDiTArchitecture, gamma: float) -> Macs:
-    """One call for one image at sparsity gamma."""
-    a = architecture
+def call_macs(architecture: AnyArchitecture, gamma: float) -> Macs:
+    """One call for one image at sparsity gamma; gamma 1 is SPRINT's path drop, where no token is kept."""
+    kept = kept_tokens(architecture.grid_tokens, gamma)
+    if isinstance(architecture, DiTArchitecture):
+        return _dit(architecture, kept)
+    if isinstance(architecture, MaskDiTArchitecture):
+        return _maskdit(architecture, kept)
+    if isinstance(architecture, SprintArchitecture):
+        return _sprint(architecture, kept)
+    if isinstance(architecture, MDTv2Architecture):
+        return _mdtv2(architecture, kept)
+    return _microdit(architecture, kept)
+
+
+def _dit(a: DiTArchitecture, kept: int) -> Macs:
     grid, width = a.grid_tokens, a.hidden_size
-    kept = kept_tokens(grid, gamma)
-    patch = a.patch_size**2
-    total = Macs(grid * patch * a.in_channels * width + TIME_FREQUENCIES * width + width * width, 0, 0)
-    if isinstance(a, MaskDiTArchitecture):
-        light = a.decoder_hidden_size
-        total = total.plus(Macs(a.num_classes * width, 0, 0))
-        total = total.plus(_block(kept, width, width).times(a.depth))
-        total = total.plus(_final(kept, width, light, width))
-        total = total.plus(_block(grid, light, width).times(a.decoder_depth))
-        return total.plus(_final(grid, light, patch * a.out_channels, width))
     routed = sum(last - first + 1 for first, last in a.routes)
-    total = total.plus(_block(kept, width, width).times(routed))
-    total = total.plus(_block(grid, width, width).times(a.depth - routed))
-    return total.plus(_final(grid, width, patch * a.out_channels, width))
+    return _sum(
+        _embedding(grid, a.patch_size**2 * a.in_channels, width),
+        _block(kept, width, width).times(routed),
+        _block(grid, width, width).times(a.depth - routed),
+        _final(grid, width, a.patch_size**2 * a.out_channels, width),
+    )
+
+
+def _maskdit(a: MaskDiTArchitecture, kept: int) -> Macs:
+    grid, width, light = a.grid_tokens, a.hidden_size, a.decoder_hidden_size
+    return _sum(
+        _embedding(grid, a.patch_size**2 * a.in_channels, width),
+        # The one-hot label is multiplied in.
+        Macs(a.num_classes * width, 0, 0),
+        _block(kept, width, width).times(a.depth),
+        _final(kept, width, light, width),
+        _block(grid, light, width).times(a.decoder_depth),
+        _final(grid, light, a.patch_size**2 * a.out_channels, width),
+    )
+
+
+def _sprint(a: SprintArchitecture, kept: int) -> Macs:
+    """The rotary embedding and the norms of query and key are elementwise and not counted, as fvcore does not."""
+    grid, width = a.grid_tokens, a.hidden_size
+    return _sum(
+        _embedding(grid, a.patch_size**2 * a.in_channels, width),
+        _block(grid, width, width).times(a.encoder_depth + a.decoder_depth),
+        _block(kept, width, width).times(a.middle_depth if kept else 0),
+        Macs(2 * grid * width**2, 0, 0),
+        _final(grid, width, a.patch_size**2 * a.out_channels, width),
+    )
+
+
+def _mdtv2(a: MDTv2Architecture, kept: int) -> Macs:
+    grid, width = a.grid_tokens, a.hidden_size
+    return _sum(
+        _embedding(grid, a.patch_size**2 * a.in_channels, width),
+        _block(kept, width, width).times(2 * a.encoder_half_depth),
+        # Long skips are mixed in by a linear map of twice the width.
+        Macs(2 * kept * width**2, 0, 0).times(a.encoder_half_depth),
+        _block(grid, width, width).times(1 if kept < grid else 0),
+        _block(grid, width, width).plus(Macs(2 * grid * width**2, 0, 0)).times(a.decoder_depth),
+        _final(grid, width, a.patch_size**2 * a.out_channels, width),
+    )
+
+
+def _microdit(a: MicroDiTArchitecture, kept: int) -> Macs:
+    grid, width, light, words = a.grid_tokens, a.hidden_size, a.patch_mixer_dim, a.caption_tokens
+    caption = Macs(words * (a.caption_channels + width) * width, 0, words * width)
+    caption = caption.plus(
+        Macs(words * (4 * width**2 + 3 * width * a.caption_mlp_width), 2 * words**2 * width, 4 * words * width)
+    )
+    total = _sum(
+        _embedding(grid, a.patch_size**2 * a.in_channels, width, MICRODIT_TIME_FREQUENCIES),
+        caption,
+        Macs(2 * width**2, 0, width),
+        *(_micro_block(a, block, grid) for block in a.mixer_blocks),
+        *(_micro_block(a, block, kept) for block in a.backbone_blocks),
+        _final(kept, width, a.patch_size**2 * a.out_channels, width),
+    )
+    if light == width:
+        return total
+    maps = Macs((grid + kept + words) * width * light, 0, (grid + words) * width + kept * light)
+    return total.plus(maps)
+
+
+def _micro_block(a: MicroDiTArchitecture, block: MicroBlock, tokens: int) -> Macs:
+    width, inner, words = block.width, block.attention_width, a.caption_tokens
+    linear = 4 * tokens * width * inner + 2 * tokens * width**2 + 2 * words * width**2 + 6 * a.hidden_size * width
+    attention = 2 * tokens**2 * inner + 2 * tokens * words * width
+    normalised = 2 * tokens * inner + (tokens + words) * width + 3 * tokens * width
+    if block.experts:
+        chosen = int(a.expert_capacity * tokens / a.num_experts)
+        linear += tokens * width * a.num_experts + 2 * a.num_experts * chosen * width * block.mlp_width
+    else:
+        linear += 3 * tokens * width * block.mlp_width
+    return Macs(linear, attention, normalised)
+
+
+def _embedding(tokens: int, patch: int, width: int, frequencies: int = TIME_FREQUENCIES) -> Macs:
+    """Patches to tokens, and the two linear layers of the timestep."""
+    return Macs(tokens * patch * width + frequencies * width + width * width, 0, 0)
 
 
 def _block(tokens: int, width: int, condition: int) -> Macs:
@@ -72,3 +162,7 @@ def _block(tokens: int, width: int, condition: int) -> Macs:
 
 def _final(tokens: int, width: int, out: int, condition: int) -> Macs:
     return Macs(tokens * width * out + 2 * condition * width, 0, tokens * width)
+
+
+def _sum(*parts: Macs) -> Macs:
+    return reduce(Macs.plus, parts)

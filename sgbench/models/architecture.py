@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -83,4 +83,159 @@ class MaskDiTArchitecture(_Backbone):
         return self.in_channels
 
 
-Architecture = Annotated[DiTArchitecture | MaskDiTArchitecture, Field(discriminator="family")]
+class SprintArchitecture(_Backbone):
+    """SPRINT: a dense encoder, middle blocks over the kept tokens, a dense decoder (Snap Research)."""
+
+    family: Literal["sprint"] = "sprint"
+    encoder_depth: int = Field(gt=0)
+    middle_depth: int = Field(gt=0)
+    decoder_depth: int = Field(gt=0)
+    trained_gamma: float = Field(default=0.0, ge=0, lt=1, description="share of tokens dropped in training")
+
+    @model_validator(mode="after")
+    def _depths_add_up(self) -> SprintArchitecture:
+        parts = self.encoder_depth + self.middle_depth + self.decoder_depth
+        if parts != self.depth:
+            raise ValueError(f"encoder, middle and decoder have {parts} blocks, depth says {self.depth}")
+        if self.hidden_size // self.num_heads % 4:
+            raise ValueError("the rotary embedding needs a head width that is a multiple of 4")
+        return self
+
+    @property
+    def out_channels(self) -> int:
+        """Velocity only."""
+        return self.in_channels
+
+
+class MDTv2Architecture(_Backbone):
+    """MDTv2: masked encoder with long skips, side block, decoder over all tokens (arXiv 2303.14389)."""
+
+    family: Literal["mdtv2"] = "mdtv2"
+    out_channels: int = Field(gt=0)
+    decoder_depth: int = Field(gt=0)
+    trained_gamma: float = Field(default=0.0, ge=0, lt=1, description="least share of tokens masked in training")
+
+    @model_validator(mode="after")
+    def _two_equal_halves(self) -> MDTv2Architecture:
+        if self.decoder_depth >= self.depth or (self.depth - self.decoder_depth) % 2:
+            raise ValueError(
+                f"depth {self.depth} less decoder_depth {self.decoder_depth} must be an even number above 0"
+            )
+        return self
+
+    @property
+    def encoder_half_depth(self) -> int:
+        """Blocks before, and as many after, the turn of the long skips."""
+        return (self.depth - self.decoder_depth) // 2
+
+
+class MicroBlock(NamedTuple):
+    """Widths of one MicroDiT block."""
+
+    width: int
+    attention_width: int
+    mlp_width: int
+    experts: bool
+
+
+class MicroDiTArchitecture(BaseModel):
+    """MicroDiT: text to image, a patch mixer before the mask, experts in some blocks (arXiv 2407.15811)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    family: Literal["microdit"] = "microdit"
+    input_size: int = Field(gt=0, description="side of the square input, in latents")
+    patch_size: int = Field(gt=0)
+    in_channels: int = Field(gt=0)
+    hidden_size: int = Field(gt=0)
+    depth: int = Field(gt=0)
+    head_dim: int = Field(gt=0)
+    multiple_of: int = Field(gt=0, description="inner widths of MLPs are rounded up to a multiple of this")
+    caption_channels: int = Field(gt=0)
+    caption_tokens: int = Field(default=77, gt=0, description="length of a caption, for counting")
+    pos_interp_scale: float = Field(default=1.0, gt=0)
+    qkv_ratios: tuple[float, ...] = Field(description="attention width over width, block by block")
+    ffn_ratios: tuple[float, ...] = Field(description="MLP width over width, block by block")
+    patch_mixer_depth: int = Field(ge=0)
+    patch_mixer_dim: int = Field(gt=0)
+    patch_mixer_qkv_ratio: float = Field(gt=0)
+    patch_mixer_mlp_ratio: float = Field(gt=0)
+    use_bias: bool = False
+    num_experts: int = Field(gt=0)
+    expert_capacity: float = Field(gt=0)
+    experts_every_n: int = Field(gt=0)
+    time_scale: float = Field(default=1.0, gt=0)
+    trained_gamma: float = Field(default=0.0, ge=0, lt=1, description="share of patches masked in training")
+
+    @model_validator(mode="after")
+    def _one_ratio_per_block(self) -> MicroDiTArchitecture:
+        for name in ("qkv_ratios", "ffn_ratios"):
+            if len(getattr(self, name)) != self.depth:
+                raise ValueError(f"{name} has {len(getattr(self, name))} values for {self.depth} blocks")
+        return self
+
+    @property
+    def grid_tokens(self) -> int:
+        """Number of tokens of the full grid."""
+        return (self.input_size // self.patch_size) ** 2
+
+    @property
+    def out_channels(self) -> int:
+        """As many as it is given."""
+        return self.in_channels
+
+    @property
+    def sample_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of one sample."""
+        return (self.in_channels, self.input_size, self.input_size)
+
+    @property
+    def caption_mlp_width(self) -> int:
+        """Inner width of the gated MLP over the caption."""
+        return self._gated(4 * self.hidden_size)
+
+    @property
+    def mixer_blocks(self) -> tuple[MicroBlock, ...]:
+        """The patch mixer, block by block."""
+        return tuple(
+            self._block(
+                self.patch_mixer_dim,
+                self.patch_mixer_qkv_ratio,
+                self.patch_mixer_mlp_ratio,
+                index > 0 and self._has_experts(index),
+            )
+            for index in range(self.patch_mixer_depth)
+        )
+
+    @property
+    def backbone_blocks(self) -> tuple[MicroBlock, ...]:
+        """The backbone, block by block; its last one never has experts."""
+        return tuple(
+            self._block(
+                self.hidden_size, qkv, ffn, self._has_experts(index) and index < self.depth - 1
+            )
+            for index, (qkv, ffn) in enumerate(zip(self.qkv_ratios, self.ffn_ratios, strict=True))
+        )
+
+    def _has_experts(self, index: int) -> bool:
+        return (index + 1) % self.experts_every_n == 0
+
+    def _block(self, width: int, qkv: float, ffn: float, experts: bool) -> MicroBlock:
+        attention = width if qkv == 1 else _round_up(int(width * qkv), 2 * self.head_dim)
+        inner = int(width * ffn)
+        return MicroBlock(
+            width, attention, _round_up(inner, self.multiple_of) if experts else self._gated(inner), experts
+        )
+
+    def _gated(self, inner: int) -> int:
+        return _round_up(int(2 * inner / 3), self.multiple_of)
+
+
+def _round_up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple
+
+
+AnyArchitecture = (
+    DiTArchitecture | MaskDiTArchitecture | SprintArchitecture | MDTv2Architecture | MicroDiTArchitecture
+)
+Architecture = Annotated[AnyArchitecture, Field(discriminator="family")]

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from sgbench.models.architecture import DiTArchitecture, MaskDiTArchitecture
+from sgbench.models.architecture import (
+    AnyArchitecture,
+    DiTArchitecture,
+    MaskDiTArchitecture,
+    MDTv2Architecture,
+    MicroDiTArchitecture,
+)
 from sgbench.models.dit import DiT
 from sgbench.models.maskdit import MaskDiT
+from sgbench.models.mdtv2 import MDTv2
+from sgbench.models.microdit import MicroDiT
+from sgbench.models.sprint import Sprint
+
+Network = DiT | MaskDiT | MDTv2 | MicroDiT | Sprint
 
 
-def build(architecture: DiTArchitecture | MaskDiTArchitecture) -> DiT | MaskDiT:
-    """A freshly initialised network of the record's family."""
+def build(architecture: AnyArchitecture) -> Network:
+    """A freshly initialised network of the record's kind."""
+    if isinstance(architecture, DiTArchitecture):
+        return DiT(architecture)
     if isinstance(architecture, MaskDiTArchitecture):
         return MaskDiT(architecture)
-    return DiT(architecture)
+    if isinstance(architecture, MDTv2Architecture):
+        return MDTv2(architecture)
+    if isinstance(architecture, MicroDiTArchitecture):
+        return MicroDiT(architecture)
+    return Sprint(architecture)

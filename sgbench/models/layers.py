@@ -30,12 +30,13 @@ class PatchEmbed(nn.Module):
 class TimestepEmbedder(nn.Module):
     """Sinusoidal features of t (cosines first, then sines), then a two-layer MLP."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, frequencies: int = FREQUENCIES, activation: nn.Module | None = None) -> None:
         super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width))
+        self.frequencies = frequencies
+        self.mlp = nn.Sequential(nn.Linear(frequencies, width), activation or nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, t: Tensor) -> Tensor:
-        half = FREQUENCIES // 2
+        half = self.frequencies // 2
         exponent = torch.arange(half, dtype=torch.float32, device=t.device) / half
         angles = t.float()[:, None] * torch.exp(-math.log(10000.0) * exponent)[None]
         features = torch.cat([angles.cos(), angles.sin()], dim=-1)
@@ -120,13 +121,23 @@ def unpatchify(tokens: Tensor, patch: int, channels: int) -> Tensor:
     return grid.permute(0, 5, 1, 3, 2, 4).reshape(batch, channels, side * patch, side * patch)
 
 
-def sincos_positions(width: int, side: int) -> Tensor:
-    """Fixed two-dimensional sine-cosine positions (1, side * side, width), column coordinate first."""
+def unpatchify_channels_first(tokens: Tensor, patch: int, channels: int) -> Tensor:
+    """Tokens (B, N, channels * patch * patch), laid out (c, p, q), to images (B, C, H, W)."""
+    side = math.isqrt(tokens.shape[1])
+    return F.fold(tokens.transpose(1, 2), side * patch, patch, stride=patch)
+
+
+def sincos_positions(width: int, side: int, shrink: float = 1.0) -> Tensor:
+    """Fixed two-dimensional sine-cosine positions (1, side * side, width), column coordinate first.
+
+    Coordinates are divided by `shrink`: a model made for a grid half as wide keeps its range with 2.
+    """
     omega = 1.0 / 10000 ** (torch.arange(width // 4, dtype=torch.float64) / (width // 4))
-    rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    steps = torch.arange(side, dtype=torch.float64) / shrink
+    rows, columns = torch.meshgrid(steps, steps, indexing="ij")
     parts = []
     for coordinate in (columns, rows):
-        angles = coordinate.reshape(-1).to(torch.float64)[:, None] * omega[None]
+        angles = coordinate.reshape(-1)[:, None] * omega[None]
         parts += [angles.sin(), angles.cos()]
     return torch.cat(parts, dim=1).float().unsqueeze(0)
 

@@ -21,11 +21,11 @@ from sgbench.progress import Progress
 from sgbench.run.cost_record import cost_record
 from sgbench.run.device import describe_device
 from sgbench.run.store import SHARD, Store, shard_sizes
-from sgbench.sampling.engine import Networks, load_networks, sample
+from sgbench.sampling.engine import GROUP, Networks, load_networks, sample
 from sgbench.suite.cell import Cell
 
 # On a CPU, larger batches spend a third of their time in page faults: 19 images/s at 125, 29 at 25 (CFG).
-BATCH = {"cpu": 25, "cuda": SHARD}
+BATCH = {"cpu": GROUP, "cuda": SHARD}
 Images = NDArray[np.uint8]
 GALLERY_ROWS, GALLERY_COLUMNS = 2, 10
 
@@ -67,6 +67,8 @@ def run_cells(
     """
     started = time.monotonic()
     size = batch or BATCH.get(device.type, SHARD)
+    if device.type == "cpu":
+        size = math.ceil(size / GROUP) * GROUP
     made = 0
     progress.begin("run", len(cells) * samples, "image")
     for model in dict.fromkeys(cell.model for cell in cells):

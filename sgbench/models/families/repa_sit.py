@@ -1,0 +1,15 @@
+"""SiT trained with REPA (Yu et al.): dense, predicts noise - image with t = 1 at noise; its projectors are not used."""
+
+from sgbench.models.families.family import Family, dit_from_config, sized_dit
+
+FAMILY = Family(
+    name="repa-sit",
+    title="SiT + REPA",
+    source="arXiv 2410.06940",
+    prediction="velocity",
+    drops="nothing; a route can be forced, which it was not trained for",
+    samplers=("euler",),
+    from_config=lambda config: dit_from_config(config, learn_sigma=False),
+    sized=lambda request: sized_dit(request, learn_sigma=False, routes=(), trained_gamma=0.0),
+    trained_sparse=False,
+)
