@@ -16,6 +16,7 @@ import typer
 from sgbench import api
 from sgbench.console import duration, make_progress, restore_terminal
 from sgbench.errors import UserError
+from sgbench.models.cli import models
 from sgbench.zoo.cli import zoo
 
 INTERRUPTED = 130
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(zoo, name="zoo")
+app.add_typer(models, name="models")
 
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="A suite file, such as suites/fashion-mnist.yaml.")]
 PresetName = Annotated[str | None, typer.Option("--preset", help="A preset of the suite file.")]
@@ -66,6 +68,8 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Say what a suite will do and cost."""
+    from sgbench.plan.plan import GPU_BASIS
+
     made = api.make_plan(api.load_suite(suite, preset, limit), results)
     if not as_json:
         print(f"{'cell':16}  {'GMACs/image':>11}  {'GFLOPs':>7}  {'images':>6}  {'kept':>6}  what")
@@ -79,7 +83,8 @@ def plan(
         as_json,
         f"{len(made.cells)} cells, {made.images} images ({made.images_kept} kept), "
         f"{made.gmacs:,.0f} GMACs ({2 * made.gmacs:,.0f} GFLOPs) to do, {made.bytes / 2**20:.0f} MiB of images, "
-        f"about {made.seconds / 60:.1f} minutes at {made.rate:.0f} GMACs/s ({made.rate_basis})",
+        f"about {made.seconds / 60:.1f} minutes at {made.rate:.0f} GMACs/s ({made.rate_basis}), "
+        f"or {made.gpu_hours:.2g} GPU-hours ({GPU_BASIS}, an assumption)",
     )
 
 
@@ -182,6 +187,42 @@ def main() -> None:
     if status == INTERRUPTED:  # typer turns Ctrl-C into this status
         _fail("interrupted: all that was finished is kept, and the same command continues", INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+@app.command()
+def flops(
+    family: Annotated[str, typer.Argument(metavar="FAMILY", help="A model family; see `sgbench models list`.")],
+    size: Annotated[str, typer.Option("--size", help="Letter and patch: S/2, B/2, L/2, XL/2.")] = "XL/2",
+    resolution: Annotated[int, typer.Option("--resolution", help="Pixels a side.")] = 256,
+    route: Annotated[
+        str | None, typer.Option("--route", help="First and last routed block, 2-24; several with commas; none.")
+    ] = None,
+    guidance: Annotated[str, typer.Option("--guidance", help="A guidance rule.")] = "none",
+    gamma_strong: Annotated[float, typer.Option("--gamma-strong", help="Sparsity of the strong branch.")] = 0.0,
+    gamma_weak: Annotated[float, typer.Option("--gamma-weak", help="Sparsity of the weak branch.")] = 0.0,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Sampler steps.")] = 40,
+    as_json: Json = False,
+) -> None:
+    """Count one denoiser call, one guided step and one image: closed form beside fvcore."""
+    from sgbench.cost.flops import Question, flops_card
+
+    card = flops_card(Question(family, size, resolution, route, guidance, gamma_strong, gamma_weak, steps))
+    if as_json:
+        print(json.dumps(card))
+        return
+    print(f"{card['family']} {card['size']}, {card['resolution']} pixels, {card['guidance']}")
+    print(f"{'':28}  {'macs':>10}  {'fvcore':>10}  {'paper':>10}  {'fvcore':>10}  {'GFLOPs':>10}")
+    lines = [(f"call: {c['branch']}, gamma {c['gamma']:g}", c) for c in card["per_call"]]
+    lines += [("guided step", card["per_step"])]
+    lines += [(f"image ({card['evaluations']} evaluations)", card["per_image"])]
+    for what, c in lines:
+        counted = c["fvcore"]
+        print(
+            f"{what:28}  {c['macs']:10.3f}  {counted['macs']:10.3f}  {c['paper']:10.3f}  {counted['paper']:10.3f}  "
+            f"{c['gflops']:10.3f}"
+        )
+    print("GMACs but for the last column; macs: " + card["conventions"]["macs"])
+    print("paper: " + card["conventions"]["paper"])
 
 
 def _finish(document: dict[str, Any], as_json: bool, text: str) -> None:

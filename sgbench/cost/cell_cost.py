@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sgbench.cost.closed_form import Macs, call_macs
 from sgbench.guidance import RULES, Branch
 from sgbench.models import catalogue
+from sgbench.sampling.samplers import SAMPLERS
 from sgbench.suite.cell import Cell
 
 
@@ -21,9 +22,8 @@ class Call(NamedTuple):
 
 def calls(cell: Cell) -> list[Call]:
     """The denoiser calls of one image, branch by branch."""
-    return [
-        Call(branch, branch.gamma(cell.guidance), cell.sampler.steps) for branch in RULES[cell.guidance.rule].branches
-    ]
+    evaluations = SAMPLERS[cell.sampler.name].evaluations(cell.sampler.steps)
+    return [Call(branch, branch.gamma(cell.guidance), evaluations) for branch in RULES[cell.guidance.rule].branches]
 
 
 def image_macs(cell: Cell, count: Callable[[Call], Macs] | None = None) -> Macs:

@@ -20,11 +20,11 @@ class Branch(NamedTuple):
 
     condition: Literal["given", "null", "random"] = "given"
     checkpoint: Literal["main", "auxiliary"] = "main"
-    sparsity: Literal["dense", "strong", "weak"] = "dense"
+    sparsity: Literal["dense", "strong", "weak", "path"] = "dense"
 
     def gamma(self, guidance: Guidance) -> float:
-        """Share of tokens that skip work in this branch."""
-        return {"dense": 0.0, "strong": guidance.gamma_strong, "weak": guidance.gamma_weak}[self.sparsity]
+        """Share of tokens that skip work in this branch; all of them where the whole path is dropped."""
+        return {"dense": 0.0, "strong": guidance.gamma_strong, "weak": guidance.gamma_weak, "path": 1.0}[self.sparsity]
 
 
 class Rule(NamedTuple):
@@ -58,6 +58,10 @@ class Rule(NamedTuple):
     @property
     def needs_auxiliary(self) -> bool:
         return any(branch.checkpoint == "auxiliary" for branch in self.branches)
+
+    @property
+    def drops_path(self) -> bool:
+        return any(branch.sparsity == "path" for branch in self.branches)
 
     def optional(self, key: str) -> bool:
         """Whether a suite may leave `key` out: only the unguided rule's gamma, which then is 0."""

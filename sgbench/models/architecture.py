@@ -211,9 +211,7 @@ class MicroDiTArchitecture(BaseModel):
     def backbone_blocks(self) -> tuple[MicroBlock, ...]:
         """The backbone, block by block; its last one never has experts."""
         return tuple(
-            self._block(
-                self.hidden_size, qkv, ffn, self._has_experts(index) and index < self.depth - 1
-            )
+            self._block(self.hidden_size, qkv, ffn, self._has_experts(index) and index < self.depth - 1)
             for index, (qkv, ffn) in enumerate(zip(self.qkv_ratios, self.ffn_ratios, strict=True))
         )
 
@@ -235,7 +233,6 @@ def _round_up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
 
 
-AnyArchitecture = (
-    DiTArchitecture | MaskDiTArchitecture | SprintArchitecture | MDTv2Architecture | MicroDiTArchitecture
-)
-Architecture = Annotated[AnyArchitecture, Field(discriminator="family")]
+AnyArchitecture = DiTArchitecture | MaskDiTArchitecture | SprintArchitecture | MDTv2Architecture | MicroDiTArchitecture
+# What the project trains itself.
+Architecture = Annotated[DiTArchitecture | MaskDiTArchitecture, Field(discriminator="family")]

@@ -1,50 +1,143 @@
-"""Models by name, as far as a suite needs to know them: architecture, checkpoints, abilities. No torch."""
+"""Models by name, as far as a suite needs to know them: architecture, prediction, checkpoints, abilities. No torch.
+
+A name is that of an embedded model, of a public checkpoint (`public.py`), or a written-out model (`spec.py`).
+"""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pydantic import ValidationError
 
 from sgbench.errors import UserError
 from sgbench.guidance import RULES
-from sgbench.models.architecture import DiTArchitecture, MaskDiTArchitecture
+from sgbench.models import digest, spec
+from sgbench.models.architecture import AnyArchitecture, DiTArchitecture, SprintArchitecture
+from sgbench.models.families import FAMILIES, Family
+from sgbench.models.families.family import LATENT_SHRINK, Request
+from sgbench.models.public import PUBLIC, Public
+from sgbench.suite.suggest import suggestion
 from sgbench.zoo import recipe, weights
+
+NOT_FETCHED = "not fetched"
+# The embedded models predict velocity like TREAD's network and SPRINT.
+EMBEDDED_FAMILY = FAMILIES["tread-sit"]
+
+
+class Checkpoint(NamedTuple):
+    """Where weights are: in the package, in a file (which may not be there yet), or nowhere."""
+
+    kind: Literal["packaged", "file", "random"]
+    path: Path | None = None
 
 
 class Entry(NamedTuple):
     """One model that a suite may name."""
 
     name: str
-    architecture: DiTArchitecture | MaskDiTArchitecture
-    has_early_checkpoint: bool
+    identity: str
+    """The name as far as images depend on it: without the folder that the weights lie in."""
+    family: Family
+    architecture: AnyArchitecture
+    main: Checkpoint
+    auxiliary: Checkpoint | None
+    trained_sparse: bool
+    """Whether token sparsity was part of training; if not, a dropped token is out of distribution."""
+    in_pixels: bool = False
+    public: Public | None = None
 
     @property
     def can_drop_tokens(self) -> bool:
-        """Whether the family has a place where tokens leave."""
-        a = self.architecture
-        return isinstance(a, MaskDiTArchitecture) or bool(a.routes)
+        """Whether there is a place where tokens leave."""
+        return not isinstance(self.architecture, DiTArchitecture) or bool(self.architecture.routes)
 
     @property
-    def trained_sparse(self) -> bool:
-        """Whether token sparsity was part of training; if not, a dropped token is out of distribution."""
-        return self.architecture.trained_gamma > 0
+    def can_drop_path(self) -> bool:
+        """Whether the middle blocks can be left out altogether."""
+        return isinstance(self.architecture, SprintArchitecture)
+
+    @property
+    def random(self) -> bool:
+        """Whether the weights are random: its images say nothing about quality."""
+        return self.main.kind == "random"
+
+    @property
+    def image_side(self) -> int:
+        """Side of the finished image in pixels."""
+        return self.architecture.input_size * (1 if self.in_pixels else LATENT_SHRINK)
+
+    @property
+    def image_channels(self) -> int:
+        """Channels of the finished image."""
+        return self.architecture.in_channels if self.in_pixels else 3
 
     def checkpoint_hashes(self, rule: str) -> dict[str, str]:
-        """sha256 of each checkpoint that `rule` calls."""
-        hashes = {"main": weights.checkpoint_sha256(self.name)}
-        if RULES[rule].needs_auxiliary:
-            hashes["auxiliary"] = weights.checkpoint_sha256(self.name, "early")
+        """sha256 of each checkpoint that `rule` calls; `random` and `not fetched` stand for themselves."""
+        hashes = {"main": self._sha256(self.main, "final")}
+        if RULES[rule].needs_auxiliary and self.auxiliary is not None:
+            hashes["auxiliary"] = self._sha256(self.auxiliary, "early")
         return hashes
 
+    def _sha256(self, checkpoint: Checkpoint, packaged: Literal["final", "early"]) -> str:
+        if checkpoint.kind == "packaged":
+            return weights.checkpoint_sha256(self.name, packaged)
+        if checkpoint.path is None:
+            return spec.RANDOM
+        return digest.sha256_of(checkpoint.path) if checkpoint.path.is_file() else NOT_FETCHED
 
-def names() -> list[str]:
-    """Names of all models, in alphabetical order."""
+
+def embedded_names() -> list[str]:
+    """Names of the models in the package, in alphabetical order."""
     return recipe.recipe_names()
 
 
+def names() -> list[str]:
+    """Names of all models that have one: embedded, then public."""
+    return [*embedded_names(), *PUBLIC]
+
+
 @cache
-def entry(name: str) -> Entry:
-    """The model called `name`. Raises UserError when there is none."""
-    if name not in names():
-        raise UserError(f"there is no model {name!r}", where="model", fix=f"choose one of: {', '.join(names())}")
-    return Entry(name, recipe.load_recipe(name).architecture, "early" in weights.card(name)["files"])
+def entry(name: str, where: str = "model") -> Entry:
+    """The model called `name`. Raises UserError when there is none, or a written-out one makes no sense."""
+    if spec.is_spec(name):
+        return _written_out(name, where)
+    if name in PUBLIC:
+        return _public(PUBLIC[name])
+    if name not in embedded_names():
+        raise UserError(
+            f"there is no model {name!r}{suggestion(name, names())}",
+            where=where,
+            fix=f"choose one of: {', '.join(names())}; or write one out as in docs/models.md",
+        )
+    architecture = recipe.load_recipe(name).architecture
+    early = Checkpoint("packaged") if "early" in weights.card(name)["files"] else None
+    sparse = architecture.trained_gamma > 0
+    return Entry(name, name, EMBEDDED_FAMILY, architecture, Checkpoint("packaged"), early, sparse, in_pixels=True)
+
+
+def _public(public: Public) -> Entry:
+    letter, patch = public.size.split("/")
+    family = FAMILIES[public.family]
+    architecture = family.sized(Request(letter, int(patch), public.resolution // LATENT_SHRINK, None))
+    checkpoint = Checkpoint("file", public.path)
+    return Entry(public.name, public.name, family, architecture, checkpoint, None, family.trained_sparse, public=public)
+
+
+def _written_out(name: str, where: str) -> Entry:
+    asked = spec.parse(name, where)
+    family = FAMILIES[asked.family]
+    try:
+        architecture = family.sized(asked.request)
+    except ValidationError as error:
+        raise UserError(
+            error.errors()[0]["msg"].removeprefix("Value error, "),
+            where=where,
+            fix="correct the route or the resolution",
+        ) from error
+    if asked.routes is not None and not isinstance(architecture, DiTArchitecture):
+        raise UserError(f"{family.title} has no routes", where=where, fix="remove route")
+    main = Checkpoint("random") if asked.weights == spec.RANDOM else Checkpoint("file", Path(asked.weights))
+    auxiliary = None if asked.auxiliary is None else Checkpoint("file", Path(asked.auxiliary))
+    return Entry(name, asked.without_paths(), family, architecture, main, auxiliary, family.trained_sparse)

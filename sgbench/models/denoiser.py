@@ -1,4 +1,4 @@
-"""What guidance and sampling ask of a model, whatever its family."""
+"""What guidance and sampling ask of a network, whatever its family."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import Protocol
 
 from torch import Tensor
 
-from sgbench.models.architecture import DiTArchitecture, MaskDiTArchitecture
+from sgbench.models.architecture import AnyArchitecture
 
 
 class Denoiser(Protocol):
-    """A network that predicts the velocity noise - image of x_t = (1 - t) image + t noise."""
+    """A network as its authors published it; `prediction.py` turns its output into what samplers work on."""
 
     @property
-    def architecture(self) -> DiTArchitecture | MaskDiTArchitecture:
+    def architecture(self) -> AnyArchitecture:
         """The sizes it was built from."""
 
     def __call__(self, x: Tensor, t: Tensor, condition: Tensor, tokens: Tensor | None = None) -> Tensor:
-        """Velocity (B, C, H, W).
+        """Raw output (B, C or 2 C, H, W), the first C channels being the prediction.
 
-        x is (B, C, H, W); t (B,) in [0, 1], 1 being noise; condition (B,) holds class indices, num_classes
-        being the null class. tokens (B, kept) are the indices of the tokens that do work, in any order, or None
-        for all: the family says which blocks see only those.
+        x is (B, C, H, W); t (B,) on the family's own clock; condition (B,) holds class indices, num_classes being
+        the null class, or is a caption embedding (B, L, channels). tokens (B, kept) are the indices of the tokens
+        that do work, in any order, or None for all: the family says which blocks see only those.
         """

@@ -46,7 +46,8 @@ class SelfAttention(nn.Module):
         self.proj = nn.Linear(inner, width, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.proj(attend(*self.qkv(x).chunk(3, dim=-1), self.heads))
+        query, key, value = self.qkv(x).chunk(3, dim=-1)
+        return self.proj(attend(query, key, value, self.heads))
 
 
 class CrossAttention(nn.Module):
@@ -60,7 +61,8 @@ class CrossAttention(nn.Module):
         self.proj = nn.Linear(width, width, bias=bias)
 
     def forward(self, x: Tensor, caption: Tensor) -> Tensor:
-        return self.proj(attend(self.q_linear(x), *self.kv_linear(caption).chunk(2, dim=-1), self.heads))
+        key, value = self.kv_linear(caption).chunk(2, dim=-1)
+        return self.proj(attend(self.q_linear(x), key, value, self.heads))
 
 
 class GatedMLP(nn.Module):
@@ -185,6 +187,9 @@ def _change_width(inputs: int, outputs: int, bias: bool) -> nn.Module:
 
 class MicroDiT(nn.Module):
     """Denoiser of the `microdit` family; its condition is a caption embedding (B, L, caption_channels)."""
+
+    pos_embed: Tensor
+    mask_token: Tensor
 
     def __init__(self, architecture: MicroDiTArchitecture) -> None:
         super().__init__()

@@ -7,12 +7,12 @@ import math
 import torch
 from torch import Tensor
 
-from sgbench.models.build import Network
+from sgbench.models.denoiser import Denoiser
 from sgbench.models.families.family import Prediction
 
 
 def predict(
-    network: Network,
+    network: Denoiser,
     kind: Prediction,
     sigma_data: float,
     x: Tensor,
@@ -35,7 +35,7 @@ def predict(
 
 
 def _denoised(
-    network: Network, sigma_data: float, x: Tensor, sigma: float, condition: Tensor, tokens: Tensor | None
+    network: Denoiser, sigma_data: float, x: Tensor, sigma: float, condition: Tensor, tokens: Tensor | None
 ) -> Tensor:
     """EDM's preconditioned denoiser (arXiv 2206.00364, table 1)."""
     total = sigma**2 + sigma_data**2
@@ -44,6 +44,6 @@ def _denoised(
     return sigma_data**2 / total * x + sigma * sigma_data / math.sqrt(total) * raw
 
 
-def _call(network: Network, x: Tensor, time: float, condition: Tensor, tokens: Tensor | None) -> Tensor:
+def _call(network: Denoiser, x: Tensor, time: float, condition: Tensor, tokens: Tensor | None) -> Tensor:
     times = torch.full((len(x),), time, device=x.device)
     return network(x, times, condition, tokens)[:, : x.shape[1]].float()

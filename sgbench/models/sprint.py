@@ -95,6 +95,9 @@ class Sprint(nn.Module):
     No token kept (tokens of shape (B, 0)) is SPRINT's path drop: the middle blocks do not run at all.
     """
 
+    cosines: Tensor
+    sines: Tensor
+
     def __init__(self, architecture: SprintArchitecture) -> None:
         super().__init__()
         a = architecture

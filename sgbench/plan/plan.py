@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sgbench.cost.cell_cost import image_macs
 from sgbench.models import catalogue
+from sgbench.models.autoencoder_files import NONE
 from sgbench.processor import processor_name, usable_cores
 from sgbench.run.store import Store
 from sgbench.suite.cell import Cell
@@ -16,6 +16,8 @@ from sgbench.suite.schema import Suite
 
 # GMACs per second and core of the embedded models on a CPU with AVX-512 bfloat16 (2 cores of an AMD EPYC).
 DEFAULT_RATE_PER_CORE = {"bfloat16": 30.0, "float32": 18.0}
+# An assumption, not a measurement: 40 % of the 156 tera multiply-accumulates per second of an A100 in bfloat16.
+GPU_RATE, GPU_BASIS = 0.4 * 156_000, "an A100 at 40 % of its bfloat16 peak, decoding left out"
 SCORE_SECONDS_PER_THOUSAND_IMAGES = 1.5
 
 
@@ -55,7 +57,12 @@ class Plan(NamedTuple):
     @property
     def bytes(self) -> int:
         """Bytes of all images on disk."""
-        return sum(c.images * math.prod(catalogue.entry(c.cell.model).architecture.sample_shape) for c in self.cells)
+        return sum(c.images * _image_bytes(c.cell) for c in self.cells)
+
+    @property
+    def gpu_hours(self) -> float:
+        """Hours on the GPU of GPU_BASIS, for what is still to be made."""
+        return self.gmacs / GPU_RATE / 3600
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as one JSON document."""
@@ -67,6 +74,8 @@ class Plan(NamedTuple):
             "gmacs_to_do": self.gmacs,
             "bytes": self.bytes,
             "estimated_minutes": self.seconds / 60,
+            "estimated_gpu_hours": self.gpu_hours,
+            "gpu_basis": GPU_BASIS,
             "estimate": {"gmacs_per_second": self.rate, "basis": self.rate_basis},
             "per_cell": [
                 {
@@ -81,6 +90,14 @@ class Plan(NamedTuple):
                 for c in self.cells
             ],
         }
+
+
+def _image_bytes(cell: Cell) -> int:
+    model = catalogue.entry(cell.model)
+    if cell.autoencoder == NONE:
+        # The stand-in for a decoded image: three channels of the latent's size.
+        return 3 * model.architecture.input_size**2
+    return model.image_channels * model.image_side**2
 
 
 def make_plan(suite: Suite, cells: Sequence[Cell], store: Store) -> Plan:

@@ -19,6 +19,7 @@ from sgbench.report.page import Figures, render_page
 from sgbench.report.plots import FORMATS, plot_frontier, plot_precision_recall, render
 from sgbench.report.points import Axis, select_rows
 from sgbench.report.tables import comparison_table, readable_table, result_table
+from sgbench.report.throughput import throughput_files
 from sgbench.run.store import Store
 from sgbench.score.protocols import protocol
 from sgbench.suite.cell import Cell
@@ -44,6 +45,8 @@ def build_report(
 
     Raises UserError when rows are absent or of another protocol, or when `folder` cannot be written.
     """
+    if not suite.metrics:
+        return _throughput_report(suite, cells, store, folder)
     if "fd" not in suite.metrics:
         raise UserError(
             "a report draws quality as fd, and the suite does not ask for it",
@@ -98,6 +101,13 @@ def build_report(
     progress.advance(1, "page")
     progress.end()
     return Report(folder / "index.html", headline, len(rows))
+
+
+def _throughput_report(suite: Suite, cells: Sequence[Cell], store: Store, folder: Path) -> Report:
+    rows = select_rows(suite, cells, store.read_rows())
+    files, said = throughput_files(suite, rows)
+    _write(folder, files)
+    return Report(folder / "table.md", said, len(rows))
 
 
 def _draw(rows: pd.DataFrame, model: str, axes: list[Axis], suffix: str, files: dict[str, bytes]) -> Figures:

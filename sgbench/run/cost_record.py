@@ -9,13 +9,14 @@ from typing import Any
 from sgbench.cost.cell_cost import Call, calls, image_macs
 from sgbench.cost.clock import summarise
 from sgbench.cost.closed_form import Macs, kept_tokens
-from sgbench.cost.macs import count_call
+from sgbench.cost.macs import count_call, count_decoder
 from sgbench.provenance import provenance
 from sgbench.run.store import Store, shard_sizes
 from sgbench.sampling.engine import Networks
 from sgbench.suite.cell import Cell
 
 _counted: dict[tuple[str, str, int], Macs] = {}
+_decoded: dict[tuple[str, tuple[int, int, int]], int] = {}
 
 
 def counted_macs(cell: Cell, networks: Networks, call: Call) -> Macs:
@@ -55,11 +56,20 @@ def cost_record(cell: Cell, networks: Networks, store: Store, samples: int) -> d
         "macs_per_image": image.macs,
         "paper_per_image": image.paper,
         "closed_form_macs_per_image": image_macs(cell).macs,
+        "decode_macs_per_image": None if networks.decoder is None else _decode_macs(cell, networks),
         "steps": cell.sampler.steps,
         "images": samples,
         "measured": _measured(cell, store, samples),
         "made_by": provenance(),
     }
+
+
+def _decode_macs(cell: Cell, networks: Networks) -> int:
+    assert networks.decoder is not None
+    key = (cell.autoencoder, networks.main.architecture.sample_shape)
+    if key not in _decoded:
+        _decoded[key] = count_decoder(networks.decoder, networks.main.architecture.sample_shape)
+    return _decoded[key]
 
 
 def _measured(cell: Cell, store: Store, samples: int) -> dict[str, Any]:
@@ -77,6 +87,10 @@ def _measured(cell: Cell, store: Store, samples: int) -> dict[str, Any]:
     return {
         "seconds_per_image": timing._asdict(),
         "images_per_second": 1 / timing.median,
+        # Shards made before decoding was timed apart are of models that draw pixels.
+        "decode_seconds_per_image": summarise(
+            [batch.get("decode_seconds", 0.0) / batch["images"] for batch in batches]
+        ).median,
         "batch": max(batch["images"] for batch in batches),
         "peak_bytes": max(peaks) if peaks else None,
         "joules_per_image": sum(note["joules"] for note in metered) / images if images else None,

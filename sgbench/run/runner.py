@@ -96,7 +96,7 @@ def _run_model(
     if not stale:
         return made
     auxiliary = any(RULES[cell.guidance.rule].needs_auxiliary for cell in stale)
-    networks = load_networks(cells[0].model, auxiliary, device)
+    networks = load_networks(cells[0], auxiliary, device)
     for cell in stale:
         store.write_cell(cell)
     warm: set[Cell] = set()
@@ -167,9 +167,16 @@ def _make(
     parts, batches = [], []
     for start in range(0, len(indices), batch):
         chunk = indices[start : start + batch]
-        images, seconds = timed(lambda chunk=chunk: sample(cell, networks, chunk, device), device)  # type: ignore[misc]
-        parts.append(images.numpy())
-        batches.append({"images": len(chunk), "seconds": round(seconds, 6), "device": describe_device(device)})
+        drawn, seconds = timed(lambda chunk=chunk: sample(cell, networks, chunk, device), device)  # type: ignore[misc]
+        parts.append(drawn.images.numpy())
+        batches.append(
+            {
+                "images": len(chunk),
+                "seconds": round(seconds - drawn.decode_seconds, 6),
+                "decode_seconds": round(drawn.decode_seconds, 6),
+                "device": describe_device(device),
+            }
+        )
         progress.advance(len(chunk), cell.describe())
     energy_after = meter.joules()
     spent = None if energy_before is None or energy_after is None else energy_after - energy_before

@@ -27,7 +27,7 @@ import yaml
 from sgbench.atomic import write_atomic
 from sgbench.errors import UserError
 from sgbench.suite.cell import Cell
-from sgbench.suite.identity import cell_id, cell_of, cell_record
+from sgbench.suite.identity import cell_id, cell_of, located
 from sgbench.suite.schema import Suite
 
 # numpy and pandas are imported where they are used: `plan` reads the tree and must start at once.
@@ -103,7 +103,7 @@ class Store:
 
     def write_cell(self, cell: Cell) -> None:
         """Write cell.json."""
-        self.write_record(cell, "cell", cell_record(cell))
+        self.write_record(cell, "cell", located(cell))
 
     def write_record(self, cell: Cell, name: str, content: dict[str, Any]) -> None:
         """Write `name`.json of a cell: cell, cost or scores."""

@@ -10,11 +10,6 @@ from torch import Tensor
 SIGMA_MAX, SIGMA_MIN, RHO = 80.0, 0.002, 7.0
 
 
-def evaluations(steps: int) -> int:
-    """Denoiser evaluations of a run: two a step, one in the last."""
-    return 2 * steps - 1
-
-
 def noise_levels(steps: int) -> list[float]:
     """steps + 1 noise levels from SIGMA_MAX to SIGMA_MIN and then 0 (arXiv 2206.00364, eq. 5)."""
     ends = SIGMA_MAX ** (1 / RHO), SIGMA_MIN ** (1 / RHO)

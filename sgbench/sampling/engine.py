@@ -1,9 +1,10 @@
-"""Draw the images of a cell: branches to velocity, velocity to samples, samples to uint8."""
+"""Draw the images of a cell: branches to a guided prediction, predictions to samples, samples to uint8."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,16 +14,25 @@ from sgbench.cost.closed_form import kept_tokens
 from sgbench.errors import UserError
 from sgbench.guidance import RULES, Branch, combine
 from sgbench.models import catalogue
-from sgbench.models.build import Network, build
-from sgbench.models.denoiser import Denoiser
+from sgbench.models.architecture import MicroDiTArchitecture
+from sgbench.models.autoencoder import Decoder, decode, load_decoder, preview
+from sgbench.models.build import Network
+from sgbench.models.loading import load_network
+from sgbench.models.prediction import predict
 from sgbench.sampling import randomness
+from sgbench.sampling.ddim import sample_ddim
+from sgbench.sampling.edm_heun import sample_edm_heun
 from sgbench.sampling.euler import sample_euler
 from sgbench.suite.cell import Cell
-from sgbench.zoo.weights import load_weights
 
 # A CPU's matrix kernels differ with the number of rows, in the last bits and so now and then in an image. There,
 # image i is always drawn with the others of its group of so many, whatever was asked for.
 GROUP = 25
+SOLVERS: dict[str, Callable[[Callable[[Tensor, float, int], Tensor], Tensor, int], Tensor]] = {
+    "euler": sample_euler,
+    "edm-heun": sample_edm_heun,
+    "ddim": sample_ddim,
+}
 
 
 class Networks(NamedTuple):
@@ -30,6 +40,7 @@ class Networks(NamedTuple):
 
     main: Network
     auxiliary: Network | None
+    decoder: Decoder | None = None
 
     def of(self, branch: Branch) -> Network:
         """The network that serves `branch`."""
@@ -39,25 +50,37 @@ class Networks(NamedTuple):
         return self.auxiliary
 
 
-def load_networks(model: str, auxiliary: bool, device: torch.device) -> Networks:
+class Drawn(NamedTuple):
+    """Images uint8 (N, H, W, C) on the CPU, and the seconds that decoding latents took (0 where there are none)."""
+
+    images: Tensor
+    decode_seconds: float
+
+
+def load_networks(cell: Cell, auxiliary: bool, device: torch.device) -> Networks:
     """Verified weights in fresh networks. Raises UserError when a weight file is missing or corrupt."""
-    return Networks(_load(model, "final", device), _load(model, "early", device) if auxiliary else None)
+    entry = catalogue.entry(cell.model)
+    return Networks(
+        load_network(entry, "main", device),
+        load_network(entry, "auxiliary", device) if auxiliary else None,
+        load_decoder(cell.autoencoder, device) if cell.autoencoder else None,
+    )
 
 
-def _load(model: str, checkpoint: str, device: torch.device) -> Network:
-    network = build(catalogue.entry(model).architecture)
-    network.load_state_dict(load_weights(model, "final" if checkpoint == "final" else "early"))
-    return network.eval().requires_grad_(False).to(device)
+def classes_of(cell: Cell) -> int:
+    """Number of classes of the cell's model; the null class has this index."""
+    architecture = catalogue.entry(cell.model).architecture
+    assert not isinstance(architecture, MicroDiTArchitecture)
+    return architecture.num_classes
 
 
 def labels_of(cell: Cell, indices: Sequence[int]) -> Tensor:
     """The class each image is asked to show (N,), int64 on the CPU."""
-    classes = catalogue.entry(cell.model).architecture.num_classes
-    return torch.from_numpy(randomness.labels(cell.seed, indices, classes, cell.labels))
+    return torch.from_numpy(randomness.labels(cell.seed, indices, classes_of(cell), cell.labels))
 
 
-def sample(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device) -> Tensor:
-    """Images uint8 (N, H, W, C) of the given sample indices, on the CPU.
+def sample(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device) -> Drawn:
+    """Images of the given sample indices.
 
     On a CPU, and at one number of threads, they are the same bit for bit in whatever calls they are asked for.
     Raises UserError when a prediction is not finite.
@@ -66,58 +89,86 @@ def sample(cell: Cell, networks: Networks, indices: Sequence[int], device: torch
         return _draw(cell, networks, indices, device)
     numbers = sorted({index // GROUP for index in indices})
     groups = {n: _draw(cell, networks, range(n * GROUP, (n + 1) * GROUP), device) for n in numbers}
-    return torch.stack([groups[index // GROUP][index % GROUP] for index in indices])
+    images = torch.stack([groups[index // GROUP].images[index % GROUP] for index in indices])
+    return Drawn(images, sum(group.decode_seconds for group in groups.values()))
 
 
 @torch.inference_mode()
-def _draw(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device) -> Tensor:
-    """Images uint8 (N, H, W, C) of the given sample indices, drawn together."""
-    architecture = networks.main.architecture
-    rule, guidance = RULES[cell.guidance.rule], cell.guidance
-    labels = labels_of(cell, indices).to(device)
-    start = torch.from_numpy(randomness.noise(cell.seed, indices, architecture.sample_shape)).to(device)
-
-    def predict(branch: Branch, x: Tensor, t: float, step: int) -> Tensor:
-        gamma = branch.gamma(guidance)
-        condition = _condition(branch, cell, labels, indices, step, architecture.null_label)
-        tokens = _tokens(branch, gamma, cell, indices, step, architecture.grid_tokens)
-        at = torch.full((len(indices),), t, device=device)
-        denoiser: Denoiser = networks.of(branch)
-        with _autocast(cell.dtype, device):
-            return denoiser(x, at, condition, None if tokens is None else tokens.to(device)).float()
-
-    def velocity(x: Tensor, t: float, step: int) -> Tensor:
-        strong = predict(rule.strong, x, t, step)
-        if rule.weak is None:
-            return strong
-        return combine(strong, predict(rule.weak, x, t, step), guidance.scale)
-
-    images = sample_euler(velocity, start, cell.sampler.steps)
-    if not torch.isfinite(images).all():
+def _draw(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device) -> Drawn:
+    """Images of the given sample indices, drawn together."""
+    start = randomness.noise(cell.seed, indices, networks.main.architecture.sample_shape)
+    guided = _guided(cell, networks, indices, device)
+    state = SOLVERS[cell.sampler.name](guided, torch.from_numpy(start).to(device), cell.sampler.steps).float()
+    if not torch.isfinite(state).all():
         raise UserError(
             "the denoiser's prediction is not finite",
             where=cell.describe(),
             fix="lower the scale, or use dtype: float32",
         )
-    return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu()
+    began = time.perf_counter()
+    images = state
+    if cell.autoencoder:
+        images = preview(state) if networks.decoder is None else decode(networks.decoder, state)
+    quantised = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu()
+    return Drawn(quantised, time.perf_counter() - began if cell.autoencoder else 0.0)
 
 
-def _condition(branch: Branch, cell: Cell, labels: Tensor, indices: Sequence[int], step: int, null: int) -> Tensor:
+def _guided(
+    cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device
+) -> Callable[[Tensor, float, int], Tensor]:
+    """The guided prediction as a function of (x, noise level, evaluation)."""
+    family = catalogue.entry(cell.model).family
+    rule, guidance = RULES[cell.guidance.rule], cell.guidance
+    labels = labels_of(cell, indices).to(device)
+    grid = networks.main.architecture.grid_tokens
+
+    def branch_of(branch: Branch, x: Tensor, level: float, evaluation: int) -> Tensor:
+        condition = _condition(branch, cell, labels, indices, evaluation)
+        tokens = _tokens(branch, branch.gamma(guidance), cell, indices, evaluation, grid)
+        with _autocast(cell.dtype, device):
+            return predict(
+                networks.of(branch),
+                family.prediction,
+                family.sigma_data,
+                x,
+                level,
+                condition,
+                None if tokens is None else tokens.to(device),
+            )
+
+    def guided(x: Tensor, level: float, evaluation: int) -> Tensor:
+        strong = branch_of(rule.strong, x, level, evaluation)
+        if rule.weak is None:
+            return strong
+        combined = combine(strong, branch_of(rule.weak, x, level, evaluation), guidance.scale)
+        channels = family.guided_channels
+        if channels is None or channels >= strong.shape[1]:
+            return combined
+        return torch.cat([combined[:, :channels], strong[:, channels:]], dim=1)
+
+    return guided
+
+
+def _condition(branch: Branch, cell: Cell, labels: Tensor, indices: Sequence[int], evaluation: int) -> Tensor:
     if branch.condition == "null":
-        return torch.full_like(labels, null)
+        return torch.full_like(labels, classes_of(cell))
     if branch.condition == "random":
-        drawn = randomness.random_classes(cell.seed, indices, step, null)
+        drawn = randomness.random_classes(cell.seed, indices, evaluation, classes_of(cell))
         return torch.from_numpy(drawn).to(labels.device)
     return labels
 
 
-def _tokens(branch: Branch, gamma: float, cell: Cell, indices: Sequence[int], step: int, grid: int) -> Tensor | None:
+def _tokens(
+    branch: Branch, gamma: float, cell: Cell, indices: Sequence[int], evaluation: int, grid: int
+) -> Tensor | None:
     kept = kept_tokens(grid, gamma)
     if kept == grid:
         return None
+    if kept == 0:
+        return torch.zeros(len(indices), 0, dtype=torch.long)
     streams = randomness.Stream
     stream = streams.STRONG_TOKENS if branch.sparsity == "strong" else streams.WEAK_TOKENS
-    return torch.from_numpy(randomness.token_subset(cell.seed, stream, indices, step, grid, kept))
+    return torch.from_numpy(randomness.token_subset(cell.seed, stream, indices, evaluation, grid, kept))
 
 
 def _autocast(dtype: str, device: torch.device) -> contextlib.AbstractContextManager[object]:

@@ -31,6 +31,8 @@ METRICS = {
 MINIMUM_SAMPLES = dict.fromkeys(METRICS, 20)
 # Reference name: what each metric compares with.
 REFERENCES = {"fashion-mnist": {"fd": "60,000 training images", "other": "10,000 held-out images"}}
+# Width of the reference's images in pixels.
+REFERENCE_SIDES = {"fashion-mnist": 32}
 REFERENCE_CARD = "fashion-reference"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from sgbench.cost.cell_cost import calls
 from sgbench.models import catalogue
 from sgbench.run.store import Store
 from sgbench.score.protocols import METRICS
@@ -43,9 +44,14 @@ def _row(cell: Cell, cost: dict[str, Any], samples: int, scores: dict[str, Any])
 
 def _settings(cell: Cell) -> dict[str, Any]:
     g = cell.guidance
+    model = catalogue.entry(cell.model)
+    dropped = any(call.gamma for call in calls(cell))
     return {
         "model": cell.model,
-        "trained_sparse": catalogue.entry(cell.model).trained_sparse,
+        "family": model.family.name,
+        "weights": "random" if model.random else "trained",
+        "trained_sparse": model.trained_sparse,
+        "dropped_tokens": "" if not dropped else "trained for it" if model.trained_sparse else "not trained for it",
         "guidance": g.rule,
         "scale": g.scale,
         "gamma_strong": g.gamma_strong,
@@ -61,6 +67,7 @@ def _settings(cell: Cell) -> dict[str, Any]:
 def _cost(cost: dict[str, Any]) -> dict[str, Any]:
     measured, steps = cost["measured"], cost["steps"]
     seconds, peak = measured["seconds_per_image"], measured["peak_bytes"]
+    decoding = cost.get("decode_macs_per_image")
     return {
         "gmacs_per_step": cost["macs_per_image"] / steps / 1e9,
         "gmacs_per_image": cost["macs_per_image"] / 1e9,
@@ -71,6 +78,10 @@ def _cost(cost: dict[str, Any]) -> dict[str, Any]:
         "seconds_q25": seconds["lower_quartile"],
         "seconds_q75": seconds["upper_quartile"],
         "images_per_second": measured["images_per_second"],
+        "decode_gmacs_per_image": None
+        if not cost.get("decode_macs_per_image")
+        else cost["decode_macs_per_image"] / 1e9,
+        "decode_seconds_per_image": measured.get("decode_seconds_per_image", 0.0),
         "batch": measured["batch"],
         "peak_mib": None if peak is None else peak / 2**20,
         "joules_per_image": measured["joules_per_image"],
@@ -104,6 +115,7 @@ def _made_by(cell: Cell, cost: dict[str, Any]) -> dict[str, Any]:
     return {
         "checkpoint_sha256": checkpoints["main"],
         "auxiliary_sha256": checkpoints.get("auxiliary"),
+        "autoencoder_sha256": checkpoints.get("autoencoder"),
         "sgbench": made_by["sgbench"],
         "commit": made_by["commit"],
         "dirty": made_by["dirty"],

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from sgbench.errors import UserError
-from sgbench.models import catalogue
 from sgbench.models.classifier import FashionCNN
 from sgbench.progress import Progress
 from sgbench.provenance import provenance
 from sgbench.run.store import Store
+from sgbench.sampling.engine import classes_of
 from sgbench.sampling.randomness import labels
 from sgbench.score.extractors.fashion_cnn import extract, load_classifier
 from sgbench.score.frechet import frechet_estimate
@@ -68,6 +68,11 @@ def score_cells(
         if digest is not None and known.get("images_sha256") != digest:
             known = {"images_sha256": digest}
         missing = [m for m, p in wanted.items() if known.get(m, {}).get("protocol_id") != p.id]
+        if not suite.metrics and str(suite.samples) not in record:
+            # Nothing to compute: the entry says that so many images stand for a row.
+            if digest is None:
+                raise _incomplete(cell, suite.samples, store)
+            store.write_record(cell, "scores", {**record, str(suite.samples): {**known, "made_by": provenance()}})
         if missing:
             tools = tools or _load_tools(suite, device)
             if images is None or digest is None:
@@ -103,7 +108,7 @@ def _score(
     cell: Cell, suite: Suite, metrics: list[str], stored: dict[str, NDArray[Any]], tools: _Tools
 ) -> dict[str, dict[str, Any]]:
     features, classes = stored["features"], stored["classes"]
-    asked = labels(cell.seed, range(suite.samples), catalogue.entry(cell.model).architecture.num_classes, cell.labels)
+    asked = labels(cell.seed, range(suite.samples), classes_of(cell), cell.labels)
     found: dict[str, dict[str, Any]] = {}
     if "fd" in metrics:
         estimate = frechet_estimate(features, tools.reference.moments, tools.reference.root)

@@ -30,6 +30,8 @@ class Cell(NamedTuple):
     seed: int
     labels: str
     dtype: str
+    autoencoder: str = ""
+    """What decodes latents: a folder, a hub id or `none`; empty for models that draw pixels."""
 
     def describe(self) -> str:
         """The cell in a few words, for progress lines and error messages."""

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from sgbench.errors import UserError
 from sgbench.guidance import RULES, Rule
 from sgbench.models import catalogue
-from sgbench.score.protocols import MINIMUM_SAMPLES, REFERENCES
+from sgbench.models.catalogue import Entry
+from sgbench.score.protocols import MINIMUM_SAMPLES, REFERENCE_SIDES, REFERENCES
 from sgbench.suite.cell import Cell, Guidance, Sampler
 from sgbench.suite.schema import Suite, SweepEntry
 from sgbench.suite.suggest import suggestion
@@ -25,6 +26,14 @@ def expand(suite: Suite) -> list[Cell]:
 
 
 def _check_scoring(suite: Suite) -> None:
+    if not suite.metrics:
+        return
+    if not suite.reference:
+        raise UserError(
+            "metrics need a reference",
+            where=f"{suite.suite}: reference",
+            fix="name one, or write `metrics: []` for work on throughput alone",
+        )
     if suite.reference not in REFERENCES:
         raise UserError(
             f"there is no reference {suite.reference!r}",
@@ -43,13 +52,15 @@ def _check_scoring(suite: Suite) -> None:
 def _expand_entry(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Cell]:
     samplers = [Sampler(suite.sampler.name, steps) for steps in entry.steps or [suite.sampler.steps]]
     for model in entry.model or suite.model:
-        _check_name(model, catalogue.names(), "model", where)
+        known = catalogue.entry(model, f"{where}.model" if entry.model else f"{suite.suite}: model")
+        _check_model(known, suite, where)
+        autoencoder = "" if known.in_pixels else suite.autoencoder
         for name in entry.guidance:
             _check_name(name, list(RULES), "guidance rule", f"{where}.guidance")
             for guidance in _settings(RULES[name], entry, where):
-                _check_served(RULES[name], model, guidance, where)
+                _check_served(RULES[name], known, guidance, where)
                 for sampler in samplers:
-                    yield Cell(model, guidance, sampler, suite.seed, suite.labels, suite.dtype)
+                    yield Cell(model, guidance, sampler, suite.seed, suite.labels, suite.dtype, autoencoder)
 
 
 def _settings(rule: Rule, entry: SweepEntry, where: str) -> Iterator[Guidance]:
@@ -77,16 +88,55 @@ def _values(given: list[float] | None, taken: bool, neutral: float, key: str, ru
     return given
 
 
-def _check_served(rule: Rule, model: str, guidance: Guidance, where: str) -> None:
-    entry = catalogue.entry(model)
-    if rule.needs_auxiliary and not entry.has_early_checkpoint:
+def _check_model(model: Entry, suite: Suite, where: str) -> None:
+    """Whether the suite's sampler and metrics can be had of a model."""
+    family = model.family
+    if family.text:
         raise UserError(
-            f"{rule.title} needs an auxiliary checkpoint, and {model} has none",
+            f"{model.name} draws from captions, and suites ask for classes",
+            where=where,
+            fix="choose a class-conditional model; `sgbench flops` and `sgbench models` know this one",
+        )
+    if suite.sampler.name not in family.samplers:
+        raise UserError(
+            f"{model.name} predicts {family.prediction}, which the sampler {suite.sampler.name} does not take",
+            where=f"{suite.suite}: sampler.name",
+            fix=f"choose one of: {', '.join(family.samplers)}",
+        )
+    if not suite.metrics:
+        return
+    if model.random:
+        raise UserError(
+            f"{model.name} has random weights, and metrics of quality would mean nothing",
+            where=f"{suite.suite}: metrics",
+            fix="write `metrics: []`, or name trained weights",
+        )
+    side = REFERENCE_SIDES[suite.reference]
+    if model.image_side != side:
+        raise UserError(
+            f"{model.name} draws images {model.image_side} pixels wide, and the reference {suite.reference} has {side}",
+            where=f"{suite.suite}: reference",
+            fix="choose a reference of the model's own data, or write `metrics: []`",
+        )
+
+
+def _check_served(rule: Rule, model: Entry, guidance: Guidance, where: str) -> None:
+    if rule.needs_auxiliary and model.auxiliary is None:
+        raise UserError(
+            f"{rule.title} needs an auxiliary checkpoint, and {model.name} has none",
             where=where,
             fix="choose another rule or another model",
         )
-    if (guidance.gamma_strong or guidance.gamma_weak) and not entry.can_drop_tokens:
-        raise UserError(f"{model} cannot drop tokens", where=where, fix="set the gammas to 0 or choose a sparse model")
+    if rule.drops_path and not model.can_drop_path:
+        raise UserError(
+            f"{rule.title} drops the middle path, and {model.name} has none",
+            where=where,
+            fix="choose another rule, or a model of the sprint family",
+        )
+    if (guidance.gamma_strong or guidance.gamma_weak) and not model.can_drop_tokens:
+        raise UserError(
+            f"{model.name} cannot drop tokens", where=where, fix="set the gammas to 0, or give the model a route"
+        )
 
 
 def _check_name(name: str, known: list[str], kind: str, where: str) -> None:

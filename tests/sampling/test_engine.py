@@ -28,11 +28,11 @@ def cell(guidance: Guidance, model: str = "fashion-routing", steps: int = 2, dty
 
 
 def networks_of(chosen: Cell, device: torch.device = CPU) -> Networks:
-    return load_networks(chosen.model, RULES_BY_NAME[chosen.guidance.rule].needs_auxiliary, device)
+    return load_networks(chosen, RULES_BY_NAME[chosen.guidance.rule].needs_auxiliary, device)
 
 
 def draw(chosen: Cell, indices: list[int]) -> torch.Tensor:
-    return sample(chosen, networks_of(chosen), indices, CPU)
+    return sample(chosen, networks_of(chosen), indices, CPU).images
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -73,7 +73,7 @@ def test_scale_one_is_the_strong_branch_alone(rule: str) -> None:
 
 def test_autoguidance_by_the_same_checkpoint_is_no_guidance() -> None:
     main = networks_of(cell(Guidance("none", 1.0, 0, 0))).main
-    guided = sample(cell(Guidance("ag", 3.0, 0, 0)), Networks(main, main), [0, 1], CPU)
+    guided = sample(cell(Guidance("ag", 3.0, 0, 0)), Networks(main, main), [0, 1], CPU).images
     assert torch.equal(guided, draw(cell(Guidance("none", 1.0, 0, 0)), [0, 1]))
 
 
@@ -115,5 +115,5 @@ def test_euler_visits_times_from_one_downwards() -> None:
 def test_cuda_draws_nearly_the_same_images() -> None:
     device = torch.device("cuda")
     chosen = cell(Guidance("sg", 2.0, 0.0, 0.7))
-    there = sample(chosen, networks_of(chosen, device), [0, 1, 2], device).int()
+    there = sample(chosen, networks_of(chosen, device), [0, 1, 2], device).images.int()
     assert (there - draw(chosen, [0, 1, 2]).int()).abs().float().mean() < 1

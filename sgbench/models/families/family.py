@@ -121,5 +121,3 @@ def sized_backbone(request: Request) -> dict[str, int]:
 def tread_route(depth: int) -> tuple[Route, ...]:
     """TREAD's published route: from block 2 to the fourth from the end (2..8 of 12, 2..24 of 28), both included."""
     return ((2, depth - 4),)
-
-

@@ -1,0 +1,144 @@
+"""What one call, one guided step and one image cost, for any family and size: closed form beside fvcore's count."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from sgbench.cost.closed_form import Macs, call_macs, kept_tokens
+from sgbench.errors import UserError
+from sgbench.guidance import RULES
+from sgbench.models.architecture import AnyArchitecture, DiTArchitecture
+from sgbench.models.families import Family, family
+from sgbench.models.spec import Spec, parse
+from sgbench.sampling.samplers import SAMPLERS
+from sgbench.suite.cell import Guidance
+from sgbench.suite.suggest import suggestion
+
+
+class Question(NamedTuple):
+    """What `sgbench flops` was asked."""
+
+    family: str
+    size: str
+    resolution: int
+    route: str | None
+    guidance: str
+    gamma_strong: float
+    gamma_weak: float
+    steps: int
+
+
+def flops_card(asked: Question) -> dict[str, Any]:
+    """The answer as one JSON document, in GMACs. Raises UserError for a question that makes no sense.
+
+    Raises MiscountError when fvcore meets an operator it cannot count, or disagrees with the closed form.
+    """
+    known = family(asked.family, "FAMILY")
+    architecture = _architecture(asked, known)
+    rule = _rule(asked, known)
+    guidance = Guidance(rule.name, 1.0, asked.gamma_strong, asked.gamma_weak)
+    names = ["strong", "weak"]
+    calls = []
+    stated, counted = Macs(0, 0, 0), Macs(0, 0, 0)
+    for name, branch in zip(names, rule.branches, strict=False):
+        gamma = branch.gamma(guidance)
+        if gamma and isinstance(architecture, DiTArchitecture) and not architecture.routes:
+            raise UserError(
+                f"{known.title} has no route for dropped tokens",
+                where="--route",
+                fix="add --route FIRST-LAST, such as 2-24, or leave the gammas at 0",
+            )
+        closed, found = call_macs(architecture, gamma), _counted(architecture, gamma)
+        stated, counted = stated.plus(closed), counted.plus(found)
+        calls.append(
+            {
+                "branch": name,
+                "gamma": gamma,
+                "kept_tokens": kept_tokens(architecture.grid_tokens, gamma),
+                **_both(closed, found),
+            }
+        )
+    sampler = known.samplers[0]
+    evaluations = SAMPLERS[sampler].evaluations(asked.steps)
+    return {
+        "unit": "GMACs; 1 multiply-accumulate = 2 FLOPs",
+        "family": known.name,
+        "size": asked.size,
+        "resolution": asked.resolution,
+        "routes": list(getattr(architecture, "routes", ())),
+        "guidance": rule.name,
+        "sampler": sampler,
+        "steps": asked.steps,
+        "evaluations": evaluations,
+        "conventions": {
+            "macs": "all products, attention included, LayerNorm 4 per element",
+            "paper": "no attention products, LayerNorm 2 per element (arXiv 2601.01608, Table 2)",
+        },
+        "per_call": calls,
+        "per_step": _both(stated, counted),
+        "per_image": _both(stated.times(evaluations), counted.times(evaluations)),
+    }
+
+
+def _architecture(asked: Question, known: Family) -> AnyArchitecture:
+    words = [asked.family, asked.size, str(asked.resolution), "weights=random"]
+    spec: Spec = parse(" ".join([*words, f"route={asked.route}"] if asked.route else words), "--size, --route")
+    try:
+        architecture = known.sized(spec.request)
+    except ValidationError as error:
+        message = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UserError(message, where="--route", fix="give blocks of the network, FIRST-LAST") from error
+    if spec.routes is not None and not isinstance(architecture, DiTArchitecture):
+        raise UserError(f"{known.title} has no routes", where="--route", fix="leave --route out")
+    return architecture
+
+
+def _rule(asked: Question, known: Family) -> Any:
+    if asked.guidance not in RULES:
+        raise UserError(
+            f"there is no guidance rule {asked.guidance!r}{suggestion(asked.guidance, list(RULES))}",
+            where="--guidance",
+            fix=f"choose one of: {', '.join(RULES)}",
+        )
+    rule = RULES[asked.guidance]
+    if rule.drops_path and known.name != "sprint":
+        raise UserError(
+            f"{rule.title} drops the middle path, and {known.title} has none",
+            where="--guidance",
+            fix="choose another rule, or the family sprint",
+        )
+    for name, value in (("gamma_strong", asked.gamma_strong), ("gamma_weak", asked.gamma_weak)):
+        option = f"--{name.replace('_', '-')}"
+        if not 0 <= value < 1 or math.isnan(value):
+            raise UserError(f"{value:g} is not in [0, 1)", where=option, fix="give a share of tokens, such as 0.5")
+        if value and not getattr(rule, f"takes_{name}"):
+            raise UserError(f"{rule.title} has no {name}", where=option, fix="leave it out, or choose another rule")
+    return rule
+
+
+def _counted(architecture: AnyArchitecture, gamma: float) -> Macs:
+    import torch
+
+    from sgbench.cost.macs import count_call
+    from sgbench.models.build import build
+
+    # Shapes are all that counting needs: initial values would take longer than the call itself.
+    with torch.device("meta"):
+        network = build(architecture)
+    network = network.to_empty(device="cpu").eval()
+    for buffer in network.buffers():
+        buffer.zero_()
+    with torch.no_grad():
+        return count_call(network, gamma)
+
+
+def _both(closed: Macs, counted: Macs) -> dict[str, Any]:
+    return {
+        "macs": closed.macs / 1e9,
+        "paper": closed.paper / 1e9,
+        "gflops": 2 * closed.macs / 1e9,
+        "fvcore": {"macs": counted.macs / 1e9, "paper": counted.paper / 1e9},
+    }

@@ -1,0 +1,11 @@
+"""Path-drop guidance: away from the unconditional prediction of the same network without its middle blocks."""
+
+from sgbench.guidance.branches import Branch, Rule
+
+RULE = Rule(
+    name="pdg",
+    title="PDG",
+    source="Snap Research, SPRINT",
+    strong=Branch(),
+    weak=Branch(condition="null", sparsity="path"),
+)

@@ -1,0 +1,52 @@
+"""Which autoencoder decodes latents and where its files are. No torch, no network.
+
+An autoencoder is named by a local folder in diffusers' layout, by a Hugging Face hub id, or `none`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sgbench.errors import UserError
+from sgbench.models.digest import sha256_of
+
+DEFAULT = "stabilityai/sd-vae-ft-ema"
+NONE = "none"
+WEIGHTS = ("diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors")
+# What the latents were multiplied by in training (arXiv 2112.10752; every family here uses it).
+SCALING = 0.18215
+NOT_FETCHED = "not fetched"
+
+
+def find_folder(name: str) -> Path | None:
+    """The folder that holds the autoencoder's files on this machine, or None."""
+    if Path(name).is_dir():
+        return Path(name)
+    cache = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface") / "hub"
+    snapshots = sorted((cache / f"models--{name.replace('/', '--')}" / "snapshots").glob("*"))
+    return snapshots[-1] if snapshots else None
+
+
+def weights_file(folder: Path) -> Path | None:
+    """The autoencoder's weights in a folder of diffusers' layout."""
+    return next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+
+
+def autoencoder_sha256(name: str) -> str:
+    """The digest of the weights; `none` and `not fetched` stand for themselves."""
+    if name == NONE:
+        return NONE
+    folder = find_folder(name)
+    file = None if folder is None else weights_file(folder)
+    return NOT_FETCHED if file is None else sha256_of(file)
+
+
+def missing(name: str) -> UserError:
+    """What to say when the weights are not on this machine."""
+    return UserError(
+        f"the autoencoder {name} is not on this machine",
+        where="autoencoder",
+        fix=f"fetch it with `sgbench models fetch {name}`, give a local folder in diffusers' layout as `autoencoder`, "
+        "or write `autoencoder: none` and no metrics for throughput work",
+    )

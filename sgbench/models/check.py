@@ -1,0 +1,211 @@
+"""Prove a family's network right: replay the recorded runs of its published implementation.
+
+A golden file holds a published state dict, inputs and outputs; `tests/golden/README.md` describes the format.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from sgbench.errors import UserError
+from sgbench.guidance import combine
+from sgbench.models.build import Network, build
+from sgbench.models.checkpoints import load_strict, pick_weights
+from sgbench.models.families import Family, recognise
+from sgbench.models.prediction import predict
+from sgbench.sampling.ddim import sample_ddim
+from sgbench.sampling.edm_heun import sample_edm_heun
+from sgbench.sampling.euler import sample_euler
+
+FORWARD_TOLERANCE, TRAJECTORY_TOLERANCE = 1e-4, 1e-3
+NUMBER = r"(\d+(?:\.\d+)?)"
+
+
+class Case(NamedTuple):
+    """One recorded run: the largest absolute difference over the largest absolute recorded value."""
+
+    name: str
+    error: float
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the error is within the tolerance; NaN is not."""
+        return self.error <= self.tolerance
+
+
+class Golden(NamedTuple):
+    """A golden file with its network, ready to replay."""
+
+    family: Family
+    network: Network
+    config: dict[str, Any]
+    tensors: dict[str, Tensor]
+    where: str
+
+    def input(self, name: str) -> Tensor:
+        """The tensor in/NAME. Raises UserError when the file lacks it."""
+        if f"in/{name}" not in self.tensors:
+            raise UserError(f"a recorded case needs in/{name}", where=self.where, fix="record the file again")
+        return self.tensors[f"in/{name}"]
+
+    @property
+    def given(self) -> Tensor:
+        """The recorded condition: class indices, or a caption embedding (B, L, channels)."""
+        if self.family.text:
+            return self.input("caption").squeeze(1)
+        return self.input("y_onehot").argmax(1) if "in/y_onehot" in self.tensors else self.input("y")
+
+    @property
+    def null(self) -> Tensor:
+        """The condition that stands for none."""
+        if self.family.text:
+            return torch.zeros_like(self.given)
+        return torch.full_like(self.given, self.network.architecture.null_label)  # type: ignore[union-attr]
+
+
+@torch.no_grad()
+def check_file(path: Path) -> tuple[Family, list[Case]]:
+    """Replay every case of a golden file. Raises UserError for a file that is damaged or of no known family."""
+    golden = _open(path)
+    names = sorted(key.removeprefix("out/") for key in golden.tensors if key.startswith("out/"))
+    if not names:
+        raise UserError("the file records no outputs", where=str(path), fix="record at least one out/... tensor")
+    replay = _trajectory if "sampler" in golden.config else _forward
+    tolerance = TRAJECTORY_TOLERANCE if "sampler" in golden.config else FORWARD_TOLERANCE
+    return golden.family, [
+        Case(name, _error(replay(golden, name), golden.tensors[f"out/{name}"]), tolerance) for name in names
+    ]
+
+
+def _open(path: Path) -> Golden:
+    try:
+        with safe_open(path, "pt") as stored:
+            config = json.loads((stored.metadata() or {}).get("config", ""))
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, ValueError) as error:
+        raise UserError(
+            f"this is not a readable golden file ({error})",
+            where=str(path),
+            fix="give a safetensors file with a JSON `config` in its metadata",
+        ) from error
+    sizes = config.get("model", config)
+    state = {name.removeprefix("state/"): t for name, t in tensors.items() if name.startswith("state/")}
+    dense = tensors.get("out/dense")
+    learned_sigma = config.get("sampler", "").startswith("DDIM") or (
+        dense is not None and "in/x" in tensors and dense.shape[1] > tensors["in/x"].shape[1]
+    )
+    family = recognise(sizes, learned_sigma)
+    try:
+        network = build(family.from_config(sizes))
+    except (KeyError, StopIteration, ValueError) as error:
+        raise UserError(
+            f"the file's config does not describe a {family.title} ({error})",
+            where=f"{path}: config",
+            fix="record the constructor's arguments in full",
+        ) from error
+    weights, _ = pick_weights(state, str(path))
+    load_strict(network, weights, str(path), ignore=("projectors.",))
+    return Golden(family, network.eval(), config, tensors, str(path))
+
+
+def _forward(golden: Golden, name: str) -> Tensor:
+    """The raw network, as recorded: dense, uncond, pdg, or routed_/dropped_/masked_GAMMA."""
+    network, x, t = golden.network, golden.input("x"), golden.input("t")
+    if name == "dense":
+        out = network(x, t, golden.given)
+    elif name == "uncond":
+        out = network(x, t, golden.null)
+    elif name == "pdg":
+        nothing = torch.zeros(len(x), 0, dtype=torch.long)
+        out = torch.cat([network(x, t, golden.given), network(x, t, golden.null, nothing)])
+    elif sparse := re.fullmatch(rf"(?:routed|dropped|masked)_{NUMBER}", name):
+        out = network(x, t, golden.given, golden.input(f"ids_keep_{sparse[1]}"))
+    else:
+        raise _unknown(golden, name)
+    return out[:, : golden.tensors[f"out/{name}"].shape[1]]
+
+
+def _trajectory(golden: Golden, name: str) -> Tensor:
+    """A whole sampling run by the sampler that `config` names."""
+    sampler, steps = golden.config["sampler"], golden.config["steps"]
+    noise = golden.input("noise").double() if "float64" in sampler else golden.input("noise")
+    guided = _guidance(golden, name)
+    if sampler.startswith("EDM Heun"):
+        return sample_edm_heun(guided, noise, steps)
+    if sampler.startswith("DDIM"):
+        return sample_ddim(guided, noise, steps)
+    if sampler.startswith("euler"):
+        return sample_euler(guided, noise, steps)
+    raise UserError(f"unknown sampler {sampler!r}", where=golden.where, fix="record with Euler, EDM Heun or DDIM")
+
+
+def _guidance(golden: Golden, name: str) -> Callable[[Tensor, float, int], Tensor]:
+    """The guided prediction that a trajectory's name stands for."""
+    kind = _kind(golden)
+
+    def one(x: Tensor, level: float, condition: Tensor, tokens: Tensor | None = None) -> Tensor:
+        return predict(golden.network, kind, golden.family.sigma_data, x, level, condition, tokens)
+
+    def none(x: Tensor, level: float, step: int) -> Tensor:
+        return one(x, level, golden.given)
+
+    def cfg(x: Tensor, level: float, step: int, scale: float) -> Tensor:
+        return combine(one(x, level, golden.given), one(x, level, golden.null), scale)
+
+    if name == "none":
+        return none
+    if found := re.fullmatch(rf"cfg_{NUMBER}", name):
+        scale = float(found[1])
+        return lambda x, level, step: cfg(x, level, step, scale)
+    if found := re.fullmatch(rf"cfg_{NUMBER}_interval_{NUMBER}_{NUMBER}", name):
+        scale, low, high = map(float, found.groups())
+        return lambda x, level, step: cfg(x, level, step, scale) if low <= level <= high else none(x, level, step)
+    if found := re.fullmatch(rf"cfg_{NUMBER}_first_(\d+)_channels", name):
+        scale, channels = float(found[1]), int(found[2])
+
+        def partly(x: Tensor, level: float, step: int) -> Tensor:
+            guided = cfg(x, level, step, scale)
+            return torch.cat([guided[:, :channels], none(x, level, step)[:, channels:]], dim=1)
+
+        return partly
+    if found := re.fullmatch(rf"pdg_{NUMBER}", name):
+        scale = float(found[1])
+        nothing = torch.zeros(len(golden.given), 0, dtype=torch.long)
+        return lambda x, level, step: combine(one(x, level, golden.given), one(x, level, golden.null, nothing), scale)
+    if found := re.fullmatch(rf"sg_{NUMBER}_{NUMBER}_{NUMBER}", name):
+        scale = float(found[3])
+        strong, weak = golden.input("ids_strong"), golden.input("ids_weak")
+        return lambda x, level, step: combine(
+            one(x, level, golden.given, strong[step]), one(x, level, golden.given, weak[step]), scale
+        )
+    raise _unknown(golden, name)
+
+
+def _kind(golden: Golden) -> Any:
+    """What the recorded sampler took the network for; TREAD's network was published with two samplers."""
+    if golden.config["sampler"].startswith("EDM Heun"):
+        return "edm"
+    return golden.family.prediction
+
+
+def _unknown(golden: Golden, name: str) -> UserError:
+    return UserError(
+        f"out/{name} is no case this version knows",
+        where=golden.where,
+        fix="see tests/golden/README.md for the cases",
+    )
+
+
+def _error(found: Tensor, expected: Tensor) -> float:
+    if found.shape != expected.shape:
+        return float("inf")
+    return float((found.double() - expected.double()).abs().max() / expected.abs().max())

@@ -1,0 +1,187 @@
+"""`sgbench models`: published families and checkpoints: list, info, fetch, convert, check."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sgbench.console import make_progress
+from sgbench.errors import UserError
+
+models = typer.Typer(help="Models: list, info, fetch, convert, check.", no_args_is_help=True, rich_markup_mode=None)
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document as the last line.")]
+
+
+@models.command("list")
+def list_models(as_json: Json = False) -> None:
+    """Families, embedded models and public checkpoints, and which of these are on this machine."""
+    from sgbench.models import catalogue
+    from sgbench.models.families import FAMILIES
+    from sgbench.models.public import PUBLIC, models_folder
+
+    checkpoints = [
+        {**public._asdict(), "path": str(public.path), "fetched": public.path.is_file()} for public in PUBLIC.values()
+    ]
+    if as_json:
+        families = {f.name: {"source": f.source, "predicts": f.prediction} for f in FAMILIES.values()}
+        print(json.dumps({"families": families, "embedded": catalogue.embedded_names(), "public": checkpoints}))
+        return
+    print("Families")
+    for family in FAMILIES.values():
+        print(f"  {family.name:10}  {family.title}, {family.source}; predicts {family.prediction}; {family.drops}")
+    print("Embedded models")
+    for name in catalogue.embedded_names():
+        print(f"  {name}")
+    print(f"Public checkpoints (looked for in {models_folder()})")
+    for entry in checkpoints:
+        there = "fetched" if entry["fetched"] else "not fetched"
+        note = f"; {entry['note']}" if entry["note"] else ""
+        print(f"  {entry['name']:24}  {there:11}  {entry['licence']}{note}")
+
+
+@models.command()
+def info(
+    name: Annotated[str, typer.Argument(metavar="MODEL|FILE", help="A model's name, or a checkpoint file.")],
+    as_json: Json = False,
+) -> None:
+    """What a model is, or what is in a checkpoint file."""
+    found = _describe_file(Path(name)) if Path(name).is_file() else _describe_model(name)
+    if as_json:
+        print(json.dumps(found))
+        return
+    for key, value in found.items():
+        print(f"{key:14}  {', '.join(map(str, value)) if isinstance(value, list) else value}")
+
+
+@models.command()
+def fetch(
+    name: Annotated[str, typer.Argument(metavar="MODEL|AUTOENCODER", help="A public checkpoint or a hub id.")],
+    sha256: Annotated[str | None, typer.Option(help="The digest the file must have.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Download a public checkpoint; the same command again resumes or does nothing."""
+    from sgbench.models.digest import sha256_of
+    from sgbench.models.fetch import fetch as fetch_file
+    from sgbench.models.public import PUBLIC
+
+    if name not in PUBLIC and name.count("/") == 1:
+        _fetch_autoencoder(name)
+        return
+    public = _public(name)
+    progress = make_progress()
+    progress.say(f"{public.name}: {public.source}, licence {public.licence}")
+    path = fetch_file(public.source, public.path.parent, sha256, progress)
+    if path != public.path:
+        path = path.replace(public.path)
+    digest = sha256_of(path)
+    print(json.dumps({"path": str(path), "sha256": digest}) if as_json else f"{path}: sha256 {digest}")
+
+
+@models.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="A checkpoint file.")],
+    out: Annotated[Path, typer.Argument(help="The safetensors file to write.")],
+    trust_pickle: Annotated[
+        bool, typer.Option("--trust-pickle", help="Unpickle in a process of its own. It may run code: ask who made it.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Write the weights in a checkpoint (EMA where there is one) as safetensors."""
+    from sgbench.models.convert import convert as convert_file
+
+    done = convert_file(source, out, trust_pickle)
+    print(json.dumps(done) if as_json else f"{out}: {done['tensors']} tensors from {done['picked']}")
+
+
+@models.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Golden files; see tests/golden/README.md.")],
+    as_json: Json = False,
+) -> None:
+    """Replay recorded runs of published implementations; exit status 1 if any differs too much."""
+    from sgbench.models.check import check_file
+
+    report = []
+    for path in files:
+        family, cases = check_file(path)
+        for case in cases:
+            report.append({"file": str(path), "family": family.name, **case._asdict(), "passed": case.passed})
+            if not as_json:
+                verdict = "ok" if case.passed else "FAILED"
+                print(
+                    f"{path.name}  {family.name}  {case.name:28}  error {case.error:.1e} of {case.tolerance:g}  {verdict}"
+                )
+    passed = all(entry["passed"] for entry in report)
+    if as_json:
+        print(json.dumps({"passed": passed, "cases": report}))
+    else:
+        failures = sum(not entry["passed"] for entry in report)
+        print(f"{len(files)} files, {len(report)} cases, {failures} failed")
+    if not passed:
+        raise typer.Exit(1)
+
+
+def _public(name: str) -> Any:
+    from sgbench.models.public import PUBLIC
+    from sgbench.suite.suggest import suggestion
+
+    if name not in PUBLIC:
+        raise UserError(
+            f"there is no public checkpoint {name!r}{suggestion(name, list(PUBLIC))}",
+            where="MODEL",
+            fix="see `sgbench models list`",
+        )
+    return PUBLIC[name]
+
+
+def _describe_model(name: str) -> dict[str, Any]:
+    from sgbench.models import catalogue
+
+    entry = catalogue.entry(name, "MODEL")
+    found: dict[str, Any] = {
+        "name": entry.name,
+        "family": f"{entry.family.name} ({entry.family.source})",
+        "predicts": entry.family.prediction,
+        "drops": entry.family.drops,
+        "samplers": list(entry.family.samplers),
+        "image": f"{entry.image_side} x {entry.image_side}",
+        "tokens": entry.architecture.grid_tokens,
+        "sha256": entry.checkpoint_hashes("none")["main"],
+    }
+    if entry.public is not None:
+        public = entry.public
+        found |= {"from": public.source, "looked for at": str(public.path), "licence": public.licence}
+        found |= {"note": public.note} if public.note else {}
+    return found
+
+
+def _describe_file(path: Path) -> dict[str, Any]:
+    from sgbench.models.checkpoints import pick_weights, read_content
+    from sgbench.models.describe import describe_state
+    from sgbench.models.digest import sha256_of
+
+    state, picked = pick_weights(read_content(path), str(path))
+    return {"file": str(path), "sha256": sha256_of(path), "picked": picked, **describe_state(state)}
+
+
+def _fetch_autoencoder(name: str) -> None:
+    """Fetch an autoencoder's configuration and weights into the hub's own cache."""
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError as error:
+        raise UserError(
+            "the Hugging Face hub client is not installed", where=name, fix="pip install 'sgbench[hf]'"
+        ) from error
+    for file in ("config.json", "diffusion_pytorch_model.safetensors"):
+        try:
+            print(hf_hub_download(name, file))
+        except Exception as error:
+            # The client raises errors of many libraries; each means that the file was not had.
+            raise UserError(
+                f"{file} could not be fetched ({str(error).splitlines()[0]})",
+                where=name,
+                fix="check the id and the connection, or put a local folder in the suite as `autoencoder`",
+            ) from error

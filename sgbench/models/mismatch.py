@@ -1,0 +1,127 @@
+"""Why weights do not fit a network, told from names and shapes alone."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from sgbench.models.describe import guess_layout, stacks
+
+Shapes = Mapping[str, tuple[int, ...]]
+EXAMPLES = 3
+WIDTH = "t_embedder.mlp.2.bias"
+POSITIONS = re.compile(r"(pos_embed|relative_position_bias_table|relative_position_index)$")
+
+
+def explain_mismatch(expected: Shapes, found: Shapes) -> str | None:
+    """What differs between a network (`expected`) and a file (`found`), with the likely cause; None if nothing."""
+    missing = [name for name in expected if name not in found]
+    unexpected = [name for name in found if name not in expected]
+    reshaped = [name for name in expected if name in found and expected[name] != found[name]]
+    if not missing + unexpected + reshaped:
+        return None
+    groups = (
+        ("missing", [f"{name} {list(expected[name])}" for name in missing]),
+        ("unexpected", [f"{name} {list(found[name])}" for name in unexpected]),
+        (
+            "of another shape",
+            [f"{name} {list(found[name])}, in the network {list(expected[name])}" for name in reshaped],
+        ),
+    )
+    counts = "; ".join(f"{len(lines)} {what}{_examples(lines)}" for what, lines in groups)
+    return f"the weights do not fit the network, {_cause(expected, found)}. Of its {len(expected)} tensors {counts}"
+
+
+def _examples(lines: Sequence[str]) -> str:
+    if not lines:
+        return ""
+    return f" ({'; '.join(lines[:EXAMPLES])}{'; ...' if len(lines) > EXAMPLES else ''})"
+
+
+def _cause(expected: Shapes, found: Shapes) -> str:
+    """The first rule that explains it, from the coarse to the fine."""
+    most = len(expected) / 2
+    prefixes = _prefixes(expected, found, most)
+    if prefixes and expected.keys() <= found.keys():
+        return f"the file holds another copy of them under the prefix {prefixes}"
+    if prefixes:
+        return f"the names differ by the prefix {prefixes} in the file"
+    if prefixes := _prefixes(found, expected, most):
+        return f"the names differ by the prefix {prefixes} in the network"
+    network, file = guess_layout(expected), guess_layout(found)
+    if file is not None and network not in (file, None):
+        return f"they are of another family: the file looks like {file}, the network is {network}"
+    if not expected.keys() & found.keys():
+        return "they are of another family: not one name is common"
+    reasons = _depths(expected, found) + _sizes(expected, found) + _parts(expected, found)
+    return "; ".join(reasons) or "they are of another size"
+
+
+def _prefixes(bare: Shapes, wrapped: Shapes, least: float) -> str:
+    """The prefixes under which more than `least` names of `bare` are found in `wrapped`."""
+    hits: Counter[str] = Counter()
+    for name in wrapped:
+        for dot in re.finditer(r"\.", name):
+            hits[name[: dot.end()]] += name[dot.end() :] in bare
+    return " and ".join(prefix for prefix, count in hits.items() if count > least)
+
+
+def _depths(expected: Shapes, found: Shapes) -> list[str]:
+    """Stacks of layers that are longer or shorter in the file."""
+    network, file = stacks(expected), stacks(found)
+    return [
+        f"they have {'fewer' if file.get(name, 0) < depth else 'more'} layers: "
+        f"{file.get(name, 0)} {name} in the file, {depth} in the network"
+        for name, depth in network.items()
+        if name in file and file[name] != depth
+    ]
+
+
+def _sizes(expected: Shapes, found: Shapes) -> list[str]:
+    """What the shapes of well-known tensors say; another width explains all other shapes."""
+
+    def differ(name: str) -> bool:
+        ours, theirs = expected.get(name, ()), found.get(name, ())
+        return ours != theirs and len(ours) == len(theirs)
+
+    if differ(WIDTH):
+        return [f"they are of another size: width {found[WIDTH][0]} in the file, {expected[WIDTH][0]} in the network"]
+    reasons = []
+    patch, out, classes = "x_embedder.proj.weight", "final_layer.linear.weight", "y_embedder.embedding_table.weight"
+    positions = [name for name in expected if POSITIONS.search(name) and differ(name)]
+    if differ(patch):
+        (_, *theirs), (_, *ours) = found[patch], expected[patch]
+        what = "patch size or number of channels"
+        if len(ours) == 3:
+            what = "patch size" if theirs[1:] != ours[1:] else "number of channels"
+        reasons.append(f"they are of another {what}: {theirs} inputs per token in the file, {ours} in the network")
+    elif differ(out):
+        theirs_out, ours_out = found[out][0], expected[out][0]
+        if theirs_out == 2 * ours_out:
+            reasons.append("the file has a learned sigma (twice the output channels) and the network has none")
+        elif ours_out == 2 * theirs_out:
+            reasons.append("the network has a learned sigma (twice the output channels) and the file has none")
+    if positions:
+        name = positions[0]
+        theirs_at, ours_at = list(found[name]), list(expected[name])
+        reasons.append(f"they are of another resolution: {name} is {theirs_at} in the file, {ours_at} in the network")
+    if differ(classes):
+        theirs_rows, ours_rows = list(found[classes]), list(expected[classes])
+        reasons.append(
+            f"they are of another number of classes: a table of {theirs_rows} in the file, {ours_rows} in the network"
+        )
+    return reasons
+
+
+def _parts(expected: Shapes, found: Shapes) -> list[str]:
+    """Whole parts that one side has and the other has not."""
+    ours, theirs = ({name.partition(".")[0] for name in names} for names in (expected, found))
+    reasons = []
+    if theirs - ours == {"projectors"}:
+        reasons.append("the projectors of a REPA training run are still in the file")
+    elif theirs - ours:
+        reasons.append(f"the file has parts that the network has not: {', '.join(sorted(theirs - ours))}")
+    if ours - theirs:
+        reasons.append(f"the file lacks parts: {', '.join(sorted(ours - theirs))}")
+    return reasons

@@ -1,0 +1,142 @@
+"""A model written out in a suite: family, size, resolution, routes, weights. Its text form is its name. No torch.
+
+{family: tread-sit, size: XL/2, resolution: 256, weights: random}
+tread-sit XL/2 256 weights=random
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sgbench.errors import UserError
+from sgbench.models.families import family
+from sgbench.models.families.family import LATENT_SHRINK, SIZES, Request, Route
+from sgbench.suite.suggest import suggestion
+
+KEYS = ("family", "size", "resolution", "route", "weights", "auxiliary")
+RANDOM = "random"
+
+
+class Spec(NamedTuple):
+    """What a suite says of a model that has no name of its own."""
+
+    family: str
+    size: str
+    resolution: int
+    routes: tuple[Route, ...] | None
+    weights: str
+    auxiliary: str | None
+
+    @property
+    def request(self) -> Request:
+        """The architecture asked for, in the family's terms."""
+        letter, patch = self.size.split("/")
+        return Request(letter, int(patch), self.resolution // LATENT_SHRINK, self.routes)
+
+    def text(self) -> str:
+        """The canonical text form; `parse` reads it back."""
+        return " ".join([*self._head(), f"weights={shlex.quote(self.weights)}", *self._auxiliary()])
+
+    def without_paths(self) -> str:
+        """What of the text is part of a cell's identity: where the weights lie is not."""
+        return " ".join([*self._head(), f"weights={RANDOM}"] if self.weights == RANDOM else self._head())
+
+    def _head(self) -> list[str]:
+        route = [] if self.routes is None else [f"route={spell_routes(self.routes)}"]
+        return [self.family, self.size, str(self.resolution), *route]
+
+    def _auxiliary(self) -> list[str]:
+        return [] if self.auxiliary is None else [f"auxiliary={shlex.quote(self.auxiliary)}"]
+
+
+def is_spec(name: str) -> bool:
+    """Whether a model's name is the text form of a spec."""
+    return " " in name.strip()
+
+
+def text_of(value: object) -> object:
+    """The text form of a mapping; anything else as it is. For use while a suite file is read: raises ValueError."""
+    if not isinstance(value, Mapping):
+        return value
+    try:
+        return _spec({str(key): item for key, item in value.items()}, "model").text()
+    except UserError as error:
+        raise ValueError(f"{error.what} ({error.fix})") from error
+
+
+def parse(name: str, where: str) -> Spec:
+    """The spec that a text form stands for. Raises UserError for one that means nothing."""
+    words = shlex.split(name)
+    bare = [word for word in words if "=" not in word]
+    fields: dict[str, Any] = dict(zip(("family", "size", "resolution"), bare, strict=False))
+    if len(bare) > 3:
+        raise UserError(f"{bare[3]!r} has no key", where=where, fix="write FAMILY SIZE RESOLUTION, then key=value")
+    for key, _, value in (word.partition("=") for word in words if "=" in word):
+        fields[key] = value
+    return _spec(fields, where)
+
+
+def parse_routes(text: str, where: str) -> tuple[Route, ...]:
+    """`2-24` or `2-12,14-24`: first and last block of each route, both included. `none` is no route."""
+    if text == "none":
+        return ()
+    if not re.fullmatch(r"\d+-\d+(,\d+-\d+)*", text):
+        raise UserError(f"{text!r} is not a route", where=where, fix="write FIRST-LAST, such as 2-24, or none")
+    return tuple((int(first), int(last)) for first, last in (part.split("-") for part in text.split(",")))
+
+
+def spell_routes(routes: tuple[Route, ...]) -> str:
+    """The inverse of `parse_routes`."""
+    return ",".join(f"{first}-{last}" for first, last in routes) or "none"
+
+
+def _spec(fields: dict[str, Any], where: str) -> Spec:
+    for key in fields:
+        if key not in KEYS:
+            raise UserError(
+                f"unknown key {key!r}{suggestion(key, KEYS)}", where=where, fix=f"the keys are {', '.join(KEYS)}"
+            )
+    for key in ("family", "size", "weights"):
+        if key not in fields:
+            raise UserError(f"a model needs {key}", where=where, fix=f"add `{key}: ...`")
+    family(str(fields["family"]), where)
+    size = str(fields["size"])
+    if not re.fullmatch(rf"({'|'.join(SIZES)})/[248]", size):
+        raise UserError(
+            f"there is no size {size!r}",
+            where=where,
+            fix=f"write a letter of {', '.join(SIZES)} and a patch of 2, 4 or 8, such as XL/2",
+        )
+    route = fields.get("route")
+    routes = None if route is None else parse_routes(_spell(route), where)
+    auxiliary = fields.get("auxiliary")
+    return Spec(
+        str(fields["family"]),
+        size,
+        _resolution(fields.get("resolution", 256), where),
+        routes,
+        str(fields["weights"]),
+        None if auxiliary is None else str(auxiliary),
+    )
+
+
+def _spell(route: object) -> str:
+    """A route as YAML may hold it, [[2, 24]] or 2-24, in text form."""
+    if isinstance(route, list | tuple):
+        pairs = [route] if route and not isinstance(route[0], list | tuple) else route
+        return ",".join("-".join(str(block) for block in pair) for pair in pairs) or "none"
+    return str(route)
+
+
+def _resolution(value: object, where: str) -> int:
+    text = str(value)
+    if not text.isdigit() or int(text) == 0 or int(text) % 64:
+        raise UserError(
+            f"resolution {text} cannot be served",
+            where=where,
+            fix="give pixels, a multiple of 64, such as 256 or 512",
+        )
+    return int(text)
