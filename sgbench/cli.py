@@ -40,7 +40,7 @@ Reports = Annotated[Path, typer.Option("--reports", help="Folder of reports.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Batch = Annotated[
     int | None,
-    typer.Option("--batch", min=1, help="Images per batch, on a CPU in multiples of 25; does not change them."),
+    typer.Option("--batch", min=1, help="Images per batch, on a CPU in whole groups; does not change them."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document as the last line.")]
 

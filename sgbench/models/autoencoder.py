@@ -46,9 +46,7 @@ def load_decoder(name: str, device: torch.device) -> Decoder | None:
         ) from error
     kind: Any = AutoencoderKL
     try:
-        loaded = kind.from_pretrained(
-            file.parent, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False
-        )
+        loaded = kind.from_pretrained(file.parent, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False)
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(
             f"the autoencoder cannot be read ({str(error).splitlines()[0]})",

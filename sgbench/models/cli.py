@@ -111,9 +111,8 @@ def check(
             report.append({"file": str(path), "family": family.name, **case._asdict(), "passed": case.passed})
             if not as_json:
                 verdict = "ok" if case.passed else "FAILED"
-                print(
-                    f"{path.name}  {family.name}  {case.name:28}  error {case.error:.1e} of {case.tolerance:g}  {verdict}"
-                )
+                error = f"error {case.error:.1e} of {case.tolerance:g}"
+                print(f"{path.name:30}  {family.name:9}  {case.name:26}  {error}  {verdict}")
     passed = all(entry["passed"] for entry in report)
     if as_json:
         print(json.dumps({"passed": passed, "cases": report}))

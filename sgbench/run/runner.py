@@ -17,15 +17,16 @@ from sgbench.cost.clock import timed
 from sgbench.cost.energy import EnergyMeter
 from sgbench.cost.memory import peak_bytes, reset_peak
 from sgbench.guidance import RULES
+from sgbench.models import catalogue
 from sgbench.progress import Progress
 from sgbench.run.cost_record import cost_record
 from sgbench.run.device import describe_device
 from sgbench.run.store import SHARD, Store, shard_sizes
-from sgbench.sampling.engine import GROUP, Networks, load_networks, sample
+from sgbench.sampling.engine import Networks, group_size, load_networks, sample
 from sgbench.suite.cell import Cell
 
-# On a CPU, larger batches spend a third of their time in page faults: 19 images/s at 125, 29 at 25 (CFG).
-BATCH = {"cpu": GROUP, "cuda": SHARD}
+# A GPU takes as many tokens at a time as a shard of the embedded models has.
+GPU_TOKENS = SHARD * 64
 Images = NDArray[np.uint8]
 GALLERY_ROWS, GALLERY_COLUMNS = 2, 10
 
@@ -66,15 +67,22 @@ def run_cells(
     what was finished before stays.
     """
     started = time.monotonic()
-    size = batch or BATCH.get(device.type, SHARD)
-    if device.type == "cpu":
-        size = math.ceil(size / GROUP) * GROUP
     made = 0
     progress.begin("run", len(cells) * samples, "image")
     for model in dict.fromkeys(cell.model for cell in cells):
-        made += _run_model([cell for cell in cells if cell.model == model], samples, store, device, progress, size)
+        mine = [cell for cell in cells if cell.model == model]
+        made += _run_model(mine, samples, store, device, progress, _batch_size(mine[0], device, batch))
     progress.end()
     return RunSummary(len(cells), made, len(cells) * samples - made, time.monotonic() - started)
+
+
+def _batch_size(cell: Cell, device: torch.device, asked: int | None) -> int:
+    """Images drawn between two readings of the clock: on a CPU whole groups, on a GPU what it may hold."""
+    tokens = catalogue.entry(cell.model).architecture.grid_tokens
+    if device.type == "cpu":
+        group = group_size(tokens)
+        return math.ceil((asked or group) / group) * group
+    return asked or max(1, GPU_TOKENS // tokens)
 
 
 def _run_model(
