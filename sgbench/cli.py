@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from sgbench import api
-from sgbench.console import duration, make_progress, restore_terminal
+from sgbench.console import duration, long_duration, make_progress, restore_terminal
 from sgbench.errors import UserError
 from sgbench.models.cli import models
 from sgbench.zoo.cli import zoo
@@ -83,7 +83,7 @@ def plan(
         as_json,
         f"{len(made.cells)} cells, {made.images} images ({made.images_kept} kept), "
         f"{made.gmacs:,.0f} GMACs ({2 * made.gmacs:,.0f} GFLOPs) to do, {made.bytes / 2**20:.0f} MiB of images, "
-        f"about {made.seconds / 60:.1f} minutes at {made.rate:.0f} GMACs/s ({made.rate_basis}), "
+        f"about {long_duration(made.seconds)} at {made.rate:.0f} GMACs/s ({made.rate_basis}), "
         f"or {made.gpu_hours:.2g} GPU-hours ({GPU_BASIS}, an assumption)",
     )
 
@@ -161,7 +161,7 @@ def bench(
     planned = api.make_plan(loaded, results)
     progress.say(
         f"{loaded.suite}: {len(planned.cells)} cells of {loaded.samples} images, {planned.gmacs:,.0f} GMACs to do, "
-        f"about {planned.seconds / 60:.1f} minutes"
+        f"about {long_duration(planned.seconds)}"
     )
     done = api.bench(loaded, results, reports, device=device, batch=batch, command=_command(), progress=progress)
     made = done["run"]["images_made"]

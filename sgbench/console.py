@@ -32,6 +32,13 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def long_duration(seconds: float) -> str:
+    """An estimate in the unit people would use: minutes, hours or days."""
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.1f} minutes"
+    return f"{seconds / 3600:.1f} hours" if seconds < 48 * 3600 else f"{seconds / 86400:,.0f} days"
+
+
 class _Lines:
     """A line every few seconds, with the time that is left."""
 

@@ -17,6 +17,7 @@ from sgbench.models import digest, spec
 from sgbench.models.architecture import AnyArchitecture, DiTArchitecture, SprintArchitecture
 from sgbench.models.families import FAMILIES, Family
 from sgbench.models.families.family import LATENT_SHRINK, Request
+from sgbench.models.location import is_remote, local_path
 from sgbench.models.public import PUBLIC, Public
 from sgbench.suite.suggest import suggestion
 from sgbench.zoo import recipe, weights
@@ -31,6 +32,10 @@ class Checkpoint(NamedTuple):
 
     kind: Literal["packaged", "file", "random"]
     path: Path | None = None
+    source: str | None = None
+    """Where the file can be fetched from, if anywhere."""
+    sha256: str | None = None
+    """The digest it must have, if the suite insists on one."""
 
 
 class Entry(NamedTuple):
@@ -85,7 +90,10 @@ class Entry(NamedTuple):
             return weights.checkpoint_sha256(self.name, packaged)
         if checkpoint.path is None:
             return spec.RANDOM
-        return digest.sha256_of(checkpoint.path) if checkpoint.path.is_file() else NOT_FETCHED
+        if checkpoint.path.is_file():
+            return digest.sha256_of(checkpoint.path)
+        # The path tells two files apart that nobody has seen yet; nothing is ever stored under such an id.
+        return f"{NOT_FETCHED}: {checkpoint.path}"
 
 
 def embedded_names() -> list[str]:
@@ -117,11 +125,15 @@ def entry(name: str, where: str = "model") -> Entry:
     return Entry(name, name, EMBEDDED_FAMILY, architecture, Checkpoint("packaged"), early, sparse, in_pixels=True)
 
 
+def _file(source: str, sha256: str | None) -> Checkpoint:
+    return Checkpoint("file", local_path(source), source if is_remote(source) else None, sha256)
+
+
 def _public(public: Public) -> Entry:
     letter, patch = public.size.split("/")
     family = FAMILIES[public.family]
     architecture = family.sized(Request(letter, int(patch), public.resolution // LATENT_SHRINK, None))
-    checkpoint = Checkpoint("file", public.path)
+    checkpoint = Checkpoint("file", public.path, public.source)
     return Entry(public.name, public.name, family, architecture, checkpoint, None, family.trained_sparse, public=public)
 
 
@@ -138,6 +150,6 @@ def _written_out(name: str, where: str) -> Entry:
         ) from error
     if asked.routes is not None and not isinstance(architecture, DiTArchitecture):
         raise UserError(f"{family.title} has no routes", where=where, fix="remove route")
-    main = Checkpoint("random") if asked.weights == spec.RANDOM else Checkpoint("file", Path(asked.weights))
-    auxiliary = None if asked.auxiliary is None else Checkpoint("file", Path(asked.auxiliary))
+    main = Checkpoint("random") if asked.weights == spec.RANDOM else _file(asked.weights, asked.sha256)
+    auxiliary = None if asked.auxiliary is None else _file(asked.auxiliary, None)
     return Entry(name, asked.without_paths(), family, architecture, main, auxiliary, family.trained_sparse)

@@ -58,26 +58,35 @@ def info(
 
 @models.command()
 def fetch(
-    name: Annotated[str, typer.Argument(metavar="MODEL|AUTOENCODER", help="A public checkpoint or a hub id.")],
+    name: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A public checkpoint, an address, hf://OWNER/NAME/FILE, or a hub id.")
+    ],
     sha256: Annotated[str | None, typer.Option(help="The digest the file must have.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Download a public checkpoint; the same command again resumes or does nothing."""
-    from sgbench.models.digest import sha256_of
+    """Download a checkpoint or an autoencoder; the same command again resumes or does nothing."""
+    from sgbench.models.digest import recorded_sha256, sha256_of
     from sgbench.models.fetch import fetch as fetch_file
+    from sgbench.models.location import HUB, is_remote, local_path
     from sgbench.models.public import PUBLIC
 
-    if name not in PUBLIC and name.count("/") == 1:
-        _fetch_autoencoder(name)
-        return
-    public = _public(name)
     progress = make_progress()
-    progress.say(f"{public.name}: {public.source}, licence {public.licence}")
-    path = fetch_file(public.source, public.path.parent, sha256, progress)
-    if path != public.path:
-        path = path.replace(public.path)
-    digest = sha256_of(path)
-    print(json.dumps({"path": str(path), "sha256": digest}) if as_json else f"{path}: sha256 {digest}")
+    if name not in PUBLIC and name.count("/") == 1:
+        found = [str(path) for path in _fetch_autoencoder(name)]
+        print(json.dumps({"paths": found}) if as_json else "\n".join(found))
+        return
+    if is_remote(name):
+        source, target = name, local_path(name)
+    else:
+        public = _public(name)
+        source, target = public.source, public.path
+        progress.say(f"{public.name}: {public.source}, licence {public.licence}")
+    if recorded_sha256(target) is None or sha256 not in (None, recorded_sha256(target)):
+        path = fetch_file(source.removeprefix(HUB), target.parent, sha256, progress)
+        if path != target:
+            path.replace(target)
+    digest = sha256_of(target)
+    print(json.dumps({"path": str(target), "sha256": digest}) if as_json else f"{target}: sha256 {digest}")
 
 
 @models.command()
@@ -166,7 +175,7 @@ def _describe_file(path: Path) -> dict[str, Any]:
     return {"file": str(path), "sha256": sha256_of(path), "picked": picked, **describe_state(state)}
 
 
-def _fetch_autoencoder(name: str) -> None:
+def _fetch_autoencoder(name: str) -> list[Path]:
     """Fetch an autoencoder's configuration and weights into the hub's own cache."""
     try:
         from huggingface_hub import hf_hub_download
@@ -174,9 +183,10 @@ def _fetch_autoencoder(name: str) -> None:
         raise UserError(
             "the Hugging Face hub client is not installed", where=name, fix="pip install 'sgbench[hf]'"
         ) from error
+    found = []
     for file in ("config.json", "diffusion_pytorch_model.safetensors"):
         try:
-            print(hf_hub_download(name, file))
+            found.append(Path(hf_hub_download(name, file)))
         except Exception as error:
             # The client raises errors of many libraries; each means that the file was not had.
             raise UserError(
@@ -184,3 +194,4 @@ def _fetch_autoencoder(name: str) -> None:
                 where=name,
                 fix="check the id and the connection, or put a local folder in the suite as `autoencoder`",
             ) from error
+    return found

@@ -11,6 +11,7 @@ from sgbench.errors import UserError
 from sgbench.models.build import Network, build
 from sgbench.models.catalogue import Checkpoint, Entry
 from sgbench.models.checkpoints import load_strict, read_state
+from sgbench.models.digest import sha256_of
 from sgbench.zoo.weights import load_weights
 
 # Parts of published checkpoints that sampling has no use for.
@@ -23,26 +24,51 @@ def load_network(entry: Entry, which: Literal["main", "auxiliary"], device: torc
     checkpoint = entry.main if which == "main" else entry.auxiliary
     if checkpoint is None:
         raise UserError(f"{entry.name} has no auxiliary checkpoint", where="model", fix="choose another rule")
+    path = present(entry, checkpoint)
     torch.manual_seed(RANDOM_SEED)
     network = build(entry.architecture)
     if checkpoint.kind == "packaged":
         network.load_state_dict(load_weights(entry.name, "final" if which == "main" else "early"))
-    elif checkpoint.kind == "file":
-        path = _present(entry, checkpoint)
+    elif path is not None:
         load_strict(network, read_state(path), str(path), ignore=UNUSED)
     return network.eval().requires_grad_(False).to(device)
 
 
-def _present(entry: Entry, checkpoint: Checkpoint) -> Path:
+def present(entry: Entry, checkpoint: Checkpoint) -> Path | None:
+    """The checkpoint's file, compared with the digest the suite insists on; None where it is no file of its own.
+
+    Raises UserError when it is not there or another one.
+    """
     path = checkpoint.path
-    assert path is not None
-    if path.is_file():
-        return path
+    if path is None:
+        return None
+    if not path.is_file():
+        raise _missing(entry, checkpoint, path)
+    if checkpoint.sha256 is not None and sha256_of(path) != checkpoint.sha256:
+        raise UserError(
+            f"the file has sha256 {sha256_of(path)[:12]}..., and the suite asks for {checkpoint.sha256[:12]}...",
+            where=str(path),
+            fix="fetch the right file, or correct sha256 in the suite",
+        )
+    return path
+
+
+def _missing(entry: Entry, checkpoint: Checkpoint, path: Path) -> UserError:
     public = entry.public
-    if public is None:
-        raise UserError(f"the weight file {path.name} is missing", where=str(path), fix="correct the path")
-    raise UserError(
-        f"the weights of {public.name} are missing: {public.file} from {public.source} ({public.licence})",
+    if public is not None:
+        return UserError(
+            f"the weights of {public.name} are missing: {public.file} from {public.source} ({public.licence})",
+            where=str(path),
+            fix=f"fetch them with `sgbench models fetch {public.name}`, or put the file there",
+        )
+    if checkpoint.source is not None:
+        return UserError(
+            f"the weights were not fetched from {checkpoint.source}",
+            where=str(path),
+            fix=f"run `sgbench models fetch '{checkpoint.source}'`",
+        )
+    return UserError(
+        f"the weight file {path.name} is missing",
         where=str(path),
-        fix=f"fetch them with `sgbench models fetch {public.name}`, or put the file there",
+        fix=f"put weights of {entry.family.title} there, or correct the path",
     )

@@ -16,7 +16,7 @@ from sgbench.models.families import family
 from sgbench.models.families.family import LATENT_SHRINK, SIZES, Request, Route
 from sgbench.suite.suggest import suggestion
 
-KEYS = ("family", "size", "resolution", "route", "weights", "auxiliary")
+KEYS = ("family", "size", "resolution", "route", "weights", "sha256", "auxiliary")
 RANDOM = "random"
 
 
@@ -28,6 +28,7 @@ class Spec(NamedTuple):
     resolution: int
     routes: tuple[Route, ...] | None
     weights: str
+    sha256: str | None
     auxiliary: str | None
 
     @property
@@ -38,7 +39,9 @@ class Spec(NamedTuple):
 
     def text(self) -> str:
         """The canonical text form; `parse` reads it back."""
-        return " ".join([*self._head(), f"weights={shlex.quote(self.weights)}", *self._auxiliary()])
+        optional = {"sha256": self.sha256, "auxiliary": self.auxiliary}
+        rest = [f"{key}={shlex.quote(value)}" for key, value in optional.items() if value is not None]
+        return " ".join([*self._head(), f"weights={shlex.quote(self.weights)}", *rest])
 
     def without_paths(self) -> str:
         """What of the text is part of a cell's identity: where the weights lie is not."""
@@ -47,9 +50,6 @@ class Spec(NamedTuple):
     def _head(self) -> list[str]:
         route = [] if self.routes is None else [f"route={spell_routes(self.routes)}"]
         return [self.family, self.size, str(self.resolution), *route]
-
-    def _auxiliary(self) -> list[str]:
-        return [] if self.auxiliary is None else [f"auxiliary={shlex.quote(self.auxiliary)}"]
 
 
 def is_spec(name: str) -> bool:
@@ -112,6 +112,9 @@ def _spec(fields: dict[str, Any], where: str) -> Spec:
         )
     route = fields.get("route")
     routes = None if route is None else parse_routes(_spell(route), where)
+    sha256 = fields.get("sha256")
+    if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", str(sha256)):
+        raise UserError(f"{sha256} is not a sha256", where=where, fix="give 64 hexadecimal digits, or leave it out")
     auxiliary = fields.get("auxiliary")
     return Spec(
         str(fields["family"]),
@@ -119,6 +122,7 @@ def _spec(fields: dict[str, Any], where: str) -> Spec:
         _resolution(fields.get("resolution", 256), where),
         routes,
         str(fields["weights"]),
+        None if sha256 is None else str(sha256),
         None if auxiliary is None else str(auxiliary),
     )
 

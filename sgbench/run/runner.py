@@ -18,6 +18,8 @@ from sgbench.cost.energy import EnergyMeter
 from sgbench.cost.memory import peak_bytes, reset_peak
 from sgbench.guidance import RULES
 from sgbench.models import catalogue
+from sgbench.models.autoencoder_files import NONE, NOT_FETCHED, autoencoder_sha256, missing
+from sgbench.models.loading import present
 from sgbench.progress import Progress
 from sgbench.run.cost_record import cost_record
 from sgbench.run.device import describe_device
@@ -68,12 +70,24 @@ def run_cells(
     """
     started = time.monotonic()
     made = 0
+    _check_weights(cells)
     progress.begin("run", len(cells) * samples, "image")
     for model in dict.fromkeys(cell.model for cell in cells):
         mine = [cell for cell in cells if cell.model == model]
         made += _run_model(mine, samples, store, device, progress, _batch_size(mine[0], device, batch))
     progress.end()
     return RunSummary(len(cells), made, len(cells) * samples - made, time.monotonic() - started)
+
+
+def _check_weights(cells: Sequence[Cell]) -> None:
+    """Miss a file before the first image is made, not when its turn comes."""
+    for cell in cells:
+        entry = catalogue.entry(cell.model)
+        present(entry, entry.main)
+        if RULES[cell.guidance.rule].needs_auxiliary and entry.auxiliary is not None:
+            present(entry, entry.auxiliary)
+        if cell.autoencoder not in ("", NONE) and autoencoder_sha256(cell.autoencoder) == NOT_FETCHED:
+            raise missing(cell.autoencoder)
 
 
 def _batch_size(cell: Cell, device: torch.device, asked: int | None) -> int:

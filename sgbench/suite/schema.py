@@ -28,6 +28,8 @@ Scales = Annotated[list[Scale], BeforeValidator(_as_list), Field(min_length=1)]
 Gammas = Annotated[list[Gamma], BeforeValidator(_as_list), Field(min_length=1)]
 Steps = Annotated[list[StepCount], BeforeValidator(_as_list), Field(min_length=1)]
 DType = Literal["float32", "bfloat16", "auto"]
+SamplerName = Literal["euler", "edm-heun", "ddim"]
+SamplerNames = Annotated[list[SamplerName], BeforeValidator(_as_list), Field(min_length=1)]
 Metric = Literal["fd", "precision", "recall", "label_agreement"]
 
 
@@ -43,13 +45,14 @@ class SweepEntry(_Strict):
     scale: Scales | None = Field(default=None, description="w in weak + w (strong - weak)")
     gamma_strong: Gammas | None = Field(default=None, description="sparsity of the strong branch, in [0, 1)")
     gamma_weak: Gammas | None = Field(default=None, description="sparsity of the weak branch, in [0, 1)")
+    sampler: SamplerNames | None = Field(default=None, description="samplers, where they differ from the suite's")
     steps: Steps | None = Field(default=None, description="sampler steps, where they differ from the suite's")
 
 
 class SamplerSettings(_Strict):
     """How images are drawn."""
 
-    name: Literal["euler", "edm-heun", "ddim"] = "euler"
+    name: SamplerName = "euler"
     steps: StepCount
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sgbench.errors import UserError
 from sgbench.guidance import RULES, Rule
@@ -50,10 +50,13 @@ def _check_scoring(suite: Suite) -> None:
 
 
 def _expand_entry(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Cell]:
-    samplers = [Sampler(suite.sampler.name, steps) for steps in entry.steps or [suite.sampler.steps]]
+    names = entry.sampler or [suite.sampler.name]
+    samplers = [Sampler(name, steps) for name in names for steps in entry.steps or [suite.sampler.steps]]
     for model in entry.model or suite.model:
         known = catalogue.entry(model, f"{where}.model" if entry.model else f"{suite.suite}: model")
-        _check_model(known, suite, where)
+        _check_model(
+            known, suite, names, where, f"{where}.sampler" if entry.sampler else f"{suite.suite}: sampler.name"
+        )
         autoencoder = "" if known.in_pixels else suite.autoencoder
         for name in entry.guidance:
             _check_name(name, list(RULES), "guidance rule", f"{where}.guidance")
@@ -88,8 +91,8 @@ def _values(given: list[float] | None, taken: bool, neutral: float, key: str, ru
     return given
 
 
-def _check_model(model: Entry, suite: Suite, where: str) -> None:
-    """Whether the suite's sampler and metrics can be had of a model."""
+def _check_model(model: Entry, suite: Suite, samplers: Sequence[str], where: str, sampler_key: str) -> None:
+    """Whether samplers and metrics can be had of a model."""
     family = model.family
     if family.text:
         raise UserError(
@@ -97,12 +100,13 @@ def _check_model(model: Entry, suite: Suite, where: str) -> None:
             where=where,
             fix="choose a class-conditional model; `sgbench flops` and `sgbench models` know this one",
         )
-    if suite.sampler.name not in family.samplers:
-        raise UserError(
-            f"{model.name} predicts {family.prediction}, which the sampler {suite.sampler.name} does not take",
-            where=f"{suite.suite}: sampler.name",
-            fix=f"choose one of: {', '.join(family.samplers)}",
-        )
+    for name in samplers:
+        if name not in family.samplers:
+            raise UserError(
+                f"{model.name} predicts {family.prediction}, which the sampler {name} does not take",
+                where=sampler_key,
+                fix=f"choose one of: {', '.join(family.samplers)}",
+            )
     if not suite.metrics:
         return
     if model.random:

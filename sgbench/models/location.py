@@ -1,0 +1,26 @@
+"""Where a checkpoint named by a path, an address or a hub id lies on this machine. No torch, no network."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlparse
+
+from sgbench.models.public import models_folder
+
+HUB = "hf://"
+REMOTE = (HUB, "https://", "http://")
+
+
+def is_remote(source: str) -> bool:
+    """Whether `source` must be fetched before it can be read: an address, or hf://OWNER/NAME/FILE."""
+    return source.startswith(REMOTE)
+
+
+def local_path(source: str) -> Path:
+    """The file itself for a path; for anything remote, where `sgbench models fetch` puts it."""
+    if not is_remote(source):
+        return Path(source).expanduser()
+    name = PurePosixPath(urlparse(source).path).name or "checkpoint"
+    # Files of one name from two places must not meet.
+    return models_folder() / "addresses" / hashlib.sha256(source.encode()).hexdigest()[:12] / name

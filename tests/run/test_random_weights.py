@@ -1,0 +1,223 @@
+"""Suites for work on throughput: random weights, real files of weights, no autoencoder, no metrics."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
+
+from sgbench import api
+from sgbench.cli import main
+from sgbench.cost.closed_form import call_macs
+from sgbench.models import catalogue
+from sgbench.models.build import build
+from sgbench.run.store import Store
+from sgbench.sampling.samplers import SAMPLERS
+from sgbench.suite.sweep import expand
+
+STEPS, SAMPLES = 2, 3
+# Four tokens of four latents each: the smallest grid on which a share of tokens can be dropped.
+SIZE = {"size": "S/4", "resolution": 64}
+NONE_CFG = [{"guidance": "none"}, {"guidance": "cfg", "scale": 1.5}]
+SG = [{"guidance": "sg", "gamma_strong": 0, "gamma_weak": 0.5, "scale": 1.5}]
+PDG = [{"guidance": "pdg", "scale": 1.5}]
+# Sampler, model and sweep; then the gammas of the calls of each cell, and what its row says of dropped tokens.
+SUITES: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]], list[tuple[tuple[float, ...], str]]]] = {
+    "tread-sit": (
+        "euler",
+        {"family": "tread-sit"},
+        NONE_CFG + SG,
+        [((0.0,), ""), ((0.0, 0.0), ""), ((0.0, 0.5), "trained for it")],
+    ),
+    "sprint": (
+        "euler",
+        {"family": "sprint"},
+        NONE_CFG + SG + PDG,
+        [((0.0,), ""), ((0.0, 0.0), ""), ((0.0, 0.5), "trained for it"), ((0.0, 1.0), "trained for it")],
+    ),
+    "maskdit": (
+        "edm-heun",
+        {"family": "maskdit"},
+        NONE_CFG + SG,
+        [((0.0,), ""), ((0.0, 0.0), ""), ((0.0, 0.5), "trained for it")],
+    ),
+    "dit": (
+        "ddim",
+        {"family": "dit", "route": "2-8"},
+        NONE_CFG + SG,
+        [((0.0,), ""), ((0.0, 0.0), ""), ((0.0, 0.5), "not trained for it")],
+    ),
+}
+Command = Callable[..., tuple[int, str, str]]
+
+
+def suite_text(model: dict[str, Any], sampler: str, sweep: list[dict[str, Any]]) -> str:
+    content = {
+        "suite": "throughput",
+        "title": "Throughput only",
+        "seed": 3,
+        "samples": SAMPLES,
+        "metrics": [],
+        "autoencoder": "none",
+        "model": {**SIZE, **model},
+        "sampler": {"name": sampler, "steps": STEPS},
+        "sweep": sweep,
+    }
+    return yaml.safe_dump(content, sort_keys=False)
+
+
+def run_score_report(path: Path, folder: Path) -> tuple[pd.DataFrame, str, list[np.ndarray]]:
+    """Rows as `score` writes them, table.md, and the images of each cell."""
+    suite = api.load_suite(path)
+    done = api.run(suite, folder / "results", device="cpu")
+    assert (done.images_made, done.images_kept) == (SAMPLES * done.cells, 0)
+    api.score(suite, folder / "results", device="cpu")
+    written = api.report(suite, folder / "results", folder / "reports")
+    assert written.page == folder / "reports" / "throughput" / "table.md"
+    store = Store(folder / "results", suite.suite)
+    images = [store.read_images(cell, SAMPLES) for cell in expand(suite)]
+    assert all(part is not None for part in images)
+    again = api.run(suite, folder / "results", device="cpu")
+    assert (again.images_made, again.images_kept) == (0, SAMPLES * done.cells)
+    return store.read_rows(), written.page.read_text(), [part for part in images if part is not None]
+
+
+@pytest.fixture
+def sgbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command line in this process: its status, stdout and stderr."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sgbench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, out, err
+
+    return run
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_random_weights_from_suite_to_report(name: str, tmp_path: Path) -> None:
+    sampler, model, sweep, expected = SUITES[name]
+    path = tmp_path / "suite.yaml"
+    path.write_text(suite_text({**model, "weights": "random"}, sampler, sweep))
+    rows, table, images = run_score_report(path, tmp_path)
+    assert len(rows) == len(expected)
+    assert set(rows["family"]) == {name}
+    assert set(rows["weights"]) == set(rows["checkpoint_sha256"]) == {"random"}
+    assert set(rows["samples"]) == {SAMPLES}
+    assert set(rows["autoencoder_sha256"]) == {"none"}
+    assert not {"fd", "precision", "recall", "label_agreement"} & set(rows.columns)
+    architecture = catalogue.entry(rows["model"][0]).architecture
+    evaluations = SAMPLERS[sampler].evaluations(STEPS)
+    for row, (gammas, dropped) in zip(rows.fillna("").to_dict("records"), expected, strict=True):
+        assert row["dropped_tokens"] == dropped
+        counts = [call_macs(architecture, gamma) for gamma in gammas]
+        for prefix, convention in (("", "macs"), ("paper_", "paper")):
+            whole = evaluations * sum(getattr(one, convention) for one in counts) / 1e9
+            assert row[f"{prefix}gmacs_per_image"] == pytest.approx(whole, rel=1e-9)
+        for column in ("seconds_per_image", "seconds_q25", "seconds_q75", "images_per_second"):
+            assert math.isfinite(row[column])
+            assert row[column] > 0
+        assert row["decode_seconds_per_image"] >= 0
+    assert [part.shape for part in images] == [(SAMPLES, 8, 8, 3)] * len(expected)
+    assert "No quality was measured" in table
+    assert "Weights are random" in table
+    assert all(row["cell"] in table for row in rows.to_dict("records"))
+
+
+def test_a_report_of_random_weights_through_the_commands(sgbench: Command, tmp_path: Path) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(suite_text({"family": "tread-sit", "weights": "random"}, "euler", SG))
+    folders = ("--results", tmp_path / "results", "--reports", tmp_path / "reports")
+    status, out, _ = sgbench("bench", path, *folders, "--json")
+    assert status == 0
+    document = json.loads(out.splitlines()[-1])
+    assert document["run"]["images_made"] == SAMPLES
+    assert document["report"]["cells"] == 1
+    assert Path(document["report"]["page"]).is_file()
+    assert any("No quality was measured" in sentence for sentence in document["report"]["sentences"])
+    status, out, _ = sgbench("plan", path, "--results", tmp_path / "results")
+    assert status == 0
+    assert "1 cells, 3 images (3 kept)" in out
+
+
+# Real files of weights
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A network of size S in which every parameter matters, as its state dict, in bfloat16 to be small."""
+    made = build(catalogue.entry("tread-sit S/4 64 weights=random").architecture)
+    for number, parameter in enumerate(made.parameters()):
+        parameter.data.normal_(std=0.05, generator=torch.Generator().manual_seed(number))
+    path = tmp_path_factory.mktemp("weights") / "my weights.safetensors"
+    save_file({name: tensor.bfloat16() for name, tensor in made.state_dict().items()}, path)
+    yield path
+    path.unlink()
+
+
+def test_a_file_of_weights_is_named_by_its_digest_in_every_row(weights: Path, tmp_path: Path) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(suite_text({"family": "tread-sit", "weights": str(weights)}, "euler", NONE_CFG + SG))
+    rows, table, images = run_score_report(path, tmp_path)
+    assert set(rows["checkpoint_sha256"]) == {hashlib.sha256(weights.read_bytes()).hexdigest()}
+    assert set(rows["weights"]) == {"trained"}
+    assert "No quality was measured" in table
+    assert "random" not in table
+    assert len({part.tobytes() for part in images}) == 3
+    first = images[0]
+    # The same file elsewhere is the same cells: nothing is left to do.
+    moved = tmp_path / "moved.safetensors"
+    moved.symlink_to(weights)
+    path.write_text(suite_text({"family": "tread-sit", "weights": str(moved)}, "euler", NONE_CFG + SG))
+    suite = api.load_suite(path)
+    assert api.run(suite, tmp_path / "results", device="cpu").images_made == 0
+    again = Store(tmp_path / "results", suite.suite).read_images(expand(suite)[0], SAMPLES)
+    assert again is not None
+    assert np.array_equal(again, first)
+
+
+def refused(sgbench: Command, tmp_path: Path, family: str, weights: Path) -> str:
+    path = tmp_path / "suite.yaml"
+    path.write_text(suite_text({"family": family, "weights": str(weights)}, "euler", [{"guidance": "none"}]))
+    status, out, err = sgbench("run", path, "--results", tmp_path / "results", "--device", "cpu")
+    assert status == 1
+    assert out == ""
+    assert "Traceback" not in err
+    lines = [line for line in err.splitlines() if line.startswith("sgbench: ")]
+    assert len(lines) == 1
+    assert err.splitlines()[-1] == lines[0]
+    assert not list((tmp_path / "results").rglob("*.npy"))
+    return lines[0]
+
+
+def test_weights_of_another_family_are_one_sentence(sgbench: Command, weights: Path, tmp_path: Path) -> None:
+    found = refused(sgbench, tmp_path, "sprint", weights)
+    assert "they are of another family: the file looks like dit, the network is sprint" in found
+    assert str(weights) in found
+
+
+def test_a_cut_file_of_weights_is_one_sentence(sgbench: Command, weights: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.safetensors"
+    with weights.open("rb") as stream:
+        cut.write_bytes(stream.read(200_000))
+    found = refused(sgbench, tmp_path, "tread-sit", cut)
+    assert f"{cut}: the file is damaged or no checkpoint" in found
+
+
+def test_a_file_of_weights_that_is_not_there_is_one_sentence(sgbench: Command, tmp_path: Path) -> None:
+    found = refused(sgbench, tmp_path, "tread-sit", tmp_path / "absent.safetensors")
+    assert "the weight file absent.safetensors is missing" in found
