@@ -36,7 +36,9 @@ test: $(READY) ## all tests, at most five minutes on two cores
 bench: $(READY) ## run, score and report the embedded suite (PRESET=quick), about ten minutes on two cores
 	$(BIN)/sgbench bench $(SUITE) --preset $(PRESET) --results $(RESULTS) --reports $(REPORTS) $(if $(LIMIT),--limit $(LIMIT))
 
-full: $(READY) ## the whole embedded suite, whose results are committed; about forty minutes
+full: $(READY) ## the whole embedded suite, whose results are committed; about an hour
+	$(BIN)/sgbench run $(SUITE) --results results
+	$(BIN)/sgbench time $(SUITE) --results results
 	$(BIN)/sgbench bench $(SUITE) --results results --reports reports
 
 report: $(READY) ## write the report of `make bench` again

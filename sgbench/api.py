@@ -63,6 +63,26 @@ def run(
     return run_cells(cells, suite.samples, store, resolve_device(device), progress or Silent(), batch)
 
 
+def time(
+    suite: Suite,
+    results: Path = RESULTS,
+    *,
+    rounds: int = 8,
+    device: str = "auto",
+    batch: int | None = None,
+    progress: Progress | None = None,
+) -> float:
+    """Measure the seconds of every cell again, in turn; `score` then puts them into the rows."""
+    from sgbench.run.device import resolve_device
+    from sgbench.run.store import Store
+    from sgbench.run.timing import time_cells
+    from sgbench.suite.sweep import expand
+
+    store = Store(results, suite.suite)
+    store.prepare()
+    return time_cells(expand(suite), rounds, store, resolve_device(device), progress or Silent(), batch)
+
+
 def score(
     suite: Suite, results: Path = RESULTS, *, device: str = "auto", progress: Progress | None = None
 ) -> ScoreSummary:

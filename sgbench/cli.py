@@ -109,6 +109,26 @@ def run(
     )
 
 
+@app.command("time")
+def time_again(
+    suite: SuiteFile,
+    preset: PresetName = None,
+    results: Results = api.RESULTS,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Batches of every cell.")] = 8,
+    device: Device = "auto",
+    batch: Batch = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the seconds of every cell again, in turn, on a machine that does nothing else."""
+    loaded = api.load_suite(suite, preset)
+    spent = api.time(loaded, results, rounds=rounds, device=device, batch=batch, progress=make_progress())
+    _finish(
+        {"suite": loaded.suite, "rounds": rounds, "seconds": spent},
+        as_json,
+        f"timed in {duration(spent)}; `sgbench score` and `sgbench report` put it into rows and report",
+    )
+
+
 @app.command()
 def score(
     suite: SuiteFile,

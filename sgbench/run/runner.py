@@ -70,16 +70,16 @@ def run_cells(
     """
     started = time.monotonic()
     made = 0
-    _check_weights(cells)
+    check_weights(cells)
     progress.begin("run", len(cells) * samples, "image")
     for model in dict.fromkeys(cell.model for cell in cells):
         mine = [cell for cell in cells if cell.model == model]
-        made += _run_model(mine, samples, store, device, progress, _batch_size(mine[0], device, batch))
+        made += _run_model(mine, samples, store, device, progress, batch_size(mine[0], device, batch))
     progress.end()
     return RunSummary(len(cells), made, len(cells) * samples - made, time.monotonic() - started)
 
 
-def _check_weights(cells: Sequence[Cell]) -> None:
+def check_weights(cells: Sequence[Cell]) -> None:
     """Miss a file before the first image is made, not when its turn comes."""
     for cell in cells:
         entry = catalogue.entry(cell.model)
@@ -90,7 +90,7 @@ def _check_weights(cells: Sequence[Cell]) -> None:
             raise missing(cell.autoencoder)
 
 
-def _batch_size(cell: Cell, device: torch.device, asked: int | None) -> int:
+def batch_size(cell: Cell, device: torch.device, asked: int | None) -> int:
     """Images drawn between two readings of the clock: on a CPU whole groups, on a GPU what it may hold."""
     tokens = catalogue.entry(cell.model).architecture.grid_tokens
     if device.type == "cpu":

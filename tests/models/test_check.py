@@ -180,7 +180,7 @@ class Odd(NamedTuple):
     architecture: AnyArchitecture
     sparse: str = ""
     recorded_channels: int | None = None
-    extra_state: dict[str, tuple[int, ...]] = {}
+    extra_state: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
 
 def sizes(side: int, patch: int, channels: int, width: int, depth: int, heads: int, classes: int) -> dict[str, int]:
@@ -260,7 +260,7 @@ ODD = {
         },
         SprintArchitecture(**SPRINTED, **SPRINT_DEPTHS),
         "dropped",
-        extra_state={"projectors.0.0.weight": (8, 48), "projectors.0.0.bias": (8,)},
+        extra_state=(("projectors.0.0.weight", (8, 48)), ("projectors.0.0.bias", (8,))),
     ),
     "maskdit": Odd(
         "maskdit",
@@ -352,7 +352,7 @@ def shuffled(tokens: int, kept: int, seed: int) -> Tensor:
 
 
 def state_of(made: Network, odd: Odd) -> Tensors:
-    extra = {name: torch.randn(shape, generator=generator(1)) for name, shape in odd.extra_state.items()}
+    extra = {name: torch.randn(shape, generator=generator(1)) for name, shape in odd.extra_state}
     return {f"state/{name}": tensor for name, tensor in {**made.state_dict(), **extra}.items()}
 
 

@@ -25,6 +25,7 @@ specs = st.builds(
     resolution=st.integers(1, 64).map(lambda n: 64 * n),
     routes=st.none() | routes,
     weights=st.just("random") | st.just("/data/my models/a = b.safetensors") | paths,
+    sha256=st.none() | st.text("0123456789abcdef", min_size=64, max_size=64),
     auxiliary=st.none() | paths,
 )
 
@@ -44,7 +45,7 @@ def mapping(spec: Spec, spelling: str = "text") -> dict[str, Any]:
 
 
 def refused(found: dict[str, Any]) -> str:
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r"\(.*\)$") as caught:
         text_of(found)
     return str(caught.value)
 
@@ -97,7 +98,8 @@ def test_a_resolution_left_out_is_256() -> None:
 
 def test_yaml_as_a_person_writes_it() -> None:
     written = yaml.safe_load("{family: tread-sit, size: S/8, resolution: 64, route: 2-8, weights: my weights.pt}")
-    assert parse(str(text_of(written)), "model") == Spec("tread-sit", "S/8", 64, ((2, 8),), "my weights.pt", None)
+    found = parse(str(text_of(written)), "model")
+    assert found == Spec("tread-sit", "S/8", 64, ((2, 8),), "my weights.pt", sha256=None, auxiliary=None)
     assert parse(str(text_of({**written, "route": "none"})), "model").routes == ()
 
 
@@ -127,6 +129,8 @@ def test_other_values_that_mean_nothing() -> None:
     assert "there is no model family 'tread', did you mean" in refused({**TREAD, "family": "tread"})
     assert "there is no size 'XL'" in refused({**TREAD, "size": "XL"})
     assert "there is no size 'XXL/2'" in refused({**TREAD, "size": "XXL/2"})
+    for digest in ("0" * 63, "0" * 65, "g" * 64, 12):
+        assert f"{digest} is not a sha256" in refused({**TREAD, "weights": "w.pt", "sha256": digest})
     for route in ("2", "2:24", [2], [[2]], [[2, 24, 25]], "2-a", True):
         assert "is not a route" in refused({**TREAD, "route": route})
 

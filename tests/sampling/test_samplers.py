@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -120,13 +121,13 @@ def test_noise_levels_fall_from_80_to_0(steps: int) -> None:
     assert levels[0] == pytest.approx(80, rel=1e-12)
     assert levels[-2] == pytest.approx(0.002, rel=1e-9)
     assert levels[-1] == 0
-    assert all(before > after for before, after in zip(levels, levels[1:], strict=False))
+    assert all(before > after for before, after in itertools.pairwise(levels))
 
 
 def test_noise_levels_of_the_paper() -> None:
     """Equal distances in the seventh root."""
     roots = [level ** (1 / 7) for level in noise_levels(18)[:-1]]
-    distances = [before - after for before, after in zip(roots, roots[1:], strict=False)]
+    distances = [before - after for before, after in itertools.pairwise(roots)]
     assert distances == pytest.approx([distances[0]] * 17, rel=1e-9)
     assert noise_levels(1) == [pytest.approx(80), 0.0]
 
@@ -136,7 +137,7 @@ def test_kept_timesteps_reach_both_ends_evenly(steps: int) -> None:
     kept = kept_timesteps(steps)
     assert len(kept) == steps
     assert (kept[0], kept[-1]) == (0, 999)
-    strides = [after - before for before, after in zip(kept, kept[1:], strict=False)]
+    strides = [after - before for before, after in itertools.pairwise(kept)]
     assert min(strides) >= 1
     assert max(strides) - min(strides) <= 2
 
