@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
 from sgbench.cost.closed_form import Macs, call_macs, kept_tokens
-from sgbench.errors import UserError
+from sgbench.errors import UserError, plain
 from sgbench.guidance import RULES
 from sgbench.models.architecture import AnyArchitecture, DiTArchitecture
 from sgbench.models.families import Family, family
-from sgbench.models.spec import Spec, parse
+from sgbench.models.spec import RANDOM, from_fields
 from sgbench.sampling.samplers import SAMPLERS
 from sgbench.suite.cell import Guidance
 from sgbench.suite.suggest import suggestion
@@ -84,13 +82,14 @@ def flops_card(asked: Question) -> dict[str, Any]:
 
 
 def _architecture(asked: Question, known: Family) -> AnyArchitecture:
-    words = [asked.family, asked.size, str(asked.resolution), "weights=random"]
-    spec: Spec = parse(" ".join([*words, f"route={asked.route}"] if asked.route else words), "--size, --route")
+    fields = {"family": asked.family, "size": asked.size, "resolution": asked.resolution, "weights": RANDOM}
+    spec = from_fields(fields | ({"route": asked.route} if asked.route else {}), "--size, --resolution, --route")
     try:
         architecture = known.sized(spec.request)
-    except ValidationError as error:
-        message = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise UserError(message, where="--route", fix="give blocks of the network, FIRST-LAST") from error
+    except ValueError as error:
+        raise UserError(
+            plain(error), where="--size, --route", fix="give a published size and blocks of the network, FIRST-LAST"
+        ) from error
     if spec.routes is not None and not isinstance(architecture, DiTArchitecture):
         raise UserError(f"{known.title} has no routes", where="--route", fix="leave --route out")
     return architecture

@@ -9,9 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pydantic import ValidationError
-
-from sgbench.errors import UserError
+from sgbench.errors import UserError, plain
 from sgbench.guidance import RULES
 from sgbench.models import digest, spec
 from sgbench.models.architecture import AnyArchitecture, DiTArchitecture, SprintArchitecture
@@ -142,9 +140,9 @@ def _written_out(name: str, where: str) -> Entry:
     family = FAMILIES[asked.family]
     try:
         architecture = family.sized(asked.request)
-    except ValidationError as error:
+    except ValueError as error:
         raise UserError(
-            error.errors()[0]["msg"].removeprefix("Value error, "),
+            plain(error),
             where=where,
             fix="correct the route or the resolution",
         ) from error

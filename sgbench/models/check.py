@@ -15,11 +15,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from sgbench.errors import UserError
+from sgbench.errors import UserError, plain
 from sgbench.guidance import combine
 from sgbench.models.build import Network, build
 from sgbench.models.checkpoints import load_strict, pick_weights
 from sgbench.models.families import Family, recognise
+from sgbench.models.loading import UNUSED, adapt
 from sgbench.models.prediction import predict
 from sgbench.sampling.ddim import sample_ddim
 from sgbench.sampling.edm_heun import sample_edm_heun
@@ -81,40 +82,66 @@ def check_file(path: Path) -> tuple[Family, list[Case]]:
         raise UserError("the file records no outputs", where=str(path), fix="record at least one out/... tensor")
     replay = _trajectory if "sampler" in golden.config else _forward
     tolerance = TRAJECTORY_TOLERANCE if "sampler" in golden.config else FORWARD_TOLERANCE
-    return golden.family, [
-        Case(name, _error(replay(golden, name), golden.tensors[f"out/{name}"]), tolerance) for name in names
-    ]
+    cases = []
+    for name in names:
+        try:
+            found = replay(golden, name)
+        except (RuntimeError, IndexError) as error:
+            raise UserError(
+                f"the inputs of out/{name} do not fit the network ({plain(error)})",
+                where=str(path),
+                fix="record inputs of the config's sizes",
+            ) from error
+        cases.append(Case(name, _error(found, golden.tensors[f"out/{name}"]), tolerance))
+    return golden.family, cases
 
 
 def _open(path: Path) -> Golden:
-    try:
-        with safe_open(path, "pt") as stored:
-            config = json.loads((stored.metadata() or {}).get("config", ""))
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError) as error:
-        raise UserError(
-            f"this is not a readable golden file ({error})",
-            where=str(path),
-            fix="give a safetensors file with a JSON `config` in its metadata",
-        ) from error
+    config, tensors = _read(path)
     sizes = config.get("model", config)
-    state = {name.removeprefix("state/"): t for name, t in tensors.items() if name.startswith("state/")}
     dense = tensors.get("out/dense")
-    learned_sigma = config.get("sampler", "").startswith("DDIM") or (
+    learned_sigma = str(config.get("sampler", "")).startswith("DDIM") or (
         dense is not None and "in/x" in tensors and dense.shape[1] > tensors["in/x"].shape[1]
     )
+    if not isinstance(sizes, dict):
+        raise UserError("`model` is not a mapping", where=f"{path}: config", fix="record the constructor's arguments")
     family = recognise(sizes, learned_sigma)
     try:
         network = build(family.from_config(sizes))
-    except (KeyError, StopIteration, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else plain(error)
         raise UserError(
-            f"the file's config does not describe a {family.title} ({error})",
+            f"the file's config does not describe a {family.title} ({reason})",
             where=f"{path}: config",
-            fix="record the constructor's arguments in full",
+            fix="record the published constructor's arguments in full",
         ) from error
+    state = {name.removeprefix("state/"): t for name, t in tensors.items() if name.startswith("state/")}
     weights, _ = pick_weights(state, str(path))
-    load_strict(network, weights, str(path), ignore=("projectors.",))
+    load_strict(network, adapt(network, family, weights), str(path), ignore=UNUSED)
     return Golden(family, network.eval(), config, tensors, str(path))
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The config and all tensors of a golden file."""
+    try:
+        with safe_open(path, "pt") as stored:
+            text = (stored.metadata() or {}).get("config")
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"this is not a readable golden file ({plain(error)})", where=str(path), fix="give a safetensors file"
+        ) from error
+    try:
+        config = json.loads(text or "")
+    except ValueError:
+        config = None
+    if not isinstance(config, dict):
+        raise UserError(
+            "the file has no config",
+            where=str(path),
+            fix="record the published constructor's arguments as a JSON `config` in its metadata",
+        )
+    return config, tensors
 
 
 def _forward(golden: Golden, name: str) -> Tensor:
@@ -136,7 +163,9 @@ def _forward(golden: Golden, name: str) -> Tensor:
 
 def _trajectory(golden: Golden, name: str) -> Tensor:
     """A whole sampling run by the sampler that `config` names."""
-    sampler, steps = golden.config["sampler"], golden.config["steps"]
+    sampler, steps = str(golden.config["sampler"]), golden.config.get("steps")
+    if not isinstance(steps, int) or steps < 1:
+        raise UserError("a trajectory needs `steps`, a number", where=f"{golden.where}: config", fix="record it")
     noise = golden.input("noise").double() if "float64" in sampler else golden.input("noise")
     guided = _guidance(golden, name)
     if sampler.startswith("EDM Heun"):

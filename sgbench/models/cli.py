@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -117,11 +118,14 @@ def check(
     for path in files:
         family, cases = check_file(path)
         for case in cases:
-            report.append({"file": str(path), "family": family.name, **case._asdict(), "passed": case.passed})
+            # JSON has no word for infinity or NaN.
+            error = case.error if math.isfinite(case.error) else None
+            outcome = {**case._asdict(), "error": error, "passed": case.passed}
+            report.append({"file": str(path), "family": family.name, **outcome})
             if not as_json:
                 verdict = "ok" if case.passed else "FAILED"
-                error = f"error {case.error:.1e} of {case.tolerance:g}"
-                print(f"{path.name:30}  {family.name:9}  {case.name:26}  {error}  {verdict}")
+                measured = f"error {case.error:.1e} of {case.tolerance:g}"
+                print(f"{path.name:30}  {family.name:9}  {case.name:26}  {measured}  {verdict}")
     passed = all(entry["passed"] for entry in report)
     if as_json:
         print(json.dumps({"passed": passed, "cases": report}))

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from sgbench.errors import UserError
 from sgbench.models.build import Network, build
 from sgbench.models.catalogue import Checkpoint, Entry
 from sgbench.models.checkpoints import load_strict, read_state
 from sgbench.models.digest import sha256_of
+from sgbench.models.families import Family
 from sgbench.zoo.weights import load_weights
 
 # Parts of published checkpoints that sampling has no use for.
 UNUSED = ("projectors.", "rel_pos_embed")
+LAST_LAYER = ("final_layer.linear.weight", "final_layer.linear.bias")
 RANDOM_SEED = 0
 
 
@@ -30,8 +34,20 @@ def load_network(entry: Entry, which: Literal["main", "auxiliary"], device: torc
     if checkpoint.kind == "packaged":
         network.load_state_dict(load_weights(entry.name, "final" if which == "main" else "early"))
     elif path is not None:
-        load_strict(network, read_state(path), str(path), ignore=UNUSED)
+        load_strict(network, adapt(network, entry.family, read_state(path)), str(path), ignore=UNUSED)
     return network.eval().requires_grad_(False).to(device)
+
+
+def adapt(network: Network, family: Family, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Published weights without the half of the last layer that the family never uses."""
+    adapted = dict(state)
+    out = network.architecture.out_channels
+    for name in LAST_LAYER:
+        rows = adapted.get(name)
+        if family.unused_half and rows is not None and len(rows) == 2 * len(network.final_layer.linear.bias):
+            # Patches are laid out (p, q, channel), the unused channels after the used ones.
+            adapted[name] = rows.unflatten(0, (-1, 2 * out))[:, :out].flatten(0, 1)
+    return adapted
 
 
 def present(entry: Entry, checkpoint: Checkpoint) -> Path | None:

@@ -62,21 +62,26 @@ def text_of(value: object) -> object:
     if not isinstance(value, Mapping):
         return value
     try:
-        return _spec({str(key): item for key, item in value.items()}, "model").text()
+        return from_fields({str(key): item for key, item in value.items()}, "model").text()
     except UserError as error:
         raise ValueError(f"{error.what} ({error.fix})") from error
 
 
 def parse(name: str, where: str) -> Spec:
     """The spec that a text form stands for. Raises UserError for one that means nothing."""
-    words = shlex.split(name)
+    try:
+        words = shlex.split(name)
+    except ValueError as error:
+        raise UserError(f"{name!r} has a quote that is not closed", where=where, fix="close it") from error
     bare = [word for word in words if "=" not in word]
     fields: dict[str, Any] = dict(zip(("family", "size", "resolution"), bare, strict=False))
     if len(bare) > 3:
         raise UserError(f"{bare[3]!r} has no key", where=where, fix="write FAMILY SIZE RESOLUTION, then key=value")
     for key, _, value in (word.partition("=") for word in words if "=" in word):
+        if key in fields:
+            raise UserError(f"{key} is given twice", where=where, fix="give it once")
         fields[key] = value
-    return _spec(fields, where)
+    return from_fields(fields, where)
 
 
 def parse_routes(text: str, where: str) -> tuple[Route, ...]:
@@ -93,16 +98,18 @@ def spell_routes(routes: tuple[Route, ...]) -> str:
     return ",".join(f"{first}-{last}" for first, last in routes) or "none"
 
 
-def _spec(fields: dict[str, Any], where: str) -> Spec:
+def from_fields(fields: Mapping[str, Any], where: str) -> Spec:
+    """The spec of a mapping as a suite holds it. Raises UserError for one that means nothing."""
     for key in fields:
         if key not in KEYS:
             raise UserError(
                 f"unknown key {key!r}{suggestion(key, KEYS)}", where=where, fix=f"the keys are {', '.join(KEYS)}"
             )
+    if fields.get("family") is not None:
+        family(str(fields["family"]), where)
     for key in ("family", "size", "weights"):
-        if key not in fields:
+        if fields.get(key) is None or (key == "weights" and fields[key] == ""):
             raise UserError(f"a model needs {key}", where=where, fix=f"add `{key}: ...`")
-    family(str(fields["family"]), where)
     size = str(fields["size"])
     if not re.fullmatch(rf"({'|'.join(SIZES)})/[248]", size):
         raise UserError(
@@ -116,6 +123,10 @@ def _spec(fields: dict[str, Any], where: str) -> Spec:
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", str(sha256)):
         raise UserError(f"{sha256} is not a sha256", where=where, fix="give 64 hexadecimal digits, or leave it out")
     auxiliary = fields.get("auxiliary")
+    if sha256 is not None and fields["weights"] == RANDOM:
+        raise UserError("random weights have no sha256", where=where, fix="leave sha256 out")
+    if auxiliary == RANDOM:
+        raise UserError("an auxiliary checkpoint is a file", where=where, fix="give its path, or leave it out")
     return Spec(
         str(fields["family"]),
         size,
@@ -137,7 +148,7 @@ def _spell(route: object) -> str:
 
 def _resolution(value: object, where: str) -> int:
     text = str(value)
-    if not text.isdigit() or int(text) == 0 or int(text) % 64:
+    if not re.fullmatch(r"[0-9]+", text) or int(text) == 0 or int(text) % 64:
         raise UserError(
             f"resolution {text} cannot be served",
             where=where,

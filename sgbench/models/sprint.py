@@ -65,8 +65,10 @@ class RotaryAttention(nn.Module):
         batch, tokens, width = x.shape
         qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        query = rotate(self.q_norm(query), cosines, sines).to(value.dtype)
-        key = rotate(self.k_norm(key), cosines, sines).to(value.dtype)
+        # In the norm's own precision: autocast leaves its gain as it is.
+        precise = self.q_norm.weight.dtype
+        query = rotate(self.q_norm(query.to(precise)), cosines, sines).to(value.dtype)
+        key = rotate(self.k_norm(key.to(precise)), cosines, sines).to(value.dtype)
         mixed = F.scaled_dot_product_attention(query, key, value)
         return self.proj(mixed.transpose(1, 2).reshape(batch, tokens, width))
 

@@ -23,7 +23,15 @@ def throughput_files(suite: Suite, rows: pd.DataFrame) -> tuple[dict[str, bytes]
         f"{', '.join(sorted(set(rows['device'])))}, batch {', '.join(map(str, sorted(set(rows['batch']))))}.",
         "Seconds are of sampling; decoding is beside them.",
     ]
-    lines = [f"# {suite.title}", *(f"- {s}" for s in sentences), "", table.to_markdown(index=False), "", *notes, ""]
+    lines = [
+        f"# {suite.title}",
+        *(f"- {s}" for s in sentences),
+        "",
+        table.astype(object).fillna("").to_markdown(index=False),
+        "",
+        *notes,
+        "",
+    ]
     files = {
         "table.csv": table.to_csv(index=False, lineterminator="\n").encode(),
         "table.md": "\n".join(lines).encode(),

@@ -53,8 +53,8 @@ def time_cells(
             for cell in mine:
                 work = partial(sample, cell, networks, range(size), device)
                 drawn, seconds = timed(work, device)
-                sampling[cell].append((seconds - drawn.decode_seconds) / size)
-                decoding[cell].append(drawn.decode_seconds / size)
+                sampling[cell].append((seconds - drawn.decode_seconds) / drawn.made)
+                decoding[cell].append(drawn.decode_seconds / drawn.made)
                 spent += seconds
                 progress.advance(1, cell.describe())
         for cell in mine:

@@ -50,9 +50,10 @@ class Networks(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """Images uint8 (N, H, W, C) on the CPU, and the seconds that decoding latents took (0 where there are none)."""
+    """Images uint8 (N, H, W, C) on the CPU, how many were drawn to get them, and the seconds of decoding latents."""
 
     images: Tensor
+    made: int
     decode_seconds: float
 
 
@@ -99,7 +100,7 @@ def sample(cell: Cell, networks: Networks, indices: Sequence[int], device: torch
     numbers = sorted({index // size for index in indices})
     groups = {n: _draw(cell, networks, range(n * size, (n + 1) * size), device) for n in numbers}
     images = torch.stack([groups[index // size].images[index % size] for index in indices])
-    return Drawn(images, sum(group.decode_seconds for group in groups.values()))
+    return Drawn(images, len(groups) * size, sum(group.decode_seconds for group in groups.values()))
 
 
 @torch.inference_mode()
@@ -119,7 +120,7 @@ def _draw(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.
     if cell.autoencoder:
         images = preview(state) if networks.decoder is None else decode(networks.decoder, state)
     quantised = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu()
-    return Drawn(quantised, time.perf_counter() - began if cell.autoencoder else 0.0)
+    return Drawn(quantised, len(indices), time.perf_counter() - began if cell.autoencoder else 0.0)
 
 
 def _guided(

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from sgbench.cost.cell_cost import calls
+from sgbench.cost.closed_form import kept_tokens
 from sgbench.models import catalogue
 from sgbench.run.store import Store
 from sgbench.score.protocols import METRICS
@@ -45,13 +46,14 @@ def _row(cell: Cell, cost: dict[str, Any], samples: int, scores: dict[str, Any])
 def _settings(cell: Cell) -> dict[str, Any]:
     g = cell.guidance
     model = catalogue.entry(cell.model)
-    dropped = any(call.gamma for call in calls(cell))
+    grid = model.architecture.grid_tokens
+    dropped = any(kept_tokens(grid, call.gamma) < grid for call in calls(cell))
     return {
         "model": cell.model,
         "family": model.family.name,
         "weights": "random" if model.random else "trained",
         "trained_sparse": model.trained_sparse,
-        "dropped_tokens": "" if not dropped else "trained for it" if model.trained_sparse else "not trained for it",
+        "dropped_tokens": "no" if not dropped else "trained for it" if model.trained_sparse else "not trained for it",
         "guidance": g.rule,
         "scale": g.scale,
         "gamma_strong": g.gamma_strong,
@@ -65,7 +67,8 @@ def _settings(cell: Cell) -> dict[str, Any]:
 
 
 def _cost(cost: dict[str, Any]) -> dict[str, Any]:
-    measured, steps = cost["measured"], cost["steps"]
+    # A step of EDM's Heun is two evaluations; what is given per step is per evaluation of the guided prediction.
+    measured, steps = cost["measured"], cost.get("evaluations", cost["steps"])
     seconds, peak = measured["seconds_per_image"], measured["peak_bytes"]
     decoding = cost.get("decode_macs_per_image")
     return {

@@ -9,6 +9,7 @@ from sgbench.errors import UserError
 from sgbench.guidance import RULES, Rule
 from sgbench.models import catalogue
 from sgbench.models.catalogue import Entry
+from sgbench.sampling.samplers import SAMPLERS
 from sgbench.score.protocols import MINIMUM_SAMPLES, REFERENCE_SIDES, REFERENCES
 from sgbench.suite.cell import Cell, Guidance, Sampler
 from sgbench.suite.schema import Suite, SweepEntry
@@ -51,6 +52,10 @@ def _check_scoring(suite: Suite) -> None:
 
 def _expand_entry(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Cell]:
     names = entry.sampler or [suite.sampler.name]
+    for solver in names:
+        most = SAMPLERS[solver].most_steps
+        if most is not None and max(entry.steps or [suite.sampler.steps]) > most:
+            raise UserError(f"{solver} takes at most {most} steps", where=where, fix="lower steps")
     samplers = [Sampler(name, steps) for name in names for steps in entry.steps or [suite.sampler.steps]]
     for model in entry.model or suite.model:
         known = catalogue.entry(model, f"{where}.model" if entry.model else f"{suite.suite}: model")

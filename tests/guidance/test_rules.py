@@ -22,6 +22,7 @@ def test_rules_are_what_their_papers_say() -> None:
         "sg": (sparse, Branch("given", "main", "weak")),
         "cfg+sg": (sparse, Branch("null", "main", "weak")),
         "ag+sg": (sparse, Branch("given", "auxiliary", "weak")),
+        "pdg": (dense, Branch("null", "main", "path")),
     }
 
 
@@ -33,6 +34,7 @@ def test_a_branch_takes_its_own_gamma() -> None:
     settings = Guidance("sg", 2.0, 0.2, 0.8)
     assert [b.gamma(settings) for b in RULES["sg"].branches] == [0.2, 0.8]
     assert [b.gamma(settings) for b in RULES["cfg"].branches] == [0.0, 0.0]
+    assert [b.gamma(settings) for b in RULES["pdg"].branches] == [0.0, 1.0]
 
 
 @given(strong=NUMBERS, weak=NUMBERS, scale=st.floats(1, 10))

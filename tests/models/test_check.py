@@ -422,7 +422,7 @@ def test_an_euler_run_of_sit_on_its_own_clock(tmp_path: Path) -> None:
         return weak + 2 * (one(x, t, labels) - weak)
 
     def interval(x: Tensor, t: float, step: int) -> Tensor:
-        return guided(x, t, step) if 0.2 <= t <= 0.6 else one(x, t, labels)
+        return guided(x, t, step) if 0.4 <= t <= 0.8 else one(x, t, labels)
 
     tensors = {
         **state_of(made, odd),
@@ -430,7 +430,7 @@ def test_an_euler_run_of_sit_on_its_own_clock(tmp_path: Path) -> None:
         "in/y": labels,
         "out/none": euler(lambda x, t, _: one(x, t, labels), noise, 4),
         "out/cfg_2": euler(guided, noise, 4),
-        "out/cfg_2_interval_0.2_0.6": euler(interval, noise, 4),
+        "out/cfg_2_interval_0.4_0.8": euler(interval, noise, 4),
     }
     config = {"model": odd.config, "sampler": "euler, t from 1 (noise) to 0 (data), uniform steps", "steps": 4}
     family, cases = check_file(recorded(tmp_path / "x.safetensors", config, tensors))

@@ -152,10 +152,10 @@ def test_an_unknown_family_is_named_with_a_suggestion() -> None:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_network_of_size_s_drops_tokens_where_its_family_says(name: str) -> None:
-    """Shapes alone, on the meta device: 16 tokens, 5 of them kept. MicroDiT has one size only."""
+    """Shapes alone, on the meta device: 16 tokens, 5 of them kept. MicroDiT is XL only."""
     routes = ((2, 8),) if name in ("dit", "sit", "repa-sit") else None
     with torch.device("meta"):
-        made = build(FAMILIES[name].sized(Request("S", 2, 8, routes))).eval()
+        made = build(FAMILIES[name].sized(Request("XL" if name == "microdit" else "S", 2, 8, routes))).eval()
     a = made.architecture
     assert a.grid_tokens == 16
     assert tokens_seen(made, subset(16, 5), "meta") == expected_sparse(name, a, 5)
@@ -175,11 +175,14 @@ def test_a_sparse_call_computes_on_the_kept_tokens_only(name: str) -> None:
 @given(kept=st.integers(1, GRID), seed=st.integers(0, 1000))
 @torch.no_grad()
 def test_the_order_of_the_kept_tokens_does_not_matter(name: str, kept: int, seed: int) -> None:
-    made = network(name)
+    # In float64: rounding may tip an expert of MicroDiT to another token where two score alike.
+    made = network(name).double()
+    x, t, condition = inputs(made.architecture)
+    condition = condition.double() if condition.is_floating_point() else condition
     tokens = subset(GRID, kept, seed)
-    first = made(*inputs(made.architecture), tokens)
-    second = made(*inputs(made.architecture), tokens.sort(dim=1).values)
-    assert torch.allclose(first, second, atol=1e-4 * float(first.abs().max()))
+    first = made(x.double(), t, condition, tokens)
+    second = made(x.double(), t, condition, tokens.sort(dim=1).values)
+    assert torch.allclose(first, second, atol=1e-10 * float(first.abs().max()))
 
 
 @pytest.mark.parametrize("name", EVERY_KEPT_IS_DENSE)

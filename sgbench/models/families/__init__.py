@@ -20,7 +20,8 @@ TELLTALES = {
     "caption_channels": "microdit",
     "decode_layer": "mdtv2",
     "use_decoder": "maskdit",
-    "decoder_hidden_size": "maskdit",
+    "decoder_depth": "maskdit",
+    "z_dims": "repa-sit",
     "routes": "tread-sit",
     "enable_routing": "tread-sit",
 }

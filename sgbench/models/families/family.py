@@ -63,6 +63,8 @@ class Family(NamedTuple):
     sigma_data: float = 0.5
     guided_channels: int | None = None
     """Channels that the published sampler guides; None for all."""
+    unused_half: bool = False
+    """Whether published weights predict a variance, too, that their sampler never uses."""
     trained_sparse: bool = True
     text: bool = False
     note: str = ""
@@ -70,7 +72,10 @@ class Family(NamedTuple):
 
 def backbone(config: Mapping[str, Any]) -> dict[str, int]:
     """The sizes that all class-conditional families name alike, or nearly so."""
-    side = next(config[key] for key in ("input_size", "img_resolution", "context_size") if key in config)
+    sides = (config[key] for key in ("input_size", "img_resolution", "context_size") if key in config)
+    side = next(sides, None)
+    if side is None:
+        raise KeyError("input_size")
     return {
         "input_size": side,
         "patch_size": config.get("patch_size", 2),
@@ -81,10 +86,10 @@ def backbone(config: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
-def dit_from_config(config: Mapping[str, Any], learn_sigma: bool) -> DiTArchitecture:
-    """A DiT record from the published constructor's arguments."""
+def dit_from_config(config: Mapping[str, Any], learn_sigma: bool, sigma_used: bool = True) -> DiTArchitecture:
+    """A DiT record from the published constructor's arguments; an output that nobody uses is left out."""
     sizes = backbone(config)
-    doubled = 2 if config.get("learn_sigma", learn_sigma) else 1
+    doubled = 2 if config.get("learn_sigma", learn_sigma) and sigma_used else 1
     routes = config.get("routes") or []
     return DiTArchitecture(
         **sizes,

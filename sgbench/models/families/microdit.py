@@ -38,6 +38,8 @@ def _spread(values: Sequence[float], depth: int) -> tuple[float, ...]:
 
 
 def _sized(request: Request) -> MicroDiTArchitecture:
+    if (request.letter, request.patch) != ("XL", 2):
+        raise ValueError("MicroDiT was published as XL/2 only")
     return MicroDiTArchitecture(
         input_size=request.side,
         patch_size=request.patch,
