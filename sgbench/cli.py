@@ -243,6 +243,8 @@ def flops(
         )
     print("GMACs but for the last column; macs: " + card["conventions"]["macs"])
     print("paper: " + card["conventions"]["paper"])
+    if card["note"]:
+        print(f"Note: {card['note']}.")
 
 
 def _finish(document: dict[str, Any], as_json: bool, text: str) -> None:

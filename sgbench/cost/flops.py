@@ -67,6 +67,7 @@ def flops_card(asked: Question) -> dict[str, Any]:
         "size": asked.size,
         "resolution": asked.resolution,
         "routes": list(getattr(architecture, "routes", ())),
+        "note": known.note,
         "guidance": rule.name,
         "sampler": sampler,
         "steps": asked.steps,

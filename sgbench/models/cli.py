@@ -157,7 +157,7 @@ def _describe_model(name: str) -> dict[str, Any]:
         "name": entry.name,
         "family": f"{entry.family.name} ({entry.family.source})",
         "predicts": entry.family.prediction,
-        "drops": entry.family.drops,
+        "drops": "; ".join(filter(None, (entry.family.drops, entry.family.note))),
         "samplers": list(entry.family.samplers),
         "image": f"{entry.image_side} x {entry.image_side}",
         "tokens": entry.architecture.grid_tokens,
