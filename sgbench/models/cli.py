@@ -76,7 +76,11 @@ def fetch(
         found = [str(path) for path in _fetch_autoencoder(name)]
         print(json.dumps({"paths": found}) if as_json else "\n".join(found))
         return
-    if is_remote(name):
+    if name.count("/") > 1 and not is_remote(name) and not Path(name).exists():
+        name = HUB + name
+    if Path(name).is_file():
+        source, target = name, Path(name)
+    elif is_remote(name):
         source, target = name, local_path(name)
     else:
         public = _public(name)
