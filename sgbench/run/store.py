@@ -156,9 +156,12 @@ class Store:
 
     def noted_images(self, cell: Cell, samples: int) -> int:
         """How many of the first `samples` images are noted as there, without reading them."""
+        folder = self.cell_folder(cell) / "shards"
+        if not folder.is_dir():
+            return 0
         found = 0
         for number, count in shard_sizes(samples):
-            notes = _read_json(self._shard_path(cell, number).with_suffix(".json"))
+            notes = _read_json(folder / f"{number:05d}.json")
             found += min(count, notes["images"]) if notes else 0
         return found
 
