@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 from sgbench.cost.closed_form import Macs, call_macs, kept_tokens
-from sgbench.errors import UserError, plain
-from sgbench.guidance import RULES
-from sgbench.models.architecture import AnyArchitecture, DiTArchitecture
-from sgbench.models.families import Family, family
+from sgbench.errors import UserError
+from sgbench.guidance import RULES, Rule
+from sgbench.models.architecture import AnyArchitecture
+from sgbench.models.catalogue import Entry, entry
+from sgbench.models.families import family
 from sgbench.models.spec import RANDOM, from_fields
 from sgbench.sampling.samplers import SAMPLERS
 from sgbench.suite.cell import Guidance
@@ -35,20 +35,14 @@ def flops_card(asked: Question) -> dict[str, Any]:
     Raises MiscountError when fvcore meets an operator it cannot count, or disagrees with the closed form.
     """
     known = family(asked.family, "FAMILY")
-    architecture = _architecture(asked, known)
-    rule = _rule(asked, known)
+    model = _model(asked)
+    architecture = model.architecture
+    rule = _rule(asked, model)
     guidance = Guidance(rule.name, 1.0, asked.gamma_strong, asked.gamma_weak)
-    names = ["strong", "weak"]
     calls = []
     stated, counted = Macs(0, 0, 0), Macs(0, 0, 0)
-    for name, branch in zip(names, rule.branches, strict=False):
+    for name, branch in zip(("strong", "weak"), rule.branches, strict=False):
         gamma = branch.gamma(guidance)
-        if gamma and isinstance(architecture, DiTArchitecture) and not architecture.routes:
-            raise UserError(
-                f"{known.title} has no route for dropped tokens",
-                where="--route",
-                fix="add --route FIRST-LAST, such as 2-24, or leave the gammas at 0",
-            )
         closed, found = call_macs(architecture, gamma), _counted(architecture, gamma)
         stated, counted = stated.plus(closed), counted.plus(found)
         calls.append(
@@ -82,21 +76,13 @@ def flops_card(asked: Question) -> dict[str, Any]:
     }
 
 
-def _architecture(asked: Question, known: Family) -> AnyArchitecture:
+def _model(asked: Question) -> Entry:
     fields = {"family": asked.family, "size": asked.size, "resolution": asked.resolution, "weights": RANDOM}
-    spec = from_fields(fields | ({"route": asked.route} if asked.route else {}), "--size, --resolution, --route")
-    try:
-        architecture = known.sized(spec.request)
-    except ValueError as error:
-        raise UserError(
-            plain(error), where="--size, --route", fix="give a published size and blocks of the network, FIRST-LAST"
-        ) from error
-    if spec.routes is not None and not isinstance(architecture, DiTArchitecture):
-        raise UserError(f"{known.title} has no routes", where="--route", fix="leave --route out")
-    return architecture
+    where = "--size, --resolution, --route"
+    return entry(from_fields(fields | ({"route": asked.route} if asked.route else {}), where).text(), where)
 
 
-def _rule(asked: Question, known: Family) -> Any:
+def _rule(asked: Question, model: Entry) -> Rule:
     if asked.guidance not in RULES:
         raise UserError(
             f"there is no guidance rule {asked.guidance!r}{suggestion(asked.guidance, list(RULES))}",
@@ -104,18 +90,24 @@ def _rule(asked: Question, known: Family) -> Any:
             fix=f"choose one of: {', '.join(RULES)}",
         )
     rule = RULES[asked.guidance]
-    if rule.drops_path and known.name != "sprint":
+    if rule.drops_path and not model.can_drop_path:
         raise UserError(
-            f"{rule.title} drops the middle path, and {known.title} has none",
+            f"{rule.title} drops the middle path, and {model.family.title} has none",
             where="--guidance",
             fix="choose another rule, or the family sprint",
         )
     for name, value in (("gamma_strong", asked.gamma_strong), ("gamma_weak", asked.gamma_weak)):
         option = f"--{name.replace('_', '-')}"
-        if not 0 <= value < 1 or math.isnan(value):
+        if not 0 <= value < 1:
             raise UserError(f"{value:g} is not in [0, 1)", where=option, fix="give a share of tokens, such as 0.5")
         if value and not getattr(rule, f"takes_{name}"):
             raise UserError(f"{rule.title} has no {name}", where=option, fix="leave it out, or choose another rule")
+    if (asked.gamma_strong or asked.gamma_weak) and not model.can_drop_tokens:
+        raise UserError(
+            f"{model.family.title} has no route for dropped tokens",
+            where="--route",
+            fix="add --route FIRST-LAST, such as 2-24, or leave the gammas at 0",
+        )
     return rule
 
 

@@ -24,8 +24,12 @@ def find_folder(name: str) -> Path | None:
     if Path(name).is_dir():
         return Path(name)
     cache = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface") / "hub"
-    snapshots = sorted((cache / f"models--{name.replace('/', '--')}" / "snapshots").glob("*"))
-    return snapshots[-1] if snapshots else None
+    repository = cache / f"models--{name.replace('/', '--')}"
+    try:
+        revision = (repository / "refs" / "main").read_text().strip()
+    except OSError:
+        return None
+    return repository / "snapshots" / revision
 
 
 def weights_file(folder: Path) -> Path | None:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from sgbench.errors import UserError, plain
 from sgbench.guidance import RULES
 from sgbench.models import digest, spec
-from sgbench.models.architecture import AnyArchitecture, DiTArchitecture, SprintArchitecture
+from sgbench.models.architecture import AnyArchitecture, DiTArchitecture, MicroDiTArchitecture, SprintArchitecture
 from sgbench.models.families import FAMILIES, Family
 from sgbench.models.families.family import LATENT_SHRINK, Request
 from sgbench.models.location import is_remote, local_path
@@ -21,8 +21,6 @@ from sgbench.suite.suggest import suggestion
 from sgbench.zoo import recipe, weights
 
 NOT_FETCHED = "not fetched"
-# The embedded models predict velocity like TREAD's network and SPRINT.
-EMBEDDED_FAMILY = FAMILIES["tread-sit"]
 
 
 class Checkpoint(NamedTuple):
@@ -46,10 +44,13 @@ class Entry(NamedTuple):
     architecture: AnyArchitecture
     main: Checkpoint
     auxiliary: Checkpoint | None
-    trained_sparse: bool
-    """Whether token sparsity was part of training; if not, a dropped token is out of distribution."""
     in_pixels: bool = False
     public: Public | None = None
+
+    @property
+    def trained_sparse(self) -> bool:
+        """Whether token sparsity was part of training; if not, a dropped token is out of distribution."""
+        return self.family.trained_sparse
 
     @property
     def can_drop_tokens(self) -> bool:
@@ -60,6 +61,12 @@ class Entry(NamedTuple):
     def can_drop_path(self) -> bool:
         """Whether the middle blocks can be left out altogether."""
         return isinstance(self.architecture, SprintArchitecture)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes; the null class has this index. Only models of classes have any."""
+        assert not isinstance(self.architecture, MicroDiTArchitecture)
+        return self.architecture.num_classes
 
     @property
     def random(self) -> bool:
@@ -115,12 +122,19 @@ def entry(name: str, where: str = "model") -> Entry:
         raise UserError(
             f"there is no model {name!r}{suggestion(name, names())}",
             where=where,
-            fix=f"choose one of: {', '.join(names())}; or write one out as in docs/models.md",
+            fix=f"choose one of: {', '.join(names())}; or write one out as in docs/checkpoints.md",
         )
-    architecture = recipe.load_recipe(name).architecture
+    trained = recipe.load_recipe(name)
     early = Checkpoint("packaged") if "early" in weights.card(name)["files"] else None
-    sparse = architecture.trained_gamma > 0
-    return Entry(name, name, EMBEDDED_FAMILY, architecture, Checkpoint("packaged"), early, sparse, in_pixels=True)
+    # Trained by flow matching like TREAD's network: the same prediction, clock and samplers.
+    family = FAMILIES["tread-sit"]._replace(
+        name="embedded",
+        title=name,
+        source="this project, docs/models.md",
+        drops=trained.summary,
+        trained_sparse=trained.architecture.trained_gamma > 0,
+    )
+    return Entry(name, name, family, trained.architecture, Checkpoint("packaged"), early, in_pixels=True)
 
 
 def _file(source: str, sha256: str | None) -> Checkpoint:
@@ -132,7 +146,7 @@ def _public(public: Public) -> Entry:
     family = FAMILIES[public.family]
     architecture = family.sized(Request(letter, int(patch), public.resolution // LATENT_SHRINK, None))
     checkpoint = Checkpoint("file", public.path, public.source)
-    return Entry(public.name, public.name, family, architecture, checkpoint, None, family.trained_sparse, public=public)
+    return Entry(public.name, public.name, family, architecture, checkpoint, None, public=public)
 
 
 def _written_out(name: str, where: str) -> Entry:
@@ -150,4 +164,4 @@ def _written_out(name: str, where: str) -> Entry:
         raise UserError(f"{family.title} has no routes", where=where, fix="remove route")
     main = Checkpoint("random") if asked.weights == spec.RANDOM else _file(asked.weights, asked.sha256)
     auxiliary = None if asked.auxiliary is None else _file(asked.auxiliary, None)
-    return Entry(name, asked.without_paths(), family, architecture, main, auxiliary, family.trained_sparse)
+    return Entry(name, asked.without_paths(), family, architecture, main, auxiliary)

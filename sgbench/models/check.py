@@ -20,6 +20,7 @@ from sgbench.guidance import combine
 from sgbench.models.build import Network, build
 from sgbench.models.checkpoints import load_strict, pick_weights
 from sgbench.models.families import Family, recognise
+from sgbench.models.families.family import Prediction
 from sgbench.models.loading import UNUSED, adapt
 from sgbench.models.prediction import predict
 from sgbench.sampling.ddim import sample_ddim
@@ -148,17 +149,15 @@ def _forward(golden: Golden, name: str) -> Tensor:
     """The raw network, as recorded: dense, uncond, pdg, or routed_/dropped_/masked_GAMMA."""
     network, x, t = golden.network, golden.input("x"), golden.input("t")
     if name == "dense":
-        out = network(x, t, golden.given)
-    elif name == "uncond":
-        out = network(x, t, golden.null)
-    elif name == "pdg":
+        return network(x, t, golden.given)
+    if name == "uncond":
+        return network(x, t, golden.null)
+    if name == "pdg":
         nothing = torch.zeros(len(x), 0, dtype=torch.long)
-        out = torch.cat([network(x, t, golden.given), network(x, t, golden.null, nothing)])
-    elif sparse := re.fullmatch(rf"(?:routed|dropped|masked)_{NUMBER}", name):
-        out = network(x, t, golden.given, golden.input(f"ids_keep_{sparse[1]}"))
-    else:
-        raise _unknown(golden, name)
-    return out[:, : golden.tensors[f"out/{name}"].shape[1]]
+        return torch.cat([network(x, t, golden.given), network(x, t, golden.null, nothing)])
+    if sparse := re.fullmatch(rf"(?:routed|dropped|masked)_{NUMBER}", name):
+        return network(x, t, golden.given, golden.input(f"ids_keep_{sparse[1]}"))
+    raise _unknown(golden, name)
 
 
 def _trajectory(golden: Golden, name: str) -> Tensor:
@@ -219,7 +218,7 @@ def _guidance(golden: Golden, name: str) -> Callable[[Tensor, float, int], Tenso
     raise _unknown(golden, name)
 
 
-def _kind(golden: Golden) -> Any:
+def _kind(golden: Golden) -> Prediction:
     """What the recorded sampler took the network for; TREAD's network was published with two samplers."""
     if golden.config["sampler"].startswith("EDM Heun"):
         return "edm"

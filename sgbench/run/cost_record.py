@@ -13,7 +13,6 @@ from sgbench.cost.macs import count_call, count_decoder
 from sgbench.provenance import provenance
 from sgbench.run.store import Store, shard_sizes
 from sgbench.sampling.engine import Networks
-from sgbench.sampling.samplers import SAMPLERS
 from sgbench.suite.cell import Cell
 
 _counted: dict[tuple[str, str, int], Macs] = {}
@@ -59,7 +58,6 @@ def cost_record(cell: Cell, networks: Networks, store: Store, samples: int) -> d
         "closed_form_macs_per_image": image_macs(cell).macs,
         "decode_macs_per_image": None if networks.decoder is None else _decode_macs(cell, networks),
         "steps": cell.sampler.steps,
-        "evaluations": SAMPLERS[cell.sampler.name].evaluations(cell.sampler.steps),
         "images": samples,
         "measured": _measured(cell, store, samples),
         "made_by": provenance(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import time
 from collections.abc import Sequence
@@ -187,8 +188,10 @@ def _make(
     reset_peak(device)
     energy_before = meter.joules()
     parts, batches = [], []
-    for start in range(0, len(indices), batch):
-        chunk = indices[start : start + batch]
+    # At multiples of the batch, so that no group is drawn for two chunks.
+    inner = range((indices.start // batch + 1) * batch, indices.stop, batch)
+    for first, last in itertools.pairwise([indices.start, *inner, indices.stop]):
+        chunk = range(first, last)
         drawn, seconds = timed(lambda chunk=chunk: sample(cell, networks, chunk, device), device)  # type: ignore[misc]
         parts.append(drawn.images.numpy())
         batches.append(

@@ -14,7 +14,6 @@ from sgbench.cost.closed_form import kept_tokens
 from sgbench.errors import UserError
 from sgbench.guidance import RULES, Branch, combine
 from sgbench.models import catalogue
-from sgbench.models.architecture import MicroDiTArchitecture
 from sgbench.models.autoencoder import Decoder, decode, load_decoder, preview
 from sgbench.models.build import Network
 from sgbench.models.loading import load_network
@@ -67,16 +66,9 @@ def load_networks(cell: Cell, auxiliary: bool, device: torch.device) -> Networks
     )
 
 
-def classes_of(cell: Cell) -> int:
-    """Number of classes of the cell's model; the null class has this index."""
-    architecture = catalogue.entry(cell.model).architecture
-    assert not isinstance(architecture, MicroDiTArchitecture)
-    return architecture.num_classes
-
-
 def labels_of(cell: Cell, indices: Sequence[int]) -> Tensor:
     """The class each image is asked to show (N,), int64 on the CPU."""
-    return torch.from_numpy(randomness.labels(cell.seed, indices, classes_of(cell), cell.labels))
+    return torch.from_numpy(randomness.labels(cell.seed, indices, catalogue.entry(cell.model).classes, cell.labels))
 
 
 def group_size(grid_tokens: int) -> int:
@@ -160,10 +152,11 @@ def _guided(
 
 
 def _condition(branch: Branch, cell: Cell, labels: Tensor, indices: Sequence[int], evaluation: int) -> Tensor:
+    classes = catalogue.entry(cell.model).classes
     if branch.condition == "null":
-        return torch.full_like(labels, classes_of(cell))
+        return torch.full_like(labels, classes)
     if branch.condition == "random":
-        drawn = randomness.random_classes(cell.seed, indices, evaluation, classes_of(cell))
+        drawn = randomness.random_classes(cell.seed, indices, evaluation, classes)
         return torch.from_numpy(drawn).to(labels.device)
     return labels
 

@@ -14,6 +14,7 @@ from sgbench.cost.cell_cost import calls
 from sgbench.cost.closed_form import kept_tokens
 from sgbench.models import catalogue
 from sgbench.run.store import Store
+from sgbench.sampling.samplers import SAMPLERS
 from sgbench.score.protocols import METRICS
 from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id, cell_record
@@ -37,7 +38,7 @@ def _row(cell: Cell, cost: dict[str, Any], samples: int, scores: dict[str, Any])
         "cell": cell_id(cell),
         **_settings(cell),
         "samples": samples,
-        **_cost(cost),
+        **_cost(cell, cost),
         **_scores(scores),
         **_made_by(cell, cost),
     }
@@ -66,9 +67,9 @@ def _settings(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _cost(cost: dict[str, Any]) -> dict[str, Any]:
+def _cost(cell: Cell, cost: dict[str, Any]) -> dict[str, Any]:
     # A step of EDM's Heun is two evaluations; what is given per step is per evaluation of the guided prediction.
-    measured, steps = cost["measured"], cost.get("evaluations", cost["steps"])
+    measured, steps = cost["measured"], SAMPLERS[cell.sampler.name].evaluations(cell.sampler.steps)
     seconds, peak = measured["seconds_per_image"], measured["peak_bytes"]
     decoding = cost.get("decode_macs_per_image")
     return {

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from sgbench.errors import UserError
+from sgbench.models import catalogue
 from sgbench.models.classifier import FashionCNN
 from sgbench.progress import Progress
 from sgbench.provenance import provenance
 from sgbench.run.store import Store
-from sgbench.sampling.engine import classes_of
 from sgbench.sampling.randomness import labels
 from sgbench.score.extractors.fashion_cnn import extract, load_classifier
 from sgbench.score.frechet import frechet_estimate
@@ -108,7 +108,7 @@ def _score(
     cell: Cell, suite: Suite, metrics: list[str], stored: dict[str, NDArray[Any]], tools: _Tools
 ) -> dict[str, dict[str, Any]]:
     features, classes = stored["features"], stored["classes"]
-    asked = labels(cell.seed, range(suite.samples), classes_of(cell), cell.labels)
+    asked = labels(cell.seed, range(suite.samples), catalogue.entry(cell.model).classes, cell.labels)
     found: dict[str, dict[str, Any]] = {}
     if "fd" in metrics:
         estimate = frechet_estimate(features, tools.reference.moments, tools.reference.root)

@@ -13,7 +13,7 @@ from sgbench import bench, load_suite
 from sgbench.cost.macs import count_decoder
 from sgbench.errors import UserError
 from sgbench.models.autoencoder import BATCH, decode, load_decoder
-from sgbench.models.autoencoder_files import autoencoder_sha256
+from sgbench.models.autoencoder_files import autoencoder_sha256, find_folder
 from sgbench.run.store import Store
 from sgbench.suite.sweep import expand
 
@@ -104,3 +104,14 @@ def test_a_damaged_autoencoder_is_one_sentence(folder: Path, tmp_path: Path) -> 
         (tmp_path / file.name).write_bytes(file.read_bytes()[:100])
     with pytest.raises(UserError, match="cannot be read"):
         load_decoder(str(tmp_path), CPU)
+
+
+def test_of_several_snapshots_the_hubs_pointer_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    repository = tmp_path / "hub" / "models--some--vae"
+    for revision in ("aaa", "zzz"):
+        (repository / "snapshots" / revision).mkdir(parents=True)
+    (repository / "refs").mkdir()
+    assert find_folder("some/other") is None
+    (repository / "refs" / "main").write_text("aaa")
+    assert find_folder("some/vae") == repository / "snapshots" / "aaa"

@@ -35,8 +35,6 @@ def test_every_cell_gets_as_many_readings_as_rounds(tmp_path: Path) -> None:
         assert new["measured"]["peak_bytes"] == old["measured"]["peak_bytes"]
         assert {k: v for k, v in new.items() if k != "measured"} == {k: v for k, v in old.items() if k != "measured"}
     assert {p: p.stat().st_mtime_ns for p in store.folder.rglob("shards/*")} == stamps
-    dense, sparse = (after[cell]["measured"]["seconds_per_image"]["median"] for cell in (CFG, SPARSE))  # type: ignore[index]
-    assert sparse < dense
 
 
 def test_a_cell_that_was_not_run_is_named(tmp_path: Path) -> None:
