@@ -8,9 +8,11 @@ Two conventions, both counting one multiply-accumulate as one:
 
 from __future__ import annotations
 
-from functools import reduce
+import math
+from functools import lru_cache, reduce
 from typing import NamedTuple
 
+from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architecture import (
     AnyArchitecture,
     DiTArchitecture,
@@ -55,25 +57,71 @@ def kept_tokens(grid: int, gamma: float) -> int:
 
 def call_macs(architecture: AnyArchitecture, gamma: float) -> Macs:
     """One call for one image at sparsity gamma; gamma 1 is SPRINT's path drop, where no token is kept."""
-    kept = kept_tokens(architecture.grid_tokens, gamma)
+    return kept_macs(architecture, kept_tokens(architecture.grid_tokens, gamma))
+
+
+@lru_cache(maxsize=4096)
+def kept_macs(architecture: AnyArchitecture, kept: int, change: Perturbation | None = None) -> Macs:
+    """One call for one image in which `kept` tokens do work and some blocks are perturbed."""
     if isinstance(architecture, DiTArchitecture):
-        return _dit(architecture, kept)
+        whole = _dit(architecture, kept)
+    elif isinstance(architecture, MaskDiTArchitecture):
+        whole = _maskdit(architecture, kept)
+    elif isinstance(architecture, SprintArchitecture):
+        whole = _sprint(architecture, kept)
+    elif isinstance(architecture, MDTv2Architecture):
+        whole = _mdtv2(architecture, kept)
+    else:
+        whole = _microdit(architecture, kept)
+    if change is None:
+        return whole
+    return _sum(whole, *(_difference(architecture, kept, layer, change) for layer in change.layers))
+
+
+def block_macs(architecture: AnyArchitecture, kept: int) -> list[Macs]:
+    """Every block that can be perturbed, in running order."""
+    grid = architecture.grid_tokens
+    if isinstance(architecture, MicroDiTArchitecture):
+        return [_micro_block(architecture, block, kept) for block in architecture.backbone_blocks]
+    width = architecture.hidden_size
+    dense, sparse = _block(grid, width, width), _block(kept, width, width)
+    if isinstance(architecture, DiTArchitecture):
+        inside = {layer for first, last in architecture.routes for layer in range(first, last + 1)}
+        return [sparse if layer in inside else dense for layer in range(architecture.depth)]
     if isinstance(architecture, MaskDiTArchitecture):
-        return _maskdit(architecture, kept)
+        light = _block(grid, architecture.decoder_hidden_size, width)
+        return [sparse] * architecture.depth + [light] * architecture.decoder_depth
     if isinstance(architecture, SprintArchitecture):
-        return _sprint(architecture, kept)
-    if isinstance(architecture, MDTv2Architecture):
-        return _mdtv2(architecture, kept)
-    return _microdit(architecture, kept)
+        middle = [sparse if kept else Macs(0, 0, 0)] * architecture.middle_depth
+        return [dense] * architecture.encoder_depth + middle + [dense] * architecture.decoder_depth
+    half = architecture.encoder_half_depth
+    return (
+        [sparse] * half
+        + [sparse.plus(_mixing(kept, width))] * half
+        + [dense.plus(_mixing(grid, width))] * architecture.decoder_depth
+    )
+
+
+def _difference(a: AnyArchitecture, kept: int, layer: int, change: Perturbation) -> Macs:
+    """What a perturbation adds to a block: skipping takes all, the identity takes the products of self-attention."""
+    block = block_macs(a, kept)[layer]
+    if change.kind == "skip":
+        return block.times(-1)
+    products = block.attention
+    if isinstance(a, MicroDiTArchitecture):  # whose blocks also attend to the caption
+        products = 2 * kept**2 * a.backbone_blocks[layer].attention_width
+    if change.kind == "identity":
+        return Macs(0, -products, 0)
+    # Rows, then columns, of a separable blur of the full grid; at infinite sigma a mean, which is not counted.
+    side, width = math.isqrt(a.grid_tokens), products // (2 * a.grid_tokens**2)
+    return Macs(0 if math.isinf(change.sigma) else 2 * a.grid_tokens * side * width, 0, 0)
 
 
 def _dit(a: DiTArchitecture, kept: int) -> Macs:
     grid, width = a.grid_tokens, a.hidden_size
-    routed = sum(last - first + 1 for first, last in a.routes)
     return _sum(
         _embedding(grid, a.patch_size**2 * a.in_channels, width),
-        _block(kept, width, width).times(routed),
-        _block(grid, width, width).times(a.depth - routed),
+        *block_macs(a, kept),
         _final(grid, width, a.patch_size**2 * a.out_channels, width),
     )
 
@@ -84,9 +132,8 @@ def _maskdit(a: MaskDiTArchitecture, kept: int) -> Macs:
         _embedding(grid, a.patch_size**2 * a.in_channels, width),
         # The one-hot label is multiplied in.
         Macs(a.num_classes * width, 0, 0),
-        _block(kept, width, width).times(a.depth),
+        *block_macs(a, kept),
         _final(kept, width, light, width),
-        _block(grid, light, width).times(a.decoder_depth),
         _final(grid, light, a.patch_size**2 * a.out_channels, width),
     )
 
@@ -96,8 +143,7 @@ def _sprint(a: SprintArchitecture, kept: int) -> Macs:
     grid, width = a.grid_tokens, a.hidden_size
     return _sum(
         _embedding(grid, a.patch_size**2 * a.in_channels, width),
-        _block(grid, width, width).times(a.encoder_depth + a.decoder_depth),
-        _block(kept, width, width).times(a.middle_depth if kept else 0),
+        *block_macs(a, kept),
         Macs(2 * grid * width**2, 0, 0),
         _final(grid, width, a.patch_size**2 * a.out_channels, width),
     )
@@ -107,13 +153,15 @@ def _mdtv2(a: MDTv2Architecture, kept: int) -> Macs:
     grid, width = a.grid_tokens, a.hidden_size
     return _sum(
         _embedding(grid, a.patch_size**2 * a.in_channels, width),
-        _block(kept, width, width).times(2 * a.encoder_half_depth),
-        # Long skips are mixed in by a linear map of twice the width.
-        Macs(2 * kept * width**2, 0, 0).times(a.encoder_half_depth),
+        *block_macs(a, kept),
         _block(grid, width, width).times(1 if kept < grid else 0),
-        _block(grid, width, width).plus(Macs(2 * grid * width**2, 0, 0)).times(a.decoder_depth),
         _final(grid, width, a.patch_size**2 * a.out_channels, width),
     )
+
+
+def _mixing(tokens: int, width: int) -> Macs:
+    """A long skip, mixed in by a linear map of twice the width."""
+    return Macs(2 * tokens * width**2, 0, 0)
 
 
 def _microdit(a: MicroDiTArchitecture, kept: int) -> Macs:
@@ -127,7 +175,7 @@ def _microdit(a: MicroDiTArchitecture, kept: int) -> Macs:
         caption,
         Macs(2 * width**2, 0, width),
         *(_micro_block(a, block, grid) for block in a.mixer_blocks),
-        *(_micro_block(a, block, kept) for block in a.backbone_blocks),
+        *block_macs(a, kept),
         _final(kept, width, a.patch_size**2 * a.out_channels, width),
     )
     if light == width:

@@ -18,8 +18,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from fvcore.nn import FlopCountAnalysis
 
-from sgbench.cost.closed_form import Macs, call_macs, kept_tokens
+from sgbench.cost.closed_form import Macs, kept_macs, kept_tokens
 from sgbench.errors import UserError
+from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architecture import MicroDiTArchitecture
 from sgbench.models.autoencoder import Decoder
 from sgbench.models.build import Network
@@ -29,8 +30,8 @@ TOLERANCE = 1e-3
 # Elementwise or data movement: cheap beside the products, and outside both conventions.
 CHEAP = """
 add addcmul cat clone col2im cos div embedding exp expand expand_as fill gather gelu im2col index mean mul neg one_hot
-ones_like repeat_interleave rms_norm scatter scatter_add select silu sin slice softmax stack sub topk unbind unflatten
-zeros zeros_like
+ones_like pow repeat_interleave rms_norm scatter scatter_add select silu sin slice softmax stack sub topk unbind
+unflatten zeros zeros_like
 """
 ALLOWED = {f"aten::{name}" for name in CHEAP.split()}
 
@@ -55,14 +56,17 @@ def _normalised_elements(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
 
 
 def count_call(model: Network, gamma: float) -> Macs:
-    """Trace one call for one image at sparsity gamma and check it against the closed form.
+    """Trace one call for one image at sparsity gamma; see `count_kept`."""
+    return count_kept(model, kept_tokens(model.architecture.grid_tokens, gamma))
+
+
+def count_kept(model: Network, kept: int, change: Perturbation | None = None) -> Macs:
+    """Trace one call for one image with `kept` tokens at work and check it against the closed form.
 
     Raises MiscountError when an unknown operator was met or the two differ by more than 0.1 %.
     """
     a = model.architecture
     device = next(model.parameters()).device
-    kept = kept_tokens(a.grid_tokens, gamma)
-    tokens = torch.arange(kept, device=device).unsqueeze(0) if kept < a.grid_tokens else None
     inputs: tuple[torch.Tensor, ...] = (
         torch.zeros(1, *a.sample_shape, device=device),
         torch.full((1,), 0.5, device=device),
@@ -70,13 +74,26 @@ def count_call(model: Network, gamma: float) -> Macs:
         if isinstance(a, MicroDiTArchitecture)
         else torch.zeros(1, dtype=torch.long, device=device),
     )
-    counted = _trace(model, inputs if tokens is None else (*inputs, tokens))
-    expected = call_macs(a, gamma)
+    if kept < a.grid_tokens:
+        inputs = (*inputs, torch.arange(kept, device=device).unsqueeze(0))
+    counted = _trace(model if change is None else _Changed(model, change), inputs)
+    expected = kept_macs(a, kept, change)
     for name in ("macs", "paper"):
         found, stated = getattr(counted, name), getattr(expected, name)
         if abs(found - stated) > TOLERANCE * stated:
-            raise MiscountError(f"{name}: fvcore counts {found}, the closed form {stated} at gamma {gamma:g}")
+            raise MiscountError(f"{name}: fvcore counts {found}, the closed form {stated} with {kept} tokens kept")
     return counted
+
+
+class _Changed(torch.nn.Module):
+    """A network with some blocks perturbed, as a module that can be traced."""
+
+    def __init__(self, model: Network, change: Perturbation) -> None:
+        super().__init__()
+        self.model, self.change = model, change
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        return self.model(*inputs, change=self.change)
 
 
 def count_decoder(decoder: Decoder, latent_shape: tuple[int, int, int]) -> int:

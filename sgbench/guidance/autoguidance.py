@@ -6,6 +6,7 @@ RULE = Rule(
     name="ag",
     title="AG",
     source="Karras et al., arXiv 2406.02507",
+    formula="v_early(c) + w (v(c) - v_early(c))",
     strong=Branch(),
     weak=Branch(checkpoint="auxiliary"),
 )

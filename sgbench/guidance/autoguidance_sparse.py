@@ -6,6 +6,7 @@ RULE = Rule(
     name="ag+sg",
     title="AG+SG",
     source="arXiv 2601.01608, section on autoguidance",
+    formula="v_early(c; gamma_weak) + w (v(c; gamma_strong) - v_early(c; gamma_weak))",
     strong=Branch(sparsity="strong"),
     weak=Branch(checkpoint="auxiliary", sparsity="weak"),
 )

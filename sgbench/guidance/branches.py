@@ -1,47 +1,98 @@
-"""The one abstraction of guidance: a rule is a strong branch and perhaps a weak one; a branch is one denoiser call.
+"""The one abstraction of guidance: a rule is a strong branch and what it is steered away from.
 
-    guided = weak + w (strong - weak)
+    guided = strong + (w - 1) (strong - weak) + s (strong - perturbed)
 
-Every rule here is linear, so the combination is the same in velocity, noise and data space. No torch is
-needed to say what a rule is; `combine` works on whatever supports arithmetic.
+The middle term is weak + w (strong - weak) in other words. A branch is one denoiser call; one whose factor is 0 (w = 1,
+or outside the interval) is not called. Rules that are not of this form add a pure function over the two predictions
+and name the space it acts in. No torch is needed to say what a rule is; `combine` works on whatever has arithmetic.
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeVar
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
-from sgbench.suite.cell import Guidance
+from sgbench.guidance.schedules import gamma_at
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sgbench.suite.cell import Guidance
 
 T = TypeVar("T")
+Value = float | str
+Disturbance = Literal["identity", "blur", "skip", "random skip"]
+Combine = Callable[["Tensor", "Tensor", float, Mapping[str, Value], "dict[str, Tensor]"], "Tensor"]
+"""(strong, weak, w, parameters, memory) to the guided prediction; memory lasts for one run of a sampler."""
 
 
 class Branch(NamedTuple):
-    """One call of a denoiser: under which condition, by which checkpoint, and with whose gamma."""
+    """One call of a denoiser: under which condition, by which checkpoint, with whose gamma, disturbed or not."""
 
     condition: Literal["given", "null", "random"] = "given"
     checkpoint: Literal["main", "auxiliary"] = "main"
     sparsity: Literal["dense", "strong", "weak", "path"] = "dense"
+    disturbed: Disturbance | None = None
 
-    def gamma(self, guidance: Guidance) -> float:
+    def gamma(self, guidance: Guidance, progress: float = 0.0) -> float:
         """Share of tokens that skip work in this branch; all of them where the whole path is dropped."""
-        return {"dense": 0.0, "strong": guidance.gamma_strong, "weak": guidance.gamma_weak, "path": 1.0}[self.sparsity]
+        if self.sparsity == "strong":
+            return gamma_at(guidance.gamma_strong, progress)
+        if self.sparsity == "weak":
+            return gamma_at(guidance.gamma_weak, progress)
+        return 1.0 if self.sparsity == "path" else 0.0
+
+
+class Parameter(NamedTuple):
+    """A setting that only some rules have."""
+
+    name: str
+    meaning: str
+    low: float = 0.0
+    high: float = math.inf
+    default: Value | None = None
+    """What holds where a suite says nothing; None for a setting that must be given."""
+    text: Literal["layers", "interval"] | None = None
+    """The text form it is written in, if it is no number."""
+    whole: bool = False
 
 
 class Rule(NamedTuple):
-    """A guidance rule: its branches, its names and its source."""
+    """A guidance rule: its branches, its settings, its names and its source."""
 
     name: str
     title: str
     source: str
+    formula: str
     strong: Branch
     weak: Branch | None = None
+    perturbed: Branch | None = None
+    parameters: tuple[Parameter, ...] = ()
+    scale_range: tuple[float, float] = (1.0, math.inf)
+    scale_default: float | None = None
     sparser_weak: bool = False
     """Whether gamma_strong < gamma_weak is what makes the weak branch weak."""
+    gammas_default: float | None = None
+    """What gammas are where a suite says nothing; None where they must be given."""
+    dense_because: str = ""
+    """Why no tokens can be dropped in any branch, where that has a reason."""
+    combine: Combine | None = None
+    """The pure function over the predictions of a rule that is not linear."""
+    space: Literal["any", "native", "image", "velocity"] = "any"
+    """Where it acts: any space for a linear rule, the network's own prediction, the denoised image, the velocity."""
+    samplers: tuple[str, ...] = ()
+    """Samplers that can serve it, where not all can."""
+    note: str = ""
 
     @property
     def branches(self) -> tuple[Branch, ...]:
-        """The denoiser calls of one step, strong first."""
-        return (self.strong,) if self.weak is None else (self.strong, self.weak)
+        """The denoiser calls of a fully guided step, strong first."""
+        return tuple(branch for branch in (self.strong, self.weak, self.perturbed) if branch is not None)
+
+    @property
+    def guided(self) -> bool:
+        return len(self.branches) > 1
 
     @property
     def takes_scale(self) -> bool:
@@ -60,14 +111,24 @@ class Rule(NamedTuple):
         return any(branch.checkpoint == "auxiliary" for branch in self.branches)
 
     @property
+    def needs_null(self) -> bool:
+        return any(branch.condition == "null" for branch in self.branches)
+
+    @property
     def drops_path(self) -> bool:
         return any(branch.sparsity == "path" for branch in self.branches)
 
-    def optional(self, key: str) -> bool:
-        """Whether a suite may leave `key` out: only the unguided rule's gamma, which then is 0."""
-        return key == "gamma_strong" and self.weak is None
+    @property
+    def replaces_update(self) -> bool:
+        """Whether the sampler's own step gives way to one that also needs the weak prediction."""
+        return bool(self.samplers)
 
 
 def combine(strong: T, weak: T, scale: float) -> T:
     """weak + w (strong - weak); w = 1 is the strong prediction (arXiv 2601.01608, eq. 3 and 7)."""
     return weak + scale * (strong - weak)  # type: ignore[operator]
+
+
+def push(guided: T, strong: T, perturbed: T, strength: float) -> T:
+    """Away from a perturbed prediction, on top of other guidance: guided + s (strong - perturbed)."""
+    return guided + strength * (strong - perturbed)  # type: ignore[operator]

@@ -6,6 +6,7 @@ RULE = Rule(
     name="cfg",
     title="CFG",
     source="Ho and Salimans, arXiv 2207.12598",
+    formula="v(null) + w (v(c) - v(null))",
     strong=Branch(),
     weak=Branch(condition="null"),
 )

@@ -6,6 +6,7 @@ RULE = Rule(
     name="cfg+sg",
     title="CFG+SG",
     source="arXiv 2601.01608, eq. 8",
+    formula="v(null; gamma_weak) + w (v(c; gamma_strong) - v(null; gamma_weak))",
     strong=Branch(sparsity="strong"),
     weak=Branch(condition="null", sparsity="weak"),
 )

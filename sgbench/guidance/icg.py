@@ -6,6 +6,7 @@ RULE = Rule(
     name="icg",
     title="ICG",
     source="Sadat et al., arXiv 2407.02687",
+    formula="v(r) + w (v(c) - v(r)), r a random class",
     strong=Branch(),
     weak=Branch(condition="random"),
 )

@@ -6,5 +6,7 @@ RULE = Rule(
     name="none",
     title="unguided",
     source="the model's own conditional prediction",
+    formula="v(c)",
     strong=Branch(sparsity="strong"),
+    gammas_default=0.0,
 )

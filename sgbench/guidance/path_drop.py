@@ -6,6 +6,7 @@ RULE = Rule(
     name="pdg",
     title="PDG",
     source="Snap Research, SPRINT",
+    formula="v_no_middle(null) + w (v(c) - v_no_middle(null))",
     strong=Branch(),
     weak=Branch(condition="null", sparsity="path"),
 )

@@ -6,6 +6,7 @@ RULE = Rule(
     name="sg",
     title="SG",
     source="arXiv 2601.01608, eq. 6 and 7",
+    formula="v(c; gamma_weak) + w (v(c; gamma_strong) - v(c; gamma_weak))",
     strong=Branch(sparsity="strong"),
     weak=Branch(sparsity="weak"),
     sparser_weak=True,

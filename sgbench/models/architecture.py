@@ -38,6 +38,11 @@ class _Backbone(BaseModel):
         return (self.input_size // self.patch_size) ** 2
 
     @property
+    def blocks(self) -> int:
+        """Blocks that can be perturbed, in running order; skipping one by number means these."""
+        return self.depth
+
+    @property
     def null_label(self) -> int:
         """The class index that stands for "no condition"."""
         return self.num_classes
@@ -76,6 +81,11 @@ class MaskDiTArchitecture(_Backbone):
     decoder_depth: int = Field(gt=0)
     decoder_num_heads: int = Field(gt=0)
     trained_gamma: float = Field(default=0.0, ge=0, lt=1, description="share of tokens masked in training")
+
+    @property
+    def blocks(self) -> int:
+        """The encoder's blocks, then the decoder's."""
+        return self.depth + self.decoder_depth
 
     @property
     def out_channels(self) -> int:
@@ -188,6 +198,11 @@ class MicroDiTArchitecture(BaseModel):
     def sample_shape(self) -> tuple[int, int, int]:
         """(channels, height, width) of one sample."""
         return (self.in_channels, self.input_size, self.input_size)
+
+    @property
+    def blocks(self) -> int:
+        """The backbone's blocks; the patch mixer's are not counted."""
+        return self.depth
 
     @property
     def caption_mlp_width(self) -> int:

@@ -133,6 +133,7 @@ def entry(name: str, where: str = "model") -> Entry:
         source="this project, docs/models.md",
         drops=trained.summary,
         trained_sparse=trained.architecture.trained_gamma > 0,
+        null_class=trained.training.label_dropout > 0,
     )
     return Entry(name, name, family, trained.architecture, Checkpoint("packaged"), early, in_pixels=True)
 

@@ -17,15 +17,16 @@ from torch import Tensor
 
 from sgbench.errors import UserError, plain
 from sgbench.guidance import combine
+from sgbench.guidance.schedules import scale_schedule
 from sgbench.models.build import Network, build
 from sgbench.models.checkpoints import load_strict, pick_weights
 from sgbench.models.families import Family, recognise
 from sgbench.models.families.family import Prediction
 from sgbench.models.loading import UNUSED, adapt
 from sgbench.models.prediction import predict
-from sgbench.sampling.ddim import sample_ddim
-from sgbench.sampling.edm_heun import sample_edm_heun
-from sgbench.sampling.euler import sample_euler
+from sgbench.sampling.clocks import TRAINED_STEPS
+from sgbench.sampling.solve import solve
+from sgbench.suite.cell import Sampler
 
 FORWARD_TOLERANCE, TRAJECTORY_TOLERANCE = 1e-4, 1e-3
 NUMBER = r"(\d+(?:\.\d+)?)"
@@ -160,28 +161,45 @@ def _forward(golden: Golden, name: str) -> Tensor:
     raise _unknown(golden, name)
 
 
+# How published samplers are called in `config`, by what the name begins with.
+RECORDED_SAMPLERS = {
+    "EDM Heun": "edm-heun",
+    "DDIM": "ddim",
+    "DDPM": "ddpm",
+    "euler-maruyama": "euler-maruyama",
+    "heun": "heun",
+    "euler": "euler",
+}
+
+
 def _trajectory(golden: Golden, name: str) -> Tensor:
-    """A whole sampling run by the sampler that `config` names."""
-    sampler, steps = str(golden.config["sampler"]), golden.config.get("steps")
+    """A whole sampling run by the sampler that `config` names, with the noise of every step where it has any."""
+    recorded, steps = str(golden.config["sampler"]), golden.config.get("steps")
     if not isinstance(steps, int) or steps < 1:
         raise UserError("a trajectory needs `steps`, a number", where=f"{golden.where}: config", fix="record it")
-    noise = golden.input("noise").double() if "float64" in sampler else golden.input("noise")
-    guided = _guidance(golden, name)
-    if sampler.startswith("EDM Heun"):
-        return sample_edm_heun(guided, noise, steps)
-    if sampler.startswith("DDIM"):
-        return sample_ddim(guided, noise, steps)
-    if sampler.startswith("euler"):
-        return sample_euler(guided, noise, steps)
-    raise UserError(f"unknown sampler {sampler!r}", where=golden.where, fix="record with Euler, EDM Heun or DDIM")
+    known = next((ours for start, ours in RECORDED_SAMPLERS.items() if recorded.startswith(start)), None)
+    if known is None:
+        raise UserError(
+            f"unknown sampler {recorded!r}",
+            where=golden.where,
+            fix=f"record with one of: {', '.join(RECORDED_SAMPLERS)}",
+        )
+    noise = golden.input("noise").double() if "float64" in recorded else golden.input("noise")
+    churn = {key: float(golden.config[key]) for key in CHURN_KEYS if key in golden.config}
+    sampler = Sampler(known, steps, shift=float(golden.config.get("shift", 1.0)), **churn)
+    return solve(sampler, _guidance(golden, name), noise, lambda step: golden.input("step_noise")[step])
+
+
+CHURN_KEYS = ("churn", "churn_min", "churn_max", "churn_noise")
 
 
 def _guidance(golden: Golden, name: str) -> Callable[[Tensor, float, int], Tensor]:
     """The guided prediction that a trajectory's name stands for."""
     kind = _kind(golden)
+    variance = golden.config["sampler"].startswith("DDPM")
 
     def one(x: Tensor, level: float, condition: Tensor, tokens: Tensor | None = None) -> Tensor:
-        return predict(golden.network, kind, golden.family.sigma_data, x, level, condition, tokens)
+        return predict(golden.network, kind, golden.family.sigma_data, x, level, condition, tokens, variance=variance)
 
     def none(x: Tensor, level: float, step: int) -> Tensor:
         return one(x, level, golden.given)
@@ -197,11 +215,12 @@ def _guidance(golden: Golden, name: str) -> Callable[[Tensor, float, int], Tenso
     if found := re.fullmatch(rf"cfg_{NUMBER}_interval_{NUMBER}_{NUMBER}", name):
         scale, low, high = map(float, found.groups())
         return lambda x, level, step: cfg(x, level, step, scale) if low <= level <= high else none(x, level, step)
-    if found := re.fullmatch(rf"cfg_{NUMBER}_first_(\d+)_channels", name):
-        scale, channels = float(found[1]), int(found[2])
+    if found := re.fullmatch(rf"cfg_{NUMBER}(?:_power_cosine_{NUMBER})?_first_(\d+)_channels", name):
+        most, channels = float(found[1]), int(found[3])
+        schedule = scale_schedule(f"power-cosine {found[2]}" if found[2] else "constant")
 
         def partly(x: Tensor, level: float, step: int) -> Tensor:
-            guided = cfg(x, level, step, scale)
+            guided = cfg(x, level, step, 1 + (most - 1) * schedule.at(1 - level / TRAINED_STEPS))
             return torch.cat([guided[:, :channels], none(x, level, step)[:, channels:]], dim=1)
 
         return partly

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architecture import DiTArchitecture
 from sgbench.models.layers import (
     Block,
@@ -12,6 +13,7 @@ from sgbench.models.layers import (
     TimestepEmbedder,
     gather_tokens,
     initialise,
+    run_block,
     scatter_tokens,
     sincos_positions,
     unpatchify,
@@ -45,7 +47,14 @@ class DiT(nn.Module):
         self.final_layer = FinalLayer(width, a.patch_size**2 * a.out_channels, width)
         initialise(self)
 
-    def forward(self, x: Tensor, t: Tensor, condition: Tensor, tokens: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        t: Tensor,
+        condition: Tensor,
+        tokens: Tensor | None = None,
+        change: Perturbation | None = None,
+    ) -> Tensor:
         a = self.architecture
         h = self.x_embedder(x) + self.pos_embed
         c = self.t_embedder(t * a.time_scale) + self.y_embedder(condition)
@@ -55,7 +64,7 @@ class DiT(nn.Module):
         for index, block in enumerate(self.blocks):
             if tokens is not None and index in starts:
                 waiting, h = h, gather_tokens(h, tokens)
-            h = block(h, c)
+            h = run_block(block, index, change, h, c)
             if tokens is not None and index in ends:
                 h = scatter_tokens(waiting, tokens, h)
         return unpatchify(self.final_layer(h, c), a.patch_size, a.out_channels)

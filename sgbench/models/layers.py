@@ -8,11 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sgbench.guidance.perturbation import Perturbation
+
 FREQUENCIES = 256
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """Apply a per-sample affine map: x (B, N, D), shift and scale (B, D)."""
+    """Apply an affine map: x (B, N, D), shift and scale (B, D), or (1, D) where all samples share it."""
     return torch.addcmul(shift.unsqueeze(1), x, 1 + scale.unsqueeze(1))
 
 
@@ -43,6 +45,32 @@ class TimestepEmbedder(nn.Module):
         return self.mlp(features.to(next(self.mlp.parameters()).dtype))
 
 
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, change: Perturbation | None = None, bias: Tensor | None = None
+) -> Tensor:
+    """Attention (B, heads, N, d), or what a perturbation makes of it: the values, or attention of blurred queries."""
+    if change is not None and change.kind == "identity":
+        return value
+    if change is not None:
+        query = blur_queries(query, change.sigma)
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+
+
+def blur_queries(query: Tensor, sigma: float) -> Tensor:
+    """Queries (B, heads, N, d) blurred over the square grid of tokens; the mean query at infinite sigma.
+
+    A separable Gaussian whose weights add up to 1 at every token, also at the border (arXiv 2408.00760, section 4).
+    """
+    if math.isinf(sigma):
+        return query.mean(dim=2, keepdim=True).expand_as(query)
+    side = math.isqrt(query.shape[2])
+    place = torch.arange(side, device=query.device, dtype=query.dtype)
+    # Column j holds the weights with which the tokens of a row, or of a column, enter token j.
+    kernel = torch.softmax(-((place[:, None] - place[None]) ** 2) / (2 * sigma**2), dim=0)
+    grid = query.unflatten(2, (side, side)).transpose(2, 4)
+    return (grid @ kernel).transpose(3, 4).matmul(kernel).permute(0, 1, 3, 4, 2).flatten(2, 3)
+
+
 class Attention(nn.Module):
     """Multi-head self-attention with one fused projection for query, key and value."""
 
@@ -52,11 +80,11 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, change: Perturbation | None = None) -> Tensor:
         batch, tokens, width = x.shape
         qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = F.scaled_dot_product_attention(query, key, value)
+        mixed = attend(query, key, value, change)
         return self.proj(mixed.transpose(1, 2).reshape(batch, tokens, width))
 
 
@@ -83,9 +111,9 @@ class Block(nn.Module):
         self.mlp = MLP(width)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(condition_width, 6 * width))
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, change: Perturbation | None = None) -> Tensor:
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.adaLN_modulation(condition).chunk(6, dim=1)
-        x = torch.addcmul(x, gate_a.unsqueeze(1), self.attn(modulate(self.norm1(x), shift_a, scale_a)))
+        x = torch.addcmul(x, gate_a.unsqueeze(1), self.attn(modulate(self.norm1(x), shift_a, scale_a), change))
         return torch.addcmul(x, gate_m.unsqueeze(1), self.mlp(modulate(self.norm2(x), shift_m, scale_m)))
 
 
@@ -101,6 +129,13 @@ class FinalLayer(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         shift, scale = self.adaLN_modulation(condition).chunk(2, dim=1)
         return self.linear(modulate(self.norm_final(x), shift, scale))
+
+
+def run_block(block: nn.Module, layer: int, change: Perturbation | None, h: Tensor, *context: Tensor | None) -> Tensor:
+    """A block as it is, with its attention perturbed, or not at all. `layer` is its number in the network."""
+    if change is None:
+        return block(h, *context)
+    return h if change.skips(layer) else block(h, *context, change=change.attention(layer))
 
 
 def gather_tokens(x: Tensor, kept: Tensor) -> Tensor:

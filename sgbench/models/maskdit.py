@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architecture import MaskDiTArchitecture
 from sgbench.models.layers import (
     Block,
@@ -13,6 +14,7 @@ from sgbench.models.layers import (
     TimestepEmbedder,
     gather_tokens,
     initialise,
+    run_block,
     scatter_tokens,
     sincos_positions,
     unpatchify,
@@ -54,19 +56,26 @@ class MaskDiT(nn.Module):
         initialise(self)
         nn.init.normal_(self.mask_token, std=0.02)
 
-    def forward(self, x: Tensor, t: Tensor, condition: Tensor, tokens: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        t: Tensor,
+        condition: Tensor,
+        tokens: Tensor | None = None,
+        change: Perturbation | None = None,
+    ) -> Tensor:
         a = self.architecture
         h = self.x_embedder(x) + self.pos_embed
         c = self.t_embedder(t * a.time_scale) + self.y_embedder(condition)
         if tokens is not None:
             h = gather_tokens(h, tokens)
-        for block in self.blocks:
-            h = block(h, c)
+        for layer, block in enumerate(self.blocks):
+            h = run_block(block, layer, change, h, c)
         h = self.decoder_layer(h, c)
         if tokens is not None:
             stand_in = self.mask_token.to(h.dtype).expand(h.shape[0], a.grid_tokens, -1)
             h = scatter_tokens(stand_in, tokens, h)
         h = h + self.decoder_pos_embed
-        for block in self.decoder_blocks:
-            h = block(h, c)
+        for layer, block in enumerate(self.decoder_blocks, start=a.depth):
+            h = run_block(block, layer, change, h, c)
         return unpatchify(self.final_layer(h, c), a.patch_size, a.out_channels)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architecture import MDTv2Architecture
 from sgbench.models.dit import LabelEmbedder
 from sgbench.models.layers import (
@@ -13,9 +13,11 @@ from sgbench.models.layers import (
     FinalLayer,
     PatchEmbed,
     TimestepEmbedder,
+    attend,
     gather_tokens,
     initialise,
     modulate,
+    run_block,
     scatter_tokens,
     sincos_positions,
     unpatchify,
@@ -58,12 +60,12 @@ class BiasedAttention(nn.Module):
         self.proj = nn.Linear(width, width)
         self.rel_pos_bias = RelativePositionBias(side, heads)
 
-    def forward(self, x: Tensor, kept: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, kept: Tensor | None, change: Perturbation | None = None) -> Tensor:
         batch, tokens, width = x.shape
         qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         bias = self.rel_pos_bias(kept).to(query.dtype)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        mixed = attend(query, key, value, change, bias)
         return self.proj(mixed.transpose(1, 2).reshape(batch, tokens, width))
 
 
@@ -79,11 +81,18 @@ class MDTBlock(nn.Module):
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
         self.skip_linear = nn.Linear(2 * width, width) if skip else None
 
-    def forward(self, x: Tensor, condition: Tensor, kept: Tensor | None, skip: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        condition: Tensor,
+        kept: Tensor | None,
+        skip: Tensor | None = None,
+        change: Perturbation | None = None,
+    ) -> Tensor:
         if self.skip_linear is not None and skip is not None:
             x = self.skip_linear(torch.cat([x, skip], dim=-1))
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.adaLN_modulation(condition).chunk(6, dim=1)
-        x = torch.addcmul(x, gate_a.unsqueeze(1), self.attn(modulate(self.norm1(x), shift_a, scale_a), kept))
+        x = torch.addcmul(x, gate_a.unsqueeze(1), self.attn(modulate(self.norm1(x), shift_a, scale_a), kept, change))
         return torch.addcmul(x, gate_m.unsqueeze(1), self.mlp(modulate(self.norm2(x), shift_m, scale_m)))
 
 
@@ -110,20 +119,27 @@ class MDTv2(nn.Module):
         initialise(self)
         nn.init.normal_(self.mask_token, std=0.02)
 
-    def forward(self, x: Tensor, t: Tensor, condition: Tensor, tokens: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        t: Tensor,
+        condition: Tensor,
+        tokens: Tensor | None = None,
+        change: Perturbation | None = None,
+    ) -> Tensor:
         a = self.architecture
         embedded = self.x_embedder(x) + self.pos_embed
         c = self.t_embedder(t * a.time_scale) + self.y_embedder(condition)
         h = embedded if tokens is None else gather_tokens(embedded, tokens)
         skips: list[Tensor] = []
-        for block in self.en_inblocks:
-            h = block(h, c, tokens)
+        for layer, block in enumerate(self.en_inblocks):
+            h = run_block(block, layer, change, h, c, tokens)
             skips.append(h)
-        for block in self.en_outblocks:
-            h = block(h, c, tokens, skips.pop())
+        for layer, block in enumerate(self.en_outblocks, start=a.encoder_half_depth):
+            h = run_block(block, layer, change, h, c, tokens, skips.pop())
         h = h + self.decoder_pos_embed if tokens is None else self._fill_in(h, c, tokens)
-        for block in self.de_blocks:
-            h = block(h, c, None, embedded)
+        for layer, block in enumerate(self.de_blocks, start=2 * a.encoder_half_depth):
+            h = run_block(block, layer, change, h, c, None, embedded)
         return unpatchify(self.final_layer(h, c), a.patch_size, a.out_channels)
 
     def _fill_in(self, h: Tensor, c: Tensor, tokens: Tensor) -> Tensor:

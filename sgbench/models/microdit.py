@@ -10,12 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architecture import MicroBlock, MicroDiTArchitecture
 from sgbench.models.layers import (
     PatchEmbed,
     TimestepEmbedder,
+    attend,
     gather_tokens,
     modulate,
+    run_block,
     scatter_tokens,
     sincos_positions,
     unpatchify,
@@ -29,11 +32,11 @@ def norm(width: int) -> nn.LayerNorm:
     return nn.LayerNorm(width, eps=1e-6, bias=False)
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
+def mix(query: Tensor, key: Tensor, value: Tensor, heads: int, change: Perturbation | None = None) -> Tensor:
     """Attention over (B, N, D) tensors; query and key are normalised over all heads together."""
     query, key = (F.layer_norm(part, part.shape[-1:], eps=1e-6).to(value.dtype) for part in (query, key))
     query, key, value = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (query, key, value))
-    return F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+    return attend(query, key, value, change).transpose(1, 2).flatten(2)
 
 
 class SelfAttention(nn.Module):
@@ -45,9 +48,9 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(width, 3 * inner, bias=bias)
         self.proj = nn.Linear(inner, width, bias=bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, change: Perturbation | None = None) -> Tensor:
         query, key, value = self.qkv(x).chunk(3, dim=-1)
-        return self.proj(attend(query, key, value, self.heads))
+        return self.proj(mix(query, key, value, self.heads, change))
 
 
 class CrossAttention(nn.Module):
@@ -62,7 +65,7 @@ class CrossAttention(nn.Module):
 
     def forward(self, x: Tensor, caption: Tensor) -> Tensor:
         key, value = self.kv_linear(caption).chunk(2, dim=-1)
-        return self.proj(attend(self.q_linear(x), key, value, self.heads))
+        return self.proj(mix(self.q_linear(x), key, value, self.heads))
 
 
 class GatedMLP(nn.Module):
@@ -158,9 +161,9 @@ class Block(nn.Module):
         )
         self.adaLN_modulation = nn.Sequential(nn.GELU(approximate="tanh"), nn.Linear(a.hidden_size, 6 * width))
 
-    def forward(self, x: Tensor, caption: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, x: Tensor, caption: Tensor, condition: Tensor, change: Perturbation | None = None) -> Tensor:
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.adaLN_modulation(condition).chunk(6, dim=1)
-        x = torch.addcmul(x, gate_a.unsqueeze(1), self.attn(modulate(self.norm1(x), shift_a, scale_a)))
+        x = torch.addcmul(x, gate_a.unsqueeze(1), self.attn(modulate(self.norm1(x), shift_a, scale_a), change))
         x = x + self.cross_attn(self.norm2(x), caption)
         return torch.addcmul(x, gate_m.unsqueeze(1), self.mlp(modulate(self.norm3(x), shift_m, scale_m)))
 
@@ -211,7 +214,14 @@ class MicroDiT(nn.Module):
         self.register_buffer("mask_token", torch.zeros(1, 1, a.patch_size**2 * a.out_channels))
         self.final_layer = FinalLayer(width, a.patch_size**2 * a.out_channels)
 
-    def forward(self, x: Tensor, t: Tensor, condition: Tensor, tokens: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        t: Tensor,
+        condition: Tensor,
+        tokens: Tensor | None = None,
+        change: Perturbation | None = None,
+    ) -> Tensor:
         a = self.architecture
         caption = self.y_emb_preprocess(self.y_embedder(condition))
         c = self.t_embedder(t * a.time_scale) + self.pooled_y_emb_process(caption.mean(dim=1))
@@ -222,8 +232,8 @@ class MicroDiT(nn.Module):
         if tokens is not None:
             h = gather_tokens(h, tokens)
         h = self.patch_mixer_map_xout(h)
-        for block in self.blocks:
-            h = block(h, caption, c)
+        for layer, block in enumerate(self.blocks):
+            h = run_block(block, layer, change, h, caption, c)
         patches = self.final_layer(h, c)
         if tokens is not None:
             patches = scatter_tokens(self.mask_token.expand(h.shape[0], a.grid_tokens, -1), tokens, patches)

@@ -6,15 +6,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architecture import SprintArchitecture
 from sgbench.models.dit import LabelEmbedder
 from sgbench.models.layers import (
     MLP,
     FinalLayer,
     TimestepEmbedder,
+    attend,
     gather_tokens,
     initialise,
     modulate,
+    run_block,
     scatter_tokens,
     unpatchify_channels_first,
 )
@@ -61,7 +64,7 @@ class RotaryAttention(nn.Module):
         self.k_norm = nn.RMSNorm(width // heads, eps=1e-6)
         self.proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cosines: Tensor, sines: Tensor, change: Perturbation | None = None) -> Tensor:
         batch, tokens, width = x.shape
         qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
@@ -69,7 +72,7 @@ class RotaryAttention(nn.Module):
         precise = self.q_norm.weight.dtype
         query = rotate(self.q_norm(query.to(precise)), cosines, sines).to(value.dtype)
         key = rotate(self.k_norm(key.to(precise)), cosines, sines).to(value.dtype)
-        mixed = F.scaled_dot_product_attention(query, key, value)
+        mixed = attend(query, key, value, change)
         return self.proj(mixed.transpose(1, 2).reshape(batch, tokens, width))
 
 
@@ -84,9 +87,11 @@ class SprintBlock(nn.Module):
         self.mlp = MLP(width)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
 
-    def forward(self, x: Tensor, condition: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, condition: Tensor, cosines: Tensor, sines: Tensor, change: Perturbation | None = None
+    ) -> Tensor:
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.adaLN_modulation(condition).chunk(6, dim=1)
-        mixed = self.attn(modulate(self.norm1(x), shift_a, scale_a), cosines, sines)
+        mixed = self.attn(modulate(self.norm1(x), shift_a, scale_a), cosines, sines, change)
         x = torch.addcmul(x, gate_a.unsqueeze(1), mixed)
         return torch.addcmul(x, gate_m.unsqueeze(1), self.mlp(modulate(self.norm2(x), shift_m, scale_m)))
 
@@ -119,30 +124,38 @@ class Sprint(nn.Module):
         self.register_buffer("cosines", cosines, persistent=False)
         self.register_buffer("sines", sines, persistent=False)
 
-    def forward(self, x: Tensor, t: Tensor, condition: Tensor, tokens: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        t: Tensor,
+        condition: Tensor,
+        tokens: Tensor | None = None,
+        change: Perturbation | None = None,
+    ) -> Tensor:
         a = self.architecture
         h = self.x_embedder(x)
         c = self.t_embedder(t * a.time_scale) + self.y_embedder(condition)
         every = (self.cosines, self.sines)
-        for block in self.encoder_blocks:
-            h = block(h, c, *every)
-        deep = self._middle(h, c, tokens)
+        for layer, block in enumerate(self.encoder_blocks):
+            h = run_block(block, layer, change, h, c, *every)
+        deep = self._middle(h, c, tokens, change)
         h = self.renoise_linear(torch.cat([deep, h], dim=-1))
-        for block in self.decoder_blocks:
-            h = block(h, c, *every)
+        for layer, block in enumerate(self.decoder_blocks, start=a.encoder_depth + a.middle_depth):
+            h = run_block(block, layer, change, h, c, *every)
         return unpatchify_channels_first(self.final_layer(h, c), a.patch_size, a.out_channels)
 
-    def _middle(self, h: Tensor, c: Tensor, tokens: Tensor | None) -> Tensor:
+    def _middle(self, h: Tensor, c: Tensor, tokens: Tensor | None, change: Perturbation | None) -> Tensor:
         """The middle blocks on the kept tokens; the learned token elsewhere. (B, N, D)"""
+        layers = list(enumerate(self.middle_blocks, start=self.architecture.encoder_depth))
         if tokens is None:
-            for block in self.middle_blocks:
-                h = block(h, c, self.cosines, self.sines)
+            for layer, block in layers:
+                h = run_block(block, layer, change, h, c, self.cosines, self.sines)
             return h
         stand_in = self.mask_token.to(h.dtype).expand_as(h)
         if tokens.shape[1] == 0:
             return stand_in
         cosines, sines = self.cosines[tokens].unsqueeze(1), self.sines[tokens].unsqueeze(1)
         part = gather_tokens(h, tokens)
-        for block in self.middle_blocks:
-            part = block(part, c, cosines, sines)
+        for layer, block in layers:
+            part = run_block(block, layer, change, part, c, cosines, sines)
         return scatter_tokens(stand_in, tokens, part)

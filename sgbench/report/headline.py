@@ -46,7 +46,7 @@ def compare_rules(rows: pd.DataFrame, model: str, axes: list[Axis]) -> list[Comp
     baseline = best_row(baseline_rows)
     found = []
     for rule in rules_of(rows, model):
-        if rule == BASELINE or RULES[rule].weak is None:
+        if rule == BASELINE or not RULES[rule].guided:
             continue
         own = rule_rows(rows, model, rule)
         best = best_row(own)

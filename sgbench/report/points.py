@@ -78,13 +78,38 @@ def on_frontier(rows: pd.DataFrame, axis: Axis) -> pd.DataFrame:
 
 def settings_text(row: pd.Series) -> str:
     """A row's settings in a few words: `w 2, gamma 0 / 0.7, 10 steps`."""
-    parts = [] if row["guidance"] == "none" else [f"w {row['scale']:g}"]
     rule = RULES[row["guidance"]]
-    if rule.takes_gamma_weak:
-        parts.append(f"gamma {row['gamma_strong']:g} / {row['gamma_weak']:g}")
-    elif rule.takes_gamma_strong:
-        parts.append(f"gamma {row['gamma_strong']:g}")
-    return ", ".join([*parts, f"{row['steps']} steps"])
+    parts = [f"w {row['scale']:g}"] if rule.takes_scale else []
+    strong, weak = _gamma(row["gamma_strong"]), _gamma(row["gamma_weak"])
+    if rule.takes_gamma_weak and (rule.gammas_default is None or (strong, weak) != ("0", "0")):
+        parts.append(f"gamma {strong} / {weak}")
+    elif rule.takes_gamma_strong and not rule.takes_gamma_weak:
+        parts.append(f"gamma {strong}")
+    parts += [f"{name} {row[name]}" for name, usual in USUAL.items() if name in row and str(row[name]) != usual]
+    if isinstance(row.get("parameters"), str) and row["parameters"]:
+        parts.append(row["parameters"])
+    sampler = "" if row.get("sampler", "euler") == "euler" else f"{row['sampler']} "
+    return ", ".join([*parts, f"{sampler}{row['steps']} steps"])
+
+
+# Settings that are told only where they are not these.
+USUAL = {
+    "interval": "always",
+    "scale_schedule": "constant",
+    "rescale": "0.0",
+    "subset": "exact",
+    "sharing": "independent",
+    "shift": "1.0",
+    "churn": "0.0",
+}
+
+
+def _gamma(value: object) -> str:
+    """A gamma of rows.csv, where a column with schedules in it is text throughout."""
+    try:
+        return f"{float(str(value)):g}"
+    except ValueError:
+        return str(value)
 
 
 def best_row(rows: pd.DataFrame) -> pd.Series:

@@ -20,4 +20,14 @@ STYLES = {
     "sg": Style("#0072B2", "^"),
     "cfg+sg": Style("#009E73", "P"),
     "ag+sg": Style("#56B4E9", "X"),
+    # Beyond seven colours the marker tells rules apart; kin share a colour.
+    "pdg": Style("#009E73", "<"),
+    "apg": Style("#D55E00", "p"),
+    "cfg++": Style("#D55E00", "*"),
+    "cfg-zero": Style("#E69F00", "h"),
+    "tcfg": Style("#E69F00", ">"),
+    "pag": Style("#CC79A7", "d"),
+    "seg": Style("#CC79A7", "H"),
+    "slg": Style("#7F7F7F", "s"),
+    "s2": Style("#7F7F7F", "^"),
 }

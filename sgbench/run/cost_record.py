@@ -6,25 +6,31 @@ import json
 from importlib import metadata
 from typing import Any
 
-from sgbench.cost.cell_cost import Call, calls, image_macs
+from sgbench.cost.cell_cost import image_macs
 from sgbench.cost.clock import summarise
-from sgbench.cost.closed_form import Macs, kept_tokens
-from sgbench.cost.macs import count_call, count_decoder
+from sgbench.cost.closed_form import Macs
+from sgbench.cost.macs import count_decoder, count_kept
+from sgbench.guidance.perturbation import layers
 from sgbench.provenance import provenance
 from sgbench.run.store import Store, shard_sizes
-from sgbench.sampling.engine import Networks
+from sgbench.sampling.networks import Networks
+from sgbench.sampling.program import Call, call_counts
 from sgbench.suite.cell import Cell
 
-_counted: dict[tuple[str, str, int], Macs] = {}
+_counted: dict[tuple[object, ...], Macs] = {}
 _decoded: dict[tuple[str, tuple[int, int, int]], int] = {}
 
 
 def counted_macs(cell: Cell, networks: Networks, call: Call) -> Macs:
     """fvcore's count of one call, traced once per model, checkpoint and number of kept tokens."""
     network = networks.of(call.branch)
-    key = (cell.model, call.branch.checkpoint, kept_tokens(network.architecture.grid_tokens, call.gamma))
+    change = call.change
+    if call.branch.disturbed == "random skip" and change is not None:
+        # Blocks that may be drawn cost the same, so one count stands for every draw of as many.
+        change = change._replace(layers=layers(str(dict(cell.guidance.parameters)["layers"]))[: len(change.layers)])
+    key = (cell.model, call.branch.checkpoint, call.kept, change)
     if key not in _counted:
-        _counted[key] = count_call(network, call.gamma)
+        _counted[key] = count_kept(network, call.kept, change)
     return _counted[key]
 
 
@@ -33,15 +39,16 @@ def cost_record(cell: Cell, networks: Networks, store: Store, samples: int) -> d
     grid = networks.main.architecture.grid_tokens
     image = image_macs(cell, lambda call: counted_macs(cell, networks, call))
     branches = []
-    for call in calls(cell):
+    for call, times in call_counts(cell):
         one = counted_macs(cell, networks, call)
         branches.append(
             {
                 **call.branch._asdict(),
                 "gamma": call.gamma,
-                "kept_tokens": kept_tokens(grid, call.gamma),
+                "kept_tokens": call.kept,
                 "grid_tokens": grid,
-                "calls_per_image": call.per_image,
+                "changed_blocks": None if call.change is None else list(call.change.layers),
+                "calls_per_image": times,
                 "macs": one.macs,
                 "paper": one.paper,
             }

@@ -25,7 +25,8 @@ from sgbench.progress import Progress
 from sgbench.run.cost_record import cost_record
 from sgbench.run.device import describe_device
 from sgbench.run.store import SHARD, Store, shard_sizes
-from sgbench.sampling.engine import Networks, group_size, load_networks, sample
+from sgbench.sampling.engine import group_size, sample
+from sgbench.sampling.networks import Networks, load_networks
 from sgbench.suite.cell import Cell
 
 # A GPU takes as many tokens at a time as a shard of the embedded models has.

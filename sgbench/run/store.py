@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-SHARD = 250
+SHARD = 240
 
 
 class Shard(NamedTuple):

@@ -18,7 +18,8 @@ from sgbench.progress import Progress
 from sgbench.run.device import describe_device
 from sgbench.run.runner import batch_size, check_weights
 from sgbench.run.store import Store
-from sgbench.sampling.engine import load_networks, sample
+from sgbench.sampling.engine import sample
+from sgbench.sampling.networks import load_networks
 from sgbench.suite.cell import Cell
 
 

@@ -1,51 +1,27 @@
-"""Draw the images of a cell: branches to a guided prediction, predictions to samples, samples to uint8."""
+"""Draw the images of a cell: predictions to samples, samples to uint8, in groups that no request can change."""
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from sgbench.cost.closed_form import kept_tokens
 from sgbench.errors import UserError
-from sgbench.guidance import RULES, Branch, combine
+from sgbench.guidance import RULES
 from sgbench.models import catalogue
-from sgbench.models.autoencoder import Decoder, decode, load_decoder, preview
-from sgbench.models.build import Network
-from sgbench.models.loading import load_network
-from sgbench.models.prediction import predict
+from sgbench.models.autoencoder import decode, preview
 from sgbench.sampling import randomness
-from sgbench.sampling.ddim import sample_ddim
-from sgbench.sampling.edm_heun import sample_edm_heun
-from sgbench.sampling.euler import sample_euler
+from sgbench.sampling.guided import GuidedPrediction, to_device
+from sgbench.sampling.networks import Networks
+from sgbench.sampling.solve import solve, solve_plus_plus
 from sgbench.suite.cell import Cell
 
-# Small models gain from company on a CPU (19 images/s at 125, 29 at 25 and 16 at 5, CFG), large ones do not.
-GROUP, SMALL_GRID = 25, 64
-SOLVERS: dict[str, Callable[[Callable[[Tensor, float, int], Tensor], Tensor, int], Tensor]] = {
-    "euler": sample_euler,
-    "edm-heun": sample_edm_heun,
-    "ddim": sample_ddim,
-}
-
-
-class Networks(NamedTuple):
-    """The checkpoints that a cell calls, on their device, in evaluation mode."""
-
-    main: Network
-    auxiliary: Network | None
-    decoder: Decoder | None = None
-
-    def of(self, branch: Branch) -> Network:
-        """The network that serves `branch`."""
-        if branch.checkpoint == "main":
-            return self.main
-        assert self.auxiliary is not None
-        return self.auxiliary
+# (tokens of the grid, images): how many a CPU draws together. Measured on two cores, in float32: small networks gain
+# from company up to about 24, XL/2 at 512 pixels not at all. All divide a shard.
+GROUPS = ((64, 24), (256, 8), (1024, 2))
 
 
 class Drawn(NamedTuple):
@@ -54,16 +30,6 @@ class Drawn(NamedTuple):
     images: Tensor
     made: int
     decode_seconds: float
-
-
-def load_networks(cell: Cell, auxiliary: bool, device: torch.device) -> Networks:
-    """Verified weights in fresh networks. Raises UserError when a weight file is missing or corrupt."""
-    entry = catalogue.entry(cell.model)
-    return Networks(
-        load_network(entry, "main", device),
-        load_network(entry, "auxiliary", device) if auxiliary else None,
-        load_decoder(cell.autoencoder, device) if cell.autoencoder else None,
-    )
 
 
 def labels_of(cell: Cell, indices: Sequence[int]) -> Tensor:
@@ -77,7 +43,7 @@ def group_size(grid_tokens: int) -> int:
     Its matrix kernels differ with the number of rows, in the last bits and so now and then in an image. So image i
     is drawn with the others of its group, whatever was asked for.
     """
-    return GROUP if grid_tokens <= SMALL_GRID else 1
+    return next((images for tokens, images in GROUPS if grid_tokens <= tokens), 1)
 
 
 def sample(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device) -> Drawn:
@@ -98,9 +64,7 @@ def sample(cell: Cell, networks: Networks, indices: Sequence[int], device: torch
 @torch.inference_mode()
 def _draw(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device) -> Drawn:
     """Images of the given sample indices, drawn together."""
-    start = randomness.noise(cell.seed, indices, networks.main.architecture.sample_shape)
-    guided = _guided(cell, networks, indices, device)
-    state = SOLVERS[cell.sampler.name](guided, torch.from_numpy(start).to(device), cell.sampler.steps).float()
+    state = final_state(cell, networks, indices, device).float()
     if not torch.isfinite(state).all():
         raise UserError(
             "the denoiser's prediction is not finite",
@@ -115,66 +79,18 @@ def _draw(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.
     return Drawn(quantised, len(indices), time.perf_counter() - began if cell.autoencoder else 0.0)
 
 
-def _guided(
-    cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device
-) -> Callable[[Tensor, float, int], Tensor]:
-    """The guided prediction as a function of (x, noise level, evaluation)."""
-    family = catalogue.entry(cell.model).family
-    rule, guidance = RULES[cell.guidance.rule], cell.guidance
-    labels = labels_of(cell, indices).to(device)
-    grid = networks.main.architecture.grid_tokens
+@torch.inference_mode()
+def final_state(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device) -> Tensor:
+    """Where the sampler ends (N, C, H, W), before decoding; in float64 where the published sampler keeps it so."""
+    shape = networks.main.architecture.sample_shape
+    guided = GuidedPrediction(cell, networks, labels_of(cell, indices), indices, device)
+    noise = to_device(torch.from_numpy(randomness.noise(cell.seed, indices, shape)), device)
+    if catalogue.entry(cell.model).family.float64_state:
+        noise = noise.double()
 
-    def branch_of(branch: Branch, x: Tensor, level: float, evaluation: int) -> Tensor:
-        condition = _condition(branch, cell, labels, indices, evaluation)
-        tokens = _tokens(branch, branch.gamma(guidance), cell, indices, evaluation, grid)
-        with _autocast(cell.dtype, device):
-            return predict(
-                networks.of(branch),
-                family.prediction,
-                family.sigma_data,
-                x,
-                level,
-                condition,
-                None if tokens is None else tokens.to(device),
-            )
+    def fresh(step: int) -> Tensor:
+        return to_device(torch.from_numpy(randomness.step_noise(cell.seed, indices, shape, step)), device)
 
-    def guided(x: Tensor, level: float, evaluation: int) -> Tensor:
-        strong = branch_of(rule.strong, x, level, evaluation)
-        if rule.weak is None:
-            return strong
-        combined = combine(strong, branch_of(rule.weak, x, level, evaluation), guidance.scale)
-        channels = family.guided_channels
-        if channels is None or channels >= strong.shape[1]:
-            return combined
-        return torch.cat([combined[:, :channels], strong[:, channels:]], dim=1)
-
-    return guided
-
-
-def _condition(branch: Branch, cell: Cell, labels: Tensor, indices: Sequence[int], evaluation: int) -> Tensor:
-    classes = catalogue.entry(cell.model).classes
-    if branch.condition == "null":
-        return torch.full_like(labels, classes)
-    if branch.condition == "random":
-        drawn = randomness.random_classes(cell.seed, indices, evaluation, classes)
-        return torch.from_numpy(drawn).to(labels.device)
-    return labels
-
-
-def _tokens(
-    branch: Branch, gamma: float, cell: Cell, indices: Sequence[int], evaluation: int, grid: int
-) -> Tensor | None:
-    kept = kept_tokens(grid, gamma)
-    if kept == grid:
-        return None
-    if kept == 0:
-        return torch.zeros(len(indices), 0, dtype=torch.long)
-    streams = randomness.Stream
-    stream = streams.STRONG_TOKENS if branch.sparsity == "strong" else streams.WEAK_TOKENS
-    return torch.from_numpy(randomness.token_subset(cell.seed, stream, indices, evaluation, grid, kept))
-
-
-def _autocast(dtype: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
-    if dtype == "bfloat16":
-        return torch.autocast(device.type, torch.bfloat16)
-    return contextlib.nullcontext()
+    if RULES[cell.guidance.rule].replaces_update:
+        return solve_plus_plus(cell.sampler, guided.pair, noise)
+    return solve(cell.sampler, guided, noise, fresh)

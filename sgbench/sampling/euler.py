@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
 
-def sample_euler(velocity: Callable[[Tensor, float, int], Tensor], noise: Tensor, steps: int) -> Tensor:
-    """Integrate dx/dt = v(x, t) over `steps` uniform steps; `velocity(x, t, step)` has the shape of `noise`."""
+def sample_euler(velocity: Callable[[Tensor, float, int], Tensor], noise: Tensor, times: Sequence[float]) -> Tensor:
+    """Integrate dx/dt = v(x, t) over the falling `times`; `velocity(x, t, step)` has the shape of `noise`.
+
+    The state keeps the dtype of `noise`, or that of the velocity where it is wider.
+    """
     x = noise
-    for step in range(steps):
-        now, following = 1 - step / steps, 1 - (step + 1) / steps
+    for step, (now, following) in enumerate(itertools.pairwise(times)):
         x = x + (following - now) * velocity(x, now, step)
     return x

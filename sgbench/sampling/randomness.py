@@ -21,6 +21,12 @@ class Stream(IntEnum):
     STRONG_TOKENS = 2
     WEAK_TOKENS = 3
     RANDOM_CONDITION = 4
+    STEP_NOISE = 5
+    SHARED_TOKENS = 6
+    STRONG_COUNT = 7
+    WEAK_COUNT = 8
+    SHARED_COUNT = 9
+    BLOCKS = 10
 
 
 def generator(seed: int, stream: Stream, index: int, step: int = 0) -> np.random.Generator:
@@ -29,10 +35,20 @@ def generator(seed: int, stream: Stream, index: int, step: int = 0) -> np.random
 
 
 def noise(seed: int, indices: Sequence[int], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Unit normal noise (len(indices), *shape)."""
-    return np.stack(
-        [generator(seed, Stream.NOISE, index).standard_normal(shape, dtype=np.float32) for index in indices]
-    )
+    """Unit normal noise (len(indices), *shape) that sampling starts from."""
+    return _normal(seed, Stream.NOISE, indices, shape, 0)
+
+
+def step_noise(seed: int, indices: Sequence[int], shape: tuple[int, ...], step: int) -> NDArray[np.float32]:
+    """Unit normal noise (len(indices), *shape) that a stochastic sampler adds at a step."""
+    return _normal(seed, Stream.STEP_NOISE, indices, shape, step)
+
+
+def _normal(
+    seed: int, stream: Stream, indices: Sequence[int], shape: tuple[int, ...], step: int
+) -> NDArray[np.float32]:
+    drawn = [generator(seed, stream, index, step).standard_normal(shape, dtype=np.float32) for index in indices]
+    return np.stack(drawn)
 
 
 def labels(seed: int, indices: Sequence[int], classes: int, policy: str) -> NDArray[np.int64]:
@@ -42,15 +58,17 @@ def labels(seed: int, indices: Sequence[int], classes: int, policy: str) -> NDAr
     return np.array([generator(seed, Stream.LABEL, index).integers(classes) for index in indices], dtype=np.int64)
 
 
-def random_classes(seed: int, indices: Sequence[int], step: int, classes: int) -> NDArray[np.int64]:
-    """A class per image and step that has nothing to do with the image (for ICG)."""
-    draws = [generator(seed, Stream.RANDOM_CONDITION, index, step).integers(classes) for index in indices]
-    return np.array(draws, dtype=np.int64)
+def random_classes(seed: int, indices: Sequence[int], evaluations: int, classes: int) -> NDArray[np.int64]:
+    """A class per evaluation and image (evaluations, len(indices)) that has nothing to do with the image (for ICG)."""
+    stream = Stream.RANDOM_CONDITION
+    return np.stack([generator(seed, stream, index).integers(classes, size=evaluations) for index in indices], axis=1)
 
 
-def token_subset(
-    seed: int, stream: Stream, indices: Sequence[int], step: int, grid: int, kept: int
-) -> NDArray[np.int64]:
-    """Kept token indices (len(indices), kept), ascending: exactly `kept` of `grid`, fresh per image and step."""
-    scores = np.stack([generator(seed, stream, index, step).random(grid) for index in indices])
-    return np.sort(np.argsort(scores, axis=1, kind="stable")[:, :kept], axis=1)
+def token_orders(seed: int, stream: Stream, indices: Sequence[int], evaluations: int, grid: int) -> NDArray[np.int64]:
+    """A random order of the grid's tokens per evaluation and image (evaluations, len(indices), grid).
+
+    A branch keeps the first tokens of its order: exactly so many, and fewer kept are a part of more. One generator an
+    image draws for all evaluations at once.
+    """
+    scores = [generator(seed, stream, index).random((evaluations, grid)) for index in indices]
+    return np.argsort(np.stack(scores, axis=1), axis=2)

@@ -15,10 +15,42 @@ class SamplerKind(NamedTuple):
     """Evaluations of the guided prediction in a run of so many steps."""
     most_steps: int | None = None
     """Steps beyond which there is nothing new to visit."""
+    shifts: bool = False
+    """Whether the times of its steps can be shifted."""
+    churns: bool = False
+    """Whether noise can be added and removed again on the way."""
+    stochastic: bool = False
+    """Whether fresh noise enters at every step."""
+    needs_variance: bool = False
+    """Whether the network has to predict the variance of a step, too."""
 
 
+def _once(steps: int) -> int:
+    return steps
+
+
+def _twice(steps: int) -> int:
+    return 2 * steps - 1
+
+
+FLOW, SIT = "arXiv 2209.03003", "SiT, arXiv 2401.08740, and SPRINT"
+EDM = "arXiv 2206.00364, algorithm 1; with churn, algorithm 2"
 SAMPLERS: dict[str, SamplerKind] = {
-    "euler": SamplerKind("Euler on the flow-matching clock", "arXiv 2209.03003", lambda steps: steps),
-    "edm-heun": SamplerKind("EDM's Heun, no churn", "arXiv 2206.00364, algorithm 1", lambda steps: 2 * steps - 1),
-    "ddim": SamplerKind("DDIM, eta 0, linear betas", "arXiv 2010.02502", lambda steps: steps, most_steps=1000),
+    "euler": SamplerKind("Euler on the flow-matching clock", FLOW, _once, shifts=True),
+    "heun": SamplerKind("Heun on the flow-matching clock", FLOW, _twice, shifts=True),
+    "euler-maruyama": SamplerKind(
+        "Euler-Maruyama, diffusion 2 t, last step without noise", SIT, _once, shifts=True, stochastic=True
+    ),
+    "edm-heun": SamplerKind("EDM's Heun", EDM, _twice, churns=True),
+    "ddim": SamplerKind("DDIM, eta 0, linear betas", "arXiv 2010.02502", _once, most_steps=1000),
+    "ddpm": SamplerKind(
+        "DDPM, linear betas, learned variance",
+        "arXiv 2006.11239 and 2102.09672",
+        _once,
+        most_steps=1000,
+        stochastic=True,
+        needs_variance=True,
+    ),
 }
+FLOW_SAMPLERS = ("euler", "heun", "euler-maruyama")
+DISCRETE_SAMPLERS = ("ddim", "ddpm")

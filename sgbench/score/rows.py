@@ -10,16 +10,15 @@ from typing import Any
 
 import pandas as pd
 
-from sgbench.cost.cell_cost import calls
-from sgbench.cost.closed_form import kept_tokens
 from sgbench.models import catalogue
 from sgbench.run.store import Store
+from sgbench.sampling.program import call_counts
 from sgbench.sampling.samplers import SAMPLERS
 from sgbench.score.protocols import METRICS
 from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id, cell_record
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def build_rows(cells: Sequence[Cell], store: Store) -> pd.DataFrame:
@@ -48,7 +47,7 @@ def _settings(cell: Cell) -> dict[str, Any]:
     g = cell.guidance
     model = catalogue.entry(cell.model)
     grid = model.architecture.grid_tokens
-    dropped = any(kept_tokens(grid, call.gamma) < grid for call in calls(cell))
+    dropped = any(call.kept < grid for call, _ in call_counts(cell))
     return {
         "model": cell.model,
         "family": model.family.name,
@@ -59,11 +58,21 @@ def _settings(cell: Cell) -> dict[str, Any]:
         "scale": g.scale,
         "gamma_strong": g.gamma_strong,
         "gamma_weak": g.gamma_weak,
+        "interval": g.interval,
+        "scale_schedule": g.scale_schedule,
+        "rescale": g.rescale,
+        "guided_channels": g.channels or model.family.guided_channels or model.architecture.in_channels,
+        "subset": g.subset,
+        "sharing": g.sharing,
+        "parameters": " ".join(f"{name}={value}" for name, value in g.parameters),
         "sampler": cell.sampler.name,
         "steps": cell.sampler.steps,
+        "shift": cell.sampler.shift,
+        "churn": cell.sampler.churn,
         "seed": cell.seed,
         "labels": cell.labels,
         "dtype": cell.dtype,
+        "compile": cell.compile,
     }
 
 

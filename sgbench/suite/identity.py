@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import Any
 
 from sgbench.models import catalogue
 from sgbench.models.autoencoder_files import autoencoder_sha256
 from sgbench.suite.cell import Cell, Guidance, Sampler
 
-VERSION = 1
+VERSION = 2
 
 
 def cell_record(cell: Cell) -> dict[str, object]:
@@ -27,25 +28,47 @@ def cell_record(cell: Cell) -> dict[str, object]:
         "version": VERSION,
         "model": model.identity,
         "checkpoints": checkpoints,
-        "guidance": cell.guidance._asdict(),
-        "sampler": cell.sampler._asdict(),
+        "guidance": _not_neutral(cell.guidance, Guidance(cell.guidance.rule)),
+        "sampler": _not_neutral(cell.sampler, Sampler(cell.sampler.name, 0)),
         "seed": cell.seed,
         "labels": cell.labels,
         "dtype": cell.dtype,
+        **({} if cell.compile == "none" else {"compile": cell.compile}),
     }
+
+
+def _not_neutral(settings: Guidance | Sampler, neutral: Guidance | Sampler) -> dict[str, Any]:
+    """The first field, which names the kind, and all that is not neutral: a setting added later renames no cell."""
+    own, plain = settings._asdict(), neutral._asdict()
+    kind = next(iter(own))
+    found = {name: value for name, value in own.items() if name == kind or value != plain[name]}
+    return {
+        name: {key: _spelt(item) for key, item in value} if name == "parameters" else value
+        for name, value in found.items()
+    }
+
+
+def _spelt(value: float | str) -> float | str:
+    """JSON has no infinity."""
+    return "inf" if value == math.inf else value
+
+
+def _parameters(record: dict[str, Any]) -> tuple[tuple[str, float | str], ...]:
+    return tuple((key, math.inf if value == "inf" else value) for key, value in record.items())
 
 
 def cell_of(record: dict[str, Any]) -> Cell:
     """The cell that a record tells of. Raises KeyError or TypeError for a record of another make."""
-    where = record.get("where", {})
+    where, guidance = record.get("where", {}), record["guidance"]
     return Cell(
         where.get("model", record["model"]),
-        Guidance(**record["guidance"]),
+        Guidance(**{**guidance, "parameters": _parameters(guidance.get("parameters", {}))}),
         Sampler(**record["sampler"]),
         record["seed"],
         record["labels"],
         record["dtype"],
         where.get("autoencoder", ""),
+        record.get("compile", "none"),
     )
 
 

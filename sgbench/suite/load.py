@@ -23,7 +23,8 @@ def load_suite(path: str | Path, preset: str | None = None) -> Suite:
     if preset is not None:
         suite = _apply(suite, _find_preset(suite, preset, path))
     # The cells hold what `auto` came to, since it changes the images.
-    return suite.model_copy(update={"dtype": automatic_dtype()}) if suite.dtype == "auto" else suite
+    suite = suite.model_copy(update={"dtype": automatic_dtype()}) if suite.dtype == "auto" else suite
+    return suite.read_from(str(path))
 
 
 def _find_preset(suite: Suite, preset: str, path: Path) -> Preset:
@@ -81,7 +82,8 @@ def _explain(error: ValidationError, path: Path) -> UserError:
         )
     if first["type"] == "missing":
         return UserError(f"the key is missing{more}", where=f"{path}: {key}", fix="add it")
-    message = first["msg"][0].lower() + first["msg"][1:]
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
     return UserError(
         f"{message}, but {first['input']!r} was given{more}", where=f"{path}: {key}", fix="correct the value"
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
+from sgbench.guidance.intervals import spell_interval
+from sgbench.guidance.perturbation import layers, spell_layers
+from sgbench.guidance.schedules import gamma_schedule, scale_schedule
 from sgbench.models.autoencoder_files import DEFAULT
 from sgbench.models.spec import text_of
 
@@ -19,18 +22,49 @@ def _as_models(value: object) -> object:
     return [text_of(item) for item in value] if isinstance(value, list) else [text_of(value)]
 
 
-Gamma = Annotated[float, Field(ge=0, lt=1)]
+def _as_gamma(value: object) -> object:
+    """A share of tokens, or a schedule of it in its shortest text form."""
+    if isinstance(value, str):
+        schedule = gamma_schedule(value)
+        return schedule.text() if schedule.start != schedule.end else schedule.start
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise ValueError("a gamma is a share of tokens in [0, 1), or a schedule such as `cosine 0.6 to 0`")
+    return float(value)
+
+
+def _as_channels(value: object) -> object:
+    if value != "all" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ValueError("channels is `all` or a number from 1")
+    return value
+
+
+def _as_layers(value: object) -> object:
+    return spell_layers(layers(str(value)))
+
+
+def _off(value: object) -> object:
+    """YAML reads `off` and `no` as false."""
+    return "none" if value is False else value
+
+
+def _text(check: Any) -> BeforeValidator:
+    return BeforeValidator(lambda value: check(str(value)))
+
+
+Gamma = Annotated[float | str, BeforeValidator(_as_gamma)]
 StepCount = Annotated[int, Field(gt=0, le=10_000)]
-Scale = Annotated[float, Field(ge=1)]
-Names = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
-Models = Annotated[list[str], BeforeValidator(_as_models), Field(min_length=1)]
-Scales = Annotated[list[Scale], BeforeValidator(_as_list), Field(min_length=1)]
-Gammas = Annotated[list[Gamma], BeforeValidator(_as_list), Field(min_length=1)]
-Steps = Annotated[list[StepCount], BeforeValidator(_as_list), Field(min_length=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 DType = Literal["float32", "bfloat16", "auto"]
-SamplerName = Literal["euler", "edm-heun", "ddim"]
-SamplerNames = Annotated[list[SamplerName], BeforeValidator(_as_list), Field(min_length=1)]
+SamplerName = Literal["euler", "heun", "euler-maruyama", "edm-heun", "ddim", "ddpm"]
 Metric = Literal["fd", "precision", "recall", "label_agreement"]
+# One value may stand for a list of one.
+LIST = (BeforeValidator(_as_list), Field(min_length=1))
+Names = Annotated[list[str], *LIST]
+Models = Annotated[list[str], BeforeValidator(_as_models), Field(min_length=1)]
+Gammas = Annotated[list[Gamma], *LIST]
+Numbers = Annotated[list[Finite], *LIST]
 
 
 class _Strict(BaseModel):
@@ -40,13 +74,50 @@ class _Strict(BaseModel):
 class SweepEntry(_Strict):
     """One grid: every combination of the listed values is a cell. A single value may stand without brackets."""
 
-    guidance: Names = Field(description="guidance rules: none, cfg, icg, ag, sg, cfg+sg, ag+sg, pdg")
+    guidance: Names = Field(description="guidance rules and presets; see `sgbench guidance list`")
     model: Models | None = Field(default=None, description="models, where they differ from the suite's")
-    scale: Scales | None = Field(default=None, description="w in weak + w (strong - weak)")
+    scale: Numbers | None = Field(default=None, description="w in weak + w (strong - weak)")
     gamma_strong: Gammas | None = Field(default=None, description="sparsity of the strong branch, in [0, 1)")
     gamma_weak: Gammas | None = Field(default=None, description="sparsity of the weak branch, in [0, 1)")
-    sampler: SamplerNames | None = Field(default=None, description="samplers, where they differ from the suite's")
-    steps: Steps | None = Field(default=None, description="sampler steps, where they differ from the suite's")
+    interval: Annotated[list[Annotated[str, _text(spell_interval)]], *LIST] | None = Field(
+        default=None, description="where guidance acts: always, `progress A to B` or `noise A to B`"
+    )
+    scale_schedule: Annotated[list[Annotated[str, _text(lambda t: scale_schedule(t).text())]], *LIST] | None = Field(
+        default=None, description="how w grows from 1: constant, linear, cosine, `power-cosine P`; or ` falling` to 1"
+    )
+    rescale: Annotated[list[Share], *LIST] | None = Field(default=None, description="phi of CFG-rescale, in [0, 1]")
+    channels: Annotated[list[Annotated[int | str, BeforeValidator(_as_channels)]], *LIST] | None = Field(
+        default=None, description="channels that are guided: `all` or the first so many"
+    )
+    subset: Annotated[list[Literal["exact", "bernoulli", "fixed", "groups"]], *LIST] | None = Field(
+        default=None, description="how kept tokens are chosen"
+    )
+    sharing: Annotated[list[Literal["independent", "shared"]], *LIST] | None = Field(
+        default=None, description="whether branches choose their tokens apart"
+    )
+    sampler: Annotated[list[SamplerName], *LIST] | None = Field(
+        default=None, description="samplers, where they differ from the suite's"
+    )
+    steps: Annotated[list[StepCount], *LIST] | None = Field(
+        default=None, description="sampler steps, where they differ from the suite's"
+    )
+    shift: Annotated[list[Positive], *LIST] | None = Field(default=None, description="time shift of flow samplers")
+    churn: Annotated[list[Annotated[float, Field(ge=0)]], *LIST] | None = Field(
+        default=None, description="S_churn of EDM's sampler"
+    )
+    eta: Numbers | None = Field(default=None, description="of APG")
+    momentum: Numbers | None = Field(default=None, description="of APG")
+    norm_limit: Numbers | None = Field(default=None, description="of APG")
+    zero_steps: Numbers | None = Field(default=None, description="of CFG-Zero*")
+    perturb_scale: Numbers | None = Field(default=None, description="of PAG, SEG, SLG and S2-Guidance")
+    perturb_interval: Annotated[list[Annotated[str, _text(spell_interval)]], *LIST] | None = Field(
+        default=None, description="of PAG, SEG, SLG and S2-Guidance"
+    )
+    layers: Annotated[list[Annotated[str, BeforeValidator(_as_layers)]], *LIST] | None = Field(
+        default=None, description="blocks, such as 7-9; of PAG, SEG, SLG and S2-Guidance"
+    )
+    blur: Annotated[list[Positive], *LIST] | None = Field(default=None, description="of SEG")
+    drop: Annotated[list[Share], *LIST] | None = Field(default=None, description="of S2-Guidance")
 
 
 class SamplerSettings(_Strict):
@@ -54,6 +125,11 @@ class SamplerSettings(_Strict):
 
     name: SamplerName = "euler"
     steps: StepCount
+    shift: Positive = Field(default=1.0, description="time shift of flow samplers")
+    churn: float = Field(default=0.0, ge=0, description="S_churn of EDM's sampler")
+    churn_min: float = Field(default=0.0, ge=0, description="S_min: lowest sigma with churn")
+    churn_max: float = Field(default=float("inf"), gt=0, description="S_max: highest sigma with churn")
+    churn_noise: float = Field(default=1.0, gt=0, description="S_noise: deviation of the noise that churn adds")
 
 
 class Preset(_Strict):
@@ -78,6 +154,9 @@ class Suite(_Strict):
     dtype: DType = Field(
         default="float32", description="bfloat16: matrix products under autocast, the state in float32"
     )
+    compile: Annotated[Literal["none", "default", "cuda-graphs"], BeforeValidator(_off)] = Field(
+        default="none", description="have torch compile the networks; fused kernels round otherwise"
+    )
     reference: str = Field(
         default="", description="the real images that generated ones are compared with; needed by metrics"
     )
@@ -89,3 +168,15 @@ class Suite(_Strict):
     sampler: SamplerSettings
     presets: dict[str, Preset] = Field(default_factory=dict)
     sweep: list[SweepEntry] = Field(min_length=1)
+    _file: str = PrivateAttr(default="")
+
+    @property
+    def where(self) -> str:
+        """The file it was read from, as error messages begin; its name where it came from elsewhere."""
+        return self._file or self.suite
+
+    def read_from(self, file: str) -> Suite:
+        """The same suite, remembering its file."""
+        copy = self.model_copy()
+        copy._file = file
+        return copy

@@ -1,27 +1,28 @@
-"""Expand a suite into its cells, and refuse combinations that mean nothing."""
+"""Expand a suite into its cells: every combination of what each sweep entry lists."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from sgbench.errors import UserError
-from sgbench.guidance import RULES, Rule
+from sgbench.guidance import RULES
+from sgbench.guidance.presets import PRESETS
 from sgbench.models import catalogue
-from sgbench.models.catalogue import Entry
 from sgbench.sampling.samplers import SAMPLERS
-from sgbench.score.protocols import MINIMUM_SAMPLES, REFERENCE_SIDES, REFERENCES
-from sgbench.suite.cell import Cell, Guidance, Sampler
+from sgbench.score.protocols import MINIMUM_SAMPLES, REFERENCES
+from sgbench.suite.cell import Cell, Sampler
+from sgbench.suite.checks import check_model, check_served
 from sgbench.suite.schema import Suite, SweepEntry
+from sgbench.suite.settings import guidance_settings
 from sgbench.suite.suggest import suggestion
 
 
 def expand(suite: Suite) -> list[Cell]:
-    """All distinct cells in the order of the file. Raises UserError naming the sweep entry at fault."""
+    """All distinct cells in the order of the file. Raises UserError naming the file and the sweep entry at fault."""
     _check_scoring(suite)
     cells: dict[Cell, None] = {}
     for number, entry in enumerate(suite.sweep):
-        for cell in _expand_entry(suite, entry, f"{suite.suite}: sweep[{number}]"):
+        for cell in _expand_entry(suite, entry, f"{suite.where}: sweep[{number}]"):
             cells[cell] = None
     return list(cells)
 
@@ -32,125 +33,84 @@ def _check_scoring(suite: Suite) -> None:
     if not suite.reference:
         raise UserError(
             "metrics need a reference",
-            where=f"{suite.suite}: reference",
+            where=f"{suite.where}: reference",
             fix="name one, or write `metrics: []` for work on throughput alone",
         )
     if suite.reference not in REFERENCES:
         raise UserError(
             f"there is no reference {suite.reference!r}",
-            where=f"{suite.suite}: reference",
+            where=f"{suite.where}: reference",
             fix=f"choose one of: {', '.join(REFERENCES)}",
         )
     for metric in suite.metrics:
         if suite.samples < MINIMUM_SAMPLES[metric]:
             raise UserError(
                 f"metric {metric} needs at least {MINIMUM_SAMPLES[metric]} images, and there are {suite.samples}",
-                where=f"{suite.suite}: samples",
+                where=f"{suite.where}: samples",
                 fix="raise samples (or --limit), or leave the metric out",
             )
 
 
 def _expand_entry(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Cell]:
-    names = entry.sampler or [suite.sampler.name]
-    for solver in names:
-        most = SAMPLERS[solver].most_steps
-        if most is not None and max(entry.steps or [suite.sampler.steps]) > most:
-            raise UserError(f"{solver} takes at most {most} steps", where=where, fix="lower steps")
-    samplers = [Sampler(name, steps) for name in names for steps in entry.steps or [suite.sampler.steps]]
+    samplers = list(_samplers(suite, entry, where))
     for model in entry.model or suite.model:
-        known = catalogue.entry(model, f"{where}.model" if entry.model else f"{suite.suite}: model")
-        _check_model(
-            known, suite, names, where, f"{where}.sampler" if entry.sampler else f"{suite.suite}: sampler.name"
-        )
+        known = catalogue.entry(model, f"{where}.model" if entry.model else f"{suite.where}: model")
+        sampler_key = f"{where}.sampler" if entry.sampler else f"{suite.where}: sampler.name"
+        check_model(known, suite, list(dict.fromkeys(s.name for s in samplers)), where, sampler_key)
         autoencoder = "" if known.in_pixels else suite.autoencoder
         for name in entry.guidance:
-            _check_name(name, list(RULES), "guidance rule", f"{where}.guidance")
-            for guidance in _settings(RULES[name], entry, where):
-                _check_served(RULES[name], known, guidance, where)
+            rule, complete = _resolve(name, entry, where)
+            for guidance in guidance_settings(RULES[rule], complete, known, where):
                 for sampler in samplers:
-                    yield Cell(model, guidance, sampler, suite.seed, suite.labels, suite.dtype, autoencoder)
+                    check_served(RULES[rule], known, guidance, sampler, where)
+                    yield Cell(
+                        model, guidance, sampler, suite.seed, suite.labels, suite.dtype, autoencoder, suite.compile
+                    )
 
 
-def _settings(rule: Rule, entry: SweepEntry, where: str) -> Iterator[Guidance]:
-    scales = _values(entry.scale, rule.takes_scale, 1.0, "scale", rule, where)
-    strong = _values(entry.gamma_strong, rule.takes_gamma_strong, 0.0, "gamma_strong", rule, where)
-    weak = _values(entry.gamma_weak, rule.takes_gamma_weak, 0.0, "gamma_weak", rule, where)
-    for scale, gamma_strong, gamma_weak in itertools.product(scales, strong, weak):
-        if rule.sparser_weak and gamma_strong >= gamma_weak:
+def _resolve(name: str, entry: SweepEntry, where: str) -> tuple[str, SweepEntry]:
+    """A rule's name as it is; a preset's as its rule and the entry with the preset's settings."""
+    known = [*RULES, *PRESETS]
+    if name in RULES:
+        return name, entry
+    if name not in PRESETS:
+        raise UserError(
+            f"there is no guidance rule {name!r}{suggestion(name, known)}",
+            where=f"{where}.guidance",
+            fix=f"choose one of: {', '.join(known)}",
+        )
+    preset = PRESETS[name]
+    for key in preset.settings:
+        if getattr(entry, key) is not None:
             raise UserError(
-                f"gamma_strong {gamma_strong:g} is not below gamma_weak {gamma_weak:g}: with one checkpoint, "
-                f"{rule.title} steers away from the sparser prediction",
-                where=where,
-                fix="lower gamma_strong, raise gamma_weak, or split the entry in two",
+                f"{name} is {preset.rule} with its own {key}",
+                where=f"{where}.{key}",
+                fix=f"remove the key, or write `guidance: {preset.rule}`",
             )
-        yield Guidance(rule.name, scale, gamma_strong, gamma_weak)
+    return preset.rule, entry.model_copy(update={key: [value] for key, value in preset.settings.items()})
 
 
-def _values(given: list[float] | None, taken: bool, neutral: float, key: str, rule: Rule, where: str) -> list[float]:
-    if given is not None and not taken:
-        raise UserError(f"{rule.title} has no {key}", where=f"{where}.{key}", fix="remove the key")
-    if given is None:
-        if taken and not rule.optional(key):
-            raise UserError(f"{rule.title} needs {key}", where=where, fix=f"add `{key}: ...`")
-        return [neutral]
-    return given
+def _samplers(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Sampler]:
+    """Every sampler of an entry; what a sampler cannot use of the suite's settings does not reach it."""
+    own = suite.sampler
+    _check_sampler_keys(own.name, own.shift != 1, own.churn > 0, f"{suite.where}: sampler")
+    for name in entry.sampler or [own.name]:
+        kind = SAMPLERS[name]
+        _check_sampler_keys(name, entry.shift is not None, entry.churn is not None, where)
+        for steps in entry.steps or [own.steps]:
+            if kind.most_steps is not None and steps > kind.most_steps:
+                raise UserError(f"{name} takes at most {kind.most_steps} steps", where=where, fix="lower steps")
+            for shift in entry.shift or [own.shift if kind.shifts else 1.0]:
+                for churn in entry.churn or [own.churn if kind.churns else 0.0]:
+                    plain = Sampler(name, steps, shift)
+                    limits = (own.churn_min, own.churn_max, own.churn_noise)
+                    yield plain if not churn else Sampler(name, steps, shift, churn, *limits)
 
 
-def _check_model(model: Entry, suite: Suite, samplers: Sequence[str], where: str, sampler_key: str) -> None:
-    """Whether samplers and metrics can be had of a model."""
-    family = model.family
-    if family.text:
-        raise UserError(
-            f"{model.name} draws from captions, and suites ask for classes",
-            where=where,
-            fix="choose a class-conditional model; `sgbench flops` and `sgbench models` know this one",
-        )
-    for name in samplers:
-        if name not in family.samplers:
+def _check_sampler_keys(name: str, shifts: bool, churns: bool, where: str) -> None:
+    for given, key, able in ((shifts, "shift", SAMPLERS[name].shifts), (churns, "churn", SAMPLERS[name].churns)):
+        if given and not able:
+            able_ones = [other for other, kind in SAMPLERS.items() if getattr(kind, f"{key}s")]
             raise UserError(
-                f"{model.name} predicts {family.prediction}, which the sampler {name} does not take",
-                where=sampler_key,
-                fix=f"choose one of: {', '.join(family.samplers)}",
+                f"the sampler {name} has no {key}", where=f"{where}.{key}", fix=f"remove it, or use {able_ones[0]}"
             )
-    if not suite.metrics:
-        return
-    if model.random:
-        raise UserError(
-            f"{model.name} has random weights, and metrics of quality would mean nothing",
-            where=f"{suite.suite}: metrics",
-            fix="write `metrics: []`, or name trained weights",
-        )
-    side = REFERENCE_SIDES[suite.reference]
-    if model.image_side != side:
-        raise UserError(
-            f"{model.name} draws images {model.image_side} pixels wide, and the reference {suite.reference} has {side}",
-            where=f"{suite.suite}: reference",
-            fix="choose a reference of the model's own data, or write `metrics: []`",
-        )
-
-
-def _check_served(rule: Rule, model: Entry, guidance: Guidance, where: str) -> None:
-    if rule.needs_auxiliary and model.auxiliary is None:
-        raise UserError(
-            f"{rule.title} needs an auxiliary checkpoint, and {model.name} has none",
-            where=where,
-            fix="choose another rule or another model",
-        )
-    if rule.drops_path and not model.can_drop_path:
-        raise UserError(
-            f"{rule.title} drops the middle path, and {model.name} has none",
-            where=where,
-            fix="choose another rule, or a model of the sprint family",
-        )
-    if (guidance.gamma_strong or guidance.gamma_weak) and not model.can_drop_tokens:
-        raise UserError(
-            f"{model.name} cannot drop tokens", where=where, fix="set the gammas to 0, or give the model a route"
-        )
-
-
-def _check_name(name: str, known: list[str], kind: str, where: str) -> None:
-    if name in known:
-        return
-    raise UserError(
-        f"there is no {kind} {name!r}{suggestion(name, known)}", where=where, fix=f"choose one of: {', '.join(known)}"
-    )

@@ -1,6 +1,7 @@
 """DiT (Peebles and Xie): dense, predicts noise and its variance on the clock of a 1000-step process."""
 
 from sgbench.models.families.family import Family, dit_from_config, sized_dit
+from sgbench.sampling.samplers import DISCRETE_SAMPLERS
 
 FAMILY = Family(
     name="dit",
@@ -8,7 +9,7 @@ FAMILY = Family(
     source="arXiv 2212.09748",
     prediction="epsilon",
     drops="nothing; a route can be forced, which it was not trained for",
-    samplers=("ddim",),
+    samplers=DISCRETE_SAMPLERS,
     from_config=lambda config: dit_from_config(config, learn_sigma=True),
     sized=lambda request: sized_dit(request, learn_sigma=True, routes=(), trained_gamma=0.0),
     guided_channels=3,

@@ -65,6 +65,10 @@ class Family(NamedTuple):
     """Channels that the published sampler guides; None for all."""
     unused_half: bool = False
     """Whether published weights predict a variance, too, that their sampler never uses."""
+    float64_state: bool = False
+    """Whether the published sampler keeps its state in float64 (EDM's always does)."""
+    null_class: bool = True
+    """Whether training dropped the condition now and then, so that there is an unconditional prediction."""
     trained_sparse: bool = True
     text: bool = False
     note: str = ""

@@ -5,6 +5,7 @@ from typing import Any
 
 from sgbench.models.architecture import MDTv2Architecture
 from sgbench.models.families.family import LATENT_CHANNELS, Family, Request, backbone, sized_backbone
+from sgbench.sampling.samplers import DISCRETE_SAMPLERS
 
 DECODER_DEPTH = 4
 
@@ -36,7 +37,7 @@ FAMILY = Family(
     source="arXiv 2303.14389",
     prediction="epsilon",
     drops="masked tokens skip the encoder; a side block fills them in before the decoder",
-    samplers=("ddim",),
+    samplers=DISCRETE_SAMPLERS,
     from_config=_from_config,
     sized=_sized,
     guided_channels=3,

@@ -1,6 +1,7 @@
 """SiT trained with REPA (Yu et al.): dense, predicts noise - image with t = 1 at noise; its projectors are not used."""
 
 from sgbench.models.families.family import Family, dit_from_config, sized_dit
+from sgbench.sampling.samplers import FLOW_SAMPLERS
 
 FAMILY = Family(
     name="repa-sit",
@@ -8,7 +9,8 @@ FAMILY = Family(
     source="arXiv 2410.06940",
     prediction="velocity",
     drops="nothing; a route can be forced, which it was not trained for",
-    samplers=("euler",),
+    samplers=FLOW_SAMPLERS,
+    float64_state=True,
     from_config=lambda config: dit_from_config(config, learn_sigma=False),
     sized=lambda request: sized_dit(request, learn_sigma=False, routes=(), trained_gamma=0.0),
     trained_sparse=False,

@@ -5,6 +5,7 @@ neither computed nor counted, and the rows for it in a checkpoint are left out o
 """
 
 from sgbench.models.families.family import Family, dit_from_config, sized_dit
+from sgbench.sampling.samplers import FLOW_SAMPLERS
 
 FAMILY = Family(
     name="sit",
@@ -12,7 +13,7 @@ FAMILY = Family(
     source="arXiv 2401.08740",
     prediction="velocity-from-noise",
     drops="nothing; a route can be forced, which it was not trained for",
-    samplers=("euler",),
+    samplers=FLOW_SAMPLERS,
     from_config=lambda config: dit_from_config(config, learn_sigma=True, sigma_used=False),
     sized=lambda request: sized_dit(request, learn_sigma=False, routes=(), trained_gamma=0.0),
     guided_channels=3,

@@ -5,6 +5,7 @@ from typing import Any
 
 from sgbench.models.architecture import SprintArchitecture
 from sgbench.models.families.family import Family, Request, backbone, sized_backbone
+from sgbench.sampling.samplers import FLOW_SAMPLERS
 
 ENDS = 2
 
@@ -32,7 +33,8 @@ FAMILY = Family(
     source="Snap Research, SPRINT",
     prediction="velocity",
     drops="dropped tokens skip the middle blocks and come back as a learned token; all of them in path drop",
-    samplers=("euler",),
+    samplers=FLOW_SAMPLERS,
+    float64_state=True,
     from_config=_from_config,
     sized=_sized,
     note="the public checkpoints were fine-tuned with all tokens",

@@ -1,0 +1,60 @@
+"""Settings with a name: a rule with the values that a paper printed for it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+SG_PAPER = "arXiv 2601.01608"
+
+
+class Preset(NamedTuple):
+    """A rule and the sweep keys that come with the name; what is not among them is the suite's to give."""
+
+    name: str
+    rule: str
+    settings: dict[str, Any]
+    source: str
+    note: str
+
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "sg_flops",
+            "sg",
+            {"gamma_strong": 0.5, "gamma_weak": 0.9},
+            f"{SG_PAPER}, Table 2, SG_FLOPS",
+            "the paper does not print w: give `scale`",
+        ),
+        Preset(
+            "sg_fid",
+            "ag+sg",
+            {"gamma_strong": "cosine 0 to 0.6", "gamma_weak": "cosine 0.6 to 0"},
+            f"{SG_PAPER}, Table 2, SG_FID",
+            "the paper does not print w: give `scale`; its weak branch is the checkpoint of 50k iterations (2.5 %) of "
+            "the same run, and its inverse of the cosine is read here as 0 to 0.6",
+        ),
+        Preset(
+            "sg_t2i_hpsv3",
+            "sg",
+            {"gamma_strong": 0.1, "gamma_weak": 0.8, "scale": 1.8},
+            f"{SG_PAPER}, Table 4",
+            "50 Euler steps, 512 pixels, a text-to-image model of 2.5 billion parameters",
+        ),
+        Preset(
+            "sg_t2i_geneval",
+            "cfg+sg",
+            {"gamma_strong": 0.2, "gamma_weak": 0.7, "scale": 2.5},
+            f"{SG_PAPER}, Table 5",
+            "50 Euler steps, 512 pixels; the scale of its CFG baseline is not printed",
+        ),
+        Preset(
+            "pdg_sprint",
+            "pdg",
+            {"scale": 3.0},
+            "Snap Research, SPRINT, example settings",
+            "published with Euler-Maruyama, 250 steps, on SPRINT-XL/2",
+        ),
+    )
+}

@@ -1,0 +1,101 @@
+"""Sparsity and scale as functions of sampling progress (0 at the first step, 1 at the end), written as text.
+
+Of gamma: `linear 0 to 0.6`, `cosine 0.6 to 0`. Of the scale, as a share of w - 1: `constant`, `linear`, `cosine` and
+`power-cosine P`, rising from 0 to 1, or falling from 1 to 0 with ` falling` behind.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import cache
+from typing import NamedTuple
+
+NUMBER = r"(\d+(?:\.\d*)?(?:e-?\d+)?)"
+SHAPES = ("constant", "linear", "cosine", "power-cosine")
+CONSTANT = "constant"
+
+
+class GammaSchedule(NamedTuple):
+    """A gamma that moves from `start` to `end`."""
+
+    shape: str
+    start: float
+    end: float
+
+    def at(self, progress: float) -> float:
+        """Gamma at sampling progress in [0, 1]; the cosine is half a period, flat at both ends."""
+        done = progress if self.shape == "linear" else (1 - math.cos(math.pi * progress)) / 2
+        return self.start + (self.end - self.start) * done
+
+    def text(self) -> str:
+        """The text form in its shortest spelling."""
+        return f"{self.shape} {self.start:g} to {self.end:g}"
+
+
+class ScaleSchedule(NamedTuple):
+    """The share of w - 1 that is in force."""
+
+    shape: str
+    power: float = 1.0
+    falling: bool = False
+
+    def at(self, progress: float) -> float:
+        """The share at sampling progress in [0, 1].
+
+        `power-cosine P` is MDT's (1 - cos(pi progress^P)) / 2 (arXiv 2303.14389); `cosine` has P = 1.
+        """
+        if self.shape == "constant":
+            return 1.0
+        done = progress if self.shape == "linear" else (1 - math.cos(math.pi * progress**self.power)) / 2
+        return 1 - done if self.falling else done
+
+    def text(self) -> str:
+        """The text form in its shortest spelling."""
+        power = f" {self.power:g}" if self.shape == "power-cosine" else ""
+        return f"{self.shape}{power}{' falling' if self.falling else ''}"
+
+
+@cache
+def gamma_schedule(text: str) -> GammaSchedule:
+    """The schedule that a text form stands for. Raises ValueError, with what to write, for one that means nothing."""
+    found = re.fullmatch(rf"(linear|cosine) {NUMBER} to {NUMBER}", text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no schedule of gamma: write a number, or `cosine 0.6 to 0` or `linear 0 to 0.6`")
+    schedule = GammaSchedule(found[1], float(found[2]), float(found[3]))
+    for end in (schedule.start, schedule.end):
+        if not 0 <= end < 1:
+            raise ValueError(f"{text!r} leaves [0, 1) at {end:g}: a gamma is a share of tokens below 1")
+    return schedule
+
+
+@cache
+def scale_schedule(text: str) -> ScaleSchedule:
+    """The schedule that a text form stands for. Raises ValueError, with what to write, for one that means nothing."""
+    words = text.split()
+    falling = words[-1:] == ["falling"]
+    shape, *rest = words[:-1] if falling else words or [""]
+    power = float(rest[0]) if len(rest) == 1 and re.fullmatch(NUMBER, rest[0]) else None
+    if shape not in SHAPES or len(rest) != (shape == "power-cosine") or (rest and not power):
+        raise ValueError(
+            f"{text!r} is no schedule of the scale: write constant, linear, cosine or `power-cosine 4`, "
+            "with ` falling` behind it for one that falls"
+        )
+    if shape == "constant" and falling:
+        raise ValueError("a constant scale does not fall: write constant")
+    return ScaleSchedule(shape, power or 1.0, falling)
+
+
+def gamma_at(gamma: float | str, progress: float) -> float:
+    """A gamma as a cell holds it, number or text form, at sampling progress in [0, 1]."""
+    return gamma_schedule(gamma).at(progress) if isinstance(gamma, str) else gamma
+
+
+def largest(gamma: float | str) -> float:
+    """The largest gamma on the way."""
+    return max(gamma_schedule(gamma)[1:]) if isinstance(gamma, str) else gamma
+
+
+def spell(gamma: float | str) -> str:
+    """A gamma in as few characters as tell it apart."""
+    return gamma if isinstance(gamma, str) else f"{gamma:g}"

@@ -1,0 +1,25 @@
+"""The ways to choose which tokens a branch keeps, and how two branches' choices go together."""
+
+from __future__ import annotations
+
+import math
+
+SUBSETS = {
+    "exact": "N - int(N gamma) tokens, fresh per image, branch and evaluation (the released code)",
+    "bernoulli": "an independent coin per token (the paper's text); how many are kept is common to a step's images",
+    "fixed": "exact, and the same tokens at every step of a run",
+    "groups": "as many of every 2 x 2 tokens, of every 2 x 4 for eighths (SPRINT's training)",
+}
+SHARING = {
+    "independent": "each branch draws its own tokens",
+    "shared": "both branches keep the first tokens of one order: the same at equal gamma, else nested",
+}
+
+
+def group_shape(gamma: float) -> tuple[int, int] | None:
+    """Rows and columns of the smallest groups of which a share gamma is a whole number of tokens: 2 x 2, or 2 x 4."""
+    for rows, columns in ((2, 2), (2, 4)):
+        dropped = rows * columns * gamma
+        if math.isclose(dropped, round(dropped), abs_tol=1e-9):
+            return rows, columns
+    return None

@@ -1,0 +1,155 @@
+"""The guided prediction of a cell: what its program says is called, combined as its rule says."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from sgbench.guidance import RULES, combine, push
+from sgbench.guidance.rescale import rescale
+from sgbench.models import catalogue
+from sgbench.models.prediction import from_image, predict, to_image
+from sgbench.sampling import randomness
+from sgbench.sampling.networks import Networks
+from sgbench.sampling.program import Call, Evaluation, Slot, program
+from sgbench.sampling.samplers import SAMPLERS
+from sgbench.sampling.subsets import Subset, draw_subsets
+from sgbench.suite.cell import Cell
+
+Predictions = Mapping[Slot, Tensor]
+
+
+class GuidedPrediction:
+    """The guided prediction of some images as a function of (x, level, number of the evaluation), for one run.
+
+    All that does not depend on x is made here, before the first step: labels, token subsets, random classes. They go
+    to the device without waiting for it.
+    """
+
+    def __init__(
+        self, cell: Cell, networks: Networks, labels: Tensor, indices: Sequence[int], device: torch.device
+    ) -> None:
+        self.cell, self.networks, self.device = cell, networks, device
+        self.rule, self.family = RULES[cell.guidance.rule], catalogue.entry(cell.model).family
+        self.evaluations = program(cell)
+        self.parameters = dict(cell.guidance.parameters)
+        self.memory: dict[str, Tensor] = {}
+        classes = catalogue.entry(cell.model).classes
+        self.labels = to_device(labels, device)
+        self.null = torch.full((1,), classes, dtype=torch.long, device=device)
+        self.random = None
+        if any(branch.condition == "random" for branch in self.rule.branches):
+            drawn = randomness.random_classes(cell.seed, indices, len(self.evaluations), classes)
+            self.random = to_device(torch.from_numpy(drawn), device)
+        grid = networks.main.architecture.grid_tokens
+        self.tokens = [
+            [None if subset is None else _indices(subset, device) for subset in subsets]
+            for subsets in draw_subsets(cell, self.evaluations, indices, grid)
+        ]
+
+    def __call__(self, x: Tensor, level: float, number: int) -> Tensor:
+        """(B, C, H, W), or (B, 2 C, H, W) for samplers that need a variance, which is the strong branch's."""
+        evaluation = self.evaluations[number]
+        if not evaluation.calls:
+            return torch.zeros_like(x)
+        return self._combined(self._predictions(evaluation, number, x, level), evaluation, x, level)
+
+    def pair(self, x: Tensor, level: float, number: int) -> tuple[Tensor, Tensor]:
+        """The guided and the weak prediction; twice the strong one where guidance does not act."""
+        evaluation = self.evaluations[number]
+        predictions = self._predictions(evaluation, number, x, level)
+        if "weak" not in predictions:
+            return predictions["strong"], predictions["strong"]
+        channels = self._channels(x)
+        weak = torch.cat([predictions["weak"][:, :channels], predictions["strong"][:, channels:]], dim=1)
+        return self._combined(predictions, evaluation, x, level), weak
+
+    def _channels(self, x: Tensor) -> int:
+        return self.cell.guidance.channels or self.family.guided_channels or x.shape[1]
+
+    def _combined(self, predictions: Predictions, evaluation: Evaluation, x: Tensor, level: float) -> Tensor:
+        """The rule on the channels that are guided; the others are the strong branch's."""
+        everything = predictions["strong"]
+        if len(predictions) == 1:
+            return everything
+        channels = min(self._channels(x), x.shape[1])
+        part = {slot: prediction[:, :channels] for slot, prediction in predictions.items()}
+        strong, guided = part["strong"], part["strong"]
+        if "weak" in part:
+            guided = self._steered(strong, part["weak"], evaluation.scale, x[:, :channels], level)
+        if "perturbed" in part:
+            guided = push(guided, strong, part["perturbed"], evaluation.strength)
+        if self.cell.guidance.rescale:
+            guided = rescale(guided, strong, self.cell.guidance.rescale)
+        return guided if channels == everything.shape[1] else torch.cat([guided, everything[:, channels:]], dim=1)
+
+    def _steered(self, strong: Tensor, weak: Tensor, scale: float, x: Tensor, level: float) -> Tensor:
+        """The strong prediction steered away from the weak one, in the space that the rule acts in."""
+        if self.rule.combine is None:
+            return combine(strong, weak, scale)
+        if self.rule.space != "image":
+            return self.rule.combine(strong, weak, scale, self.parameters, self.memory)
+        kind = self.family.prediction
+        images = to_image(kind, strong, x, level), to_image(kind, weak, x, level)
+        image = self.rule.combine(*images, scale, self.parameters, self.memory)
+        return from_image(kind, image, x, level)
+
+    def _predictions(self, evaluation: Evaluation, number: int, x: Tensor, level: float) -> Predictions:
+        """Every branch's prediction; calls of equal shape to one network share a batch."""
+        found: dict[Slot, Tensor] = {}
+        for members in _batches(evaluation.calls):
+            calls = [evaluation.calls[member] for member in members]
+            conditions = [self._condition(call, number) for call in calls]
+            tokens = [self.tokens[number][member] for member in members]
+            if len(calls) > 1:
+                conditions = [condition.expand(len(x)) for condition in conditions]
+            subsets = [subset for subset in tokens if subset is not None]
+            with _autocast(self.cell.dtype, self.device):
+                joint = predict(
+                    self.networks.of(calls[0].branch),
+                    self.family.prediction,
+                    self.family.sigma_data,
+                    x if len(calls) == 1 else x.repeat(len(calls), 1, 1, 1),
+                    level,
+                    torch.cat(conditions),
+                    torch.cat(subsets) if subsets else None,
+                    calls[0].change,
+                    SAMPLERS[self.cell.sampler.name].needs_variance,
+                )
+            found |= zip([call.slot for call in calls], joint.chunk(len(calls)), strict=True)
+        return found
+
+    def _condition(self, call: Call, number: int) -> Tensor:
+        if call.branch.condition == "null":
+            return self.null
+        if call.branch.condition == "random":
+            assert self.random is not None
+            return self.random[number]
+        return self.labels
+
+
+def _batches(calls: Sequence[Call]) -> list[list[int]]:
+    """Positions of the calls that can share a batch: of one network, with equally many tokens and nothing perturbed."""
+    together: dict[tuple[object, ...], list[int]] = {}
+    for position, call in enumerate(calls):
+        alone = position if call.change is not None else None
+        together.setdefault((call.branch.checkpoint, call.kept, alone), []).append(position)
+    return list(together.values())
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on its device; a copy to CUDA starts from pinned memory and nobody waits for it."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+def _indices(subset: Subset, device: torch.device) -> Tensor:
+    return to_device(torch.from_numpy(subset), device)
+
+
+def _autocast(dtype: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
+    if dtype == "bfloat16":
+        return torch.autocast(device.type, torch.bfloat16)
+    return contextlib.nullcontext()

@@ -1,0 +1,58 @@
+"""The networks that a cell calls: loaded, on their device, compiled where the suite says so."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from sgbench.errors import UserError
+from sgbench.guidance import Branch
+from sgbench.models import catalogue
+from sgbench.models.autoencoder import Decoder, load_decoder
+from sgbench.models.build import Network
+from sgbench.models.loading import load_network
+from sgbench.suite.cell import Cell
+
+
+class Networks(NamedTuple):
+    """The checkpoints that a cell calls, on their device, in evaluation mode."""
+
+    main: Network
+    auxiliary: Network | None
+    decoder: Decoder | None = None
+
+    def of(self, branch: Branch) -> Network:
+        """The network that serves `branch`."""
+        if branch.checkpoint == "main":
+            return self.main
+        assert self.auxiliary is not None
+        return self.auxiliary
+
+
+def load_networks(cell: Cell, auxiliary: bool, device: torch.device) -> Networks:
+    """Verified weights in fresh networks. Raises UserError when a weight file is missing or corrupt."""
+    entry = catalogue.entry(cell.model)
+    networks = Networks(
+        load_network(entry, "main", device),
+        load_network(entry, "auxiliary", device) if auxiliary else None,
+        load_decoder(cell.autoencoder, device) if cell.autoencoder else None,
+    )
+    for network in (networks.main, networks.auxiliary):
+        if network is not None:
+            _compile(network, cell.compile, device)
+    return networks
+
+
+def _compile(network: Network, how: str, device: torch.device) -> None:
+    """Have torch compile the network in place; shapes are static, so there is one program per number of tokens."""
+    if how == "default":
+        network.compile(dynamic=False)
+    elif how == "cuda-graphs":
+        if device.type != "cuda":
+            raise UserError(
+                f"CUDA graphs need a CUDA device, and this is {device}",
+                where="compile",
+                fix="write `compile: default` or `compile: none`, or run with --device cuda",
+            )
+        network.compile(dynamic=False, mode="reduce-overhead")

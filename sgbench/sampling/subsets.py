@@ -1,0 +1,65 @@
+"""Which tokens a branch keeps: exactly so many, by coins, the same at every step, or evenly over groups of the grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgbench.guidance.subset_rules import group_shape
+from sgbench.sampling.program import Call, Evaluation
+from sgbench.sampling.randomness import Stream, token_orders
+from sgbench.suite.cell import Cell
+
+Subset = NDArray[np.int64]
+
+
+def draw_subsets(
+    cell: Cell, evaluations: Sequence[Evaluation], indices: Sequence[int], grid: int
+) -> list[list[Subset | None]]:
+    """Kept token indices (images, kept), ascending, per evaluation and call; None where all tokens are kept.
+
+    An image's subset is a function of (seed, branch, image, evaluation) alone; of (seed, image, evaluation) where
+    branches share one, so that the sparser branch keeps a part of what the other keeps.
+    """
+    fixed = cell.guidance.subset == "fixed"
+    wanted = [call for evaluation in evaluations for call in evaluation.calls if 0 < call.kept < grid]
+    orders = {
+        stream: token_orders(cell.seed, stream, indices, 1 if fixed else len(evaluations), grid)
+        for stream in {_stream(cell, call) for call in wanted}
+    }
+
+    def subset(call: Call, number: int) -> Subset | None:
+        if call.kept == grid:
+            return None
+        if call.kept == 0:
+            return np.zeros((len(indices), 0), dtype=np.int64)
+        order = orders[_stream(cell, call)][0 if fixed else number]
+        if cell.guidance.subset == "groups":
+            return _evenly(order, call.gamma)
+        return np.sort(order[:, : call.kept], axis=1)
+
+    return [[subset(call, number) for call in evaluation.calls] for number, evaluation in enumerate(evaluations)]
+
+
+def _stream(cell: Cell, call: Call) -> Stream:
+    if cell.guidance.sharing == "shared":
+        return Stream.SHARED_TOKENS
+    return Stream.STRONG_TOKENS if call.slot == "strong" else Stream.WEAK_TOKENS
+
+
+def _evenly(order: Subset, gamma: float) -> Subset:
+    """As many tokens in every group of the grid, the first of the order in each, as SPRINT drops them in training."""
+    shape = group_shape(gamma)
+    assert shape is not None
+    images, grid = order.shape
+    (rows, columns), side = shape, math.isqrt(grid)
+    size = rows * columns
+    places = np.arange(grid).reshape(side // rows, rows, side // columns, columns)
+    members = places.transpose(0, 2, 1, 3).reshape(-1, size)
+    rank = np.argsort(order, axis=1)[:, members]
+    chosen = np.argsort(rank, axis=2)[:, :, : size - round(size * gamma)]
+    kept = np.take_along_axis(np.broadcast_to(members, rank.shape), chosen, axis=2)
+    return np.sort(kept.reshape(images, -1), axis=1)

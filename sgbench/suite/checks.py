@@ -1,0 +1,176 @@
+"""Whether a model can serve what a suite asks of it; every refusal says why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from sgbench.cost.closed_form import block_macs
+from sgbench.errors import UserError
+from sgbench.guidance import Rule
+from sgbench.guidance.intervals import interval
+from sgbench.guidance.perturbation import layers
+from sgbench.guidance.schedules import spell
+from sgbench.guidance.subset_rules import group_shape
+from sgbench.models.catalogue import Entry
+from sgbench.models.headers import different_shapes
+from sgbench.sampling.program import skipped_blocks
+from sgbench.sampling.samplers import SAMPLERS
+from sgbench.score.protocols import REFERENCE_SIDES
+from sgbench.suite.cell import Guidance, Sampler
+from sgbench.suite.schema import Suite
+
+
+def check_model(model: Entry, suite: Suite, samplers: Sequence[str], where: str, sampler_key: str) -> None:
+    """Whether samplers and metrics can be had of a model."""
+    family = model.family
+    if family.text:
+        raise UserError(
+            f"{model.name} draws from captions, and suites ask for classes",
+            where=where,
+            fix="choose a class-conditional model; `sgbench flops` and `sgbench models` know this one",
+        )
+    for name in samplers:
+        if name not in family.samplers:
+            raise UserError(
+                f"{model.name} predicts {family.prediction}, which the sampler {name} does not take",
+                where=sampler_key,
+                fix=f"choose one of: {', '.join(family.samplers)}",
+            )
+        if SAMPLERS[name].needs_variance and model.architecture.out_channels < 2 * model.architecture.in_channels:
+            raise UserError(
+                f"{name} needs a predicted variance, and {model.name} has none",
+                where=sampler_key,
+                fix=f"choose one of: {', '.join(n for n in family.samplers if not SAMPLERS[n].needs_variance)}",
+            )
+    if not suite.metrics:
+        return
+    if model.random:
+        raise UserError(
+            f"{model.name} has random weights, and metrics of quality would mean nothing",
+            where=f"{suite.where}: metrics",
+            fix="write `metrics: []`, or name trained weights",
+        )
+    side = REFERENCE_SIDES[suite.reference]
+    if model.image_side != side:
+        raise UserError(
+            f"{model.name} draws images {model.image_side} pixels wide, and the reference {suite.reference} has {side}",
+            where=f"{suite.where}: reference",
+            fix="choose a reference of the model's own data, or write `metrics: []`",
+        )
+
+
+def check_served(rule: Rule, model: Entry, guidance: Guidance, sampler: Sampler, where: str) -> None:
+    """Whether a model has what a rule and its settings need."""
+    if rule.needs_auxiliary:
+        _check_auxiliary(rule, model, where)
+    if rule.needs_null and not model.family.null_class:
+        raise UserError(
+            f"{rule.title} needs an unconditional prediction, and {model.name} has no null class",
+            where=where,
+            fix="choose a rule without one, such as icg, ag or sg",
+        )
+    if rule.drops_path and not model.can_drop_path:
+        raise UserError(
+            f"{rule.title} drops the middle path, and {model.name} has none",
+            where=where,
+            fix="choose another rule, or a model of the sprint family",
+        )
+    if (guidance.gamma_strong or guidance.gamma_weak) and not model.can_drop_tokens:
+        raise UserError(
+            f"{model.name} cannot drop tokens", where=where, fix="set the gammas to 0, or give the model a route"
+        )
+    if rule.space == "velocity" and not model.family.prediction.startswith("velocity"):
+        raise UserError(
+            f"{rule.title} is made for velocities, and {model.name} predicts {model.family.prediction}",
+            where=where,
+            fix="choose another rule, or a flow-matching model",
+        )
+    if rule.samplers and sampler.name not in rule.samplers:
+        raise UserError(
+            f"{rule.title} replaces the update of {' and '.join(rule.samplers)}, and has none for {sampler.name}",
+            where=where,
+            fix=f"use the sampler {' or '.join(rule.samplers)}, or another rule",
+        )
+    _check_interval(guidance, sampler, where)
+    if guidance.subset == "groups":
+        _check_groups(model, guidance, where)
+    if rule.perturbed is not None:
+        _check_layers(rule, model, guidance, where)
+
+
+def _check_auxiliary(rule: Rule, model: Entry, where: str) -> None:
+    if model.auxiliary is None:
+        raise UserError(
+            f"{rule.title} needs an auxiliary checkpoint, and {model.name} has none",
+            where=where,
+            fix="choose another rule or another model, or give the written-out model `auxiliary: FILE`",
+        )
+    main, auxiliary = model.main.path, model.auxiliary.path
+    # A suite may be planned without any weights; half of them is a mistake.
+    if main is None or auxiliary is None or not main.is_file():
+        return
+    if not auxiliary.is_file():
+        raise UserError(
+            f"the auxiliary checkpoint of {rule.title} is missing: {auxiliary}",
+            where=f"{where}.model.auxiliary",
+            fix="put the file there, or correct the path",
+        )
+    if difference := different_shapes(main, auxiliary):
+        raise UserError(
+            f"the auxiliary checkpoint {auxiliary} has another shape than {main}: {difference}",
+            where=f"{where}.model.auxiliary",
+            fix="give a checkpoint of the same run",
+        )
+
+
+def _check_interval(guidance: Guidance, sampler: Sampler, where: str) -> None:
+    texts = {"interval": guidance.interval, **dict(guidance.parameters)}
+    for key in ("interval", "perturb_interval"):
+        found = interval(str(texts[key])) if key in texts else None
+        if found is not None and found.clock == "noise" and found.end > 1 and sampler.name != "edm-heun":
+            raise UserError(
+                f"{texts[key]} goes beyond 1, and the noise level of {sampler.name} goes from 0 to 1",
+                where=f"{where}.{key}",
+                fix="give levels up to 1",
+            )
+
+
+def _check_groups(model: Entry, guidance: Guidance, where: str) -> None:
+    side = math.isqrt(model.architecture.grid_tokens)
+    for gamma in (guidance.gamma_strong, guidance.gamma_weak):
+        shape = None if isinstance(gamma, str) else group_shape(gamma)
+        if shape is None or side % shape[0] or side % shape[1]:
+            raise UserError(
+                f"gamma {spell(gamma)} is no whole number of tokens in groups of 2 x 2 or 2 x 4 of a grid of "
+                f"{side} x {side}",
+                where=f"{where}.subset",
+                fix="give gammas in quarters or eighths, such as 0.75, or another subset rule",
+            )
+
+
+def _check_layers(rule: Rule, model: Entry, guidance: Guidance, where: str) -> None:
+    parameters = dict(guidance.parameters)
+    chosen, blocks = layers(str(parameters["layers"])), model.architecture.blocks
+    if chosen[-1] >= blocks:
+        raise UserError(
+            f"{model.name} has blocks 0 to {blocks - 1}, and {chosen[-1]} was named",
+            where=f"{where}.layers",
+            fix="name blocks that are there",
+        )
+    if rule.perturbed is None or rule.perturbed.disturbed != "random skip":
+        return
+    count = skipped_blocks(blocks, float(parameters["drop"]))
+    if count > len(chosen):
+        raise UserError(
+            f"{count} of {blocks} blocks are to be skipped, and only {len(chosen)} may be drawn",
+            where=f"{where}.layers",
+            fix="name more blocks, or lower drop",
+        )
+    costs = block_macs(model.architecture, model.architecture.grid_tokens)
+    if len({costs[layer] for layer in chosen}) > 1:
+        raise UserError(
+            f"the blocks {parameters['layers']} of {model.name} differ in cost, so the cost of a step would be a draw",
+            where=f"{where}.layers",
+            fix="name blocks of one kind",
+        )

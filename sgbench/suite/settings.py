@@ -1,0 +1,154 @@
+"""From a sweep entry to the settings of one rule: every combination, each value checked against what the rule takes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sgbench.errors import UserError
+from sgbench.guidance import RULES, Rule
+from sgbench.guidance.branches import Parameter, Value
+from sgbench.guidance.intervals import ALWAYS
+from sgbench.guidance.schedules import CONSTANT, gamma_at, spell
+from sgbench.models.catalogue import Entry
+from sgbench.suite.cell import Guidance
+from sgbench.suite.schema import SweepEntry
+
+PARAMETERS = tuple(dict.fromkeys(p.name for rule in RULES.values() for p in rule.parameters))
+# Keys that mean something for every rule that calls more than one branch, with what holds where they are not given.
+STEERING: dict[str, Any] = {"interval": ALWAYS, "scale_schedule": CONSTANT, "rescale": 0.0, "channels": None}
+CHOOSING: dict[str, Any] = {"subset": "exact", "sharing": "independent"}
+PROGRESS_POINTS = 101
+
+
+def guidance_settings(rule: Rule, entry: SweepEntry, model: Entry, where: str) -> Iterator[Guidance]:
+    """Every combination of the entry's values for one rule. Raises UserError for a key or value it has no use for."""
+    scales = _scales(rule, entry, where)
+    strong = _gammas(rule, entry.gamma_strong, rule.takes_gamma_strong, "gamma_strong", where)
+    weak = _gammas(rule, entry.gamma_weak, rule.takes_gamma_weak, "gamma_weak", where)
+    steering = [_common(rule, entry, key, rule.guided, default, where) for key, default in STEERING.items()]
+    drops = any(gamma != 0 for gamma in (*strong, *weak))
+    choosing = [_common(rule, entry, key, drops, default, where) for key, default in CHOOSING.items()]
+    parameters = list(_parameters(rule, entry, where))
+    for scale, gamma_strong, gamma_weak in itertools.product(scales, strong, weak):
+        if rule.sparser_weak:
+            _check_sparser(rule, gamma_strong, gamma_weak, where)
+        for interval, shape, rescale, channels in itertools.product(*steering):
+            for subset, sharing, own in itertools.product(*choosing, parameters):
+                yield Guidance(
+                    *(rule.name, scale, gamma_strong, gamma_weak, interval, shape, rescale),
+                    channels=_channels(channels, model, where),
+                    subset=subset if gamma_strong or gamma_weak else "exact",
+                    sharing=sharing if gamma_strong or gamma_weak else "independent",
+                    parameters=own,
+                )
+
+
+def _scales(rule: Rule, entry: SweepEntry, where: str) -> Sequence[float]:
+    if entry.scale is None:
+        if not rule.takes_scale or rule.scale_default is not None:
+            return [rule.scale_default or 1.0]
+        raise UserError(f"{rule.title} needs scale", where=where, fix="add `scale: ...`")
+    if not rule.takes_scale:
+        raise UserError(f"{rule.title} has no scale", where=f"{where}.scale", fix="remove the key")
+    low, high = rule.scale_range
+    for scale in entry.scale:
+        # 0 would leave the strong branch without a say.
+        if not low <= scale <= high or scale == 0:
+            limits = f"of at least {low:g}" if math.isinf(high) else f"above {low:g}, up to {high:g}"
+            raise UserError(
+                f"{rule.title} takes scales {limits}, and {scale:g} was given",
+                where=f"{where}.scale",
+                fix="correct the scale: w = 1 is the strong branch alone",
+            )
+    return entry.scale
+
+
+def _gammas(
+    rule: Rule, given: Sequence[float | str] | None, taken: bool, key: str, where: str
+) -> Sequence[float | str]:
+    if given is not None and not taken:
+        because = f": {rule.dense_because}" if rule.dense_because else ""
+        raise UserError(f"{rule.title} has no {key}{because}", where=f"{where}.{key}", fix="remove the key")
+    if given is not None:
+        return given
+    if taken and rule.gammas_default is None:
+        raise UserError(f"{rule.title} needs {key}", where=where, fix=f"add `{key}: ...`")
+    return [0.0]
+
+
+def _common(rule: Rule, entry: SweepEntry, key: str, meaningful: bool, default: Any, where: str) -> Sequence[Any]:
+    given: Sequence[Any] | None = getattr(entry, key)
+    if given is None:
+        return [default]
+    if not meaningful:
+        why = "no tokens are dropped" if key in CHOOSING else "it is one branch alone"
+        raise UserError(f"{rule.title} has no {key}: {why}", where=f"{where}.{key}", fix="remove the key")
+    return given
+
+
+def _channels(value: int | str | None, model: Entry, where: str) -> int | None:
+    """The number of guided channels; None where it is the model's own, so that the same cell has one name."""
+    if value is None:
+        return None
+    channels = model.architecture.in_channels
+    if isinstance(value, int) and value > channels:
+        raise UserError(
+            f"{model.name} has {channels} channels, and {value} were to be guided",
+            where=f"{where}.channels",
+            fix="lower the number, or write all",
+        )
+    asked = channels if value == "all" else int(value)
+    return None if asked == min(model.family.guided_channels or channels, channels) else asked
+
+
+def _check_sparser(rule: Rule, strong: float | str, weak: float | str, where: str) -> None:
+    points = (index / (PROGRESS_POINTS - 1) for index in range(PROGRESS_POINTS))
+    if all(gamma_at(strong, point) < gamma_at(weak, point) for point in points):
+        return
+    raise UserError(
+        f"gamma_strong {spell(strong)} is not below gamma_weak {spell(weak)}: with one checkpoint, "
+        f"{rule.title} steers away from the sparser prediction",
+        where=where,
+        fix="lower gamma_strong, raise gamma_weak, or split the entry in two",
+    )
+
+
+def _parameters(rule: Rule, entry: SweepEntry, where: str) -> Iterator[tuple[tuple[str, Value], ...]]:
+    """Every combination of the rule's own settings, all of them named."""
+    own = {parameter.name: parameter for parameter in rule.parameters}
+    for name in PARAMETERS:
+        if name not in own and getattr(entry, name) is not None:
+            takers = ", ".join(other.title for other in RULES.values() if name in {p.name for p in other.parameters})
+            raise UserError(
+                f"{rule.title} has no {name}, which belongs to {takers}", where=f"{where}.{name}", fix="remove the key"
+            )
+    listed = [_values(rule, parameter, getattr(entry, parameter.name), where) for parameter in rule.parameters]
+    for values in itertools.product(*listed):
+        yield tuple(zip(own, values, strict=True))
+
+
+def _values(rule: Rule, parameter: Parameter, given: Sequence[Value] | None, where: str) -> Sequence[Value]:
+    if given is None:
+        if parameter.default is None:
+            raise UserError(
+                f"{rule.title} needs {parameter.name}: {parameter.meaning}",
+                where=where,
+                fix=f"add `{parameter.name}: ...`",
+            )
+        return [parameter.default]
+    for value in given:
+        if parameter.text is not None:
+            continue
+        number = float(value)
+        if not parameter.low <= number <= parameter.high or (parameter.whole and number != int(number)):
+            kind = "whole numbers" if parameter.whole else "numbers"
+            limits = f"from {parameter.low:g}" + ("" if math.isinf(parameter.high) else f" to {parameter.high:g}")
+            raise UserError(
+                f"{parameter.name} of {rule.title} takes {kind} {limits}, and {number:g} was given",
+                where=f"{where}.{parameter.name}",
+                fix="correct the value",
+            )
+    return given if parameter.text is not None else [float(value) for value in given]
