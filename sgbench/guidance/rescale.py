@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def rescale(guided: Tensor, strong: Tensor, share: float) -> Tensor:
-    """guided (phi std(strong) / std(guided) + 1 - phi), deviations per sample over (C, H, W); phi = 0 is the identity."""
+    """guided (phi std(strong) / std(guided) + 1 - phi), deviations per sample over (C, H, W); phi = 0 is no change."""
     dims = tuple(range(1, guided.ndim))
     ratio = strong.std(dims, keepdim=True) / guided.std(dims, keepdim=True)
     return guided * (share * ratio + (1 - share))

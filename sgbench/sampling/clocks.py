@@ -56,7 +56,7 @@ def noise_levels(steps: int) -> list[float]:
 
 
 def churned_levels(levels: list[float], sampler: Sampler) -> list[float]:
-    """The level each step starts from once its noise was raised (arXiv 2206.00364, algorithm 2); no churn, no change."""
+    """The level each step starts from once its noise was raised (arXiv 2206.00364, algorithm 2); no churn, no rise."""
     share = min(sampler.churn / sampler.steps, MOST_CHURN)
     raised = [s * (1 + share) if sampler.churn_min <= s <= sampler.churn_max else s for s in levels[:-1]]
     return [*raised, 0.0]

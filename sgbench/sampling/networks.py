@@ -12,6 +12,7 @@ from sgbench.models import catalogue
 from sgbench.models.autoencoder import Decoder, load_decoder
 from sgbench.models.build import Network
 from sgbench.models.loading import load_network
+from sgbench.sampling.allocator import keep_freed_memory
 from sgbench.suite.cell import Cell
 
 
@@ -32,6 +33,8 @@ class Networks(NamedTuple):
 
 def load_networks(cell: Cell, auxiliary: bool, device: torch.device) -> Networks:
     """Verified weights in fresh networks. Raises UserError when a weight file is missing or corrupt."""
+    if device.type == "cpu":
+        keep_freed_memory()
     entry = catalogue.entry(cell.model)
     networks = Networks(
         load_network(entry, "main", device),
