@@ -16,6 +16,7 @@ import typer
 from sgbench import api
 from sgbench.console import duration, long_duration, make_progress, restore_terminal
 from sgbench.errors import UserError
+from sgbench.guidance.cli import guidance as guidance_group
 from sgbench.models.cli import models
 from sgbench.zoo.cli import zoo
 
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.add_typer(zoo, name="zoo")
 app.add_typer(models, name="models")
+app.add_typer(guidance_group, name="guidance")
 
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="A suite file, such as suites/fashion-mnist.yaml.")]
 PresetName = Annotated[str | None, typer.Option("--preset", help="A preset of the suite file.")]

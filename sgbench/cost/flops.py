@@ -90,6 +90,12 @@ def _rule(asked: Question, model: Entry) -> Rule:
             fix=f"choose one of: {', '.join(RULES)}",
         )
     rule = RULES[asked.guidance]
+    if rule.perturbed is not None:
+        raise UserError(
+            f"what {rule.title} costs depends on the blocks it perturbs",
+            where="--guidance",
+            fix="write a suite with its layers, and ask `sgbench plan`",
+        )
     if rule.drops_path and not model.can_drop_path:
         raise UserError(
             f"{rule.title} drops the middle path, and {model.family.title} has none",

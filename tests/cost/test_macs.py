@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgbench.cost import macs
-from sgbench.cost.cell_cost import calls, image_macs
-from sgbench.cost.closed_form import call_macs, kept_tokens
+from sgbench.cost.cell_cost import image_macs
+from sgbench.cost.closed_form import call_macs, kept_macs, kept_tokens
 from sgbench.models.architecture import DiTArchitecture, MaskDiTArchitecture
 from sgbench.models.build import build
+from sgbench.sampling.program import call_counts
 from sgbench.suite.cell import Cell, Guidance, Sampler
 
 # DiT-XL/2 with four output channels and the paper's route of 23 blocks, 2..24.
@@ -69,7 +70,7 @@ def test_an_operator_that_fvcore_cannot_count_is_refused(monkeypatch: pytest.Mon
 
 
 def test_disagreement_with_the_closed_form_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(macs, "call_macs", lambda a, gamma: call_macs(a, gamma).times(2))
+    monkeypatch.setattr(macs, "kept_macs", lambda a, kept, change: kept_macs(a, kept, change).times(2))
     small = DiTArchitecture(
         input_size=4,
         patch_size=2,
@@ -93,8 +94,8 @@ def test_kept_tokens_never_vanish_and_fall_with_gamma(grid: int, gamma: float) -
 
 def test_a_cell_costs_the_sum_of_its_calls() -> None:
     cell = Cell("fashion-routing", Guidance("sg", 2.0, 0.3, 0.9), Sampler("euler", 7), 0, "balanced", "float32")
-    strong, weak = calls(cell)
-    assert (strong.gamma, weak.gamma, strong.per_image, weak.per_image) == (0.3, 0.9, 7, 7)
+    (strong, strong_times), (weak, weak_times) = call_counts(cell)
+    assert (strong.gamma, weak.gamma, strong_times, weak_times) == (0.3, 0.9, 7, 7)
     from sgbench.models import catalogue
 
     architecture = catalogue.entry("fashion-routing").architecture

@@ -12,8 +12,9 @@ NUMBERS = st.floats(-100, 100)
 
 
 def test_rules_are_what_their_papers_say() -> None:
-    """Strong and weak branch as (condition, checkpoint, whose gamma)."""
+    """Strong, weak and perturbed branch as (condition, checkpoint, whose gamma, what is disturbed)."""
     dense, sparse = Branch("given", "main", "dense"), Branch("given", "main", "strong")
+    null, sparse_null = Branch("null", "main", "dense"), Branch("null", "main", "weak")
     assert {name: rule.branches for name, rule in RULES.items()} == {
         "none": (sparse,),
         "cfg": (dense, Branch("null", "main", "dense")),
@@ -23,7 +24,22 @@ def test_rules_are_what_their_papers_say() -> None:
         "cfg+sg": (sparse, Branch("null", "main", "weak")),
         "ag+sg": (sparse, Branch("given", "auxiliary", "weak")),
         "pdg": (dense, Branch("null", "main", "path")),
+        "apg": (sparse, sparse_null),
+        "cfg++": (sparse, sparse_null),
+        "cfg-zero": (sparse, sparse_null),
+        "tcfg": (sparse, sparse_null),
+        "pag": (dense, null, Branch(disturbed="identity")),
+        "seg": (dense, null, Branch(disturbed="blur")),
+        "slg": (dense, null, Branch(disturbed="skip")),
+        "s2": (dense, null, Branch(disturbed="random skip")),
     }
+
+
+def test_rules_that_are_not_linear_name_their_space() -> None:
+    spaces = {name: rule.space for name, rule in RULES.items() if rule.space != "any"}
+    assert spaces == {"apg": "image", "cfg-zero": "velocity", "tcfg": "native"}
+    assert {name for name, rule in RULES.items() if rule.combine} == spaces.keys()
+    assert {name for name, rule in RULES.items() if rule.replaces_update} == {"cfg++"}
 
 
 def test_only_single_checkpoint_sg_needs_the_weaker_branch_sparser() -> None:

@@ -6,19 +6,21 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgbench.sampling.randomness import Stream, generator, labels, noise, random_classes, token_subset
+from sgbench.sampling.randomness import Stream, generator, labels, noise, random_classes, step_noise, token_orders
 
 
 def test_draws_are_pinned() -> None:
     """Recorded from numpy's Philox on first writing: a change of these changes every image."""
     assert np.allclose(noise(0, [0, 7], (2,)), PINNED_NOISE, atol=1e-4)
-    assert token_subset(0, Stream.WEAK_TOKENS, [0, 7], 3, 64, 4).tolist() == PINNED_TOKENS
-    assert random_classes(0, range(6), 1, 10).tolist() == PINNED_CLASSES
+    assert np.allclose(step_noise(0, [7], (2,), 3), PINNED_STEP_NOISE, atol=1e-4)
+    assert token_orders(0, Stream.WEAK_TOKENS, [0, 7], 4, 64)[3, :, :4].tolist() == PINNED_TOKENS
+    assert random_classes(0, range(6), 2, 10)[1].tolist() == PINNED_CLASSES
 
 
 PINNED_NOISE = [[0.0599, 0.0156], [0.3049, 0.9909]]
-PINNED_TOKENS = [[4, 17, 42, 51], [1, 20, 45, 59]]
-PINNED_CLASSES = [1, 1, 7, 6, 9, 7]
+PINNED_STEP_NOISE = [[0.1664, -1.4303]]
+PINNED_TOKENS = [[17, 56, 60, 20], [56, 3, 52, 63]]
+PINNED_CLASSES = [4, 2, 0, 3, 3, 6]
 
 
 @settings(max_examples=30)
@@ -27,8 +29,10 @@ def test_a_draw_does_not_depend_on_its_company(indices: list[int], seed: int) ->
     together = noise(seed, indices, (3, 2))
     alone = np.concatenate([noise(seed, [index], (3, 2)) for index in indices])
     assert np.array_equal(together, alone)
-    subsets = token_subset(seed, Stream.STRONG_TOKENS, indices, 1, 16, 5)
-    assert np.array_equal(subsets[-1:], token_subset(seed, Stream.STRONG_TOKENS, indices[-1:], 1, 16, 5))
+    orders = token_orders(seed, Stream.STRONG_TOKENS, indices, 3, 16)
+    assert np.array_equal(orders[:, -1:], token_orders(seed, Stream.STRONG_TOKENS, indices[-1:], 3, 16))
+    # More evaluations begin with the same ones.
+    assert np.array_equal(orders, token_orders(seed, Stream.STRONG_TOKENS, indices, 5, 16)[:3])
 
 
 def test_streams_steps_seeds_and_indices_differ() -> None:
@@ -42,18 +46,16 @@ def test_streams_steps_seeds_and_indices_differ() -> None:
     assert len(set(draws)) == len(draws)
 
 
-@given(grid=st.integers(1, 100), share=st.floats(0.01, 1), step=st.integers(0, 50))
-def test_a_subset_has_exactly_the_kept_tokens(grid: int, share: float, step: int) -> None:
-    kept = max(1, int(grid * share))
-    subset = token_subset(5, Stream.WEAK_TOKENS, [2], step, grid, kept)[0]
-    assert len(set(subset.tolist())) == kept
-    assert subset.min() >= 0
-    assert subset.max() < grid
+@given(grid=st.integers(1, 100), evaluations=st.integers(1, 5))
+def test_an_order_holds_every_token_once(grid: int, evaluations: int) -> None:
+    orders = token_orders(5, Stream.WEAK_TOKENS, [2, 9], evaluations, grid)
+    assert orders.shape == (evaluations, 2, grid)
+    assert (np.sort(orders, axis=2) == np.arange(grid)).all()
 
 
-def test_every_token_is_kept_equally_often() -> None:
-    subsets = token_subset(0, Stream.WEAK_TOKENS, range(4000), 0, 16, 4)
-    counts = np.bincount(subsets.ravel(), minlength=16)
+def test_every_token_is_first_equally_often() -> None:
+    first = token_orders(0, Stream.WEAK_TOKENS, range(2000), 2, 16)[:, :, :4]
+    counts = np.bincount(first.ravel(), minlength=16)
     expected, deviation = 1000, np.sqrt(4000 * 0.25 * 0.75)
     assert np.abs(counts - expected).max() < 4.5 * deviation
 

@@ -12,11 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sgbench.sampling.ddim import kept_timesteps, sample_ddim, signal_levels
-from sgbench.sampling.edm_heun import noise_levels, sample_edm_heun
-from sgbench.sampling.engine import SOLVERS, load_networks, sample
+from sgbench.sampling.clocks import flow_times, kept_timesteps, moments, noise_levels
+from sgbench.sampling.ddim import sample_ddim
+from sgbench.sampling.discrete import signal_levels
+from sgbench.sampling.edm_heun import sample_edm_heun
+from sgbench.sampling.engine import group_size, sample
 from sgbench.sampling.euler import sample_euler
+from sgbench.sampling.networks import load_networks
 from sgbench.sampling.samplers import SAMPLERS
+from sgbench.sampling.solve import solve
 from sgbench.suite.cell import Cell, Guidance
 from sgbench.suite.cell import Sampler as Settings
 
@@ -44,14 +48,14 @@ def noise_of(x: Tensor, timestep: int, step: int) -> Tensor:
 
 def euler_error(steps: int) -> float:
     """At t = 1 the state is noise alone, and the flow keeps its quantiles."""
-    return float((sample_euler(velocity, NOISE, steps) - (MEAN + DEVIATION * NOISE)).abs().max())
+    return float((sample_euler(velocity, NOISE, flow_times(steps)) - (MEAN + DEVIATION * NOISE)).abs().max())
 
 
 def edm_error(steps: int) -> float:
     """Against the exact flow down to the last level above 0, and the exact denoised image there."""
     quantile = (80 * NOISE - MEAN) / math.sqrt(DEVIATION**2 + 80**2)
     exact = MEAN + DEVIATION**2 / math.sqrt(DEVIATION**2 + 0.002**2) * quantile
-    return float((sample_edm_heun(denoised, NOISE, steps) - exact).abs().max())
+    return float((sample_edm_heun(denoised, NOISE, noise_levels(steps)) - exact).abs().max())
 
 
 def order(error: Callable[[int], float], steps: int) -> float:
@@ -75,7 +79,7 @@ def test_ddim_converges_to_the_datas_mean_and_deviation() -> None:
     noise = (NOISE - NOISE.mean()) / NOISE.std()
 
     def distance(steps: int) -> float:
-        found = sample_ddim(noise_of, noise, steps)
+        found = sample_ddim(noise_of, noise, kept_timesteps(steps))
         return max(abs(float(found.mean()) - MEAN), abs(float(found.std()) - DEVIATION))
 
     distances = [distance(steps) for steps in (10, 50, 250, 1000)]
@@ -92,11 +96,11 @@ def test_ddim_keeps_a_prediction_that_is_right_everywhere() -> None:
     level = float(signal_levels([999])[0])
     start = math.sqrt(level) * image + math.sqrt(1 - level) * epsilon
     for steps in (2, 5, 250):
-        assert torch.allclose(sample_ddim(lambda x, t, step: epsilon, start, steps), image, atol=1e-9)
+        assert torch.allclose(sample_ddim(lambda x, t, step: epsilon, start, kept_timesteps(steps)), image, atol=1e-9)
 
 
 def test_edm_heun_is_exact_where_every_image_is_the_same() -> None:
-    found = sample_edm_heun(lambda x, sigma, _: torch.full_like(x, MEAN), NOISE, 5)
+    found = sample_edm_heun(lambda x, sigma, _: torch.full_like(x, MEAN), NOISE, noise_levels(5))
     assert torch.allclose(found, torch.full_like(NOISE, MEAN), atol=1e-12)
 
 
@@ -107,7 +111,7 @@ def test_the_state_of_edm_heun_is_kept_in_float64() -> None:
         seen.append(x.dtype)
         return denoised(x, sigma, evaluation).float()
 
-    assert sample_edm_heun(single, NOISE.float(), 3).dtype == torch.float64
+    assert sample_edm_heun(single, NOISE.float(), noise_levels(3)).dtype == torch.float64
     assert set(seen) == {torch.float64}
 
 
@@ -159,30 +163,42 @@ def test_signal_levels_are_those_of_linear_betas() -> None:
 # Evaluations
 
 
-def test_every_sampler_that_suites_know_has_a_solver() -> None:
-    assert SOLVERS.keys() == SAMPLERS.keys()
+def no_noise(step: int) -> Tensor:
+    return torch.zeros(1, 1, 2, 2)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@given(steps=st.integers(1, 40), churn=st.sampled_from([0.0, 10.0]))
+def test_the_moments_that_costs_are_made_of_are_the_evaluations_made(name: str, steps: int, churn: float) -> None:
+    """At the levels and in the order that the sampler's own function has, numbered from 0 up."""
+    made: list[tuple[float, int]] = []
+
+    def prediction(x: Tensor, level: float, evaluation: int) -> Tensor:
+        made.append((level, evaluation))
+        return torch.zeros(1, 2 if SAMPLERS[name].needs_variance else 1, 2, 2)
+
+    settings = Settings(name, steps, churn=churn if SAMPLERS[name].churns else 0.0)
+    solve(settings, prediction, torch.ones(1, 1, 2, 2), no_noise)
+    assert [number for _, number in made] == list(range(SAMPLERS[name].evaluations(steps)))
+    assert [level for level, _ in made] == [moment.level for moment in moments(settings)]
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 @given(st.integers(1, 40))
-def test_the_evaluations_that_costs_are_made_of_are_the_calls_made(name: str, steps: int) -> None:
-    """And each has a number of its own, from 0 up, which token subsets are drawn by."""
-    numbers: list[int] = []
-
-    def prediction(x: Tensor, level: float, evaluation: int) -> Tensor:
-        numbers.append(evaluation)
-        return torch.zeros_like(x)
-
-    SOLVERS[name](prediction, torch.ones(1, 1, 2, 2), steps)
-    assert numbers == list(range(SAMPLERS[name].evaluations(steps)))
+def test_moments_run_from_noise_to_image(name: str, steps: int) -> None:
+    found = moments(Settings(name, steps))
+    assert all(0 <= m.progress <= 1 and m.noise > 0 for m in found)
+    assert all(a.progress <= b.progress and a.noise >= b.noise for a, b in itertools.pairwise(found))
 
 
 @pytest.mark.parametrize(("rule", "branches"), [("none", 1), ("cfg", 2), ("sg", 2)])
-def test_a_cell_calls_its_network_once_per_evaluation_and_branch(rule: str, branches: int) -> None:
+def test_every_evaluation_and_branch_is_one_row_an_image(rule: str, branches: int) -> None:
     settings = Guidance(rule, 1.0 if rule == "none" else 1.5, 0.0, 0.5 if rule == "sg" else 0.0)
     cell = Cell("fashion-routing", settings, Settings("euler", 3), 0, "balanced", "float32")
     networks = load_networks(cell, False, torch.device("cpu"))
-    calls: list[int] = []
-    networks.main.register_forward_hook(lambda *_: calls.append(1))
+    rows: list[int] = []
+    networks.main.register_forward_hook(lambda _, inputs, __: rows.append(len(inputs[0])))
     sample(cell, networks, [0], torch.device("cpu"))
-    assert len(calls) == branches * SAMPLERS["euler"].evaluations(3)
+    # Branches of equal shape share a call.
+    assert len(rows) == (2 if rule == "sg" else 1) * SAMPLERS["euler"].evaluations(3)
+    assert sum(rows) == branches * SAMPLERS["euler"].evaluations(3) * group_size(64)

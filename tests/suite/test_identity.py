@@ -10,13 +10,39 @@ from sgbench.zoo import weights
 
 SG = Cell("fashion-routing", Guidance("sg", 2.0, 0.0, 0.7), Sampler("euler", 10), 0, "balanced", "bfloat16")
 AG = SG._replace(guidance=Guidance("ag", 2.0, 0.0, 0.0))
-# Recorded when version 1 was written, with checkpoint digests of sixty-four zeros. Never edit; add a version.
-GOLDEN = {1: ("fe8b8c4f9162fca0", "552cfb698500e38e")}
+SEG = SG._replace(
+    guidance=Guidance(
+        "seg",
+        1.5,
+        interval="noise 0 to 0.7",
+        scale_schedule="power-cosine 4",
+        rescale=0.7,
+        channels=3,
+        subset="bernoulli",
+        sharing="shared",
+        parameters=(("perturb_scale", 3.0), ("layers", "3-4"), ("blur", float("inf")), ("perturb_interval", "always")),
+    ),
+    sampler=Sampler("edm-heun", 5, churn=40.0),
+    compile="default",
+)
+# Recorded when the version was written, with checkpoint digests of sixty-four zeros. Never edit; add a version.
+GOLDEN = {2: ("22c182bf8ec883aa", "44b6ea7289cce49e", "cacdd48609afaa5a")}
 
 
 def test_ids_of_this_version_are_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "checkpoint_sha256", lambda name, checkpoint="final": "0" * 64)
-    assert (cell_id(SG), cell_id(AG)) == GOLDEN[VERSION]
+    assert (cell_id(SG), cell_id(AG), cell_id(SEG)) == GOLDEN[VERSION]
+
+
+SETTINGS = {
+    "interval": "progress 0 to 0.5",
+    "scale_schedule": "linear",
+    "rescale": 0.5,
+    "channels": 3,
+    "subset": "fixed",
+    "sharing": "shared",
+    "parameters": (("eta", 0.5),),
+}
 
 
 def test_every_field_changes_the_id() -> None:
@@ -30,6 +56,9 @@ def test_every_field_changes_the_id() -> None:
         SG._replace(seed=1),
         SG._replace(labels="random"),
         SG._replace(dtype="float32"),
+        SG._replace(compile="default"),
+        *(SG._replace(guidance=SG.guidance._replace(**{name: value})) for name, value in SETTINGS.items()),
+        *(SG._replace(sampler=SG.sampler._replace(**{name: 2.5})) for name in Sampler._fields[2:]),
     ]
     assert len({cell_id(cell) for cell in [SG, *others]}) == len(others) + 1
 

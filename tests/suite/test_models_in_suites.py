@@ -59,7 +59,7 @@ def test_a_model_may_be_written_out_alone_in_a_list_and_in_the_sweep(suite_file:
 
 def test_metrics_of_random_weights_are_refused_with_the_reason(suite_file: Write) -> None:
     found = refused(suite_file(model=RANDOM, metrics=["fd"]))
-    assert "tiny: metrics: tread-sit S/4 64 weights=random has random weights" in found
+    assert "tiny.yaml: metrics: tread-sit S/4 64 weights=random has random weights" in found
     assert "metrics of quality would mean nothing; write `metrics: []`, or name trained weights." in found
 
 
@@ -69,19 +69,19 @@ def test_a_reference_of_another_image_size_is_refused(suite_file: Write, tmp_pat
 
 
 def test_metrics_need_a_reference(suite_file: Write) -> None:
-    assert "tiny: reference: metrics need a reference" in refused(suite_file(reference=None))
+    assert "tiny.yaml: reference: metrics need a reference" in refused(suite_file(reference=None))
 
 
 @pytest.mark.parametrize(
     ("family", "sampler", "kind", "right"),
     [
-        ("tread-sit", "edm-heun", "velocity", "euler"),
-        ("sprint", "ddim", "velocity", "euler"),
-        ("sit", "ddim", "velocity-from-noise", "euler"),
-        ("maskdit", "euler", "edm", "edm-heun"),
-        ("tread-dit", "euler", "edm", "edm-heun"),
-        ("dit", "euler", "epsilon", "ddim"),
-        ("mdtv2", "edm-heun", "epsilon", "ddim"),
+        ("tread-sit", "edm-heun", "velocity", "euler, heun, euler-maruyama."),
+        ("sprint", "ddim", "velocity", "euler, heun, euler-maruyama."),
+        ("sit", "ddim", "velocity-from-noise", "euler, heun, euler-maruyama."),
+        ("maskdit", "euler", "edm", "edm-heun."),
+        ("tread-dit", "euler", "edm", "edm-heun."),
+        ("dit", "euler", "epsilon", "ddim, ddpm."),
+        ("mdtv2", "edm-heun", "epsilon", "ddim, ddpm."),
     ],
 )
 def test_a_sampler_of_another_prediction_is_refused(
@@ -90,7 +90,7 @@ def test_a_sampler_of_another_prediction_is_refused(
     model = {**RANDOM, "family": family}
     wrong = suite_file(model=model, sampler={"name": sampler, "steps": 2}, sweep=NONE, **THROUGHPUT)
     found = refused(wrong)
-    assert f"predicts {kind}, which the sampler {sampler} does not take; choose one of: {right}." in found
+    assert f"predicts {kind}, which the sampler {sampler} does not take; choose one of: {right}" in found
     good = suite_file(model=model, sampler={"name": right, "steps": 2}, sweep=NONE, **THROUGHPUT)
     assert len(cells(good)) == 1
 

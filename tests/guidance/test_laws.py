@@ -1,0 +1,310 @@
+"""The laws that tie rules to each other, over random networks, shapes, scales and seeds; cells run by the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from sgbench.cost.cell_cost import image_macs
+from sgbench.cost.closed_form import Macs
+from sgbench.cost.macs import count_kept
+from sgbench.guidance import RULES, combine, push
+from sgbench.guidance.apg import project
+from sgbench.guidance.cfg_zero import fit
+from sgbench.guidance.perturbation import Perturbation
+from sgbench.guidance.rescale import rescale
+from sgbench.guidance.tangential import damp
+from sgbench.models.families.family import Prediction
+from sgbench.models.prediction import from_image, to_image
+from sgbench.sampling.engine import final_state
+from sgbench.sampling.networks import Networks
+from sgbench.suite.cell import Cell, Guidance, Sampler
+
+Tiny = Callable[[str, int], tuple[str, Networks]]
+CPU = torch.device("cpu")
+PLAIN_APG = (("eta", 1.0), ("momentum", 0.0), ("norm_limit", 0.0))
+PERTURBED = (("perturb_scale", 1.5), ("layers", "1-2"), ("perturb_interval", "always"))
+EVERY = {
+    "none": Guidance("none", gamma_strong=0.5),
+    "cfg": Guidance("cfg", 2.0),
+    "icg": Guidance("icg", 2.0),
+    "ag": Guidance("ag", 2.0),
+    "sg": Guidance("sg", 2.0, 0.25, 0.75),
+    "cfg+sg": Guidance("cfg+sg", 2.0, 0.25, 0.75),
+    "ag+sg": Guidance("ag+sg", 2.0, 0.75, "cosine 0.6 to 0"),
+    "pdg": Guidance("pdg", 2.0),
+    "apg": Guidance("apg", 2.0, parameters=(("eta", 0.2), ("momentum", -0.5), ("norm_limit", 3.0))),
+    "cfg++": Guidance("cfg++", 0.6),
+    "cfg-zero": Guidance("cfg-zero", 2.0, 0.0, 0.5, parameters=(("zero_steps", 1.0),)),
+    "tcfg": Guidance("tcfg", 2.0),
+    "pag": Guidance("pag", 1.5, parameters=PERTURBED),
+    "seg": Guidance("seg", 1.0, parameters=(*PERTURBED, ("blur", 2.0))),
+    "slg": Guidance("slg", 1.0, parameters=PERTURBED),
+    "s2": Guidance("s2", 1.5, parameters=(*PERTURBED, ("drop", 0.3))),
+}
+UNSCALED = ["none", "cfg++"]
+seeds, scales, gammas = st.integers(0, 7), st.floats(1.1, 6), st.sampled_from([0.0, 0.25, 0.5, 0.8])
+few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def family_of(rule: str) -> str:
+    return "sprint" if rule == "pdg" else "tread-sit"
+
+
+def cell(model: str, guidance: Guidance, seed: int = 0, sampler: Sampler | None = None) -> Cell:
+    return Cell(model, guidance, sampler or Sampler("euler", 3), seed, "balanced", "float32")
+
+
+def run(
+    tiny: Tiny, guidance: Guidance, seed: int, family: str = "tread-sit", indices: list[int] | None = None
+) -> Tensor:
+    name, networks = tiny(family, seed)
+    return final_state(cell(name, guidance, seed), networks, indices or [0, 1, 2], CPU)
+
+
+def close(found: Tensor, expected: Tensor, tolerance: float = 1e-4) -> bool:
+    return float((found - expected).abs().max()) <= tolerance * float(expected.abs().max())
+
+
+def test_every_rule_is_tried() -> None:
+    assert EVERY.keys() == RULES.keys()
+
+
+# Rules that are others in disguise
+
+
+@few
+@given(seed=seeds, gamma=gammas)
+@pytest.mark.parametrize("rule", [name for name in EVERY if name not in UNSCALED])
+def test_scale_one_is_the_strong_branch_alone(tiny: Tiny, rule: str, seed: int, gamma: float) -> None:
+    gamma_strong = gamma if RULES[rule].takes_gamma_strong else 0.0
+    guidance = EVERY[rule]._replace(scale=1.0, gamma_strong=gamma_strong)
+    changes = {"zero_steps": 0.0, "perturb_scale": 0.0}
+    guidance = guidance._replace(parameters=tuple((k, changes.get(k, v)) for k, v in guidance.parameters))
+    family = family_of(rule)
+    assert torch.equal(run(tiny, guidance, seed, family), run(tiny, Guidance("none", 1.0, gamma_strong), seed, family))
+
+
+@few
+@given(seed=seeds, scale=scales)
+def test_sg_without_sparsity_and_with_one_subset_is_no_guidance(tiny: Tiny, seed: int, scale: float) -> None:
+    plain = run(tiny, Guidance("none"), seed)
+    # Two branches share a batch of twice the rows, and a CPU's kernels round by the number of rows.
+    assert close(run(tiny, Guidance("sg", scale, 0.0, 0.0), seed), plain, 1e-5)
+    assert close(run(tiny, Guidance("sg", scale, 0.0, 0.0, sharing="shared"), seed), plain, 1e-5)
+
+
+@few
+@given(seed=seeds, scale=scales, gamma=gammas, subset=st.sampled_from(["exact", "bernoulli", "fixed"]))
+def test_equal_gammas_on_one_shared_subset_are_no_guidance(
+    tiny: Tiny, seed: int, scale: float, gamma: float, subset: str
+) -> None:
+    shared = {"subset": subset, "sharing": "shared"}
+    guided = run(tiny, Guidance("sg", scale, gamma, gamma, **shared), seed)
+    assert close(guided, run(tiny, Guidance("none", 1.0, gamma, **shared), seed), 1e-5)
+
+
+@few
+@given(seed=seeds, scale=scales)
+def test_cfg_sg_without_sparsity_is_cfg_bit_for_bit(tiny: Tiny, seed: int, scale: float) -> None:
+    assert torch.equal(run(tiny, Guidance("cfg+sg", scale), seed), run(tiny, Guidance("cfg", scale), seed))
+
+
+@few
+@given(seed=seeds, scale=scales)
+def test_autoguidance_by_the_same_checkpoint_is_no_guidance(tiny: Tiny, seed: int, scale: float) -> None:
+    name, networks = tiny("tread-sit", seed)
+    same = Networks(networks.main, networks.main)
+    guided = final_state(cell(name, Guidance("ag", scale), seed), same, [0, 1, 2], CPU)
+    assert torch.equal(guided, run(tiny, Guidance("none"), seed))
+
+
+@few
+@given(seed=seeds, scale=scales, family=st.sampled_from(["tread-sit", "sit"]))
+def test_apg_that_projects_nothing_away_is_cfg(tiny: Tiny, seed: int, scale: float, family: str) -> None:
+    apg = run(tiny, Guidance("apg", scale, parameters=PLAIN_APG), seed, family)
+    assert close(apg, run(tiny, Guidance("cfg", scale), seed, family))
+
+
+@few
+@given(seed=seeds, scale=scales)
+def test_an_interval_of_width_zero_is_none_and_of_width_one_the_plain_rule(tiny: Tiny, seed: int, scale: float) -> None:
+    none, plain = run(tiny, Guidance("none"), seed), run(tiny, Guidance("cfg", scale), seed)
+    for clock in ("progress", "noise"):
+        for edge in ("0", "0.5", "1"):
+            empty = Guidance("cfg", scale, interval=f"{clock} {edge} to {edge}")
+            assert torch.equal(run(tiny, empty, seed), none)
+        assert torch.equal(run(tiny, Guidance("cfg", scale, interval=f"{clock} 0 to 1"), seed), plain)
+
+
+@few
+@given(seed=seeds, rule=st.sampled_from([name for name in EVERY if RULES[name].guided]))
+def test_outside_its_interval_every_rule_is_the_strong_branch(tiny: Tiny, seed: int, rule: str) -> None:
+    parameters = tuple((k, 0.0 if k == "zero_steps" else v) for k, v in EVERY[rule].parameters)
+    guidance = EVERY[rule]._replace(interval="progress 0 to 0", parameters=parameters)
+    strong = Guidance("none", 1.0, guidance.gamma_strong)
+    assert close(run(tiny, guidance, seed, family_of(rule)), run(tiny, strong, seed, family_of(rule)), 1e-5)
+
+
+@few
+@given(seed=seeds, rule=st.sampled_from(sorted(EVERY)))
+def test_rescale_at_zero_is_the_identity(tiny: Tiny, seed: int, rule: str) -> None:
+    family = family_of(rule)
+    plain = run(tiny, EVERY[rule], seed, family)
+    assert torch.equal(run(tiny, EVERY[rule]._replace(rescale=0.0), seed, family), plain)
+    if RULES[rule].guided:
+        assert not torch.equal(run(tiny, EVERY[rule]._replace(rescale=0.7), seed, family), plain)
+
+
+@few
+@given(seed=seeds, rule=st.sampled_from(sorted(EVERY)))
+def test_the_order_of_the_batch_is_free(tiny: Tiny, seed: int, rule: str) -> None:
+    forwards = run(tiny, EVERY[rule], seed, family_of(rule), [0, 1, 2, 3])
+    backwards = run(tiny, EVERY[rule], seed, family_of(rule), [3, 1, 0, 2])
+    assert close(backwards, forwards[[3, 1, 0, 2]], 1e-5)
+
+
+@few
+@given(seed=seeds, rule=st.sampled_from([name for name in EVERY if RULES[name].guided]))
+def test_channels_that_are_not_guided_follow_the_strong_branch(tiny: Tiny, seed: int, rule: str) -> None:
+    """After one step, where the state that branches see is still the same."""
+    family = family_of(rule)
+    name, networks = tiny(family, seed)
+    parameters = tuple((k, 0.0 if k == "zero_steps" else v) for k, v in EVERY[rule].parameters)
+    one = Sampler("euler", 1)
+
+    def state(guidance: Guidance) -> Tensor:
+        return final_state(cell(name, guidance, seed, one), networks, [0, 1], CPU)
+
+    partly = state(EVERY[rule]._replace(channels=3, parameters=parameters))
+    strong = state(Guidance("none", 1.0, EVERY[rule].gamma_strong))
+    assert close(partly[:, 3:], strong[:, 3:], 1e-5)
+    assert not close(partly[:, :3], strong[:, :3], 1e-5)
+
+
+# Functions over predictions
+
+shapes = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(2, 5), st.integers(2, 5))
+
+
+def predictions(shape: tuple[int, ...], seed: int, count: int = 2) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(count)]
+
+
+@given(shape=shapes, seed=st.integers(0, 1000), scale=scales)
+def test_apg_with_eta_one_is_cfg_exactly_and_with_eta_zero_moves_across_only(
+    shape: tuple[int, ...], seed: int, scale: float
+) -> None:
+    strong, weak = predictions(shape, seed)
+    assert torch.allclose(project(strong, weak, scale, dict(PLAIN_APG), {}), combine(strong, weak, scale))
+    across = project(strong, weak, scale, {**dict(PLAIN_APG), "eta": 0.0}, {}) - strong
+    assert torch.allclose((across * strong).sum((1, 2, 3)), torch.zeros(shape[0], dtype=torch.float64), atol=1e-8)
+
+
+@given(shape=shapes, seed=st.integers(0, 1000), scale=scales, limit=st.floats(0.1, 2))
+def test_apg_limits_the_difference_and_remembers_it(
+    shape: tuple[int, ...], seed: int, scale: float, limit: float
+) -> None:
+    strong, weak = predictions(shape, seed)
+    moved = project(strong, weak, scale, {**dict(PLAIN_APG), "norm_limit": limit}, {}) - strong
+    assert (moved.square().sum((1, 2, 3)).sqrt() <= (scale - 1) * limit * (1 + 1e-9)).all()
+    memory: dict[str, Tensor] = {}
+    settings_ = {**dict(PLAIN_APG), "momentum": -0.5}
+    project(strong, weak, scale, settings_, memory)
+    second = project(strong, weak, scale, settings_, memory)
+    assert torch.allclose(second, strong + (scale - 1) * 0.5 * (strong - weak))
+
+
+@given(shape=shapes, seed=st.integers(0, 1000), scale=scales)
+def test_cfg_zero_is_cfg_where_its_factor_is_one(shape: tuple[int, ...], seed: int, scale: float) -> None:
+    weak, other = predictions(shape, seed)
+    dims = (1, 2, 3)
+    along = (other * weak).sum(dims, keepdim=True) / weak.square().sum(dims, keepdim=True)
+    strong = weak + other - along * weak
+    assert torch.allclose(fit(strong, weak, scale, {}, {}), combine(strong, weak, scale))
+    # And a weak prediction that is off by a factor only is put right.
+    assert torch.allclose(fit(strong, 3 * weak, scale, {}, {}), combine(strong, weak, scale))
+
+
+@given(shape=shapes, seed=st.integers(0, 1000), scale=scales)
+def test_tangential_damping_projects_on_the_first_right_singular_vector(
+    shape: tuple[int, ...], seed: int, scale: float
+) -> None:
+    """Against torch's singular value decomposition."""
+    strong, weak = predictions(shape, seed)
+    found = damp(strong, weak, scale, {}, {})
+    for index in range(shape[0]):
+        pair = torch.stack([strong[index].flatten(), weak[index].flatten()])
+        first = torch.linalg.svd(pair, full_matrices=False).Vh[0]
+        damped = (pair[1] @ first) * first
+        assert torch.allclose(found[index].flatten(), combine(pair[0], damped, scale))
+
+
+@given(shape=shapes, seed=st.integers(0, 1000), share=st.floats(0, 1))
+def test_rescale_moves_the_deviation_towards_the_strong_ones(shape: tuple[int, ...], seed: int, share: float) -> None:
+    strong, guided = predictions(shape, seed)
+    wanted = share * strong.std((1, 2, 3)) + (1 - share) * guided.std((1, 2, 3))
+    assert torch.allclose(rescale(guided, strong, share).std((1, 2, 3)), wanted)
+    assert torch.equal(rescale(guided, strong, 0.0), guided)
+
+
+LEVELS: list[tuple[Prediction, float]] = [
+    ("velocity", 0.3),
+    ("velocity-from-noise", 0.8),
+    ("edm", 2.0),
+    ("epsilon", 400),
+]
+
+
+@pytest.mark.parametrize(("kind", "level"), LEVELS)
+@given(shape=shapes, seed=st.integers(0, 1000), scale=scales, strength=st.floats(0, 3))
+def test_linear_rules_agree_in_every_space(
+    kind: Prediction, level: float, shape: tuple[int, ...], seed: int, scale: float, strength: float
+) -> None:
+    """Native prediction or denoised image; the velocity is between the two for any kind."""
+    x, strong, weak, perturbed = predictions(shape, seed, 4)
+    native = push(combine(strong, weak, scale), strong, perturbed, strength)
+    images = [to_image(kind, prediction, x, level) for prediction in (strong, weak, perturbed)]
+    through_images = push(combine(images[0], images[1], scale), images[0], images[2], strength)
+    assert torch.allclose(from_image(kind, through_images, x, level), native)
+    velocities = [(x - image) / 0.5 for image in images]
+    through_velocities = push(combine(velocities[0], velocities[1], scale), velocities[0], velocities[2], strength)
+    assert torch.allclose(x - 0.5 * through_velocities, through_images)
+
+
+# Cost
+
+
+@few
+@given(seed=seeds, rule=st.sampled_from(sorted(EVERY)), subset=st.sampled_from(["exact", "bernoulli"]))
+def test_a_cell_costs_what_fvcore_counts_of_the_calls_it_really_makes(
+    tiny: Tiny, seed: int, rule: str, subset: str
+) -> None:
+    name, networks = tiny(family_of(rule), seed)
+    guidance = EVERY[rule]
+    if guidance.gamma_strong or guidance.gamma_weak:
+        guidance = guidance._replace(subset=subset, interval="progress 0 to 0.5")
+    made: list[tuple[int, Perturbation | None, int]] = []
+
+    def note(module: torch.nn.Module, inputs: tuple[Tensor | Perturbation | None, ...], output: Tensor) -> None:
+        x, tokens, change = inputs[0], inputs[3], inputs[4]
+        grid = networks.main.architecture.grid_tokens
+        assert isinstance(x, Tensor)
+        made.append((tokens.shape[1] if isinstance(tokens, Tensor) else grid, change, len(x)))  # type: ignore[arg-type]
+
+    assert networks.auxiliary is not None
+    hooks = [network.register_forward_hook(note) for network in (networks.main, networks.auxiliary)]
+    chosen, images = cell(name, guidance, seed), 2
+    final_state(chosen, networks, list(range(images)), CPU)
+    for hook in hooks:
+        hook.remove()
+    total = Macs(0, 0, 0)
+    for kept, change, rows in made:
+        total = total.plus(count_kept(networks.main, kept, change).times(rows))
+    assert image_macs(chosen).times(images) == total
