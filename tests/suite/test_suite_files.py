@@ -11,14 +11,17 @@ import pytest
 import yaml
 
 from sgbench.api import load_suite, make_plan
+from sgbench.guidance import RULES
 from sgbench.models import catalogue
 from sgbench.models.public import PUBLIC, Public
+from sgbench.suite.cell import Guidance
 from sgbench.suite.sweep import expand
 
 SUITES = Path(__file__).parents[2] / "suites"
 FILES = sorted(SUITES.rglob("*.yaml"))
 PAPER = [path for path in FILES if path.parent.name == "paper"]
-PUBLISHED = [path for path in FILES if path not in PAPER and path.stem != "fashion-mnist"]
+ABLATIONS = [path for path in FILES if path.parent.name == "ablations"]
+PUBLISHED = [path for path in FILES if path not in [*PAPER, *ABLATIONS] and path.stem != "fashion-mnist"]
 
 
 def name_of(path: Path) -> str:
@@ -71,6 +74,31 @@ def test_the_files_are_there() -> None:
     assert len(PUBLISHED) == 9
     tables, figures = ("table-1", "table-2", "table-3"), ("figure-4", "figure-5", "figure-6", "figure-7", "figure-8")
     assert {path.stem for path in PAPER} == {*tables, *figures, "figure-a1"}
+    questions = {"shared-or-independent", "fixed-or-fresh", "exact-or-bernoulli", "interval", "steps", "dense-model"}
+    assert {path.stem for path in ABLATIONS} == questions | {"schedules", "rules"}
+
+
+def test_the_suite_of_all_rules_has_all_that_the_embedded_model_can_serve() -> None:
+    found = {cell.guidance.rule for cell in expand(load_suite(SUITES / "ablations" / "rules.yaml"))}
+    assert found == RULES.keys() - {"pdg"}
+
+
+@pytest.mark.parametrize("path", ABLATIONS, ids=name_of)
+def test_an_ablation_runs_on_embedded_models_and_has_cells_that_differ_in_its_question_alone(path: Path) -> None:
+    cells = expand(load_suite(path))
+    assert all(catalogue.entry(cell.model).main.kind == "packaged" for cell in cells)
+    questions = {
+        "shared-or-independent": lambda g: g._replace(sharing=""),
+        "fixed-or-fresh": lambda g: g._replace(subset=""),
+        "exact-or-bernoulli": lambda g: g._replace(subset=""),
+        "interval": lambda g: g._replace(interval=""),
+    }
+    if path.stem in questions:
+        groups: dict[tuple[str, Guidance], int] = {}
+        for cell in cells:
+            key = (cell.model, questions[path.stem](cell.guidance))
+            groups[key] = groups.get(key, 0) + 1
+        assert sum(size > 1 for size in groups.values()) >= 4
 
 
 @each_variant
