@@ -43,11 +43,11 @@ def load_networks(cell: Cell, auxiliary: bool, device: torch.device) -> Networks
     )
     for network in (networks.main, networks.auxiliary):
         if network is not None:
-            _compile(network, cell.compile, device)
+            compile_network(network, cell.compile, device)
     return networks
 
 
-def _compile(network: Network, how: str, device: torch.device) -> None:
+def compile_network(network: Network, how: str, device: torch.device) -> None:
     """Have torch compile the network in place; shapes are static, so there is one program per number of tokens."""
     if how == "default":
         network.compile(dynamic=False)

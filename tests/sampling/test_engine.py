@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
 from sgbench.errors import UserError
 from sgbench.guidance import RULES as RULES_BY_NAME
 from sgbench.sampling.clocks import flow_times
-from sgbench.sampling.engine import group_size, labels_of, sample
+from sgbench.sampling.engine import final_state, group_size, labels_of, sample
 from sgbench.sampling.euler import sample_euler
-from sgbench.sampling.networks import Networks, load_networks
+from sgbench.sampling.networks import Networks, compile_network, load_networks
 from sgbench.suite.cell import Cell, Guidance, Sampler
 
 CPU = torch.device("cpu")
@@ -132,3 +134,36 @@ def test_cuda_draws_nearly_the_same_images() -> None:
     chosen = cell(Guidance("sg", 2.0, 0.0, 0.7))
     there = sample(chosen, networks_of(chosen, device), [0, 1, 2], device).images.int()
     assert (there - draw(chosen, [0, 1, 2]).int()).abs().float().mean() < 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("guidance", RULES, ids=lambda g: g.rule)
+def test_on_cuda_nobody_waits_inside_the_step_loop(guidance: Guidance) -> None:
+    device = torch.device("cuda")
+    chosen = cell(guidance, steps=3)
+    networks = networks_of(chosen, device)
+    final_state(chosen, networks, [0, 1], device)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        final_state(chosen, networks, [0, 1], device)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+# Compilation
+
+
+def test_a_compiled_network_predicts_nearly_the_same(tiny: Callable[[str, int], tuple[str, Networks]]) -> None:
+    name, networks = tiny("tread-sit", 1)
+    plain = Cell(name, Guidance("none"), Sampler("euler", 1), 0, "balanced", "float32")
+    expected = final_state(plain, networks, [0, 1], CPU)
+    compile_network(networks.main, "default", CPU)
+    assert networks.main._compiled_call_impl is not None
+    found = final_state(plain, networks, [0, 1], CPU)
+    assert torch.allclose(found, expected, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_cuda_graphs_need_cuda() -> None:
+    chosen = cell(Guidance("none"))._replace(compile="cuda-graphs")
+    with pytest.raises(UserError, match="CUDA graphs need a CUDA device, and this is cpu"):
+        load_networks(chosen, False, CPU)
