@@ -119,6 +119,9 @@ class GuidedPrediction:
                     calls[0].change,
                     SAMPLERS[self.cell.sampler.name].needs_variance,
                 )
+            if self.cell.compile == "cuda-graphs":
+                # A graph writes its next result where this one is.
+                joint = joint.clone()
             found |= zip([call.slot for call in calls], joint.chunk(len(calls)), strict=True)
         return found
 

@@ -7,9 +7,9 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from sgbench.cost.closed_form import kept_tokens
-from sgbench.guidance import RULES, Branch, Rule
+from sgbench.guidance import RULES, Branch
 from sgbench.guidance.cfg_zero import ZERO_STEPS
-from sgbench.guidance.intervals import ALWAYS, interval
+from sgbench.guidance.intervals import interval
 from sgbench.guidance.perturbation import Perturbation, layers
 from sgbench.guidance.schedules import scale_schedule
 from sgbench.models import catalogue
@@ -73,11 +73,13 @@ def _evaluation(cell: Cell, number: int, moment: Moment) -> Evaluation:
 def factors(guidance: Guidance, moment: Moment) -> tuple[float, float]:
     """w and s at a moment: 1 and 0 where guidance does not act."""
     rule, parameters = RULES[guidance.rule], dict(guidance.parameters)
-    scale = strength = 0.0
-    acts = _acts(guidance.interval, moment)
+    scale, strength = 1.0, 0.0
+    if not _acts(guidance.interval, moment):
+        return scale, strength
     share = scale_schedule(guidance.scale_schedule).at(moment.progress)
-    scale = 1 + (guidance.scale - 1) * share if acts and rule.takes_scale else 1.0
-    if acts and rule.perturbed is not None and _acts(str(parameters.get("perturb_interval", ALWAYS)), moment):
+    if rule.takes_scale:
+        scale = 1 + (guidance.scale - 1) * share
+    if rule.perturbed is not None and _acts(str(parameters["perturb_interval"]), moment):
         strength = float(parameters["perturb_scale"]) * share
     return scale, strength
 
@@ -129,8 +131,3 @@ def _drawn_blocks(cell: Cell, number: int, candidates: tuple[int, ...], drop: fl
     count = skipped_blocks(catalogue.entry(cell.model).architecture.blocks, drop)
     drawn = generator(cell.seed, Stream.BLOCKS, 0, number).permutation(len(candidates))[:count]
     return tuple(sorted(candidates[index] for index in drawn.tolist()))
-
-
-def rule_of(cell: Cell) -> Rule:
-    """The rule that a cell follows."""
-    return RULES[cell.guidance.rule]

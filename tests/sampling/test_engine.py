@@ -163,6 +163,17 @@ def test_a_compiled_network_predicts_nearly_the_same(tiny: Callable[[str, int], 
     assert torch.allclose(found, expected, atol=1e-4 * float(expected.abs().max()))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("guidance", [RULES[1], RULES[4], RULES[-2]], ids=lambda g: g.rule)
+def test_cuda_graphs_draw_nearly_the_same_images(guidance: Guidance) -> None:
+    device = torch.device("cuda")
+    plain = cell(guidance)
+    graphs = plain._replace(compile="cuda-graphs")
+    expected = sample(plain, networks_of(plain, device), [0, 1, 2], device).images.int()
+    found = sample(graphs, networks_of(graphs, device), [0, 1, 2], device).images.int()
+    assert (found - expected).abs().float().mean() < 1
+
+
 def test_cuda_graphs_need_cuda() -> None:
     chosen = cell(Guidance("none"))._replace(compile="cuda-graphs")
     with pytest.raises(UserError, match="CUDA graphs need a CUDA device, and this is cpu"):
