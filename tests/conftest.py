@@ -11,7 +11,13 @@ import torch
 import yaml
 
 from sgbench.models import catalogue
-from sgbench.models.architecture import AnyArchitecture, DiTArchitecture, MaskDiTArchitecture, SprintArchitecture
+from sgbench.models.architecture import (
+    AnyArchitecture,
+    DiTArchitecture,
+    MaskDiTArchitecture,
+    MDTv2Architecture,
+    SprintArchitecture,
+)
 from sgbench.models.build import Network, build
 from sgbench.models.catalogue import Checkpoint, Entry
 from sgbench.models.families import FAMILIES
@@ -68,6 +74,8 @@ def architecture(family: str, side: int) -> AnyArchitecture:
     if family == "maskdit":
         light = {"decoder_hidden_size": 8, "decoder_depth": 1, "decoder_num_heads": 2}
         return MaskDiTArchitecture(**SIZES, **light, input_size=side, depth=3)
+    if family == "mdtv2":
+        return MDTv2Architecture(**SIZES, input_size=side, out_channels=8, depth=5, decoder_depth=1)
     out = 8 if family == "dit" else 4
     return DiTArchitecture(**SIZES, input_size=side, out_channels=out, depth=4, routes=((1, 2),))
 

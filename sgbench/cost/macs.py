@@ -6,9 +6,11 @@ favour dense branches. Operators it does not know must stand in ALLOWED, or the 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -76,13 +78,24 @@ def count_kept(model: Network, kept: int, change: Perturbation | None = None) ->
     )
     if kept < a.grid_tokens:
         inputs = (*inputs, torch.arange(kept, device=device).unsqueeze(0))
-    counted = _trace(model if change is None else _Changed(model, change), inputs)
+    with _uncompiled(model):
+        counted = _trace(model if change is None else _Changed(model, change), inputs)
     expected = kept_macs(a, kept, change)
     for name in ("macs", "paper"):
         found, stated = getattr(counted, name), getattr(expected, name)
         if abs(found - stated) > TOLERANCE * stated:
             raise MiscountError(f"{name}: fvcore counts {found}, the closed form {stated} with {kept} tokens kept")
     return counted
+
+
+@contextlib.contextmanager
+def _uncompiled(model: Network) -> Iterator[None]:
+    """The network as it was written: a compiled one cannot be traced, and costs the same."""
+    compiled, model._compiled_call_impl = model._compiled_call_impl, None
+    try:
+        yield
+    finally:
+        model._compiled_call_impl = compiled
 
 
 class _Changed(torch.nn.Module):

@@ -13,7 +13,7 @@ from sgbench.guidance.subset_rules import SHARING, SUBSETS
 CONDITIONS = {"given": "c", "null": "null", "random": "random class"}
 SPACES = {
     "any": "linear: the same in velocity, noise and image space",
-    "native": "the network's own prediction",
+    "native": "the family's prediction (velocity, noise, or the denoised image of EDM)",
     "image": "the denoised image",
     "velocity": "the velocity",
 }
@@ -204,8 +204,9 @@ def _common() -> list[str]:
         "  B` is a share of the steps (A <= p < B; in DDIM and DDPM 1 - timestep / 1000), `noise A to B` a noise level",
         "  (A < level <= B: t, sigma, or (timestep + 1) / 1000).",
         "- `scale_schedule`: w(p) = 1 + (w - 1) share(p), share `constant`, `linear`, `cosine` or `power-cosine P` (of",
-        "  MDT: (1 - cos(pi p^P)) / 2), rising, or `... falling`. The push of a perturbed branch follows it.",
-        "- `rescale`: phi of CFG-rescale (Lin et al., arXiv 2305.08891), after all else, on the network's prediction.",
+        "  MDT: (1 - cos(pi p^P)) / 2), rising, or `... falling`; of CFG++ w share(p). The push of a",
+        "  perturbed branch follows it.",
+        "- `rescale`: phi of CFG-rescale (Lin et al., arXiv 2305.08891), after all else, on the family's prediction.",
         "- `channels`: `all` or the first so many; else as the published sampler does (3 of 4 for DiT, SiT, MDT).",
         "",
         "Where tokens are dropped, a gamma is a number or a schedule, `linear A to B` or `cosine A to B`, and:",

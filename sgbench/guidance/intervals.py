@@ -11,7 +11,7 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from sgbench.guidance.schedules import NUMBER
+from sgbench.guidance.schedules import NUMBER, exactly
 
 ALWAYS = "always"
 
@@ -52,4 +52,4 @@ def interval(text: str) -> Interval:
 def spell_interval(text: str) -> str:
     """The text form in its shortest spelling; all of sampling is `always`."""
     found = interval(text)
-    return ALWAYS if found == EVERYWHERE else f"{found.clock} {found.start:g} to {found.end:g}"
+    return ALWAYS if found == EVERYWHERE else f"{found.clock} {exactly(found.start)} to {exactly(found.end)}"

@@ -1,6 +1,6 @@
 """CFG-rescale, a post-processor of any rule: shrink the guided prediction towards the strong one's spread.
 
-Lin et al., arXiv 2305.08891, section 3.4; on the network's own prediction.
+Lin et al., arXiv 2305.08891, section 3.4; on the family's prediction: velocity, noise, or EDM's denoised image.
 """
 
 from __future__ import annotations

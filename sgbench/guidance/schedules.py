@@ -11,9 +11,14 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-NUMBER = r"(\d+(?:\.\d*)?(?:e-?\d+)?)"
+NUMBER = r"(\d+(?:\.\d*)?(?:e[+-]?\d+)?)"
 SHAPES = ("constant", "linear", "cosine", "power-cosine")
 CONSTANT = "constant"
+
+
+def exactly(number: float) -> str:
+    """The shortest text that reads back as the same number: no setting is rounded on the way into a cell."""
+    return repr(float(number)).removesuffix(".0")
 
 
 class GammaSchedule(NamedTuple):
@@ -30,7 +35,7 @@ class GammaSchedule(NamedTuple):
 
     def text(self) -> str:
         """The text form in its shortest spelling."""
-        return f"{self.shape} {self.start:g} to {self.end:g}"
+        return f"{self.shape} {exactly(self.start)} to {exactly(self.end)}"
 
 
 class ScaleSchedule(NamedTuple):
@@ -52,7 +57,9 @@ class ScaleSchedule(NamedTuple):
 
     def text(self) -> str:
         """The text form in its shortest spelling."""
-        power = f" {self.power:g}" if self.shape == "power-cosine" else ""
+        if self.shape == "power-cosine" and self.power == 1:
+            return self._replace(shape="cosine").text()
+        power = f" {exactly(self.power)}" if self.shape == "power-cosine" else ""
         return f"{self.shape}{power}{' falling' if self.falling else ''}"
 
 
@@ -74,7 +81,7 @@ def scale_schedule(text: str) -> ScaleSchedule:
     """The schedule that a text form stands for. Raises ValueError, with what to write, for one that means nothing."""
     words = text.split()
     falling = words[-1:] == ["falling"]
-    shape, *rest = words[:-1] if falling else words or [""]
+    shape, *rest = (words[:-1] if falling else words) or [""]
     power = float(rest[0]) if len(rest) == 1 and re.fullmatch(NUMBER, rest[0]) else None
     if shape not in SHAPES or len(rest) != (shape == "power-cosine") or (rest and not power):
         raise ValueError(

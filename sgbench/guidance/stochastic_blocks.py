@@ -14,7 +14,7 @@ RULE = Rule(
     parameters=(
         Parameter("perturb_scale", "omega, the push away from the perturbed branch", default=0.25),
         LAYERS._replace(meaning="the blocks that may be drawn, from 0: all but the critical ones"),
-        Parameter("drop", "share of the network's blocks that is skipped, at least one", 0, 1, default=0.1),
+        Parameter("drop", "share of the network's blocks that is skipped, at least one", 0.01, 1, default=0.1),
         WHEN,
     ),
     scale_default=1.0,

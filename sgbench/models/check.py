@@ -22,7 +22,8 @@ from sgbench.models.build import Network, build
 from sgbench.models.checkpoints import load_strict, pick_weights
 from sgbench.models.families import Family, recognise
 from sgbench.models.families.family import Prediction
-from sgbench.models.loading import UNUSED, adapt
+from sgbench.models.headers import UNUSED
+from sgbench.models.loading import adapt
 from sgbench.models.prediction import predict
 from sgbench.sampling.clocks import TRAINED_STEPS
 from sgbench.sampling.solve import solve

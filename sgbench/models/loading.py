@@ -15,11 +15,9 @@ from sgbench.models.catalogue import Checkpoint, Entry
 from sgbench.models.checkpoints import load_strict, read_state
 from sgbench.models.digest import sha256_of
 from sgbench.models.families import Family
+from sgbench.models.headers import LAST_LAYER, UNUSED
 from sgbench.zoo.weights import load_weights
 
-# Parts of published checkpoints that sampling has no use for.
-UNUSED = ("projectors.", "rel_pos_embed")
-LAST_LAYER = ("final_layer.linear.weight", "final_layer.linear.bias")
 RANDOM_SEED = 0
 
 

@@ -97,6 +97,7 @@ USUAL = {
     "interval": "always",
     "scale_schedule": "constant",
     "rescale": "0.0",
+    "channels": "own",
     "subset": "exact",
     "sharing": "independent",
     "shift": "1.0",

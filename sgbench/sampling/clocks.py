@@ -85,14 +85,19 @@ def moments(sampler: Sampler) -> tuple[Moment, ...]:
         times = flow_times(steps, sampler.shift)
         return _two_stages(times, times, steps)
     times = (stochastic_times if sampler.name == "euler-maruyama" else flow_times)(steps, sampler.shift)
-    return tuple(Moment(t, step / steps, t, step) for step, t in enumerate(times[:-1]))
+    return tuple(Moment(t, step / steps, _rounded(t), step) for step, t in enumerate(times[:-1]))
 
 
 def _two_stages(starts: list[float], ends: list[float], steps: int) -> tuple[Moment, ...]:
     """Heun's method: at the start of every step and at the end of all but the last."""
     found = []
     for step in range(steps):
-        found.append(Moment(starts[step], step / steps, starts[step], step))
+        found.append(Moment(starts[step], step / steps, _rounded(starts[step]), step))
         if step + 1 < steps:
-            found.append(Moment(ends[step + 1], (step + 1) / steps, ends[step + 1], step))
+            found.append(Moment(ends[step + 1], (step + 1) / steps, _rounded(ends[step + 1]), step))
     return tuple(found)
+
+
+def _rounded(level: float) -> float:
+    """A level without the last bits that 1 - 7 / 10 has too many: an interval that ends at 0.3 means this one."""
+    return round(level, 12)

@@ -15,6 +15,8 @@ from sgbench.models.loading import load_network
 from sgbench.sampling.allocator import keep_freed_memory
 from sgbench.suite.cell import Cell
 
+MOST_PROGRAMS = 100_000
+
 
 class Networks(NamedTuple):
     """The checkpoints that a cell calls, on their device, in evaluation mode."""
@@ -48,7 +50,13 @@ def load_networks(cell: Cell, auxiliary: bool, device: torch.device) -> Networks
 
 
 def compile_network(network: Network, how: str, device: torch.device) -> None:
-    """Have torch compile the network in place; shapes are static, so there is one program per number of tokens."""
+    """Have torch compile the network in place; shapes are static, so there is one program per number of tokens.
+
+    A sweep may have hundreds; torch would go back to eager calls after a few, and images would depend on the order.
+    """
+    if how != "none":
+        torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = MOST_PROGRAMS
+        torch._dynamo.config.fail_on_recompile_limit_hit = True
     if how == "default":
         network.compile(dynamic=False)
     elif how == "cuda-graphs":

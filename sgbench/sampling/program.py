@@ -78,7 +78,8 @@ def factors(guidance: Guidance, moment: Moment) -> tuple[float, float]:
         return scale, strength
     share = scale_schedule(guidance.scale_schedule).at(moment.progress)
     if rule.takes_scale:
-        scale = 1 + (guidance.scale - 1) * share
+        # CFG++ is weakest at 0, all other rules are at 1.
+        scale = guidance.scale * share if rule.replaces_update else 1 + (guidance.scale - 1) * share
     if rule.perturbed is not None and _acts(str(parameters["perturb_interval"]), moment):
         strength = float(parameters["perturb_scale"]) * share
     return scale, strength

@@ -25,6 +25,7 @@ def draw_subsets(
     branches share one, so that the sparser branch keeps a part of what the other keeps.
     """
     fixed = cell.guidance.subset == "fixed"
+    shapes = _group_shapes(cell) if cell.guidance.subset == "groups" else {}
     wanted = [call for evaluation in evaluations for call in evaluation.calls if 0 < call.kept < grid]
     orders = {
         stream: token_orders(cell.seed, stream, indices, 1 if fixed else len(evaluations), grid)
@@ -38,7 +39,7 @@ def draw_subsets(
             return np.zeros((len(indices), 0), dtype=np.int64)
         order = orders[_stream(cell, call)][0 if fixed else number]
         if cell.guidance.subset == "groups":
-            return _evenly(order, call.gamma)
+            return _evenly(order, call.gamma, shapes[call.slot])
         return np.sort(order[:, : call.kept], axis=1)
 
     return [[subset(call, number) for call in evaluation.calls] for number, evaluation in enumerate(evaluations)]
@@ -50,10 +51,16 @@ def _stream(cell: Cell, call: Call) -> Stream:
     return Stream.STRONG_TOKENS if call.slot == "strong" else Stream.WEAK_TOKENS
 
 
-def _evenly(order: Subset, gamma: float) -> Subset:
+def _group_shapes(cell: Cell) -> dict[str, tuple[int, int]]:
+    """The groups of each branch; of one size where they share a subset, or the sparser would not be a part."""
+    gammas = {"strong": float(cell.guidance.gamma_strong), "weak": float(cell.guidance.gamma_weak)}
+    shapes = {slot: shape for slot, gamma in gammas.items() if (shape := group_shape(gamma)) is not None}
+    largest = max(shapes.values())
+    return dict.fromkeys(shapes, largest) if cell.guidance.sharing == "shared" else shapes
+
+
+def _evenly(order: Subset, gamma: float, shape: tuple[int, int]) -> Subset:
     """As many tokens in every group of the grid, the first of the order in each, as SPRINT drops them in training."""
-    shape = group_shape(gamma)
-    assert shape is not None
     images, grid = order.shape
     (rows, columns), side = shape, math.isqrt(grid)
     size = rows * columns

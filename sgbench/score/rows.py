@@ -61,6 +61,7 @@ def _settings(cell: Cell) -> dict[str, Any]:
         "interval": g.interval,
         "scale_schedule": g.scale_schedule,
         "rescale": g.rescale,
+        "channels": "own" if g.channels is None else str(g.channels),
         "guided_channels": g.channels or model.family.guided_channels or model.architecture.in_channels,
         "subset": g.subset,
         "sharing": g.sharing,

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from sgbench.cost.closed_form import block_macs
+from sgbench.cost.closed_form import block_macs, kept_tokens
 from sgbench.errors import UserError
 from sgbench.guidance import Rule
+from sgbench.guidance.cfg_zero import ZERO_STEPS
 from sgbench.guidance.intervals import interval
 from sgbench.guidance.perturbation import layers
-from sgbench.guidance.schedules import spell
+from sgbench.guidance.schedules import gamma_at, spell
 from sgbench.guidance.subset_rules import group_shape
 from sgbench.models.catalogue import Entry
 from sgbench.models.headers import different_shapes
+from sgbench.sampling.clocks import moments
 from sgbench.sampling.program import skipped_blocks
 from sgbench.sampling.samplers import SAMPLERS
 from sgbench.score.protocols import REFERENCE_SIDES
@@ -64,7 +66,7 @@ def check_served(rule: Rule, model: Entry, guidance: Guidance, sampler: Sampler,
     """Whether a model has what a rule and its settings need."""
     if rule.needs_auxiliary:
         _check_auxiliary(rule, model, where)
-    if rule.needs_null and not model.family.null_class:
+    if rule.needs_null and not model.family.null_class and (guidance.scale != 1 or rule.replaces_update):
         raise UserError(
             f"{rule.title} needs an unconditional prediction, and {model.name} has no null class",
             where=where,
@@ -92,6 +94,15 @@ def check_served(rule: Rule, model: Entry, guidance: Guidance, sampler: Sampler,
             where=where,
             fix=f"use the sampler {' or '.join(rule.samplers)}, or another rule",
         )
+    zero_steps = float(dict(guidance.parameters).get(ZERO_STEPS, 0))
+    if zero_steps >= sampler.steps:
+        raise UserError(
+            f"{zero_steps:g} zero steps of {sampler.steps} leave nothing to sample",
+            where=f"{where}.{ZERO_STEPS}",
+            fix="lower zero_steps, or raise steps",
+        )
+    if rule.sparser_weak:
+        _check_fewer_tokens(rule, model, guidance, sampler, where)
     _check_interval(guidance, sampler, where)
     if guidance.subset == "groups":
         _check_groups(model, guidance, where)
@@ -122,6 +133,20 @@ def _check_auxiliary(rule: Rule, model: Entry, where: str) -> None:
             where=f"{where}.model.auxiliary",
             fix="give a checkpoint of the same run",
         )
+
+
+def _check_fewer_tokens(rule: Rule, model: Entry, guidance: Guidance, sampler: Sampler, where: str) -> None:
+    """Two gammas may differ and still keep equally many tokens of a small grid."""
+    grid = model.architecture.grid_tokens
+    for moment in moments(sampler):
+        gammas = [gamma_at(gamma, moment.progress) for gamma in (guidance.gamma_strong, guidance.gamma_weak)]
+        strong, weak = (kept_tokens(grid, gamma) for gamma in gammas)
+        if weak >= strong:
+            raise UserError(
+                f"at gamma {gammas[0]:g} and {gammas[1]:g} both branches of {rule.title} keep {weak} of {grid} tokens",
+                where=where,
+                fix="set the gammas further apart",
+            )
 
 
 def _check_interval(guidance: Guidance, sampler: Sampler, where: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
 from sgbench.guidance.intervals import spell_interval
 from sgbench.guidance.perturbation import layers, spell_layers
@@ -42,6 +42,13 @@ def _as_layers(value: object) -> object:
     return spell_layers(layers(str(value)))
 
 
+def _no_truth(value: object) -> object:
+    """YAML's true and false are no numbers, though Python would count with them."""
+    if isinstance(value, bool):
+        raise ValueError("a number is wanted")
+    return value
+
+
 def _off(value: object) -> object:
     """YAML reads `off` and `no` as false."""
     return "none" if value is False else value
@@ -52,10 +59,13 @@ def _text(check: Any) -> BeforeValidator:
 
 
 Gamma = Annotated[float | str, BeforeValidator(_as_gamma)]
-StepCount = Annotated[int, Field(gt=0, le=10_000)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+NUMBER = BeforeValidator(_no_truth)
+StepCount = Annotated[int, NUMBER, Field(gt=0, le=10_000)]
+Share = Annotated[float, NUMBER, Field(ge=0, le=1)]
+Positive = Annotated[float, NUMBER, Field(gt=0, allow_inf_nan=False)]
+Churn = Annotated[float, NUMBER, Field(ge=0, allow_inf_nan=False)]
+Blur = Annotated[float, NUMBER, Field(gt=0)]
+Finite = Annotated[float, NUMBER, Field(allow_inf_nan=False)]
 DType = Literal["float32", "bfloat16", "auto"]
 SamplerName = Literal["euler", "heun", "euler-maruyama", "edm-heun", "ddim", "ddpm"]
 Metric = Literal["fd", "precision", "recall", "label_agreement"]
@@ -102,9 +112,7 @@ class SweepEntry(_Strict):
         default=None, description="sampler steps, where they differ from the suite's"
     )
     shift: Annotated[list[Positive], *LIST] | None = Field(default=None, description="time shift of flow samplers")
-    churn: Annotated[list[Annotated[float, Field(ge=0)]], *LIST] | None = Field(
-        default=None, description="S_churn of EDM's sampler"
-    )
+    churn: Annotated[list[Churn], *LIST] | None = Field(default=None, description="S_churn of EDM's sampler")
     eta: Numbers | None = Field(default=None, description="of APG")
     momentum: Numbers | None = Field(default=None, description="of APG")
     norm_limit: Numbers | None = Field(default=None, description="of APG")
@@ -116,7 +124,9 @@ class SweepEntry(_Strict):
     layers: Annotated[list[Annotated[str, BeforeValidator(_as_layers)]], *LIST] | None = Field(
         default=None, description="blocks, such as 7-9; of PAG, SEG, SLG and S2-Guidance"
     )
-    blur: Annotated[list[Positive], *LIST] | None = Field(default=None, description="of SEG")
+    blur: Annotated[list[Annotated[float, NUMBER, Field(gt=0)]], *LIST] | None = Field(
+        default=None, description="of SEG"
+    )
     drop: Annotated[list[Share], *LIST] | None = Field(default=None, description="of S2-Guidance")
 
 
@@ -126,10 +136,16 @@ class SamplerSettings(_Strict):
     name: SamplerName = "euler"
     steps: StepCount
     shift: Positive = Field(default=1.0, description="time shift of flow samplers")
-    churn: float = Field(default=0.0, ge=0, description="S_churn of EDM's sampler")
-    churn_min: float = Field(default=0.0, ge=0, description="S_min: lowest sigma with churn")
+    churn: Churn = Field(default=0.0, description="S_churn of EDM's sampler")
+    churn_min: Churn = Field(default=0.0, description="S_min: lowest sigma with churn")
     churn_max: float = Field(default=float("inf"), gt=0, description="S_max: highest sigma with churn")
-    churn_noise: float = Field(default=1.0, gt=0, description="S_noise: deviation of the noise that churn adds")
+    churn_noise: Positive = Field(default=1.0, description="S_noise: deviation of the noise that churn adds")
+
+    @model_validator(mode="after")
+    def _churns_somewhere(self) -> SamplerSettings:
+        if self.churn_min > self.churn_max:
+            raise ValueError(f"churn_min {self.churn_min:g} is above churn_max {self.churn_max:g}")
+        return self
 
 
 class Preset(_Strict):

@@ -29,19 +29,23 @@ def guidance_settings(rule: Rule, entry: SweepEntry, model: Entry, where: str) -
     strong = _gammas(rule, entry.gamma_strong, rule.takes_gamma_strong, "gamma_strong", where)
     weak = _gammas(rule, entry.gamma_weak, rule.takes_gamma_weak, "gamma_weak", where)
     steering = [_common(rule, entry, key, rule.guided, default, where) for key, default in STEERING.items()]
-    drops = any(gamma != 0 for gamma in (*strong, *weak))
-    choosing = [_common(rule, entry, key, drops, default, where) for key, default in CHOOSING.items()]
+    # What can be chosen of tokens: how, where some are dropped; whether together, where both branches drop some.
+    drops = {"subset": any(strong) or any(weak), "sharing": any(strong) and any(weak)}
+    choosing = [_common(rule, entry, key, drops[key], default, where) for key, default in CHOOSING.items()]
     parameters = list(_parameters(rule, entry, where))
     for scale, gamma_strong, gamma_weak in itertools.product(scales, strong, weak):
         if rule.sparser_weak:
             _check_sparser(rule, gamma_strong, gamma_weak, where)
-        for interval, shape, rescale, channels in itertools.product(*steering):
+        alone = scale == 1 and rule.perturbed is None and not rule.replaces_update
+        # The strong branch alone has nothing that could be steered.
+        settled = [[default] for default in STEERING.values()] if alone else steering
+        for interval, shape, rescale, channels in itertools.product(*settled):
             for subset, sharing, own in itertools.product(*choosing, parameters):
                 yield Guidance(
                     *(rule.name, scale, gamma_strong, gamma_weak, interval, shape, rescale),
                     channels=_channels(channels, model, where),
                     subset=subset if gamma_strong or gamma_weak else "exact",
-                    sharing=sharing if gamma_strong or gamma_weak else "independent",
+                    sharing=sharing if gamma_strong and gamma_weak else "independent",
                     parameters=own,
                 )
 
@@ -84,7 +88,8 @@ def _common(rule: Rule, entry: SweepEntry, key: str, meaningful: bool, default: 
     if given is None:
         return [default]
     if not meaningful:
-        why = "no tokens are dropped" if key in CHOOSING else "it is one branch alone"
+        whys = {"subset": "no tokens are dropped", "sharing": "no two branches drop tokens"}
+        why = whys.get(key, "it is one branch alone")
         raise UserError(f"{rule.title} has no {key}: {why}", where=f"{where}.{key}", fix="remove the key")
     return given
 

@@ -93,7 +93,9 @@ def _resolve(name: str, entry: SweepEntry, where: str) -> tuple[str, SweepEntry]
 def _samplers(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Sampler]:
     """Every sampler of an entry; what a sampler cannot use of the suite's settings does not reach it."""
     own = suite.sampler
-    _check_sampler_keys(own.name, own.shift != 1, own.churn > 0, f"{suite.where}: sampler")
+    limits = (own.churn_min, own.churn_max, own.churn_noise)
+    churns = own.churn > 0 or limits != Sampler(own.name, own.steps)[-len(limits) :]
+    _check_sampler_keys(own.name, own.shift != 1, churns, f"{suite.where}: sampler")
     for name in entry.sampler or [own.name]:
         kind = SAMPLERS[name]
         _check_sampler_keys(name, entry.shift is not None, entry.churn is not None, where)
@@ -103,7 +105,6 @@ def _samplers(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Sampler]:
             for shift in entry.shift or [own.shift if kind.shifts else 1.0]:
                 for churn in entry.churn or [own.churn if kind.churns else 0.0]:
                     plain = Sampler(name, steps, shift)
-                    limits = (own.churn_min, own.churn_max, own.churn_noise)
                     yield plain if not churn else Sampler(name, steps, shift, churn, *limits)
 
 

@@ -1,4 +1,7 @@
-"""Images do not depend on how they were asked for: batch sizes, order, a limit, or how many processes draw them."""
+"""Images do not depend on how they were asked for: batch sizes, order, a limit, or how many processes draw them.
+
+What all are compared with was asked for in one batch of 64.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ def expected(networks: Networks) -> dict[str, Tensor]:
 
 
 @each_cell
-@pytest.mark.parametrize("batch", [1, 7, 64])
+@pytest.mark.parametrize("batch", [1, 7, 33])
 def test_batch_size(name: str, batch: int, networks: Networks, expected: dict[str, Tensor]) -> None:
     wanted = range(IMAGES) if batch > 1 else [0, 23, 24, 63]
     parts = [wanted[start : start + batch] for start in range(0, len(wanted), batch)]

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from sgbench.cost.closed_form import kept_macs
+from sgbench.cost.macs import count_kept
 from sgbench.errors import UserError
 from sgbench.guidance import RULES as RULES_BY_NAME
 from sgbench.sampling.clocks import flow_times
@@ -161,6 +163,10 @@ def test_a_compiled_network_predicts_nearly_the_same(tiny: Callable[[str, int], 
     assert networks.main._compiled_call_impl is not None
     found = final_state(plain, networks, [0, 1], CPU)
     assert torch.allclose(found, expected, atol=1e-4 * float(expected.abs().max()))
+    # What it costs is counted on the network as it was written.
+    grid = networks.main.architecture.grid_tokens
+    assert count_kept(networks.main, grid) == kept_macs(networks.main.architecture, grid)
+    assert networks.main._compiled_call_impl is not None
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

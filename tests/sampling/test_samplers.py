@@ -118,6 +118,12 @@ def test_the_state_of_edm_heun_is_kept_in_float64() -> None:
 # Schedules
 
 
+def test_an_interval_that_ends_on_a_step_means_that_step() -> None:
+    """1 - 7 / 10 is 0.30000000000000004; the level that intervals know is 0.3."""
+    levels = [moment.noise for moment in moments(Settings("euler", 10))]
+    assert levels == [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
+
+
 @given(st.integers(2, 300))
 def test_noise_levels_fall_from_80_to_0(steps: int) -> None:
     levels = noise_levels(steps)

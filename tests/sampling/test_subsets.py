@@ -52,6 +52,16 @@ def test_a_shared_subset_is_nested(rule: str) -> None:
         assert all(set(w) <= set(s) for s, w in zip(strong, weak, strict=True))
 
 
+@pytest.mark.parametrize(("strong", "weak"), [(0.375, 0.5), (0.625, 0.75), (0.25, 0.875)])
+def test_shared_groups_of_two_sizes_are_nested(strong: float, weak: float) -> None:
+    guidance = Guidance("sg", 2.0, strong, weak, subset="groups", sharing="shared")
+    cell = Cell("fashion-routing", guidance, Sampler("euler", 2), 0, "balanced", "float32")
+    for dense, sparse in draw_subsets(cell, program(cell), range(4), GRID):
+        assert dense is not None
+        assert sparse is not None
+        assert all(set(w) <= set(s) for s, w in zip(dense, sparse, strict=True))
+
+
 def test_groups_keep_as_many_of_every_square() -> None:
     for _, weak in subsets(subset="groups"):
         rows, columns = weak // 8, weak % 8

@@ -48,7 +48,7 @@ def test_every_key_is_swept(suite_file: Write) -> None:
     entry = {
         "guidance": "sg",
         "scale": [1.5, 2],
-        "gamma_strong": [0, "linear 0 to 0.2"],
+        "gamma_strong": [0.1, "linear 0.1 to 0.2"],
         "gamma_weak": [0.75, "cosine 0.8 to 0.5"],
         "interval": ["always", "progress 0.2 to 0.8", "noise 0 to 0.7"],
         "scale_schedule": ["constant", "power-cosine 4", "linear falling"],
@@ -74,6 +74,10 @@ def test_settings_of_one_meaning_are_one_cell(suite_file: Write) -> None:
         {**entry, "sampler": "euler", "shift": 1.0},
     ]
     assert len(cells(suite_file(sweep=[entry, *same]))) == 1
+    alone = {"guidance": "cfg", "scale": 1, "interval": ["always", "noise 0 to 0.5"], "rescale": [0, 0.7]}
+    assert len(cells(suite_file(sweep=[alone]))) == 1
+    powers = {"guidance": "cfg", "scale": 2, "scale_schedule": ["cosine", "power-cosine 1"]}
+    assert len(cells(suite_file(sweep=[powers]))) == 1
     spelt = [{"guidance": "sg", "scale": 2, "gamma_strong": 0, "gamma_weak": g} for g in (0.5, "linear 0.5 to 0.50")]
     assert len(cells(suite_file(sweep=spelt))) == 1
 
@@ -121,6 +125,15 @@ def test_compile_is_part_of_the_cell(suite_file: Write) -> None:
     assert cell_id(plain) != cell_id(compiled)
 
 
+def test_no_setting_is_rounded_on_the_way(suite_file: Write) -> None:
+    entry = {"guidance": "sg", "scale": 2, "gamma_strong": 0, "gamma_weak": "cosine 0.9999999 to 0.5"}
+    found = cells(suite_file(sweep=[{**entry, "interval": "progress 0.33333333 to 0.66666666"}]))[0].guidance
+    assert (found.gamma_weak, found.interval) == ("cosine 0.9999999 to 0.5", "progress 0.33333333 to 0.66666666")
+    far = suite_file(sweep=[{"guidance": "cfg", "scale": 2, "interval": "noise 0.0000001 to 100000000000000000"}],
+                     model=TREAD_EDM, sampler={"name": "edm-heun", "steps": 4}, **LATENT)  # fmt: skip
+    assert cells(far)[0].guidance.interval == "noise 1e-07 to 1e+17"
+
+
 def test_records_read_back(suite_file: Write) -> None:
     sweep = [
         {"guidance": "sg_fid", "scale": 1.5, "interval": "noise 0 to 0.7", "sharing": "shared", "shift": 2},
@@ -129,6 +142,8 @@ def test_records_read_back(suite_file: Write) -> None:
     ]
     for cell in cells(suite_file(sweep=sweep, compile="default")):
         assert cell_of(located(cell)) == cell
+    far = Guidance("sg", 2.0, 0.1, 0.7, interval="noise 1e-07 to 1e+17")
+    assert cell_of(located(Cell("fashion-routing", far, Sampler("euler", 2), 0, "random", "float32"))).guidance == far
     plain = cell_record(cells(suite_file(sweep=[{"guidance": "cfg", "scale": 2}]))[0])
     # Neutral settings are not in it, so that a setting added later renames no cell.
     assert plain["guidance"] == {"rule": "cfg", "scale": 2.0}
@@ -195,6 +210,11 @@ def test_scales_that_a_rule_forbids(suite_file: Write, rule: str, scale: float, 
         ("scale_schedule", "power-cosine", "is no schedule of the scale"),
         ("scale_schedule", "linear 4", "is no schedule of the scale"),
         ("scale_schedule", "constant falling", "a constant scale does not fall"),
+        ("scale_schedule", "falling", "'falling' is no schedule of the scale"),
+        ("gamma_weak", 0.01, "at gamma 0 and 0.01 both branches of SG keep 64 of 64 tokens"),
+        ("sharing", "shared", "SG has no sharing: no two branches drop tokens"),
+        ("scale", True, "a number is wanted, but True was given"),
+        ("shift", float("inf"), "finite number"),
         ("rescale", 1.5, "less than or equal to 1"),
         ("channels", 0, "channels is `all` or a number from 1"),
         ("channels", 2, "fashion-routing has 1 channels, and 2 were to be guided"),
@@ -221,6 +241,26 @@ def test_values_out_of_range(suite_file: Write, key: str, value: Any, what: str)
 )
 def test_parameters_out_of_range(suite_file: Write, key: str, value: float, what: str) -> None:
     assert f"sweep[0].{key}: {what}" in refused(suite_file, {"guidance": "apg", "scale": 2, key: value})
+
+
+def test_zero_steps_that_leave_nothing(suite_file: Write) -> None:
+    found = refused(suite_file, {"guidance": "cfg-zero", "scale": 2, "zero_steps": 2})
+    assert found.startswith("sweep[0].zero_steps: 2 zero steps of 2 leave nothing to sample")
+
+
+@pytest.mark.parametrize(
+    ("sampler", "what"),
+    [
+        ({"name": "euler", "steps": 4, "churn_noise": 1.01}, "sampler.churn: the sampler euler has no churn"),
+        (
+            {"name": "edm-heun", "steps": 4, "churn": 9, "churn_min": 5, "churn_max": 1},
+            "churn_min 5 is above churn_max 1",
+        ),
+        ({"name": "edm-heun", "steps": 4, "churn": float("inf")}, "finite number"),
+    ],
+)
+def test_sampler_settings_that_mean_nothing(suite_file: Write, sampler: dict[str, Any], what: str) -> None:
+    assert what in refused(suite_file, {"guidance": "none"}, sampler=sampler)
 
 
 def test_a_schedule_that_crosses_the_other_gamma(suite_file: Write) -> None:
@@ -271,6 +311,9 @@ def test_a_model_without_a_null_class(suite_file: Write, monkeypatch: pytest.Mon
         said = refused(suite_file, {"guidance": rule, "scale": 2}, model="fashion-dense")
         assert "needs an unconditional prediction, and fashion-dense has no null class" in said
     assert len(cells(suite_file(sweep=[{"guidance": ["icg", "ag"], "scale": 2}], model="fashion-dense"))) == 2
+    # A perturbed branch needs no null class as long as CFG is left out.
+    pag = {"guidance": "pag", "perturb_scale": 1, "layers": "2", "scale": [1]}
+    assert len(cells(suite_file(sweep=[pag], model="fashion-dense"))) == 1
 
 
 def test_an_auxiliary_checkpoint_that_is_missing_or_of_another_shape(suite_file: Write, tmp_path: Path) -> None:
@@ -288,5 +331,6 @@ def test_an_auxiliary_checkpoint_that_is_missing_or_of_another_shape(suite_file:
     other = refused(suite_file, ag, model=model, **LATENT)
     assert "has another shape than" in other
     assert "pos_embed is [2, 4], not [2, 3]" in other
-    save_file({"pos_embed": torch.ones(2, 3)}, auxiliary)
+    # Wrappers and parts that loading leaves out make no difference.
+    save_file({"module.pos_embed": torch.ones(2, 3), "projectors.0.weight": torch.ones(1)}, auxiliary)
     assert len(cells(suite_file(sweep=[ag], model=model, **LATENT))) == 1
