@@ -79,7 +79,7 @@ class Golden(NamedTuple):
 @torch.no_grad()
 def check_file(path: Path) -> tuple[Family, list[Case]]:
     """Replay every case of a golden file. Raises UserError for a file that is damaged or of no known family."""
-    golden = _open(path)
+    golden = open_golden(path)
     names = sorted(key.removeprefix("out/") for key in golden.tensors if key.startswith("out/"))
     if not names:
         raise UserError("the file records no outputs", where=str(path), fix="record at least one out/... tensor")
@@ -101,7 +101,8 @@ def check_file(path: Path) -> tuple[Family, list[Case]]:
     return golden.family, cases
 
 
-def _open(path: Path) -> Golden:
+def open_golden(path: Path) -> Golden:
+    """The file with its network, weights loaded. Raises UserError for one that is damaged or of no known family."""
     config, tensors = _read(path)
     sizes = config.get("model", config)
     dense = tensors.get("out/dense")
@@ -175,8 +176,19 @@ RECORDED_SAMPLERS = {
 }
 
 
+CHURN_KEYS = ("churn", "churn_min", "churn_max", "churn_noise")
+
+
 def _trajectory(golden: Golden, name: str) -> Tensor:
     """A whole sampling run by the sampler that `config` names, with the noise of every step where it has any."""
+    noise = golden.input("noise")
+    noise = noise.double() if "float64" in str(golden.config["sampler"]) else noise
+    guided = _guidance(golden, name)
+    return solve(recorded_sampler(golden), guided, noise, lambda step: golden.input("step_noise")[step])
+
+
+def recorded_sampler(golden: Golden) -> Sampler:
+    """The sampler of a recorded run with its settings. Raises UserError for one that is not known."""
     recorded, steps = str(golden.config["sampler"]), golden.config.get("steps")
     if not isinstance(steps, int) or steps < 1:
         raise UserError("a trajectory needs `steps`, a number", where=f"{golden.where}: config", fix="record it")
@@ -187,13 +199,8 @@ def _trajectory(golden: Golden, name: str) -> Tensor:
             where=golden.where,
             fix=f"record with one of: {', '.join(RECORDED_SAMPLERS)}",
         )
-    noise = golden.input("noise").double() if "float64" in recorded else golden.input("noise")
     churn = {key: float(golden.config[key]) for key in CHURN_KEYS if key in golden.config}
-    sampler = Sampler(known, steps, shift=float(golden.config.get("shift", 1.0)), **churn)
-    return solve(sampler, _guidance(golden, name), noise, lambda step: golden.input("step_noise")[step])
-
-
-CHURN_KEYS = ("churn", "churn_min", "churn_max", "churn_noise")
+    return Sampler(known, steps, shift=float(golden.config.get("shift", 1.0)), **churn)
 
 
 def _guidance(golden: Golden, name: str) -> Callable[[Tensor, float, int], Tensor]:

@@ -38,7 +38,13 @@ FAMILY = {
     "sit": "sit",
     "sprint_sit": "sprint",
     "traj_dit_ddim": "dit",
+    "traj_dit_ddpm": "dit",
+    "traj_maskdit_churn": "maskdit",
     "traj_maskdit_edm": "maskdit",
+    "traj_mdt_ddpm": "mdtv2",
+    "traj_repa_heun": "repa-sit",
+    "traj_repa_sde": "repa-sit",
+    "traj_sit_sde": "sit",
     "traj_sprint_euler": "sprint",
     "traj_tread_euler": "tread-sit",
     "tread_dit": "tread-sit",
@@ -100,6 +106,8 @@ def test_every_case_of_every_golden_file_matches(path: Path) -> None:
     assert {f"out/{case.name}" for case in cases} == {name for name in tensors if name.startswith("out/")}
     assert len(cases) >= 2
     tolerance = 1e-3 if path.stem.startswith("traj_") else 1e-4
+    if path.stem == "traj_mdt_ddpm":  # where guidance moves the result by a ten-thousandth
+        tolerance = 5e-6
     for case in cases:
         assert case.tolerance == tolerance
         assert case.error < tolerance, case

@@ -1,0 +1,89 @@
+"""Whole recorded runs of the published samplers, drawn by the engine from cells; only noise and subsets are injected.
+
+`sgbench models check` replays the same files with the samplers and networks alone.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from sgbench.models import catalogue
+from sgbench.models.catalogue import Checkpoint, Entry
+from sgbench.models.check import open_golden, recorded_sampler
+from sgbench.sampling import engine, guided, randomness
+from sgbench.sampling.networks import Networks
+from sgbench.sampling.program import call_counts, program
+from sgbench.suite.cell import Cell, Guidance
+
+RUNS = sorted((Path(__file__).parents[1] / "golden").glob("traj_*.safetensors"))
+N = r"(\d+(?:\.\d+)?)"
+CPU = torch.device("cpu")
+
+
+def guidance_of(name: str) -> Guidance:
+    """The cell's settings that a recorded case is named after."""
+    if name == "none":
+        return Guidance("none", channels=4)
+    if found := re.fullmatch(rf"sg_{N}_{N}_{N}", name):
+        strong, weak, scale = map(float, found.groups())
+        return Guidance("sg", scale, strong, weak)
+    if found := re.fullmatch(rf"pdg_{N}", name):
+        return Guidance("pdg", float(found[1]))
+    if found := re.fullmatch(rf"cfg_{N}_interval_{N}_{N}", name):
+        return Guidance("cfg", float(found[1]), interval=f"noise {found[2]} to {found[3]}")
+    found = re.fullmatch(rf"cfg_{N}(?:_power_cosine_{N})?(?:_first_(\d+)_channels)?", name)
+    assert found is not None
+    schedule = f"power-cosine {found[2]}" if found[2] else "constant"
+    return Guidance("cfg", float(found[1]), scale_schedule=schedule, channels=int(found[3] or 4))
+
+
+CASES = [
+    pytest.param(path, name, id=f"{path.stem.removeprefix('traj_')}-{name}")
+    for path in RUNS
+    for name in sorted(key.removeprefix("out/") for key in open_golden(path).tensors if key.startswith("out/"))
+]
+
+
+def test_every_run_is_here() -> None:
+    assert len(RUNS) == 10
+    assert len(CASES) == 24
+
+
+@pytest.mark.parametrize(("path", "name"), CASES)
+def test_the_engine_ends_where_the_published_sampler_did(
+    path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    golden = open_golden(path)
+    recorded = str(golden.config["sampler"])
+    family = golden.family._replace(
+        prediction="edm" if recorded.startswith("EDM") else golden.family.prediction,
+        float64_state="float64" in recorded,
+    )
+    architecture = golden.network.architecture
+    entry = Entry(path.stem, path.stem, family, architecture, Checkpoint("random"), None, in_pixels=True)
+    monkeypatch.setattr(catalogue, "entry", lambda name, where="": entry)
+    monkeypatch.setattr(engine, "labels_of", lambda cell, indices: golden.given)
+    noise, tensors = golden.input("noise"), golden.tensors
+    monkeypatch.setattr(randomness, "noise", lambda *_: noise.numpy())
+    monkeypatch.setattr(randomness, "step_noise", lambda *draw: tensors["in/step_noise"][draw[-1]].numpy())
+    if "in/ids_strong" in tensors:
+        pairs = zip(tensors["in/ids_strong"], tensors["in/ids_weak"], strict=True)
+        subsets = [[strong.numpy(), weak.numpy()] if name.startswith("sg") else [None, None] for strong, weak in pairs]
+        monkeypatch.setattr(guided, "draw_subsets", lambda *_: subsets)
+    cell = Cell(path.stem, guidance_of(name), recorded_sampler(golden), 0, "balanced", "float32")
+    try:
+        found = engine.final_state(cell, Networks(golden.network, None), range(len(noise)), CPU)
+    finally:
+        program.cache_clear()
+        call_counts.cache_clear()
+    assert relative_error(found, tensors[f"out/{name}"]) < float(golden.config.get("tolerance", 1e-5))
+
+
+def relative_error(found: Tensor, expected: Tensor) -> float:
+    assert found.shape == expected.shape
+    return float((found.double() - expected.double()).abs().max() / expected.abs().max())
