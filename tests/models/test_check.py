@@ -130,7 +130,7 @@ def test_one_wrong_value_fails_its_case_and_no_other(name: str, tmp_path: Path) 
 
     failed = verdicts(2e-3 if trajectory else 1e-3)
     assert [key for key, passed in failed.items() if not passed] == [case]
-    assert all(verdicts(1e-5).values())
+    assert all(verdicts(1e-6).values())
 
 
 def test_the_command_passes_all_files(sgbench: Command) -> None:
