@@ -21,7 +21,7 @@ from sgbench.models import catalogue
 from sgbench.progress import Silent
 from sgbench.run.device import resolve_device
 from sgbench.run.runner import gallery_png, run_cells
-from sgbench.run.store import Store
+from sgbench.run.store import SHARD, Store
 from sgbench.suite.cell import Cell, Guidance, Sampler
 
 store_module = importlib.import_module("sgbench.run.store")
@@ -138,7 +138,7 @@ def test_nothing_is_left_under_a_temporary_name(tmp_path: Path) -> None:
 def test_a_killed_run_continues_to_the_same_images(tmp_path: Path) -> None:
     """SIGKILL in the middle, the same command again, and the images equal an uninterrupted run's."""
     suite = tmp_path / "s.yaml"
-    suite.write_text(KILLED.format(samples=1000))
+    suite.write_text(KILLED.format(samples=4 * SHARD))
     command = [sys.executable, "-m", "sgbench", "run", str(suite), "--json", "--batch", "50", "--results"]
     process = subprocess.Popen([*command, str(tmp_path / "killed")], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
@@ -148,9 +148,9 @@ def test_a_killed_run_continues_to_the_same_images(tmp_path: Path) -> None:
     process.communicate()
     resumed = subprocess.run([*command, str(tmp_path / "killed")], capture_output=True, text=True, check=True)
     document = json.loads(resumed.stdout.splitlines()[-1])
-    assert document["images_kept"] >= 250
+    assert document["images_kept"] >= SHARD
     assert document["images_made"] > 0
-    assert document["images_made"] + document["images_kept"] == 1000
+    assert document["images_made"] + document["images_kept"] == 4 * SHARD
     subprocess.run([*command, str(tmp_path / "whole")], capture_output=True, check=True)
     shards = [sorted((tmp_path / name).rglob("*.npy")) for name in ("killed", "whole")]
     assert len(shards[0]) == len(shards[1]) == 4
