@@ -98,11 +98,6 @@ def gamma_at(gamma: float | str, progress: float) -> float:
     return gamma_schedule(gamma).at(progress) if isinstance(gamma, str) else gamma
 
 
-def largest(gamma: float | str) -> float:
-    """The largest gamma on the way."""
-    return max(gamma_schedule(gamma)[1:]) if isinstance(gamma, str) else gamma
-
-
 def spell(gamma: float | str) -> str:
     """A gamma in as few characters as tell it apart."""
     return gamma if isinstance(gamma, str) else f"{gamma:g}"
