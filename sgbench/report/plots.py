@@ -16,6 +16,7 @@ from sgbench.stats.jackknife import GROUPS
 from sgbench.stats.paired import t_quantile
 
 FORMATS = ("png", "svg")
+MOST_NAMED = 8
 LOOK: Any = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -32,8 +33,10 @@ def plot_frontier(rows: pd.DataFrame, model: str, axis: Axis) -> Figure:
     with mpl.rc_context(LOOK):
         figure = Figure(figsize=(8, 5), layout="constrained")
         axes = figure.subplots()
-        for rule in rules_of(rows, model):
-            _draw_rule(axes, rule_rows(rows, model, rule), rule, axis)
+        rules = rules_of(rows, model)
+        for rule in rules:
+            # More names than this cover the points and each other.
+            _draw_rule(axes, rule_rows(rows, model, rule), rule, axis, named=len(rules) <= MOST_NAMED)
         axes.set_yscale("log")
         _draw_floor(axes, float(rows["fd_floor"].iloc[0]))
         axes.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
@@ -94,7 +97,8 @@ def _draw_floor(axes: Any, floor: float) -> None:
     axes.annotate(text, **place, textcoords="offset points", ha="right", color="0.35", fontsize=8)
 
 
-def _draw_rule(axes: Any, rows: pd.DataFrame, rule: str, axis: Axis) -> None:
+def _draw_rule(axes: Any, rows: pd.DataFrame, rule: str, axis: Axis, named: bool) -> None:
+    """A rule's cells and its frontier; with the settings of its best cell beside it if they are to be `named`."""
     style = STYLES[rule]
     axes.errorbar(
         rows[axis],
@@ -110,6 +114,8 @@ def _draw_rule(axes: Any, rows: pd.DataFrame, rule: str, axis: Axis) -> None:
     )
     line = on_frontier(rows, axis)
     axes.plot(line[axis], line["fd"], color=style.colour, linewidth=1.6, alpha=0.85)
+    if not named:
+        return
     best = best_row(rows)
     axes.annotate(
         settings_text(best),
