@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,10 @@ from sgbench.suite.schema import Suite
 if TYPE_CHECKING:
     from sgbench.plan.plan import Plan
     from sgbench.report.build import Report
-    from sgbench.run.runner import RunSummary
+    from sgbench.run.runner import OnShard, RunSummary
+    from sgbench.score.anybody import Scored
+    from sgbench.score.export import Exported
+    from sgbench.score.protocols import Protocol
     from sgbench.score.scorer import ScoreSummary
 
 RESULTS = Path("results")
@@ -49,6 +53,7 @@ def run(
     device: str = "auto",
     batch: int | None = None,
     progress: Progress | None = None,
+    on_shard: OnShard | None = None,
 ) -> RunSummary:
     """Make the images of every cell that are not there yet."""
     from sgbench.run.device import resolve_device
@@ -60,7 +65,7 @@ def run(
     store = Store(results, suite.suite)
     store.prepare()
     store.write_lock(suite, cells)
-    return run_cells(cells, suite.samples, store, resolve_device(device), progress or Silent(), batch)
+    return run_cells(cells, suite.samples, store, resolve_device(device), progress or Silent(), batch, on_shard)
 
 
 def time(
@@ -103,6 +108,47 @@ def score(
     return summary
 
 
+def score_images(
+    images: Sequence[str | Path],
+    reference: str,
+    metrics: Sequence[str],
+    *,
+    device: str = "auto",
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> list[Scored]:
+    """Score folders, npz files or cells against a reference."""
+    from sgbench.run.device import resolve_device
+    from sgbench.score.anybody import score_images as score_sets
+
+    paths = [Path(path) for path in images]
+    return score_sets(paths, reference, metrics, resolve_device(device), progress or Silent(), limit)
+
+
+def explain(reference: str, metrics: Sequence[str], samples: int | None = None) -> list[Protocol]:
+    """The protocols that images would be scored under."""
+    from sgbench.score.anybody import explain as explain_images
+
+    return explain_images(reference, metrics, samples)
+
+
+def explain_suite(suite: Suite) -> list[Protocol]:
+    """The protocols that a suite is scored under."""
+    from sgbench.score.expected import suite_protocols
+
+    return list(suite_protocols(suite).values())
+
+
+def export(cell: str | Path, adm: str | Path, results: Path = RESULTS, *, limit: int | None = None) -> Exported:
+    """Write the images of a cell, named by id or folder, as ADM's evaluator reads them."""
+    from sgbench.run.store import find_cell
+    from sgbench.score.export import export_adm
+    from sgbench.score.images import CellImages
+
+    found, store = find_cell(str(cell), results)
+    return export_adm(CellImages(found, store, store.images_there(found, limit)), Path(adm))
+
+
 def report(
     suite: Suite,
     results: Path = RESULTS,
@@ -131,7 +177,19 @@ def bench(
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """The chain: run, score, report. Returns what each of them did."""
-    ran = run(suite, results, device=device, batch=batch, progress=progress)
+    from sgbench.run.device import resolve_device
+    from sgbench.run.store import Store
+    from sgbench.score.beside import Beside, idle_device
+    from sgbench.score.expected import suite_protocols
+
+    # A reference or weights that are missing are missed now, not after hours of drawing.
+    suite_protocols(suite)
+    idle = idle_device(resolve_device(device))
+    if idle is None:
+        ran = run(suite, results, device=device, batch=batch, progress=progress)
+    else:
+        with Beside(suite, Store(results, suite.suite), idle) as beside:
+            ran = run(suite, results, device=device, batch=batch, progress=progress, on_shard=beside)
     scored = score(suite, results, device=device, progress=progress)
     reported = report(suite, results, reports, command=command, progress=progress)
     return {"run": ran._asdict(), "score": scored._asdict(), "report": reported.as_dict()}

@@ -6,6 +6,7 @@ Exit status: 0 done, 1 something a person can put right (one sentence on stderr)
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ from sgbench.console import duration, long_duration, make_progress, restore_term
 from sgbench.errors import UserError
 from sgbench.guidance.cli import guidance as guidance_group
 from sgbench.models.cli import models
+from sgbench.score.reference_cli import reference as reference_group
+from sgbench.score.weights_cli import weights
 from sgbench.zoo.cli import zoo
 
 INTERRUPTED = 130
@@ -33,6 +36,8 @@ app = typer.Typer(
 app.add_typer(zoo, name="zoo")
 app.add_typer(models, name="models")
 app.add_typer(guidance_group, name="guidance")
+app.add_typer(weights, name="weights")
+app.add_typer(reference_group, name="reference")
 
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="A suite file, such as suites/fashion-mnist.yaml.")]
 PresetName = Annotated[str | None, typer.Option("--preset", help="A preset of the suite file.")]
@@ -133,15 +138,67 @@ def time_again(
 
 @app.command()
 def score(
-    suite: SuiteFile,
+    what: Annotated[
+        list[Path],
+        typer.Argument(metavar="SUITE|IMAGES...", help="A suite file; or folders, npz files and cells of images."),
+    ],
     preset: PresetName = None,
     limit: Limit = None,
     results: Results = api.RESULTS,
     device: Device = "auto",
+    reference: Annotated[str | None, typer.Option("--reference", help="What IMAGES are compared with.")] = None,
+    metrics: Annotated[str | None, typer.Option("--metrics", help="Metrics of IMAGES, with commas.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Print the protocols; score nothing.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Forbid libraries to ask the network.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Score the images of every cell and write rows.csv."""
-    loaded = api.load_suite(suite, preset, limit)
+    """Score a suite's cells and write rows.csv; or score anybody's images against a reference."""
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    if what[0].suffix in (".yaml", ".yml"):
+        _score_suite(what, preset, limit, results, device, (reference, metrics), explain, as_json)
+        return
+    if reference is None or metrics is None:
+        raise UserError(
+            "images need something to be compared with, and a way to",
+            where=str(what[0]),
+            fix="add --reference REF and --metrics a,b (a suite file ends in .yaml)",
+        )
+    names = [name.strip() for name in metrics.split(",") if name.strip()]
+    if explain:
+        _print_protocols(api.explain(reference, names), as_json)
+        return
+    found = api.score_images(what, reference, names, device=device, limit=limit, progress=make_progress())
+    if as_json:
+        print(json.dumps({"reference": reference, "sets": [one.as_dict() for one in found]}))
+        return
+    from sgbench.score.anybody import table
+
+    lines, notes = table(found, names)
+    print(lines.to_markdown(index=False))
+    print("\n".join(["Errors are one standard error.", *notes, *(p.describe() for p in found[0].protocols.values())]))
+
+
+def _score_suite(
+    what: list[Path],
+    preset: str | None,
+    limit: int | None,
+    results: Path,
+    device: str,
+    for_images: tuple[str | None, str | None],
+    explain: bool,
+    as_json: bool,
+) -> None:
+    if len(what) > 1 or any(for_images):
+        raise UserError(
+            "a suite names its own reference and metrics, and is scored alone",
+            where=str(what[0]),
+            fix="leave out --reference, --metrics and further arguments",
+        )
+    loaded = api.load_suite(what[0], preset, limit)
+    if explain:
+        _print_protocols(api.explain_suite(loaded), as_json)
+        return
     done = api.score(loaded, results, device=device, progress=make_progress())
     rows = results / loaded.suite / "rows.csv"
     _finish(
@@ -149,6 +206,30 @@ def score(
         as_json,
         f"{done.scored} cells scored, {done.cells - done.scored} kept: {rows}",
     )
+
+
+def _print_protocols(protocols: list[Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"protocols": [{"id": p.id, **p._asdict()} for p in protocols]}))
+        return
+    for protocol in protocols:
+        print(f"{protocol.metric}  {protocol.id}")
+        for name, value in protocol._asdict().items():
+            print(f"  {name.replace('_', ' '):18}  {value if value != '' else '-'}")
+
+
+@app.command()
+def export(
+    cell: Annotated[str, typer.Argument(metavar="CELL", help="A cell's id or folder.")],
+    adm: Annotated[Path, typer.Option("--adm", help="The npz to write, as ADM's evaluator reads it.")],
+    limit: Limit = None,
+    results: Results = api.RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Write a cell's images for other tools."""
+    done = api.export(cell, adm, results, limit=limit)
+    note = ", grey repeated to RGB" if done.repeated else ""
+    _finish(done._asdict(), as_json, f"{done.file}: {done.images} images{note}")
 
 
 @app.command()

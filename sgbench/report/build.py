@@ -15,13 +15,16 @@ from sgbench.progress import Progress
 from sgbench.provenance import provenance
 from sgbench.report.gallery import choose_pictures
 from sgbench.report.headline import HEADLINE, compare_rules, sentences
+from sgbench.report.opinions import compare_opinions
+from sgbench.report.opinions import sentence as opinion_sentence
 from sgbench.report.page import Figures, render_page
 from sgbench.report.plots import FORMATS, plot_frontier, plot_precision_recall, render
-from sgbench.report.points import Axis, select_rows
+from sgbench.report.points import Axis, protocols_of, select_rows
 from sgbench.report.tables import comparison_table, readable_table, result_table
 from sgbench.report.throughput import throughput_files
 from sgbench.run.store import Store
-from sgbench.score.protocols import protocol
+from sgbench.score.metrics import distances
+from sgbench.score.protocols import Protocol
 from sgbench.suite.cell import Cell
 from sgbench.suite.schema import Suite
 
@@ -47,13 +50,14 @@ def build_report(
     """
     if not suite.metrics:
         return _throughput_report(suite, cells, store, folder)
-    if "fd" not in suite.metrics:
+    if not distances(suite.metrics):
         raise UserError(
-            "a report draws quality as fd, and the suite does not ask for it",
-            where=f"{suite.suite}: metrics",
-            fix="add fd to metrics",
+            "a report draws quality as a distance, and the suite asks for none",
+            where=f"{suite.where}: metrics",
+            fix="add one, such as fd or fid",
         )
-    rows = select_rows(suite, cells, store.read_rows())
+    rows = select_rows(suite, cells, store)
+    protocols = protocols_of(suite, rows, store)
     models = list(dict.fromkeys(rows["model"]))
     progress.begin("report", len(models) + 2, "part")
     one_device = len(rows[["device", "threads", "batch"]].drop_duplicates()) == 1
@@ -63,6 +67,8 @@ def build_report(
     if not headline:
         headline = [f"{models[0]} was not run with both CFG and SG, so there is nothing to compare."]
     others = [s for c in comparisons if (c.model, c.rule) != (models[0], HEADLINE) for s in sentences(c)]
+    compared = [o for model in models for o in compare_opinions(rows, model, distances(suite.metrics))]
+    opinions = [opinion_sentence(o) for o in compared]
     files: dict[str, bytes] = {}
     drawn: list[Figures] = []
     for model in models:
@@ -74,9 +80,8 @@ def build_report(
     table = readable_table(rows)
     summary = comparison_table(comparisons)
     files["table.csv"] = result_table(rows).to_csv(index=False, lineterminator="\n").encode()
-    files["table.md"] = _markdown(suite, headline, others, summary, table)
+    files["table.md"] = _markdown(suite, headline, others, opinions, summary, table, protocols)
     files["comparison.csv"] = summary.to_csv(index=False, lineterminator="\n").encode()
-    protocols = [protocol(m, suite.samples, suite.labels, suite.reference).describe() for m in suite.metrics]
     made_by = {**provenance(), "images_made_at": sorted({str(c)[:12] for c in rows["commit"].dropna()})}
     progress.advance(1, "tables and galleries")
     files["index.html"] = render_page(
@@ -84,18 +89,23 @@ def build_report(
         rows,
         headline,
         others,
+        opinions,
         summary,
         table,
         drawn,
         pictures,
-        protocols,
+        [p.describe() for p in protocols.values()],
         made_by,
         command,
         one_device,
     )
     written = sorted([*files, "report.json"])
     files["report.json"] = (
-        json.dumps({"suite": suite.suite, "headline": headline, "others": others, "files": written}, indent=1) + "\n"
+        json.dumps(
+            {"suite": suite.suite, "headline": headline, "others": others, "opinions": opinions, "files": written},
+            indent=1,
+        )
+        + "\n"
     ).encode()
     _write(folder, files)
     progress.advance(1, "page")
@@ -104,7 +114,7 @@ def build_report(
 
 
 def _throughput_report(suite: Suite, cells: Sequence[Cell], store: Store, folder: Path) -> Report:
-    rows = select_rows(suite, cells, store.read_rows())
+    rows = select_rows(suite, cells, store)
     files, said = throughput_files(suite, rows)
     _write(folder, files)
     return Report(folder / "table.md", said, len(rows))
@@ -123,9 +133,14 @@ def _draw(rows: pd.DataFrame, model: str, axes: list[Axis], suffix: str, files: 
 
 
 def _markdown(
-    suite: Suite, headline: list[str], others: list[str], summary: pd.DataFrame, table: pd.DataFrame
+    suite: Suite,
+    headline: list[str],
+    others: list[str],
+    opinions: list[str],
+    summary: pd.DataFrame,
+    table: pd.DataFrame,
+    protocols: dict[str, Protocol],
 ) -> bytes:
-    protocols = [protocol(m, suite.samples, suite.labels, suite.reference).describe() for m in suite.metrics]
     parts = [
         f"# {suite.title}",
         *(f"- {s}" for s in headline),
@@ -134,8 +149,12 @@ def _markdown(
         "",
         table.to_markdown(index=False),
         "",
-        "Errors are one standard error (delete-a-group jackknife); intervals are 95 %.",
-        *(f"- {p}" for p in protocols),
+        "Errors are one standard error (delete-a-group jackknife; exact for means); intervals are 95 %.",
+        "Beside a distance stand its bias-corrected value and what as many real images score.",
+        "",
+        *(f"- {p.describe()}" for p in protocols.values()),
+        "",
+        *(["## Do the distances agree?", *(f"- {s}" for s in opinions), ""] if opinions else []),
         "",
         "## Other rules against CFG",
         *(f"- {s}" for s in others),

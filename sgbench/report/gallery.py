@@ -35,6 +35,8 @@ def choose_pictures(rows: pd.DataFrame, cells: Sequence[Cell], store: Store) -> 
             png = store.read_gallery(by_id[row["cell"]])
             if png is None:
                 continue
-            caption = f"{RULES[rule].title}, {settings_text(row)}: {metric_title('fd')} {row['fd']:.3f}"
+            caption = (
+                f"{RULES[rule].title}, {settings_text(row)}: {metric_title(row['quality_metric'])} {row['quality']:.3f}"
+            )
             pictures.append(Picture(f"{model}-{rule.replace('+', '-')}.png", model, caption, png))
     return pictures

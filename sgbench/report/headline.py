@@ -18,13 +18,15 @@ from sgbench.report.points import (
     rules_of,
     settings_text,
 )
-from sgbench.score.protocols import METRICS
+from sgbench.score.metrics import METRICS, distances
 from sgbench.stats.frontier import Saving, saving
 from sgbench.stats.paired import Difference, paired_difference
 
 BASELINE = "cfg"
 HEADLINE = "sg"
 MISSED_SHARE = 0.025
+# What a sentence tells beside distances; the table has the rest.
+TOLD = ("precision", "recall", "label_agreement")
 
 
 class Comparison(NamedTuple):
@@ -32,6 +34,7 @@ class Comparison(NamedTuple):
 
     model: str
     rule: str
+    quality: str
     best: pd.Series
     baseline: pd.Series
     differences: dict[str, Difference]
@@ -50,11 +53,13 @@ def compare_rules(rows: pd.DataFrame, model: str, axes: list[Axis]) -> list[Comp
             continue
         own = rule_rows(rows, model, rule)
         best = best_row(own)
-        metrics = [m for m in ("fd", "precision", "recall", "label_agreement") if m in rows]
+        quality = str(rows["quality_metric"].iloc[0])
+        metrics = [m for m in METRICS if f"{m}_replicates" in rows and best.notna()[m] and baseline.notna()[m]]
         found.append(
             Comparison(
                 model,
                 rule,
+                quality,
                 best,
                 baseline,
                 {metric: _difference(best, baseline, metric) for metric in metrics},
@@ -77,8 +82,8 @@ def _saving_sentence(comparison: Comparison, axis: Axis) -> str:
     title, unit = RULES[comparison.rule].title, AXES[axis]
     baseline = comparison.baseline
     target = (
-        f"CFG's best {metric_title('fd')} on {comparison.model} "
-        f"({baseline['fd']:.3f} ± {baseline['fd_se']:.3f} at {settings_text(baseline)})"
+        f"CFG's best {metric_title(comparison.quality)} on {comparison.model} "
+        f"({baseline['quality']:.3f} ± {baseline['quality_se']:.3f} at {settings_text(baseline)})"
     )
     if not found.reached and found.probability_reached <= MISSED_SHARE:
         return f"{title} does not reach {target} at any setting of this suite, so it saves no {unit}."
@@ -104,8 +109,8 @@ def _quality_sentence(comparison: Comparison) -> str:
     title = RULES[comparison.rule].title
     best, baseline, gaps = comparison.best, comparison.baseline, comparison.differences
     cost = best["gmacs_per_image"] / baseline["gmacs_per_image"]
-    parts = [_gap("fd", gaps["fd"])]
-    parts += [_gap(metric, gaps[metric]) for metric in ("precision", "recall", "label_agreement") if metric in gaps]
+    told = [comparison.quality, *(m for m in distances(list(gaps)) if m != comparison.quality), *TOLD]
+    parts = [_gap(metric, gaps[metric]) for metric in told if metric in gaps]
     return (
         f"Each at its best distance, {title} ({settings_text(best)}; {cost:.0%} of CFG's GMACs) against CFG "
         f"({settings_text(baseline)}): {'; '.join(parts)}."

@@ -31,6 +31,7 @@ def render_page(
     rows: pd.DataFrame,
     headline: Sequence[str],
     others: Sequence[str],
+    opinions: Sequence[str],
     summary: pd.DataFrame,
     table: pd.DataFrame,
     figures: Sequence[Figures],
@@ -49,6 +50,7 @@ def render_page(
         suite=suite,
         headline=headline,
         others=others,
+        opinions=opinions,
         summary=summary.to_dict("split"),
         table=table.to_dict("split"),
         figures=[(f.model, [(name, Markup(inline_svg(svg, name))) for name, svg in f.svgs.items()]) for f in figures],
@@ -60,7 +62,7 @@ def render_page(
         command=command,
         one_device=one_device,
         cells=len(rows),
-        floor=(first["fd_floor"], first["fd_floor_sd"]),
+        floor=(first["quality_floor"], first["quality_floor_sd"]),
         device=f"{first['device']}, {first['threads']} threads",
     )
     return text.encode()

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sgbench.guidance import RULES
-from sgbench.report.points import AXES, Axis, best_row, metric_title, on_frontier, rule_rows, rules_of, settings_text
+from sgbench.report.points import AXES, Axis, best_row, on_frontier, quality_title, rule_rows, rules_of, settings_text
 from sgbench.report.style import STYLES
 from sgbench.stats.jackknife import GROUPS
 from sgbench.stats.paired import t_quantile
@@ -29,7 +29,7 @@ LOOK: Any = {
 
 
 def plot_frontier(rows: pd.DataFrame, model: str, axis: Axis) -> Figure:
-    """FD against cost for one model: every cell with its 95 % interval, one frontier line per rule."""
+    """Quality against cost for one model: every cell with its 95 % interval, one frontier line per rule."""
     with mpl.rc_context(LOOK):
         figure = Figure(figsize=(8, 5), layout="constrained")
         axes = figure.subplots()
@@ -38,12 +38,12 @@ def plot_frontier(rows: pd.DataFrame, model: str, axis: Axis) -> Figure:
             # More names than this cover the points and each other.
             _draw_rule(axes, rule_rows(rows, model, rule), rule, axis, named=len(rules) <= MOST_NAMED)
         axes.set_yscale("log")
-        _draw_floor(axes, float(rows["fd_floor"].iloc[0]))
+        _draw_floor(axes, float(rows["quality_floor"].iloc[0]))
         axes.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
         axes.yaxis.set_minor_formatter(mpl.ticker.FormatStrFormatter("%g"))
         axes.tick_params(axis="y", which="minor", labelsize=7)
         axes.set_xlabel(AXES[axis] + _axis_note(rows, axis))
-        axes.set_ylabel(f"{metric_title('fd')}, N = {rows['samples'].iloc[0]:,} (lower is better)")
+        axes.set_ylabel(f"{quality_title(rows)}, N = {rows['samples'].iloc[0]:,} (lower is better)")
         axes.set_title(f"{model}: quality against compute", loc="left", fontweight="bold")
         axes.legend(frameon=False, fontsize=9, ncols=2)
     return figure
@@ -86,6 +86,8 @@ def render(figure: Figure, kind: str) -> bytes:
 
 def _draw_floor(axes: Any, floor: float) -> None:
     """The floor as a line, or in words where a line would squeeze the cells into a corner."""
+    if floor != floor:  # the reference has no held-out images
+        return
     lowest, _ = axes.get_ylim()
     text = f"floor {floor:.3f}: real test images"
     if floor > lowest / 2:
@@ -102,8 +104,8 @@ def _draw_rule(axes: Any, rows: pd.DataFrame, rule: str, axis: Axis, named: bool
     style = STYLES[rule]
     axes.errorbar(
         rows[axis],
-        rows["fd"],
-        yerr=t_quantile(GROUPS) * rows["fd_se"],
+        rows["quality"],
+        yerr=t_quantile(GROUPS) * rows["quality_se"],
         fmt=style.marker,
         color=style.colour,
         markersize=6,
@@ -113,13 +115,13 @@ def _draw_rule(axes: Any, rows: pd.DataFrame, rule: str, axis: Axis, named: bool
         alpha=0.85,
     )
     line = on_frontier(rows, axis)
-    axes.plot(line[axis], line["fd"], color=style.colour, linewidth=1.6, alpha=0.85)
+    axes.plot(line[axis], line["quality"], color=style.colour, linewidth=1.6, alpha=0.85)
     if not named:
         return
     best = best_row(rows)
     axes.annotate(
         settings_text(best),
-        (best[axis], best["fd"]),
+        (best[axis], best["quality"]),
         xytext=(5, -11),
         textcoords="offset points",
         fontsize=7,

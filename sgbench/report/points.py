@@ -9,7 +9,10 @@ import pandas as pd
 
 from sgbench.errors import UserError
 from sgbench.guidance import RULES
-from sgbench.score.protocols import METRICS, protocol
+from sgbench.run.store import Store
+from sgbench.score.expected import suite_protocols
+from sgbench.score.metrics import METRICS, distances
+from sgbench.score.protocols import Protocol, from_record, require_one
 from sgbench.stats.frontier import Point, frontier
 from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id
@@ -19,11 +22,12 @@ Axis = Literal["gmacs_per_image", "seconds_per_image"]
 AXES: dict[Axis, str] = {"gmacs_per_image": "GMACs per image", "seconds_per_image": "seconds per image"}
 
 
-def select_rows(suite: Suite, cells: Sequence[Cell], rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the suite's cells at its number of images, all scored under this version's protocols.
+def select_rows(suite: Suite, cells: Sequence[Cell], store: Store) -> pd.DataFrame:
+    """The rows of the suite's cells at its number of images, each metric under one protocol.
 
-    Raises UserError when a cell has no row, or when a row was scored under another protocol.
+    `quality` and its kin repeat the columns of the suite's first distance. Raises UserError when a cell has no row.
     """
+    rows = store.read_rows()
     wanted = {cell_id(cell): cell for cell in cells}
     chosen = rows[rows["cell"].isin(list(wanted)) & (rows["samples"] == suite.samples)].reset_index(drop=True)
     absent = [cell for key, cell in wanted.items() if key not in set(chosen["cell"])]
@@ -34,16 +38,41 @@ def select_rows(suite: Suite, cells: Sequence[Cell], rows: pd.DataFrame) -> pd.D
             where=f"rows of {suite.suite}",
             fix="run `sgbench run` and `sgbench score` with the same options first",
         )
+    return with_quality(chosen, distances(suite.metrics)[0]) if suite.metrics else chosen
+
+
+def with_quality(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The rows with the columns of one distance repeated as `quality`, `quality_se` and so on."""
+    columns = {
+        f"quality{suffix}": rows.get(f"{metric}{suffix}", pd.Series(float("nan"), rows.index))
+        for suffix in ("", "_se", "_replicates", "_floor", "_floor_sd")
+    }
+    return rows.assign(**columns, quality_metric=metric)
+
+
+def protocols_of(suite: Suite, rows: pd.DataFrame, store: Store) -> dict[str, Protocol]:
+    """The one protocol of each metric in the rows.
+
+    Raises UserError, naming the difference, for rows of several protocols, and for rows of another protocol than this
+    version scores under. Where reference or weights are not at hand, committed rows are taken as they are.
+    """
+    where, fix = f"rows of {suite.suite}", "run `sgbench score` again: values of different protocols never meet"
+    try:
+        expected = suite_protocols(suite)
+    except UserError:
+        expected = {}
+    known = store.read_protocols()
+    found = {}
     for metric in suite.metrics:
-        expected = protocol(metric, suite.samples, suite.labels, suite.reference).id
-        found = set(chosen.get(f"{metric}_protocol", pd.Series(["none"])))
-        if found != {expected}:
-            raise UserError(
-                f"{metric} was scored under protocol {', '.join(sorted(map(str, found)))}, not {expected}",
-                where=f"rows of {suite.suite}",
-                fix="run `sgbench score` again: values of different protocols are never put together",
-            )
-    return chosen
+        ids = rows.get(f"{metric}_protocol", pd.Series(dtype=str)).dropna().unique()
+        if not len(ids):
+            raise UserError(f"there are no scores of {metric}", where=where, fix="run `sgbench score` first")
+        present = [from_record(known.get(name, {})) for name in ids]
+        if not all(present):
+            raise UserError(f"{metric} was scored by an older version", where=where, fix="run `sgbench score` again")
+        ours = [expected[metric]] if metric in expected else []
+        found[metric] = require_one([*(p for p in present if p is not None), *ours], where, fix)
+    return found
 
 
 def rule_rows(rows: pd.DataFrame, model: str, rule: str) -> pd.DataFrame:
@@ -58,10 +87,10 @@ def rules_of(rows: pd.DataFrame, model: str) -> list[str]:
 
 
 def points(rows: pd.DataFrame, axis: Axis) -> list[Point]:
-    """FD against a cost axis, with replicates."""
+    """Quality against a cost axis, with replicates."""
     return [
         Point(float(cost), float(value), replicates(text))
-        for cost, value, text in zip(rows[axis], rows["fd"], rows["fd_replicates"], strict=True)
+        for cost, value, text in zip(rows[axis], rows["quality"], rows["quality_replicates"], strict=True)
     ]
 
 
@@ -71,8 +100,8 @@ def replicates(text: str) -> tuple[float, ...]:
 
 
 def on_frontier(rows: pd.DataFrame, axis: Axis) -> pd.DataFrame:
-    """The rows on the frontier of FD against `axis`, by rising cost."""
-    kept = frontier(rows[axis].tolist(), rows["fd"].tolist())
+    """The rows on the frontier of quality against `axis`, by rising cost."""
+    kept = frontier(rows[axis].tolist(), rows["quality"].tolist())
     return rows.iloc[kept].reset_index(drop=True)
 
 
@@ -115,7 +144,12 @@ def _gamma(value: object) -> str:
 
 def best_row(rows: pd.DataFrame) -> pd.Series:
     """The row of lowest distance."""
-    return rows.iloc[int(rows["fd"].to_numpy().argmin())]
+    return rows.iloc[int(rows["quality"].to_numpy().argmin())]
+
+
+def quality_title(rows: pd.DataFrame) -> str:
+    """The name of the distance that stands for quality."""
+    return metric_title(str(rows["quality_metric"].iloc[0]))
 
 
 def metric_title(metric: str) -> str:

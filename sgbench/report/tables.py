@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -9,8 +10,9 @@ import pandas as pd
 from sgbench.guidance import RULES
 from sgbench.report.headline import Comparison
 from sgbench.report.points import metric_title, on_frontier, rule_rows, rules_of, settings_text
+from sgbench.score.metrics import METRICS
 
-METRIC_ORDER = ("fd", "precision", "recall", "label_agreement")
+METRIC_ORDER = tuple(METRICS)
 
 
 def result_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -31,8 +33,9 @@ def result_table(rows: pd.DataFrame) -> pd.DataFrame:
         if metric in rows:
             table[metric_title(metric)] = rows[metric]
             table[f"{metric_title(metric)} SE"] = rows[f"{metric}_se"]
-    table[f"{metric_title('fd')} corrected"] = rows["fd_corrected"]
-    table[f"{metric_title('fd')} floor"] = rows["fd_floor"]
+            for suffix in ("corrected", "floor"):
+                if f"{metric}_{suffix}" in rows:
+                    table[f"{metric_title(metric)} {suffix}"] = rows[f"{metric}_{suffix}"]
     table["N"] = rows["samples"]
     table["on frontier"] = [cell in best for cell in rows["cell"]]
     table["cell"] = rows["cell"]
@@ -55,9 +58,11 @@ def readable_table(rows: pd.DataFrame) -> pd.DataFrame:
     for metric in METRIC_ORDER:
         if metric in rows:
             values = zip(rows[metric], rows[f"{metric}_se"], strict=True)
-            table[metric_title(metric)] = [f"{value:.3f} ± {error:.3f}" for value, error in values]
-        if metric == "fd":
-            table["floor"] = [f"{v:.3f}" for v in rows["fd_floor"]]
+            table[metric_title(metric)] = [with_error(value, error) for value, error in values]
+            if f"{metric}_corrected" in rows:
+                table[f"{metric_title(metric)} corrected"] = [short(v) for v in rows[f"{metric}_corrected"]]
+            if f"{metric}_floor" in rows and rows[f"{metric}_floor"].notna().any():
+                table[f"{metric_title(metric)} of real images"] = [short(v) for v in rows[f"{metric}_floor"]]
     table["frontier"] = ["yes" if cell in best else "" for cell in rows["cell"]]
     return table
 
@@ -70,9 +75,9 @@ def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
             "model": c.model,
             "rule": RULES[c.rule].title,
             "best settings": settings_text(c.best),
-            metric_title("fd"): f"{c.best['fd']:.3f} ± {c.best['fd_se']:.3f}",
+            metric_title(c.quality): with_error(c.best["quality"], c.best["quality_se"]),
             "against CFG's best": _interval(
-                c.differences["fd"].value, c.differences["fd"].lower, c.differences["fd"].upper
+                c.differences[c.quality].value, c.differences[c.quality].lower, c.differences[c.quality].upper
             ),
         }
         if "recall" in c.differences:
@@ -86,6 +91,26 @@ def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
                 line[name] = f"{found.share:.0%} [{_bound(found.lower)}, {_bound(found.upper)}]"
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def with_error(value: float, error: float) -> str:
+    """A value and its standard error, to the digits that the error leaves."""
+    if value != value:
+        return ""
+    digits = decimals(error)
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def short(value: float) -> str:
+    """A value beside one with an error, to three decimals or as many digits as a small one has."""
+    if value != value:
+        return ""
+    return f"{value:.3f}" if abs(value) >= 0.01 else f"{value:.2g}"
+
+
+def decimals(error: float) -> int:
+    """Decimals that show two digits of an error, three at least: small kernel distances need more."""
+    return 3 if not 0 < error < 0.005 else min(9, 1 - math.floor(math.log10(error)))
 
 
 def _interval(value: float, lower: float, upper: float) -> str:

@@ -6,7 +6,7 @@ import io
 import itertools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +32,7 @@ from sgbench.suite.cell import Cell
 # A GPU takes as many tokens at a time as a shard of the embedded models has.
 GPU_TOKENS = SHARD * 64
 Images = NDArray[np.uint8]
+OnShard = Callable[[Cell, int], None]
 GALLERY_ROWS, GALLERY_COLUMNS = 2, 10
 
 
@@ -64,8 +65,11 @@ def run_cells(
     device: torch.device,
     progress: Progress,
     batch: int | None = None,
+    on_shard: OnShard | None = None,
 ) -> RunSummary:
     """Bring every cell to `samples` images. The same call again continues where this one stopped.
+
+    `on_shard` is told of every shard as it is finished.
 
     Raises UserError for a weight file that is missing or corrupt and for predictions that are not finite;
     what was finished before stays.
@@ -76,7 +80,7 @@ def run_cells(
     progress.begin("run", len(cells) * samples, "image")
     for model in dict.fromkeys(cell.model for cell in cells):
         mine = [cell for cell in cells if cell.model == model]
-        made += _run_model(mine, samples, store, device, progress, batch_size(mine[0], device, batch))
+        made += _run_model(mine, samples, store, device, progress, batch_size(mine[0], device, batch), on_shard)
     progress.end()
     return RunSummary(len(cells), made, len(cells) * samples - made, time.monotonic() - started)
 
@@ -102,7 +106,13 @@ def batch_size(cell: Cell, device: torch.device, asked: int | None) -> int:
 
 
 def _run_model(
-    cells: Sequence[Cell], samples: int, store: Store, device: torch.device, progress: Progress, batch: int
+    cells: Sequence[Cell],
+    samples: int,
+    store: Store,
+    device: torch.device,
+    progress: Progress,
+    batch: int,
+    on_shard: OnShard | None,
 ) -> int:
     """Complete the cells of one model and return how many images that took.
 
@@ -134,6 +144,8 @@ def _run_model(
                 sample(cell, networks, range(batch), device)
                 warm.add(cell)
             _complete(cell, gap, networks, store, device, batch, progress)
+            if on_shard is not None:
+                on_shard(cell, number)
     for cell in stale:
         _record(cell, networks, samples, store)
     return made

@@ -3,12 +3,13 @@
     results/<suite>/
       suite.lock.yaml             the suite as resolved, with the ids of its cells
       rows.csv                    one row per cell and number of images, derived from what follows
+      protocols.json              what the numbers in the rows mean, by protocol id
       cells/<cell-id>/cell.json   what the cell is
                       cost.json   what it costs, as counted and as measured
                       scores.json scores by number of images
                       gallery.png the first images side by side
                       shards/00000.npy, 00000.json   uint8 NHWC images; digest and timings beside them
-                      features/<extractor>-<N>.npz, .json
+                      features/<extractor>-<digest>/00000.npz, 00000.json   outputs for a shard
 
 A file is written under a temporary name, flushed and renamed, so it is whole or absent. There is no status
 anywhere: a cell is complete when its shards are there and have the digests written beside them.
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -99,6 +101,14 @@ class Store:
         texts = [c for c in columns if c in ("cell", "commit") or c.endswith(("_protocol", "_sha256"))]
         return pd.read_csv(path, dtype=dict.fromkeys(texts, str))
 
+    def write_protocols(self, protocols: dict[str, dict[str, Any]]) -> None:
+        """Keep the protocols that rows name by their ids."""
+        self._write(self.folder / "protocols.json", _json(dict(sorted(protocols.items()))))
+
+    def read_protocols(self) -> dict[str, dict[str, Any]]:
+        """Protocols by id; empty where none were written."""
+        return _read_json(self.folder / "protocols.json") or {}
+
     # Records of a cell
 
     def write_cell(self, cell: Cell) -> None:
@@ -142,6 +152,11 @@ class Store:
             return None
         return Shard(np.load(io.BytesIO(payload), allow_pickle=False), notes)
 
+    def shard_sha256(self, cell: Cell, number: int) -> str | None:
+        """The digest noted beside a shard; None where there is no shard."""
+        notes = _read_json(self._shard_path(cell, number).with_suffix(".json"))
+        return None if notes is None else str(notes["sha256"])
+
     def read_images(self, cell: Cell, samples: int) -> NDArray[np.uint8] | None:
         """The first `samples` images (samples, H, W, C), or None unless all are there."""
         import numpy as np
@@ -165,29 +180,50 @@ class Store:
             found += min(count, notes["images"]) if notes else 0
         return found
 
+    def images_there(self, cell: Cell, limit: int | None = None) -> int:
+        """How many images of a cell are noted as there, from the first on without a gap; at most `limit`.
+
+        Raises UserError where there are none.
+        """
+        there = self._run_of_images(cell)
+        if not there:
+            raise UserError("the cell has no images here", where=str(self.cell_folder(cell)), fix="run its suite first")
+        return min(limit or there, there)
+
+    def _run_of_images(self, cell: Cell) -> int:
+        found = 0
+        for number in itertools.count():
+            notes = _read_json(self.cell_folder(cell) / "shards" / f"{number:05d}.json")
+            found += notes["images"] if notes else 0
+            if not notes or notes["images"] < SHARD:
+                return found
+        raise AssertionError
+
     # Features
 
-    def write_features(self, cell: Cell, extractor: str, arrays: dict[str, NDArray[Any]], images_sha256: str) -> None:
-        """Write one extractor's output for the first N images, N being the arrays' length."""
+    def write_features(
+        self, cell: Cell, extractor: str, number: int, arrays: dict[str, NDArray[Any]], shard_sha256: str
+    ) -> None:
+        """Write one extractor's output for the images of a shard, all of them."""
         import numpy as np
 
-        path = self._features_path(cell, extractor, len(next(iter(arrays.values()))))
+        path = self._features_path(cell, extractor, number)
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **arrays)
         self._write(path, buffer.getvalue())
-        notes = {"sha256": _sha256(buffer.getvalue()), "images_sha256": images_sha256}
+        notes = {"sha256": _sha256(buffer.getvalue()), "shard_sha256": shard_sha256}
         self._write(path.with_suffix(".json"), _json(notes))
 
     def read_features(
-        self, cell: Cell, extractor: str, samples: int, images_sha256: str
+        self, cell: Cell, extractor: str, number: int, shard_sha256: str
     ) -> dict[str, NDArray[Any]] | None:
-        """One extractor's output for the first `samples` images; None where it is absent, damaged or of others."""
+        """One extractor's output for a shard; None where it is absent, damaged or of other images."""
         import numpy as np
 
-        path = self._features_path(cell, extractor, samples)
+        path = self._features_path(cell, extractor, number)
         notes = _read_json(path.with_suffix(".json"))
         payload = _read_verified(path, notes)
-        if payload is None or notes is None or notes.get("images_sha256") != images_sha256:
+        if payload is None or notes is None or notes.get("shard_sha256") != shard_sha256:
             return None
         with np.load(io.BytesIO(payload), allow_pickle=False) as stored:
             return dict(stored)
@@ -219,8 +255,39 @@ class Store:
     def _shard_path(self, cell: Cell, number: int) -> Path:
         return self.cell_folder(cell) / "shards" / f"{number:05d}.npy"
 
-    def _features_path(self, cell: Cell, extractor: str, samples: int) -> Path:
-        return self.cell_folder(cell) / "features" / f"{extractor}-{samples}.npz"
+    def _features_path(self, cell: Cell, extractor: str, number: int) -> Path:
+        return self.cell_folder(cell) / "features" / extractor / f"{number:05d}.npz"
+
+
+def open_cell(folder: Path) -> tuple[Cell, Store]:
+    """The cell in `folder`, and the results tree it stands in. Raises UserError for anything else."""
+    record = _read_json(folder / "cell.json")
+    suite = folder.resolve().parent.parent
+    try:
+        cell = cell_of(record) if record else None
+    except (KeyError, TypeError, UserError):
+        cell = None
+    if cell is None or cell_id(cell) != folder.resolve().name:
+        raise UserError(
+            "this is no cell that this version and these weights can name",
+            where=str(folder),
+            fix="give a folder of results/<suite>/cells",
+        )
+    return cell, Store(suite.parent, suite.name)
+
+
+def find_cell(name: str, results: Path) -> tuple[Cell, Store]:
+    """A cell by its folder, or by its id in any suite below `results`. Raises UserError when there is none."""
+    if (Path(name) / "cell.json").is_file():
+        return open_cell(Path(name))
+    found = sorted(results.glob(f"*/cells/{name}/cell.json")) if name.isalnum() else []
+    if not found:
+        raise UserError(
+            f"there is no cell {name!r}",
+            where=str(results),
+            fix="give an id as `sgbench plan` prints it, or its folder",
+        )
+    return open_cell(found[0].parent)
 
 
 def shard_sizes(samples: int) -> list[tuple[int, int]]:

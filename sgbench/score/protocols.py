@@ -1,39 +1,17 @@
-"""What a number means: metric variant, extractor, N, reference. Two scores compare only if these agree. No torch."""
+"""What a number means, in full: two scores of one metric compare only if all of this agrees. No torch."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from sgbench.zoo import weights
+from sgbench.errors import UserError
+from sgbench.score.extractors.catalogue import EXTRACTORS
+from sgbench.score.metrics import HOME, METRICS
 
-
-class Metric(NamedTuple):
-    """One metric's name in tables, its better direction and what it was computed by."""
-
-    title: str
-    better: str
-    variant: str
-
-
-EXTRACTOR = "fashion-cnn"
-NEIGHBOURS = 3
-METRICS = {
-    "fd": Metric(f"FD[{EXTRACTOR}]", "lower", "Frechet distance of Gaussian fits, float64"),
-    "precision": Metric(
-        "precision", "higher", f"improved precision (arXiv 1904.06991), k = {NEIGHBOURS}, float32 distances"
-    ),
-    "recall": Metric("recall", "higher", f"improved recall (arXiv 1904.06991), k = {NEIGHBOURS}, float32 distances"),
-    "label_agreement": Metric("label agreement", "higher", "share of images classified as the class asked for"),
-}
-# Two images for each of ten jackknife groups.
-MINIMUM_SAMPLES = dict.fromkeys(METRICS, 20)
-# Reference name: what each metric compares with.
-REFERENCES = {"fashion-mnist": {"fd": "60,000 training images", "other": "10,000 held-out images"}}
-# Width of the reference's images in pixels.
-REFERENCE_SIDES = {"fashion-mnist": 32}
-REFERENCE_CARD = "fashion-reference"
+QUANTISATION = "uint8, rounded and clamped"
 
 
 class Protocol(NamedTuple):
@@ -43,6 +21,7 @@ class Protocol(NamedTuple):
     variant: str
     extractor: str
     extractor_sha256: str
+    inputs: str
     quantisation: str
     samples: int
     labels: str
@@ -56,28 +35,47 @@ class Protocol(NamedTuple):
 
     def describe(self) -> str:
         """The protocol in one line."""
+        against = f"; reference {self.reference} ({self.reference_sha256[:12]})" if self.reference_sha256 else ""
         return (
             f"{METRICS[self.metric].title}: {self.variant}; extractor {self.extractor} "
-            f"({self.extractor_sha256[:12]}); {self.quantisation}; N = {self.samples}, {self.labels} labels; "
-            f"reference {self.reference} ({self.reference_sha256[:12]})"
+            f"({self.extractor_sha256[:12]}), {self.inputs}; images {self.quantisation}; "
+            f"N = {self.samples}, {self.labels} labels{against}"
         )
 
 
-def protocol(metric: str, samples: int, labels: str, reference: str) -> Protocol:
-    """The protocol under which this version of sgbench computes `metric`."""
-    against = REFERENCES[reference]["fd" if metric == "fd" else "other"]
-    if metric == "label_agreement":
-        name, digest = "none", ""
-    else:
-        name, digest = f"{reference}, {against}", weights.checkpoint_sha256(REFERENCE_CARD)
-    return Protocol(
-        metric,
-        METRICS[metric].variant,
-        EXTRACTOR,
-        weights.checkpoint_sha256(EXTRACTOR),
-        "uint8, rounded and clamped",
-        samples,
-        labels,
-        name,
-        digest,
-    )
+def extractor_of(metric: str, home: str) -> str:
+    """The extractor of a metric, for a reference whose home extractor is `home`."""
+    found = METRICS[metric].extractor
+    return home if found == HOME else found
+
+
+def inputs_of(extractor: str) -> str:
+    """How images become the extractor's input."""
+    return EXTRACTORS[extractor].inputs
+
+
+def differences(first: Protocol, second: Protocol) -> list[str]:
+    """What differs between two protocols, in words; empty where values may be compared."""
+    return [
+        f"{name.replace('_', ' ')} {a!s:.60} against {b!s:.60}"
+        for name, a, b in zip(Protocol._fields, first, second, strict=True)
+        if a != b
+    ]
+
+
+def require_one(protocols: Iterable[Protocol], where: str, fix: str) -> Protocol:
+    """The one protocol of several scores of a metric. Raises UserError naming the first difference."""
+    first, *rest = dict.fromkeys(protocols)
+    for other in rest:
+        raise UserError(
+            f"{METRICS[first.metric].title} of different protocols is never compared: "
+            + "; ".join(differences(first, other)),
+            where=where,
+            fix=fix,
+        )
+    return first
+
+
+def from_record(record: dict[str, object]) -> Protocol | None:
+    """A protocol as it stands in scores.json; None for one that an older version wrote."""
+    return Protocol(**record) if set(record) == set(Protocol._fields) else None  # type: ignore[arg-type]

@@ -1,34 +1,30 @@
-"""The real images' side of a score: moments of the training images, features of the held-out ones."""
+"""The real images' side of a score: moments, features, training features, each per extractor, in one folder.
+
+    reference.json                  what it is: name, source, digest of the source, images, parts
+    <extractor>-<output>.safetensors   mean (D,), covariance (packed lower triangle), features (M, D),
+                                       training (T, D) quantised to 8 bits with its step (D,)
+
+A part that is not there yet is made from the source's images where the source is at hand.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from functools import cache
-from typing import NamedTuple
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load, save
 
-from sgbench.atomic import write_atomic
 from sgbench.errors import UserError
-from sgbench.score.extractors.fashion_cnn import extract, load_classifier
-from sgbench.score.frechet import Gaussian, Matrix, fit, frechet_distance, square_root
-from sgbench.score.protocols import EXTRACTOR, REFERENCE_CARD
-from sgbench.zoo import data, weights
+from sgbench.score.frechet import Gaussian, Target, fit, frechet_distance
+from sgbench.score.images import ImageSet
+from sgbench.score.reference_catalogue import CARD, read_card
+from sgbench.score.reference_parts import Array, pack, read_part, unpack, write_card, write_part
+from sgbench.score.weights import extractor_digest
 
 MAXIMUM_SETS = 20
-
-
-class Reference(NamedTuple):
-    """What generated images are compared with."""
-
-    moments: Gaussian
-    root: Matrix
-    held_out: NDArray[np.float32]
-    held_out_labels: NDArray[np.int64]
+Extract = Callable[[str], dict[str, Array]]
 
 
 class Floor(NamedTuple):
@@ -41,71 +37,156 @@ class Floor(NamedTuple):
     sets: int
 
 
-def floor(reference: Reference, samples: int, policy: str) -> Floor:
-    """The floor for `samples` images under a label policy.
+class Reference:
+    """A reference folder, and the images it was made of where they are at hand."""
 
-    A set has as many images as a cell and, under `balanced`, as many of each class; there may be fewer
-    held-out images than that, and then one set takes what there is.
+    def __init__(self, folder: Path, card: dict[str, Any], source: ImageSet | None = None) -> None:
+        self.folder, self.card, self.source = folder, card, source
+        self._parts: dict[str, dict[str, Array]] = {}
+
+    @property
+    def name(self) -> str:
+        return str(self.card["name"])
+
+    @property
+    def home(self) -> str:
+        """The extractor that precision, recall, density and coverage are measured in."""
+        return str(self.card["home"])
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the source: the same real images give the same, wherever their features were made."""
+        return str(self.card["sha256"])
+
+    @property
+    def side(self) -> int | None:
+        """Width of the images in pixels."""
+        return self.card.get("side")
+
+    def describe(self, extractor: str, output: str, what: str) -> str:
+        """The reference's side of a protocol: `fashion-mnist, 60,000 training images`."""
+        part = self.card["parts"].get(f"{extractor}-{output}", {})
+        return f"{self.name}, {part.get(what) or self.card['what']}"
+
+    def moments(self, extractor: str, output: str) -> Gaussian:
+        """Mean and covariance in an extractor's output."""
+        part = self._part(extractor, output, "mean")
+        return Gaussian(part["mean"].astype(np.float64), unpack(part["covariance"]))
+
+    def features(self, extractor: str, output: str) -> Array:
+        """Features (M, D) of the real images that neighbours and kernels are taken with, float32."""
+        return self._part(extractor, output, "features")["features"].astype(np.float32)
+
+    def training(self, extractor: str, output: str) -> Array:
+        """Features (T, D) of the training images, float32."""
+        part = self._part(extractor, output, "training")
+        return part["training"].astype(np.float32) * part["step"]
+
+    def labels(self, extractor: str, output: str) -> Array | None:
+        """Classes (M,) of the images of `features`, where they are known."""
+        return self._part(extractor, output, "features").get("labels")
+
+    def has(self, extractor: str, output: str, what: str) -> bool:
+        """Whether the folder holds `mean`, `features` or `training` of an extractor's output."""
+        entry = self.card["parts"].get(f"{extractor}-{output}")
+        return entry is not None and what in entry["arrays"]
+
+    def require(self, extractor: str, output: str, what: str, extract: Extract | None) -> None:
+        """Make sure that a part is there, from the source where that is needed. Raises UserError where it cannot be."""
+        if self.has(extractor, output, what):
+            self._check_extractor(extractor, output)
+            return
+        if self.source is None or extract is None or what == "training":
+            raise UserError(
+                f"the reference {self.name} has no {WORDS[what]} of {extractor}",
+                where=str(self.folder / CARD),
+                fix=f"build one from the images: sgbench reference build IMAGES --extractors {extractor} --out FOLDER",
+            )
+        found = extract(extractor)
+        for name, array in found.items():
+            if array.ndim == 2 and name != "logits":
+                self._add(extractor, name, array)
+
+    def _add(self, extractor: str, output: str, features: Array) -> None:
+        key = f"{extractor}-{output}"
+        # Moments that a publisher stored stay: they are of more images than it gave.
+        arrays = dict(self._part(extractor, output, "mean")) if self.has(extractor, output, "mean") else {}
+        if not arrays:
+            moments = checked_moments(features, str(self.folder))
+            arrays = {"mean": moments.mean, "covariance": pack(moments.covariance)}
+        if output == "features":
+            arrays["features"] = features
+        self._parts[key] = arrays
+        entry = self.card["parts"].get(key, {})
+        self.card["parts"][key] = {
+            **entry,
+            **write_part(self.folder, key, arrays),
+            "extractor_sha256": extractor_digest(extractor),
+        }
+        write_card(self.folder, self.card)
+
+    def _part(self, extractor: str, output: str, what: str) -> dict[str, Array]:
+        key = f"{extractor}-{output}"
+        if not self.has(extractor, output, what):
+            self.require(extractor, output, what, None)
+        if key not in self._parts:
+            entry = self.card["parts"][key]
+            self._parts[key] = read_part(self.folder / entry["file"], entry["sha256"])
+        return self._parts[key]
+
+    def _check_extractor(self, extractor: str, output: str) -> None:
+        made_with = self.card["parts"][f"{extractor}-{output}"].get("extractor_sha256")
+        # Moments stored by a publisher name no weights.
+        if made_with is not None and made_with != extractor_digest(extractor):
+            raise UserError(
+                f"the reference was made with another {extractor} (sha256 {made_with[:12]}) than the one at hand "
+                f"({extractor_digest(extractor)[:12]})",
+                where=str(self.folder / CARD),
+                fix="build the reference again, or put the other weights in place",
+            )
+
+
+WORDS = {"mean": "moments", "features": "features", "training": "features of training images"}
+
+
+def open_reference(folder: Path, source: ImageSet | None = None) -> Reference:
+    """A reference that was built. Raises UserError when it is none."""
+    return Reference(folder, read_card(folder), source)
+
+
+def floor(reference: Reference, extractor: str, target: Target, samples: int, policy: str) -> Floor | None:
+    """The distance of `samples` real held-out images under a label policy; None where the reference has none.
+
+    A set has as many images as a cell and, under `balanced`, as many of each class; there may be fewer held-out images
+    than that, and then one set takes what there is.
     """
-    order = _turns(reference.held_out_labels) if policy == "balanced" else np.arange(len(reference.held_out))
+    if not reference.has(extractor, "features", "labels"):
+        return None
+    held_out = reference.features(extractor, "features")
+    labels = reference.labels(extractor, "features")
+    assert labels is not None
+    order = turns(labels.astype(np.int64)) if policy == "balanced" else np.arange(len(held_out))
     size = min(samples, len(order))
     sets = min(len(order) // size, MAXIMUM_SETS)
-    distances = [
-        frechet_distance(fit(reference.held_out[order[i * size : (i + 1) * size]]), reference.moments, reference.root)
-        for i in range(sets)
-    ]
-    deviation = float(np.std(distances, ddof=1)) if sets > 1 else float("nan")
-    return Floor(float(np.mean(distances)), deviation, size, sets)
+    found = [frechet_distance(fit(held_out[order[i * size : (i + 1) * size]]), target) for i in range(sets)]
+    deviation = float(np.std(found, ddof=1)) if sets > 1 else float("nan")
+    return Floor(float(np.mean(found)), deviation, size, sets)
 
 
-def _turns(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+def turns(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """Indices that take the classes in turn, as balanced cells do, until one class runs out."""
     by_class = [np.flatnonzero(labels == label) for label in range(int(labels.max()) + 1)]
     rounds = min(len(indices) for indices in by_class)
     return np.stack([indices[:rounds] for indices in by_class], axis=1).reshape(-1)
 
 
-@cache
-def load_reference() -> Reference:
-    """The packaged reference of Fashion-MNIST, verified."""
-    if weights.card(REFERENCE_CARD)["extractor_sha256"] != weights.checkpoint_sha256(EXTRACTOR):
+def checked_moments(features: Array, where: str) -> Gaussian:
+    """The fit of real features. Raises UserError for fewer than two images and for features that never change."""
+    if len(features) < 2:
+        raise UserError("the reference is empty", where=where, fix="give at least two real images")
+    moments = fit(features)
+    if not np.trace(moments.covariance) > 0:
         raise UserError(
-            f"the packaged reference was made with another {EXTRACTOR} than the packaged one",
-            where=REFERENCE_CARD,
-            fix="run `sgbench zoo reference`",
+            f"all {len(features)} real images have the same features", where=where, fix="give images that differ"
         )
-    stored = load(weights.verified_bytes(REFERENCE_CARD))
-    moments = Gaussian(stored["mean"], stored["covariance"])
-    return Reference(
-        moments,
-        square_root(moments.covariance),
-        stored["held_out"].astype(np.float32),
-        stored["held_out_labels"].astype(np.int64),
-    )
-
-
-def build_reference(train: data.Split, held_out: data.Split) -> None:
-    """Extract features of all real images and write the packaged reference with its card."""
-    device = torch.device("cpu")
-    model = load_classifier(device)
-    moments = fit(extract(model, train.images[..., None], device).features)
-    real = extract(model, held_out.images[..., None], device).features
-    payload = save(
-        {
-            "mean": moments.mean,
-            "covariance": moments.covariance,
-            "held_out": real.astype(np.float16),
-            "held_out_labels": held_out.labels.astype(np.uint8),
-        }
-    )
-    name = f"{REFERENCE_CARD}.safetensors"
-    write_atomic(weights.FOLDER / name, payload)
-    card = {
-        "name": REFERENCE_CARD,
-        "summary": "Moments of the 60,000 training images, features of the 10,000 held-out ones.",
-        "extractor": EXTRACTOR,
-        "extractor_sha256": weights.checkpoint_sha256(EXTRACTOR),
-        "data_sha256": data.DIGEST,
-        "files": {"final": {"file": name, "bytes": len(payload), "sha256": hashlib.sha256(payload).hexdigest()}},
-    }
-    write_atomic(weights.FOLDER / f"{REFERENCE_CARD}.json", (json.dumps(card, indent=1) + "\n").encode())
+    return moments

@@ -14,11 +14,11 @@ from sgbench.models import catalogue
 from sgbench.run.store import Store
 from sgbench.sampling.program import call_counts
 from sgbench.sampling.samplers import SAMPLERS
-from sgbench.score.protocols import METRICS
+from sgbench.score.metrics import METRICS
 from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id, cell_record
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def build_rows(cells: Sequence[Cell], store: Store) -> pd.DataFrame:
@@ -111,10 +111,11 @@ def _scores(scores: dict[str, Any]) -> dict[str, Any]:
         found = scores[metric]
         row[metric] = found["value"]
         row[f"{metric}_se"] = found["standard_error"]
-        if metric == "fd":
-            row["fd_corrected"] = found["corrected"]
-            row["fd_floor"] = found["floor"]
-            row["fd_floor_sd"] = found["floor_sd"]
+        if METRICS[metric].kind in ("frechet", "kid", "cmmd"):
+            row[f"{metric}_corrected"] = found["corrected"]
+        if "floor" in found:
+            row[f"{metric}_floor"] = found["floor"]
+            row[f"{metric}_floor_sd"] = found["floor_sd"]
         row[f"{metric}_replicates"] = " ".join(f"{r:.7g}" for r in found["replicates"])
         row[f"{metric}_protocol"] = found["protocol_id"]
     return row

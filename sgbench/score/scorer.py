@@ -1,32 +1,25 @@
-"""Score the cells of a suite: one extraction pass, every metric from its features, rows at the end."""
+"""Score the cells of a suite: one extraction pass per extractor, every metric from its features, rows at the end."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from sgbench.errors import UserError
-from sgbench.models import catalogue
-from sgbench.models.classifier import FashionCNN
 from sgbench.progress import Progress
 from sgbench.provenance import provenance
 from sgbench.run.store import Store
-from sgbench.sampling.randomness import labels
-from sgbench.score.extractors.fashion_cnn import extract, load_classifier
-from sgbench.score.frechet import frechet_estimate
-from sgbench.score.label_agreement import label_agreement
-from sgbench.score.precision_recall import Real, precision_recall, prepare_real
-from sgbench.score.protocols import EXTRACTOR, Protocol, protocol
-from sgbench.score.reference import Floor, Reference, floor, load_reference
-from sgbench.stats.jackknife import Estimate
+from sgbench.score.compute import Computer, fields
+from sgbench.score.expected import Facts, suite_protocols
+from sgbench.score.features import cell_features
+from sgbench.score.images import CellImages, IncompleteError, look
+from sgbench.score.metrics import METRICS
+from sgbench.score.references import load_reference
+from sgbench.score.weights import require
 from sgbench.suite.cell import Cell
 from sgbench.suite.schema import Suite
-from sgbench.zoo import weights
 
 
 class ScoreSummary(NamedTuple):
@@ -36,122 +29,112 @@ class ScoreSummary(NamedTuple):
     scored: int
 
 
-class _Tools(NamedTuple):
-    """What every cell of a pass shares, loaded once."""
+class CellScorer:
+    """Scores cells of one suite; what they share is loaded when the first of them needs it."""
 
-    classifier: FashionCNN
-    reference: Reference
-    real: Real
-    floor: Floor
-    device: torch.device
+    def __init__(self, suite: Suite, store: Store, device: torch.device, progress: Progress) -> None:
+        self.suite, self.store, self.device, self.progress = suite, store, device, progress
+        self._computer: Computer | None = None
+        self._lpips: Any = None
+        self.protocols = suite_protocols(suite)
+
+    def score(self, cell: Cell) -> bool:
+        """Bring a cell's scores.json up to date; whether anything had to be computed.
+
+        Scores of the same images and protocol are kept. Raises UserError when images are missing or have no score.
+        """
+        suite, key = self.suite, str(self.suite.samples)
+        record = self.store.read_record(cell, "scores") or {}
+        known = record.get(key, {})
+        images = CellImages(cell, self.store, suite.samples)
+        absent: IncompleteError | None = None
+        try:
+            seen = look(images)
+        except IncompleteError as error:
+            absent = error
+        else:
+            # Scores may outlive their images (the committed ones do), but never belong to others.
+            if known.get("images_sha256") != seen.sha256:
+                known = {"images_sha256": seen.sha256}
+        wanted = [m for m in suite.metrics if not (m == "lpips" and cell == cell.unguided())]
+        missing = [m for m in wanted if known.get(m, {}).get("protocol_id") != self.protocols[m].id]
+        if not missing and key in record:
+            return False
+        if absent is not None:
+            raise absent
+        for metric, found in self._compute(cell, images, missing).items():
+            chosen = self.protocols[metric]
+            known[metric] = {**found, "protocol_id": chosen.id, "protocol": chosen._asdict()}
+        # Scores of metrics that are no longer asked for stay; those of older protocols have just been replaced.
+        known["made_by"] = {**provenance(), "device": self.device.type}
+        self.store.write_record(cell, "scores", {**record, key: known})
+        return True
+
+    def _compute(self, cell: Cell, images: CellImages, metrics: list[str]) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        computed = [m for m in metrics if METRICS[m].kind != "lpips"]
+        if computed:
+            computer = self._ready()
+            facts = Facts(images.where, images.count, images.label_policy, images.quantisation, images.labels)
+            features = {
+                e: cell_features(e, cell, self.store, images.count, computer.loaded)
+                for e in computer.extractors(computed)
+            }
+            found = computer.compute(computed, features, facts)
+        if "lpips" in metrics:
+            from sgbench.score.lpips import load, lpips
+
+            self._lpips = self._lpips or load(require("lpips"), self.device)
+            other = CellImages(cell.unguided(), self.store, self.suite.samples)
+            estimate, distances = lpips(self._lpips, images.parts(), other.parts(), self.device)
+            found["lpips"] = {**fields(estimate), "distances": [round(float(d), 5) for d in distances]}
+        return found
+
+    def _ready(self) -> Computer:
+        if self._computer is None:
+            reference = load_reference(self.suite.reference, f"{self.suite.where}: reference")
+            self._computer = Computer(reference, self.suite.metrics, self.device, self.progress)
+        return self._computer
 
 
 def score_cells(
     cells: Sequence[Cell], suite: Suite, store: Store, device: torch.device, progress: Progress
 ) -> ScoreSummary:
-    """Write scores.json of every cell. Scores of the same protocol that are there already are kept.
+    """Write scores.json of every cell.
 
-    Raises UserError when a cell's images are not complete.
+    A cell that has no score (black images, say) does not keep the others from theirs: UserError for the first such
+    cell is raised when all are done.
     """
-    wanted: dict[str, Protocol] = {
-        metric: protocol(metric, suite.samples, suite.labels, suite.reference) for metric in suite.metrics
-    }
-    tools: _Tools | None = None
+    scorer = CellScorer(suite, store, device, progress)
+    refused: list[UserError] = []
     scored = 0
     progress.begin("score", len(cells), "cell")
     for cell in cells:
-        record = store.read_record(cell, "scores") or {}
-        known = record.get(str(suite.samples), {})
-        images = store.read_images(cell, suite.samples)
-        digest = None if images is None else hashlib.sha256(images.tobytes()).hexdigest()
-        # Scores may outlive their images (the committed ones do), but never belong to others.
-        if digest is not None and known.get("images_sha256") != digest:
-            known = {"images_sha256": digest}
-        missing = [m for m, p in wanted.items() if known.get(m, {}).get("protocol_id") != p.id]
-        if not suite.metrics and str(suite.samples) not in record:
-            # Nothing to compute: the entry says that so many images stand for a row.
-            if digest is None:
-                raise _incomplete(cell, suite.samples, store)
-            store.write_record(cell, "scores", {**record, str(suite.samples): {**known, "made_by": provenance()}})
-        if missing:
-            tools = tools or _load_tools(suite, device)
-            if images is None or digest is None:
-                raise _incomplete(cell, suite.samples, store)
-            features = _features(cell, images, digest, store, tools)
-            found = _score(cell, suite, missing, features, tools)
-            for metric, fields in found.items():
-                known[metric] = {
-                    **fields,
-                    "protocol_id": wanted[metric].id,
-                    "protocol": wanted[metric]._asdict(),
-                }
-            known["made_by"] = provenance()
-            store.write_record(cell, "scores", {**record, str(suite.samples): known})
-            scored += 1
-        progress.advance(1, cell.describe() + ("" if missing else " (kept)"))
+        try:
+            fresh = scorer.score(cell)
+        except UserError as error:
+            # What is wrong with one cell; missing weights, say, are wrong with all of them.
+            if not error.where.startswith(str(store.cell_folder(cell))):
+                raise
+            refused.append(error)
+            fresh = False
+        scored += fresh
+        progress.advance(1, cell.describe() + ("" if fresh else " (kept)"))
     progress.end()
+    write_protocols(cells, store)
+    if refused:
+        first, more = refused[0], len(refused) - 1
+        what = first.what + (f" ({more} more cells have no score either)" if more else "")
+        raise UserError(what, where=first.where, fix=f"{first.fix}; the other cells are scored")
     return ScoreSummary(len(cells), scored)
 
 
-def _load_tools(suite: Suite, device: torch.device) -> _Tools:
-    reference = load_reference()
-    return _Tools(
-        load_classifier(device),
-        reference,
-        prepare_real(reference.held_out, device),
-        floor(reference, suite.samples, suite.labels),
-        device,
-    )
-
-
-def _score(
-    cell: Cell, suite: Suite, metrics: list[str], stored: dict[str, NDArray[Any]], tools: _Tools
-) -> dict[str, dict[str, Any]]:
-    features, classes = stored["features"], stored["classes"]
-    asked = labels(cell.seed, range(suite.samples), catalogue.entry(cell.model).classes, cell.labels)
-    found: dict[str, dict[str, Any]] = {}
-    if "fd" in metrics:
-        estimate = frechet_estimate(features, tools.reference.moments, tools.reference.root)
-        found["fd"] = {
-            **_fields(estimate),
-            "floor": tools.floor.mean,
-            "floor_sd": _finite(tools.floor.deviation),
-        }
-    if {"precision", "recall"} & set(metrics):
-        both = precision_recall(features, tools.real)
-        found.update({m: _fields(getattr(both, m)) for m in ("precision", "recall") if m in metrics})
-    if "label_agreement" in metrics:
-        found["label_agreement"] = _fields(label_agreement(classes, asked))
-    return found
-
-
-def _features(
-    cell: Cell, images: NDArray[np.uint8], digest: str, store: Store, tools: _Tools
-) -> dict[str, NDArray[Any]]:
-    extractor = f"{EXTRACTOR}-{weights.checkpoint_sha256(EXTRACTOR)[:12]}"
-    stored = store.read_features(cell, extractor, len(images), digest)
-    if stored is None:
-        stored = extract(tools.classifier, images, tools.device)._asdict()
-        store.write_features(cell, extractor, stored, digest)
-    return stored
-
-
-def _incomplete(cell: Cell, samples: int, store: Store) -> UserError:
-    return UserError(
-        f"the first {samples} images are not all there, or some are damaged",
-        where=f"{store.cell_folder(cell)} ({cell.describe()})",
-        fix="run the suite again: only what is missing is made",
-    )
-
-
-def _finite(value: float) -> float | None:
-    return None if np.isnan(value) else value
-
-
-def _fields(estimate: Estimate) -> dict[str, Any]:
-    return {
-        "value": estimate.value,
-        "standard_error": estimate.standard_error,
-        "corrected": estimate.corrected,
-        "replicates": list(estimate.replicates),
-    }
+def write_protocols(cells: Sequence[Cell], store: Store) -> None:
+    """Keep every protocol under its id, so that rows can say in full what their numbers mean."""
+    found = dict(store.read_protocols())
+    for cell in cells:
+        for scores in (store.read_record(cell, "scores") or {}).values():
+            for entry in scores.values():
+                if isinstance(entry, dict) and "protocol" in entry:
+                    found[entry["protocol_id"]] = entry["protocol"]
+    store.write_protocols(found)

@@ -73,6 +73,10 @@ class Cell(NamedTuple):
     compile: str = "none"
     """How torch compiles the network, if it does: kernels that are fused round otherwise."""
 
+    def unguided(self) -> Cell:
+        """The dense unguided cell of the same seeds: what LPIPS compares with."""
+        return self._replace(guidance=Guidance("none"))
+
     def describe(self) -> str:
         """The cell in a few words, for progress lines and error messages."""
         return " ".join(part for part in (self.model, self.guidance.rule, self.guidance.describe()) if part) + (

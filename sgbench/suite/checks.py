@@ -18,7 +18,7 @@ from sgbench.models.headers import different_shapes
 from sgbench.sampling.clocks import moments
 from sgbench.sampling.program import skipped_blocks
 from sgbench.sampling.samplers import SAMPLERS
-from sgbench.score.protocols import REFERENCE_SIDES
+from sgbench.score.reference_catalogue import side_of
 from sgbench.suite.cell import Guidance, Sampler
 from sgbench.suite.schema import Suite
 
@@ -53,8 +53,8 @@ def check_model(model: Entry, suite: Suite, samplers: Sequence[str], where: str,
             where=f"{suite.where}: metrics",
             fix="write `metrics: []`, or name trained weights",
         )
-    side = REFERENCE_SIDES[suite.reference]
-    if model.image_side != side:
+    side = side_of(suite.reference)
+    if side is not None and model.image_side != side:
         raise UserError(
             f"{model.name} draws images {model.image_side} pixels wide, and the reference {suite.reference} has {side}",
             where=f"{suite.where}: reference",

@@ -11,6 +11,8 @@ from sgbench.guidance.perturbation import layers, spell_layers
 from sgbench.guidance.schedules import gamma_schedule, scale_schedule
 from sgbench.models.autoencoder_files import DEFAULT
 from sgbench.models.spec import text_of
+from sgbench.score.metrics import METRICS
+from sgbench.suite.suggest import suggestion
 
 
 def _as_list(value: object) -> object:
@@ -42,6 +44,12 @@ def _as_layers(value: object) -> object:
     return spell_layers(layers(str(value)))
 
 
+def _as_metric(value: object) -> object:
+    if value not in METRICS:
+        raise ValueError(f"there is no such metric{suggestion(str(value), list(METRICS))}")
+    return value
+
+
 def _no_truth(value: object) -> object:
     """YAML's true and false are no numbers, though Python would count with them."""
     if isinstance(value, bool):
@@ -68,7 +76,7 @@ Blur = Annotated[float, NUMBER, Field(gt=0)]
 Finite = Annotated[float, NUMBER, Field(allow_inf_nan=False)]
 DType = Literal["float32", "bfloat16", "auto"]
 SamplerName = Literal["euler", "heun", "euler-maruyama", "edm-heun", "ddim", "ddpm"]
-Metric = Literal["fd", "precision", "recall", "label_agreement"]
+Metric = Annotated[str, BeforeValidator(_as_metric)]
 # One value may stand for a list of one.
 LIST = (BeforeValidator(_as_list), Field(min_length=1))
 Names = Annotated[list[str], *LIST]

@@ -9,7 +9,8 @@ from sgbench.guidance import RULES
 from sgbench.guidance.presets import PRESETS
 from sgbench.models import catalogue
 from sgbench.sampling.samplers import SAMPLERS
-from sgbench.score.protocols import MINIMUM_SAMPLES, REFERENCES
+from sgbench.score.metrics import METRICS, MINIMUM
+from sgbench.score.reference_catalogue import PACKAGED, check_name
 from sgbench.suite.cell import Cell, Sampler
 from sgbench.suite.checks import check_model, check_served
 from sgbench.suite.schema import Suite, SweepEntry
@@ -24,7 +25,19 @@ def expand(suite: Suite) -> list[Cell]:
     for number, entry in enumerate(suite.sweep):
         for cell in _expand_entry(suite, entry, f"{suite.where}: sweep[{number}]"):
             cells[cell] = None
+    if "lpips" in suite.metrics:
+        _check_pairs(cells, suite.where)
     return list(cells)
+
+
+def _check_pairs(cells: dict[Cell, None], where: str) -> None:
+    for cell in cells:
+        if cell.unguided() not in cells:
+            raise UserError(
+                f"lpips compares {cell.describe()} with {cell.unguided().describe()}, which the suite does not draw",
+                where=f"{where}: sweep",
+                fix="add `{guidance: none, gamma_strong: 0}` with the same model, sampler and steps",
+            )
 
 
 def _check_scoring(suite: Suite) -> None:
@@ -36,18 +49,20 @@ def _check_scoring(suite: Suite) -> None:
             where=f"{suite.where}: reference",
             fix="name one, or write `metrics: []` for work on throughput alone",
         )
-    if suite.reference not in REFERENCES:
+    check_name(suite.reference, f"{suite.where}: reference")
+    if suite.samples < MINIMUM:
         raise UserError(
-            f"there is no reference {suite.reference!r}",
-            where=f"{suite.where}: reference",
-            fix=f"choose one of: {', '.join(REFERENCES)}",
+            f"scores and their errors need at least {MINIMUM} images, and there are {suite.samples}",
+            where=f"{suite.where}: samples",
+            fix="raise samples (or --limit), or write `metrics: []`",
         )
     for metric in suite.metrics:
-        if suite.samples < MINIMUM_SAMPLES[metric]:
+        own = METRICS[metric].extractor == "fashion-cnn"
+        if (own or METRICS[metric].needs == "training") and suite.reference not in PACKAGED:
             raise UserError(
-                f"metric {metric} needs at least {MINIMUM_SAMPLES[metric]} images, and there are {suite.samples}",
-                where=f"{suite.where}: samples",
-                fix="raise samples (or --limit), or leave the metric out",
+                f"{metric} is measured against {' or '.join(PACKAGED)}, and the reference is {suite.reference}",
+                where=f"{suite.where}: metrics",
+                fix="choose metrics of a public extractor, such as fid",
             )
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sgbench.console import duration
-from sgbench.errors import UserError
 
 if TYPE_CHECKING:
     from sgbench.zoo.train import Progress
@@ -86,25 +85,33 @@ def train(
 @zoo.command()
 def reference(folder: Data = Path("data")) -> None:
     """Rebuild the packaged reference: moments of the training images, features of the held-out ones."""
-    from sgbench.score.reference import build_reference
+    import torch
+
+    from sgbench.console import make_progress
+    from sgbench.score.reference_build import build_fashion
+    from sgbench.score.references import packaged_folder
     from sgbench.zoo import data as images
 
-    build_reference(*images.load(folder))
+    train, held_out = images.load(folder)
+    cpu = torch.device("cpu")
+    build_fashion(train, held_out, packaged_folder(), ["fashion-cnn", "lite0"], cpu, make_progress(), packaged=True)
 
 
 @zoo.command()
 def verify() -> None:
     """Check every packaged file against the digest on its card."""
-    from sgbench.score.protocols import REFERENCE_CARD
+    from sgbench.score.reference_parts import read_part
+    from sgbench.score.references import load_reference
     from sgbench.zoo import recipe, weights
 
-    names = [*recipe.recipe_names(), CLASSIFIER, REFERENCE_CARD]
+    names = [*recipe.recipe_names(), CLASSIFIER]
     for name in names:
         for checkpoint in weights.card(name)["files"]:
             weights.verified_bytes(name, checkpoint)
-    if not names:
-        raise UserError("the package holds no models", where=str(weights.FOLDER), fix="reinstall sgbench")
-    print(f"{len(names)} cards, every file as promised")
+    packaged = load_reference("fashion-mnist")
+    for part in packaged.card["parts"].values():
+        read_part(packaged.folder / part["file"], part["sha256"])
+    print(f"{len(names) + 1} cards, every file as promised")
 
 
 def _print_progress(progress: Progress) -> None:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from sgbench.report.headline import compare_rules, sentences
+from sgbench.report.points import with_quality
 
 CFG, SG = ("cfg", 1.5, 0.0, 0.0), ("sg", 2.0, 0.0, 0.7)
 
@@ -25,7 +26,7 @@ def row(rule: tuple[str, float, float, float], gmacs: float, fd: float, error: f
 
 
 def words(*rows: dict[str, object]) -> list[str]:
-    (comparison,) = compare_rules(pd.DataFrame(rows), "fashion-routing", ["gmacs_per_image"])
+    (comparison,) = compare_rules(with_quality(pd.DataFrame(rows), "fd"), "fashion-routing", ["gmacs_per_image"])
     return sentences(comparison)
 
 

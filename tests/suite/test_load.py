@@ -90,7 +90,7 @@ def test_settings_a_rule_does_not_have_or_lacks(suite_file: Write) -> None:
 
 def test_too_few_images_for_a_metric(suite_file: Write) -> None:
     found = message(suite_file(), limit=12)
-    assert "metric fd needs at least 20 images, and there are 12" in found
+    assert "need at least 20 images, and there are 12" in found
     assert "--limit" in found
 
 

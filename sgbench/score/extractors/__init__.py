@@ -1,1 +1,1 @@
-"""Networks that turn images into features."""
+"""Networks that turn images into features, one per file; `catalogue.py` says what each is, `extract.py` runs them."""

@@ -1,40 +1,32 @@
-"""Features and predicted classes of the embedded classifier."""
+"""The packaged classifier: 96 features and the class it sees. Trained by this project on the training split."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
+from sgbench.models.checkpoints import load_strict
 from sgbench.models.classifier import FashionCNN
-from sgbench.zoo.weights import load_weights
-
-BATCH = 500
 
 
-class Features(NamedTuple):
-    """Features float32 (N, D) and the most likely class int64 (N,)."""
+class FashionFeatures(nn.Module):
+    """Images uint8 (n, 1, 32, 32) to `features` (n, 96) and `classes` (n,)."""
 
-    features: NDArray[np.float32]
-    classes: NDArray[np.int64]
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.classifier = FashionCNN()
+        state = {name: t.float() if t.is_floating_point() else t for name, t in load_file(path).items()}
+        load_strict(self.classifier, state, str(path))
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Both outputs of one batch."""
+        features = self.classifier.features(images.float() / 127.5 - 1)
+        return {"features": features, "classes": self.classifier.head(features).argmax(1)}
 
 
-def load_classifier(device: torch.device) -> FashionCNN:
-    """The verified classifier in evaluation mode."""
-    model = FashionCNN()
-    model.load_state_dict(load_weights("fashion-cnn"))
-    return model.eval().requires_grad_(False).to(device)
-
-
-@torch.inference_mode()
-def extract(model: FashionCNN, images: NDArray[np.uint8], device: torch.device) -> Features:
-    """Features of images uint8 (N, 32, 32, 1); always float32, so that a score never depends on a fast mode."""
-    features, classes = [], []
-    for start in range(0, len(images), BATCH):
-        batch = torch.from_numpy(images[start : start + BATCH]).permute(0, 3, 1, 2).to(device)
-        found = model.features(batch.float() / 127.5 - 1)
-        features.append(found.cpu())
-        classes.append(model.head(found).argmax(1).cpu())
-    return Features(torch.cat(features).numpy(), torch.cat(classes).numpy())
+def load(path: Path, device: torch.device) -> FashionFeatures:
+    """The classifier from its weights."""
+    return FashionFeatures(path).eval().requires_grad_(False).to(device)

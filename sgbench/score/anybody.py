@@ -1,0 +1,131 @@
+"""Score images that may come from anywhere, several sets at once, so that other tools' results stand in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+
+from sgbench.errors import UserError
+from sgbench.progress import Progress
+from sgbench.run.store import open_cell
+from sgbench.score.compute import Computer
+from sgbench.score.expected import Facts, protocol
+from sgbench.score.images import CellImages, FolderImages, NpzImages, look, open_images
+from sgbench.score.metrics import METRICS
+from sgbench.score.protocols import QUANTISATION, Protocol, differences
+from sgbench.score.references import load_reference
+from sgbench.suite.suggest import suggestion
+
+Source = CellImages | FolderImages | NpzImages
+
+
+class Scored(NamedTuple):
+    """One set of images with its scores by metric, and the protocol of each."""
+
+    images: str
+    samples: int
+    sha256: str
+    scores: dict[str, dict[str, Any]]
+    protocols: dict[str, Protocol]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The set as plain data; every score carries its protocol."""
+        scores = {
+            metric: {**found, "protocol_id": self.protocols[metric].id, "protocol": self.protocols[metric]._asdict()}
+            for metric, found in self.scores.items()
+        }
+        return {"images": self.images, "samples": self.samples, "images_sha256": self.sha256, "scores": scores}
+
+
+def check_metrics(metrics: Sequence[str]) -> None:
+    """Raises UserError for a metric that images alone cannot have."""
+    for metric in metrics:
+        if metric not in METRICS:
+            raise UserError(
+                f"there is no metric {metric!r}{suggestion(metric, list(METRICS))}",
+                where="--metrics",
+                fix=f"choose from: {', '.join(METRICS)}",
+            )
+        if METRICS[metric].kind == "lpips":
+            raise UserError(
+                "lpips compares the guided and the unguided image of one seed, which a set alone does not have",
+                where="--metrics",
+                fix="score a suite with it",
+            )
+
+
+def score_images(
+    paths: Sequence[Path],
+    reference: str,
+    metrics: Sequence[str],
+    device: torch.device,
+    progress: Progress,
+    limit: int | None = None,
+) -> list[Scored]:
+    """Scores of every set. Raises UserError for images, references and weights that cannot be used."""
+    check_metrics(metrics)
+    sources = [open_any(path, limit) for path in paths]
+    computer = Computer(load_reference(reference), metrics, device, progress)
+    progress.begin("score", len(sources), "set")
+    found = []
+    for source in sources:
+        found.append(_score(source, computer, metrics))
+        progress.advance(1, source.where)
+    progress.end()
+    return found
+
+
+def open_any(path: Path, limit: int | None) -> Source:
+    """A folder of images, an npz, or a cell's folder."""
+    if (path / "cell.json").is_file():
+        cell, store = open_cell(path)
+        return CellImages(cell, store, store.images_there(cell, limit))
+    if limit is not None:
+        raise UserError("--limit is for suites and cells", where=str(path), fix="leave it out, or give a smaller set")
+    return open_images(path)
+
+
+def _score(source: Source, computer: Computer, metrics: Sequence[str]) -> Scored:
+    seen = look(source)
+    side = computer.reference.side
+    if side is not None and seen.side != (side, side):
+        raise UserError(
+            f"the images are {seen.side[0]} x {seen.side[1]} pixels, and those of the reference "
+            f"{computer.reference.name} {side} x {side}",
+            where=source.where,
+            fix="resize them yourself, as the protocol of your comparison says, or choose another reference",
+        )
+    facts = Facts(source.where, source.count, source.label_policy, source.quantisation, source.labels)
+    features = {e: computer.loaded(e)(source.parts(), source.where) for e in computer.extractors(metrics)}
+    scores = computer.compute(metrics, features, facts)
+    return Scored(source.where, source.count, seen.sha256, scores, {m: computer.protocol(m, facts) for m in metrics})
+
+
+def explain(reference: str, metrics: Sequence[str], samples: int | None) -> list[Protocol]:
+    """The protocols that metrics would be scored under, without an image."""
+    check_metrics(metrics)
+    opened = load_reference(reference)
+    facts = Facts("", samples or 0, "unknown", QUANTISATION, None)
+    return [protocol(metric, facts, opened) for metric in metrics]
+
+
+def table(found: Sequence[Scored], metrics: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+    """One line per set and a column per metric and protocol; and what differs where a metric has two of them."""
+    lines = [{"images": one.images, "N": f"{one.samples:,}"} for one in found]
+    notes = []
+    for metric in metrics:
+        protocols = list(dict.fromkeys(one.protocols[metric] for one in found))
+        for number, chosen in enumerate(protocols):
+            title = METRICS[metric].title + (f" ({number + 1})" if len(protocols) > 1 else "")
+            for line, one in zip(lines, found, strict=True):
+                value = one.scores[metric]
+                same = one.protocols[metric] == chosen
+                line[title] = f"{value['value']:.4f} ± {value['standard_error']:.4f}" if same else ""
+            if number:
+                gap = "; ".join(differences(protocols[0], chosen))
+                notes.append(f"{METRICS[metric].title}: columns (1) and ({number + 1}) do not compare: {gap}")
+    return pd.DataFrame(lines), notes

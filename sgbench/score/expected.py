@@ -1,0 +1,53 @@
+"""The protocol under which this version scores, for given images and reference. No torch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgbench.score.metrics import METRICS
+from sgbench.score.protocols import QUANTISATION, Protocol, extractor_of, inputs_of
+from sgbench.score.reference import Reference
+from sgbench.score.references import load_reference
+from sgbench.score.weights import extractor_digest
+from sgbench.suite.schema import Suite
+
+
+class Facts(NamedTuple):
+    """What of a set of images enters its protocols, and its labels."""
+
+    where: str
+    samples: int
+    label_policy: str
+    quantisation: str
+    labels: NDArray[np.int64] | None
+
+
+def protocol(metric: str, facts: Facts, reference: Reference) -> Protocol:
+    """The protocol of a metric. Raises UserError where the extractor's weights are missing."""
+    found = METRICS[metric]
+    extractor = extractor_of(metric, reference.home)
+    what = "mean" if found.needs == "moments" else found.needs
+    return Protocol(
+        metric,
+        found.variant,
+        extractor,
+        extractor_digest(extractor),
+        inputs_of(extractor),
+        facts.quantisation,
+        facts.samples,
+        facts.label_policy,
+        reference.describe(extractor, found.output, what) if what else "none",
+        reference.sha256 if what else "",
+    )
+
+
+def suite_protocols(suite: Suite) -> dict[str, Protocol]:
+    """The protocol of each of a suite's metrics. Raises UserError where a reference or weights are not at hand."""
+    if not suite.metrics:
+        return {}
+    facts = Facts("", suite.samples, suite.labels, QUANTISATION, None)
+    reference = load_reference(suite.reference, f"{suite.where}: reference")
+    return {metric: protocol(metric, facts, reference) for metric in suite.metrics}

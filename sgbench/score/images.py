@@ -1,0 +1,249 @@
+"""Images to score, whoever made them: a folder, an npz in ADM's layout, or a cell of ours.
+
+All are sets of uint8 images of one size and one kind of colour, read in parts. Whatever is not that is refused with
+the name of the file: nothing is resized, flattened or skipped on the way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sgbench.errors import UserError
+from sgbench.run.store import Store, shard_sizes
+from sgbench.score.protocols import QUANTISATION
+from sgbench.suite.cell import Cell
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+LOSSY = (".jpg", ".jpeg", ".webp")
+PART = 480
+Images = NDArray[np.uint8]
+
+
+class ImageSet(Protocol):
+    """A set of images in a fixed order."""
+
+    where: str
+    count: int
+    quantisation: str
+    label_policy: str
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        """The class asked for by each image (N,), where it is known."""
+        ...
+
+    def parts(self) -> Iterator[Images]:
+        """The images uint8 (n, H, W, C), C 1 or 3, in parts of any size."""
+        ...
+
+
+class Seen(NamedTuple):
+    """What one pass over a set found: the sha256 of all its pixels, width and height, channels."""
+
+    sha256: str
+    side: tuple[int, int]
+    channels: int
+
+
+def look(images: ImageSet) -> Seen:
+    """Read a set once. Raises UserError for fewer than two images, and for a set in which nothing was drawn."""
+    if images.count < 2:
+        raise UserError(
+            f"there {'is one image' if images.count else 'are no images'}, and a score compares sets",
+            where=images.where,
+            fix="give at least 20",
+        )
+    state = hashlib.sha256()
+    low, high, shape = 255, 0, (0, 0, 0)
+    for part in images.parts():
+        state.update(np.ascontiguousarray(part).data)
+        low, high, shape = min(low, int(part.min())), max(high, int(part.max())), part.shape[1:]
+    if low == high:
+        raise UserError(
+            f"every pixel of all {images.count} images is {low}: nothing was drawn",
+            where=images.where,
+            fix="look at the images before scoring them",
+        )
+    return Seen(state.hexdigest(), (shape[1], shape[0]), shape[2])
+
+
+class IncompleteError(UserError):
+    """Images of a cell that are missing or damaged."""
+
+
+class CellImages:
+    """The first images of a cell in a results tree; labels are those that were asked for."""
+
+    def __init__(self, cell: Cell, store: Store, samples: int) -> None:
+        from sgbench.models import catalogue
+        from sgbench.sampling.randomness import labels
+
+        self.cell, self.store, self.count = cell, store, samples
+        self.where = f"{store.cell_folder(cell)} ({cell.describe()})"
+        self.quantisation = QUANTISATION
+        self.label_policy = cell.labels
+        self.labels = labels(cell.seed, range(samples), catalogue.entry(cell.model).classes, cell.labels)
+
+    def parts(self) -> Iterator[Images]:
+        """The verified shards. Raises UserError where one is missing or damaged."""
+        for number, count in shard_sizes(self.count):
+            shard = self.store.read_shard(self.cell, number)
+            if shard is None or len(shard.images) < count:
+                raise self.incomplete()
+            yield shard.images[:count]
+
+    def incomplete(self) -> IncompleteError:
+        """What to say where images are missing."""
+        return IncompleteError(
+            f"the first {self.count} images are not all there, or some are damaged",
+            where=self.where,
+            fix="run the suite again: only what is missing is made",
+        )
+
+
+class FolderImages:
+    """Every png, jpg and webp below a folder, in natural order of their paths (img2 before img10)."""
+
+    def __init__(self, folder: Path) -> None:
+        found = [p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+        self.paths = sorted(found, key=lambda p: _natural(p.relative_to(folder).as_posix()))
+        self.where, self.count = str(folder), len(self.paths)
+        lossy = sorted({p.suffix.lower().lstrip(".") for p in self.paths} & {s.lstrip(".") for s in LOSSY})
+        self.quantisation = f"uint8, read from {' and '.join(lossy)}" if lossy else QUANTISATION
+        self.labels = None
+        self.label_policy = "unknown"
+        if not self.paths:
+            raise UserError(
+                "there are no images in the folder", where=self.where, fix=f"put {', '.join(SUFFIXES)} files into it"
+            )
+
+    def parts(self) -> Iterator[Images]:
+        """The decoded images. Raises UserError naming the first file that cannot be used."""
+        first: tuple[Path, tuple[int, ...]] | None = None
+        for start in range(0, self.count, PART):
+            part = []
+            for path in self.paths[start : start + PART]:
+                image = read_image(path)
+                first = first or (path, image.shape)
+                if image.shape != first[1]:
+                    raise UserError(
+                        f"the image is {_kind(image.shape)}, and {first[0].name} is {_kind(first[1])}",
+                        where=str(path),
+                        fix="score images of one size and one kind of colour",
+                    )
+                part.append(image)
+            yield np.stack(part)
+
+
+class NpzImages:
+    """An npz in ADM's layout: `arr_0` uint8 (N, H, W, C), and `arr_1` labels where there are any."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.where = path, str(path)
+        self.quantisation = QUANTISATION
+        header = read_header(path, "arr_0")
+        if header is None:
+            raise UserError("there is no array arr_0 in the file", where=self.where, fix="write ADM's layout")
+        shape, kind = header
+        if kind != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3):
+            raise UserError(
+                f"arr_0 is {kind} of shape {shape}, and ADM's layout is uint8 (N, height, width, 3)",
+                where=self.where,
+                fix="write the images as uint8, rounded and clamped; values that are not finite have no place there",
+            )
+        self.count = shape[0]
+        given = read_array(path, "arr_1") if read_header(path, "arr_1") else None
+        if given is not None and (given.shape != (self.count,) or not np.issubdtype(given.dtype, np.integer)):
+            raise UserError(
+                f"arr_1 is {given.dtype} of shape {given.shape}, and there are {self.count} images",
+                where=self.where,
+                fix="give one whole number per image, or leave it out",
+            )
+        self.labels = None if given is None else given.astype(np.int64)
+        self.label_policy = "unknown"
+
+    def parts(self) -> Iterator[Images]:
+        """The images, a few hundred at a time."""
+        array = read_array(self.path, "arr_0")
+        for start in range(0, self.count, PART):
+            yield array[start : start + PART].astype(np.uint8, copy=False)
+
+
+def open_images(path: Path) -> FolderImages | NpzImages:
+    """A folder or an npz. Raises UserError for anything else."""
+    if path.is_dir():
+        return FolderImages(path)
+    if path.suffix == ".npz" and path.is_file():
+        return NpzImages(path)
+    raise UserError(
+        "there is no such folder or npz of images",
+        where=str(path),
+        fix="give a folder of png, jpg or webp files, an npz in ADM's layout, or the folder of a cell",
+    )
+
+
+def read_image(path: Path) -> Images:
+    """One file as uint8 (H, W, C), C 1 for grey and 3 for RGB. Raises UserError naming it for anything else."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            mode, pixels = image.mode, np.asarray(image)
+    except Exception as error:  # A damaged file can end the decoder in any way.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"the image is damaged ({reason})", where=str(path), fix="make it again") from error
+    if mode == "L":
+        return pixels[..., None]
+    if mode == "RGB":
+        return pixels
+    what = "an alpha channel" if mode in ("RGBA", "LA", "PA") else f"colours of kind {mode}"
+    raise UserError(
+        f"the image has {what}, and 8-bit grey or RGB is wanted",
+        where=str(path),
+        fix="convert it, so that what is scored is what you decided on",
+    )
+
+
+def read_header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[np.generic]] | None:
+    """Shape and type of an array in an npz, without reading it; None where there is none of that name."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if f"{name}.npy" not in archive.namelist():
+                return None
+            with archive.open(f"{name}.npy") as stream:
+                version = np.lib.format.read_magic(stream)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, kind = read(stream)
+                return shape, kind
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from error
+
+
+def read_array(path: Path, name: str) -> NDArray[np.generic]:
+    """An array of an npz. Raises UserError for a damaged file and for pickled objects, which are never read."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return np.asarray(stored[name])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return UserError(f"the npz is damaged ({reason})", where=str(path), fix="make or download it again")
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
+
+
+def _kind(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]} x {shape[0]} {'grey' if shape[2] == 1 else 'RGB'}"

@@ -1,0 +1,78 @@
+"""The metrics by the names that suites use: title, direction, extractor, variant. No torch.
+
+`fd`, `kd` and label agreement are measured in the packaged classifier. `precision`, `recall`, `density`, `coverage`
+and `nearest_train` are measured in the reference's home extractor: the packaged classifier for the embedded reference,
+ADM's Inception for any other. A name that ends in an extractor's is measured in that one. The field's own names (fid,
+sfid, kid, inception_score, cmmd, lpips) mean what the field means by them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+HOME = "home"
+MINIMUM = 20
+
+
+class Metric(NamedTuple):
+    """One metric. `better` is lower, higher or empty where neither end is good."""
+
+    key: str
+    title: str
+    better: str
+    kind: str
+    extractor: str
+    variant: str
+    output: str = "features"
+    needs: str = "features"
+    """What of the reference: moments, features, training, or nothing."""
+
+
+FRECHET = "Frechet distance of Gaussian fits (ddof 1), float64"
+KERNEL = "kernel distance: unbiased squared MMD, kernel (x.y / D + 1)^3, all pairs, float64"
+PRECISION = "improved precision (arXiv 1904.06991), k = 3, <=, float32 distances"
+RECALL = "improved recall (arXiv 1904.06991), k = 3, <=, float32 distances"
+DENSITY = "density (arXiv 2002.09797), k = 5, <, float32 distances"
+COVERAGE = "coverage (arXiv 2002.09797), k = 5, <, float32 distances"
+SCORE = "Inception Score: exp of the mean KL divergence, logits without bias, splits of 5,000, float64"
+CMMD = "squared MMD with every pair, Gaussian kernel of width 10, times 1,000, float64"
+LPIPS = "LPIPS 0.1 (arXiv 1801.03924) on VGG16, mean over pairs of one seed with the unguided cell, float32"
+NEAREST = "mean Euclidean distance to the nearest training image, float32"
+AGREEMENT = "share of images classified as the class asked for"
+
+_LIST = [
+    Metric("fd", "FD[fashion-cnn]", "lower", "frechet", "fashion-cnn", FRECHET, needs="moments"),
+    Metric("fd_lite0", "FD[lite0]", "lower", "frechet", "lite0", FRECHET, needs="moments"),
+    Metric("fd_dinov2", "FD[dinov2]", "lower", "frechet", "dinov2", FRECHET, needs="moments"),
+    Metric("fid", "FID", "lower", "frechet", "inception", FRECHET, needs="moments"),
+    Metric("fid_clean", "clean-FID", "lower", "frechet", "inception-clean", FRECHET, needs="moments"),
+    Metric("sfid", "sFID", "lower", "frechet", "inception", FRECHET, output="spatial", needs="moments"),
+    Metric("kd", "KD[fashion-cnn]", "lower", "kid", "fashion-cnn", KERNEL),
+    Metric("kd_lite0", "KD[lite0]", "lower", "kid", "lite0", KERNEL),
+    Metric("kid", "KID", "lower", "kid", "inception", KERNEL),
+    Metric("cmmd", "CMMD", "lower", "cmmd", "clip", CMMD),
+    Metric("inception_score", "IS", "higher", "inception_score", "inception", SCORE, output="logits", needs=""),
+    Metric("precision", "precision", "higher", "precision", HOME, PRECISION),
+    Metric("recall", "recall", "higher", "recall", HOME, RECALL),
+    Metric("density", "density", "higher", "density", HOME, DENSITY),
+    Metric("coverage", "coverage", "higher", "coverage", HOME, COVERAGE),
+    *(
+        Metric(f"{kind}_{extractor}", f"{kind}[{extractor}]", "higher", kind, extractor, variant)
+        for extractor in ("lite0", "dinov2")
+        for kind, variant in (
+            ("precision", PRECISION),
+            ("recall", RECALL),
+            ("density", DENSITY),
+            ("coverage", COVERAGE),
+        )
+    ),
+    Metric("lpips", "LPIPS to unguided", "", "lpips", "lpips", LPIPS, needs=""),
+    Metric("label_agreement", "label agreement", "higher", "label_agreement", "fashion-cnn", AGREEMENT, "classes", ""),
+    Metric("nearest_train", "nearest training image", "", "nearest_train", HOME, NEAREST, needs="training"),
+]
+METRICS = {metric.key: metric for metric in _LIST}
+
+
+def distances(metrics: list[str]) -> list[str]:
+    """Those of a suite's metrics that can stand as quality against compute, its own order kept."""
+    return [key for key in metrics if METRICS[key].kind in ("frechet", "kid", "cmmd")]

@@ -1,0 +1,107 @@
+"""`sgbench weights`: what metrics are measured with, and whether it is on this machine: list, fetch, verify."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from sgbench.console import make_progress
+from sgbench.errors import UserError
+
+weights = typer.Typer(help="Weights of the metrics: list, fetch, verify.", no_args_is_help=True, rich_markup_mode=None)
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document as the last line.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="An entry of `sgbench weights list`.")]
+
+
+@weights.command("list")
+def list_weights(as_json: Json = False) -> None:
+    """Every file: what for, source, licence, size, digest, and where it is looked for."""
+    from sgbench.score.weights import find, known, places
+
+    entries: list[dict[str, Any]] = []
+    for entry in known().values():
+        for file in entry.files:
+            path = find(entry.name, file)
+            entries.append(
+                {
+                    "name": entry.name,
+                    "used_by": entry.used_by,
+                    "file": file.file,
+                    "source": file.source,
+                    "licence": file.licence,
+                    "bytes": file.size,
+                    "sha256": file.sha256,
+                    "found": None if path is None else str(path),
+                    "looked_for": [str(p) for p in places(entry.name, file)],
+                }
+            )
+    if as_json:
+        print(json.dumps({"weights": entries}))
+        return
+    for e in entries:
+        size = "size unknown" if e["bytes"] is None else f"{e['bytes'] / 1e6:.1f} MB"
+        expected = f"sha256 {e['sha256'][:16]}" if e["sha256"] else "no published sha256: recorded when fetched"
+        print(f"{e['name']}: {e['file']}, {size}, {e['licence']}, {expected}")
+        print(f"  for {e['used_by']}")
+        print(f"  from {e['source']}")
+        print(f"  {'at ' + e['found'] if e['found'] else 'missing; looked for at ' + ', '.join(e['looked_for'])}")
+
+
+@weights.command()
+def fetch(
+    name: Name,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no network; fail where a file is missing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring the files of an entry here; those that are there are verified, and no network is asked."""
+    from sgbench.models.digest import sha256_of
+    from sgbench.models.fetch import fetch as fetch_file
+    from sgbench.score.weights import fetched_path, find, require
+
+    entry = _entry(name)
+    progress = make_progress()
+    for file in entry.files:
+        if find(name, file) is not None:
+            continue
+        if entry.packaged or offline:
+            require(name)
+        target = fetched_path(name, file)
+        expected = file.sha256 if len(file.sha256) == 64 else None
+        path = fetch_file(file.source.removeprefix("hf://"), target.parent, expected, progress)
+        if path != target:
+            path.replace(target)
+    paths = require(name)
+    found = [{"path": str(path), "sha256": sha256_of(path)} for path in paths]
+    print(json.dumps({"files": found}) if as_json else "\n".join(f"{f['path']}: sha256 {f['sha256']}" for f in found))
+
+
+@weights.command()
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Entries; all that are there.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare files with their expected digests; exit status 1 for another file, or for a named one that is missing."""
+    from sgbench.score.weights import digest, find, known
+
+    chosen = [_entry(n) for n in names] if names else [e for e in known().values() if find(e.name, e.files[0])]
+    found = {entry.name: digest(entry.name) for entry in chosen}
+    if as_json:
+        print(json.dumps({"verified": found}))
+        return
+    for name, sha256 in found.items():
+        print(f"{name}: as expected, sha256 {sha256}")
+
+
+def _entry(name: str) -> Any:
+    from sgbench.score.weights import known
+    from sgbench.suite.suggest import suggestion
+
+    if name not in known():
+        raise UserError(
+            f"there are no weights {name!r}{suggestion(name, list(known()))}",
+            where="NAME",
+            fix="see `sgbench weights list`",
+        )
+    return known()[name]

@@ -1,0 +1,65 @@
+"""Whatever changes a value changes its protocol, and protocols that differ are never put together."""
+
+from __future__ import annotations
+
+import pytest
+
+from sgbench.errors import UserError
+from sgbench.score.expected import Facts, protocol
+from sgbench.score.metrics import METRICS, distances
+from sgbench.score.protocols import Protocol, differences, from_record, require_one
+from sgbench.score.references import load_reference
+
+
+def of(metric: str = "fd", samples: int = 1000, labels: str = "balanced", quantisation: str = "uint8") -> Protocol:
+    return protocol(metric, Facts("", samples, labels, quantisation, None), load_reference("fashion-mnist"))
+
+
+def test_whatever_changes_a_value_changes_its_protocol() -> None:
+    base = of()
+    others = [
+        of(samples=1001),
+        of(labels="random"),
+        of(quantisation="uint8, read from jpg"),
+        of("precision"),
+        of("fd_lite0"),
+        *(base._replace(**{field: "another"}) for field in Protocol._fields if field not in ("metric", "samples")),
+    ]
+    assert len({p.id for p in [base, *others]}) == len(others) + 1
+
+
+def test_a_protocol_in_words_names_everything() -> None:
+    text = of().describe()
+    for part in ("FD[fashion-cnn]", "Frechet", "N = 1000", "balanced", "uint8", "training images", "32 x 32 grey"):
+        assert part in text
+    assert "10,000 held-out images" in of("precision").describe()
+    assert "reference" not in of("label_agreement").describe()
+
+
+def test_differences_are_named() -> None:
+    assert differences(of(), of()) == []
+    assert differences(of(), of(samples=50_000)) == ["samples 1000 against 50000"]
+    with pytest.raises(UserError) as caught:
+        require_one([of(), of(), of(labels="random")], "rows of x", "score again")
+    assert str(caught.value) == (
+        "rows of x: FD[fashion-cnn] of different protocols is never compared: "
+        "labels balanced against random; score again."
+    )
+    assert require_one([of(), of()], "x", "y") == of()
+
+
+def test_records_of_older_versions_are_no_protocols() -> None:
+    record = of()._asdict()
+    assert from_record(record) == of()
+    record.pop("inputs")
+    assert from_record(record) is None
+
+
+def test_only_inceptions_distance_is_called_fid() -> None:
+    for metric in METRICS.values():
+        assert ("FID" in metric.title) == (metric.kind == "frechet" and metric.extractor.startswith("inception"))
+        assert metric.extractor in metric.title or metric.kind != "frechet" or "FID" in metric.title
+
+
+def test_quality_is_the_first_distance() -> None:
+    assert distances(["precision", "fd_lite0", "fd", "recall", "kd"]) == ["fd_lite0", "fd", "kd"]
