@@ -141,6 +141,22 @@ def test_grey_is_repeated_and_colour_is_never_made_grey() -> None:
         channels_for(EXTRACTORS["fashion-cnn"], images(2), "folder")
 
 
+def test_half_precision_is_kept_only_where_it_is_lost_in_the_spread() -> None:
+    from sgbench.score.extractors.extract import halved
+    from sgbench.score.frechet import fit, frechet_estimate, prepare_target
+
+    rng = np.random.default_rng(0)
+    spread = rng.gamma(0.5, size=(400, 64)).astype(np.float32)
+    target = prepare_target(fit(rng.gamma(0.6, size=(3000, 64))))
+    assert halved(spread).dtype == np.float16
+    full, half = (frechet_estimate(f, target).value for f in (spread, halved(spread)))
+    assert half == pytest.approx(full, rel=1e-5)
+    assert half != full
+    flat = (0.5 + 0.01 * spread).astype(np.float32)
+    assert halved(flat) is flat
+    assert halved(np.full((30, 4), 1e6, np.float32) * spread[:30, :4]).dtype == np.float32
+
+
 def test_values_that_are_not_finite_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = load_extractor("fashion-cnn", CPU)
 

@@ -55,8 +55,10 @@ def test_the_packaged_reference_is_what_its_card_says() -> None:
     for extractor in ("fashion-cnn", "lite0"):
         assert prepare_target(reference.moments(extractor, "features")).triangular
         assert reference.card["parts"][f"{extractor}-features"]["extractor_sha256"] == weights.digest(extractor)
-    with pytest.raises(UserError, match=r"the reference fashion-mnist has no features of lite0; build one"):
-        reference.features("lite0", "features")
+    assert reference.features("lite0", "features").shape == (2000, 1280)
+    assert np.bincount(reference.labels("lite0", "features")).tolist() == [200] * 10  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"the reference fashion-mnist has no features of training images of lite0"):
+        reference.training("lite0", "features")
 
 
 def test_floor_falls_with_the_number_of_images_and_with_balance() -> None:
@@ -75,7 +77,9 @@ def test_floor_falls_with_the_number_of_images_and_with_balance() -> None:
 
     assert 0 < at(2000, "balanced") < at(200, "balanced") < at(200, "random")
     lite = prepare_target(reference.moments("lite0", "features"))
-    assert floor(reference, "lite0", lite, 200, "balanced") is None
+    other = floor(reference, "lite0", lite, 900, "balanced")
+    assert other is not None
+    assert (other.images, other.sets) == (900, 2)
 
 
 def test_a_reference_of_another_extractor_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +106,7 @@ def test_fashion_mnist_is_built_as_the_package_has_it(tmp_path: Path) -> None:
     made = build_fashion(split, small, tmp_path / "out", ["fashion-cnn", "lite0"], CPU, packaged=True)
     assert set(made.card["parts"]) == {"fashion-cnn-features", "lite0-features"}
     assert made.has("fashion-cnn", "features", "training")
-    assert not made.has("lite0", "features", "features")
+    assert not made.has("lite0", "features", "training")
     full = build_fashion(split, small, tmp_path / "full", ["lite0"], CPU)
     assert full.features("lite0", "features").shape == (100, 1280)
 

@@ -17,7 +17,7 @@ class Extractor(NamedTuple):
     widths: dict[str, int]
     """Width of each output that a metric may use."""
     half: bool
-    """Whether its features are kept in half precision: measured in docs/accuracy.md, moves no distance by 1e-5."""
+    """Whether its features may be kept in half precision: measured in docs/accuracy.md, moves no distance by 1e-5."""
     channels: int = 3
     """Channels the network takes; grey images are repeated to three, colour is never made grey."""
 
