@@ -55,9 +55,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document as t
 @app.command()
 def validate(suite: SuiteFile, preset: PresetName = None, limit: Limit = None, as_json: Json = False) -> None:
     """Check a suite file and every cell of it."""
-    from sgbench.suite.sweep import expand
+    from sgbench.suite.sweep import check_samples, expand
 
     checked = api.load_suite(suite, preset, limit)
+    check_samples(checked)
     cells = len(expand(checked))
     _finish(
         {"suite": checked.suite, "valid": True, "cells": cells, "samples": checked.samples},
@@ -259,7 +260,10 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Run, score and report, keeping all that is there already."""
+    from sgbench.suite.sweep import check_samples
+
     loaded = api.load_suite(suite, preset, limit)
+    check_samples(loaded)
     progress = make_progress()
     planned = api.make_plan(loaded, results)
     progress.say(

@@ -93,7 +93,8 @@ def test_validate_and_plan_load_neither_numpy_nor_pandas() -> None:
 def test_faults_are_one_sentence_with_a_status(tmp_path: Path, suite_file: Write) -> None:
     assert "did you mean 'samples'?" in refused("validate", suite_file(smaples=3))
     assert "there is no such suite file" in refused("plan", tmp_path / "absent.yaml")
-    assert "needs at least 20 images" in refused("run", suite_file(), "--limit", "5")
+    for verb in ("validate", "bench"):
+        assert "need at least 20 images" in refused(verb, suite_file(), "--limit", "5")
     (tmp_path / "file").write_text("")
     assert "results cannot be written there" in refused("run", suite_file(), "--results", tmp_path / "file")
     assert "there is no device called 'gpu'" in refused("run", suite_file(), "--device", "gpu", "--results", tmp_path)

@@ -45,6 +45,10 @@ class Beside:
         """Queue a finished shard."""
         self._pool.submit(self._extract, cell, number)
 
+    def wait(self) -> None:
+        """Until all that was queued is done."""
+        self._pool.submit(int).result()
+
     def __enter__(self) -> Beside:
         return self
 

@@ -13,6 +13,7 @@ from sgbench.score.reference import Reference
 from sgbench.score.references import load_reference
 from sgbench.score.weights import extractor_digest
 from sgbench.suite.schema import Suite
+from sgbench.suite.sweep import check_samples
 
 
 class Facts(NamedTuple):
@@ -45,9 +46,12 @@ def protocol(metric: str, facts: Facts, reference: Reference) -> Protocol:
 
 
 def suite_protocols(suite: Suite) -> dict[str, Protocol]:
-    """The protocol of each of a suite's metrics. Raises UserError where a reference or weights are not at hand."""
+    """The protocol of each of a suite's metrics. Raises UserError for too few images, and where a reference or
+    weights are not at hand.
+    """
     if not suite.metrics:
         return {}
+    check_samples(suite)
     facts = Facts("", suite.samples, suite.labels, QUANTISATION, None)
     reference = load_reference(suite.reference, f"{suite.where}: reference")
     return {metric: protocol(metric, facts, reference) for metric in suite.metrics}

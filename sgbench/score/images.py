@@ -55,25 +55,31 @@ class Seen(NamedTuple):
 
 
 def look(images: ImageSet) -> Seen:
-    """Read a set once. Raises UserError for fewer than two images, and for a set in which nothing was drawn."""
+    """Read a set that is to be scored. Raises UserError for fewer than two images, and where nothing was drawn."""
     if images.count < 2:
         raise UserError(
             f"there {'is one image' if images.count else 'are no images'}, and a score compares sets",
             where=images.where,
             fix="give at least 20",
         )
-    state = hashlib.sha256()
-    low, high, shape = 255, 0, (0, 0, 0)
-    for part in images.parts():
-        state.update(np.ascontiguousarray(part).data)
-        low, high, shape = min(low, int(part.min())), max(high, int(part.max())), part.shape[1:]
+    seen, low, high = scan(images)
     if low == high:
         raise UserError(
             f"every pixel of all {images.count} images is {low}: nothing was drawn",
             where=images.where,
             fix="look at the images before scoring them",
         )
-    return Seen(state.hexdigest(), (shape[1], shape[0]), shape[2])
+    return seen
+
+
+def scan(images: ImageSet) -> tuple[Seen, int, int]:
+    """Read a set once; also its lowest and highest value."""
+    state = hashlib.sha256()
+    low, high, shape = 255, 0, (0, 0, 0)
+    for part in images.parts():
+        state.update(np.ascontiguousarray(part).data)
+        low, high, shape = min(low, int(part.min())), max(high, int(part.max())), part.shape[1:]
+    return Seen(state.hexdigest(), (shape[1], shape[0]), shape[2]), low, high
 
 
 class IncompleteError(UserError):

@@ -14,7 +14,7 @@ from sgbench.run.store import Store
 from sgbench.score.compute import Computer, fields
 from sgbench.score.expected import Facts, suite_protocols
 from sgbench.score.features import cell_features
-from sgbench.score.images import CellImages, IncompleteError, look
+from sgbench.score.images import CellImages, IncompleteError, look, scan
 from sgbench.score.metrics import METRICS
 from sgbench.score.references import load_reference
 from sgbench.score.weights import require
@@ -49,7 +49,7 @@ class CellScorer:
         images = CellImages(cell, self.store, suite.samples)
         absent: IncompleteError | None = None
         try:
-            seen = look(images)
+            seen = look(images) if suite.metrics else scan(images)[0]
         except IncompleteError as error:
             absent = error
         else:

@@ -40,6 +40,16 @@ def _check_pairs(cells: dict[Cell, None], where: str) -> None:
             )
 
 
+def check_samples(suite: Suite) -> None:
+    """Whether there are images enough to score. Raises UserError where not; a few may still be drawn to look at."""
+    if suite.metrics and suite.samples < MINIMUM:
+        raise UserError(
+            f"scores and their errors need at least {MINIMUM} images, and there are {suite.samples}",
+            where=f"{suite.where}: samples",
+            fix="raise samples (or --limit), or write `metrics: []`",
+        )
+
+
 def _check_scoring(suite: Suite) -> None:
     if not suite.metrics:
         return
@@ -50,12 +60,6 @@ def _check_scoring(suite: Suite) -> None:
             fix="name one, or write `metrics: []` for work on throughput alone",
         )
     check_name(suite.reference, f"{suite.where}: reference")
-    if suite.samples < MINIMUM:
-        raise UserError(
-            f"scores and their errors need at least {MINIMUM} images, and there are {suite.samples}",
-            where=f"{suite.where}: samples",
-            fix="raise samples (or --limit), or write `metrics: []`",
-        )
     for metric in suite.metrics:
         own = METRICS[metric].extractor == "fashion-cnn"
         if (own or METRICS[metric].needs == "training") and suite.reference not in PACKAGED:

@@ -105,10 +105,18 @@ def test_rows_of_another_protocol_are_refused(tmp_path: Path, scored: tuple[Path
     suite = api.load_suite(path)
     store = Store(results, "tiny")
     rows = store.read_rows()
+    protocols = store.read_protocols()
+    own = protocols[rows["fd_protocol"].iloc[0]]
     rows.loc[0, "fd_protocol"] = "0123456789ab"
     other = Store(tmp_path, "tiny")
     other.write_rows(rows)
-    with pytest.raises(UserError, match=r"fd was scored under protocol .*0123456789ab.*never put together"):
+    other.write_protocols({**protocols, "0123456789ab": {**own, "labels": "random"}})
+    with pytest.raises(
+        UserError, match=r"FD\[fashion-cnn\] of different protocols is never compared: labels \w+ against"
+    ):
+        api.report(suite, tmp_path, tmp_path / "reports")
+    other.write_protocols(protocols)
+    with pytest.raises(UserError, match="fd was scored by an older version; run `sgbench score` again"):
         api.report(suite, tmp_path, tmp_path / "reports")
 
 
@@ -127,6 +135,7 @@ def test_seconds_of_two_devices_share_no_axis(tmp_path: Path, scored: tuple[Path
     rows = Store(results, "tiny").read_rows()
     rows.loc[0, "device"] = "another processor"
     Store(tmp_path, "tiny").write_rows(rows)
+    Store(tmp_path, "tiny").write_protocols(Store(results, "tiny").read_protocols())
     api.report(api.load_suite(path), tmp_path, tmp_path / "reports")
     folder = tmp_path / "reports" / "tiny"
     assert not (folder / "frontier-seconds.png").exists()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from sgbench import api
 from sgbench.errors import UserError
@@ -106,20 +108,117 @@ def test_rows_of_another_preset_stay(tmp_path: Path, suite_file: Write) -> None:
     assert sorted(Store(tmp_path, "tiny").read_rows()["guidance"]) == ["cfg", "none", "sg", "sg"]
 
 
-@pytest.mark.parametrize("metric", ["fd", "precision", "recall", "label_agreement"])
-def test_every_metric_can_be_computed_at_its_minimum(tmp_path: Path, suite_file: Write, metric: str) -> None:
-    from sgbench.score.protocols import MINIMUM_SAMPLES
+def test_every_embedded_metric_can_be_computed_at_the_minimum(tmp_path: Path, suite_file: Write) -> None:
+    """All metrics that the packaged reference can serve, at 20 images."""
+    from sgbench.score.metrics import METRICS, MINIMUM
 
+    embedded = [
+        key
+        for key, metric in METRICS.items()
+        if metric.extractor in ("fashion-cnn", "lite0", "home") and metric.needs != "training"
+    ]
+    assert len(embedded) >= 13
+    metrics = [*embedded, "nearest_train"]
     suite = api.load_suite(
         suite_file(
-            metrics=[metric],
-            samples=MINIMUM_SAMPLES[metric],
-            sweep=[{"guidance": "none"}],
-            sampler={"name": "euler", "steps": 1},
+            metrics=metrics, samples=MINIMUM, sweep=[{"guidance": "none"}], sampler={"name": "euler", "steps": 2}
         )
     )
     api.run(suite, tmp_path, device="cpu")
     assert api.score(suite, tmp_path, device="cpu").scored == 1
+    (row,) = Store(tmp_path, "tiny").read_rows().to_dict("records")
+    for metric in metrics:
+        assert math.isfinite(row[metric])
+        assert math.isfinite(row[f"{metric}_se"])
+    assert row["fd_lite0_floor"] > 0
+    assert row["nearest_train_floor"] == pytest.approx(0.531, abs=0.001)
+
+
+def test_a_cell_without_a_score_does_not_keep_others_from_theirs(tmp_path: Path, suite_file: Write) -> None:
+    suite = api.load_suite(suite_file())
+    api.run(suite, tmp_path, device="cpu")
+    store, cells = Store(tmp_path, "tiny"), expand(suite)
+    shard = store.read_shard(cells[0], 0)
+    assert shard is not None
+    notes = {k: v for k, v in shard.notes.items() if k not in ("sha256", "images")}
+    store.write_shard(cells[0], 0, shard.images * 0, notes)
+    with pytest.raises(UserError) as caught:
+        api.score(suite, tmp_path, device="cpu")
+    said = str(caught.value)
+    assert cells[0].describe() in said
+    assert "every pixel of all 20 images is 0: nothing was drawn" in said
+    assert said.endswith("the other cells are scored.")
+    assert store.read_record(cells[0], "scores") is None
+    assert all(store.read_record(cell, "scores") for cell in cells[1:])
+
+
+def test_a_full_disk_under_features_is_one_sentence(
+    tmp_path: Path, suite_file: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sgbench.run import store as storing
+
+    suite = api.load_suite(suite_file(sweep=[{"guidance": "cfg", "scale": 1.5}]))
+    api.run(suite, tmp_path, device="cpu")
+    write = storing.write_atomic
+
+    def full(path: Path, payload: bytes) -> None:
+        if path.suffix == ".npz":
+            raise OSError(28, "No space left on device")
+        write(path, payload)
+
+    monkeypatch.setattr(storing, "write_atomic", full)
+    with pytest.raises(UserError, match=r"00000.npz: \d+ bytes could not be written \(No space left on device\)"):
+        api.score(suite, tmp_path, device="cpu")
+    monkeypatch.setattr(storing, "write_atomic", write)
+    assert api.score(suite, tmp_path, device="cpu").scored == 1
+
+
+def test_features_are_made_once_and_shared_by_smaller_runs(
+    tmp_path: Path, suite_file: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sgbench.score.extractors.extract import Loaded
+
+    path = suite_file(samples=30, sweep=[{"guidance": "cfg", "scale": 1.5}])
+    api.run(api.load_suite(path), tmp_path, device="cpu")
+    api.score(api.load_suite(path), tmp_path, device="cpu")
+
+    def again(*arguments: object) -> None:
+        raise AssertionError("features were made again")
+
+    monkeypatch.setattr(Loaded, "__call__", again)
+    assert api.score(api.load_suite(path, limit=20), tmp_path, device="cpu").scored == 1
+
+
+def test_features_made_beside_a_run_are_those_of_the_scoring_pass(tmp_path: Path, suite_file: Write) -> None:
+    """As a run on a GPU leaves the CPU idle: shards go to a second thread as they are finished."""
+    from sgbench.score.beside import Beside, idle_device
+
+    cpu = torch.device("cpu")
+    assert idle_device(cpu) is None
+    path = suite_file(samples=260, metrics=["fd", "fd_lite0", "recall"], sweep=[{"guidance": "cfg", "scale": [1.5, 3]}])
+    suite = api.load_suite(path)
+    for name in ("beside", "after"):
+        store = Store(tmp_path / name, "tiny")
+        if name == "beside":
+            with Beside(suite, store, cpu) as beside:
+                api.run(suite, tmp_path / name, device="cpu", on_shard=beside)
+                beside.wait()
+            assert len(list(store.folder.rglob("*.npz"))) == 2 * 2 * 2
+        else:
+            api.run(suite, tmp_path / name, device="cpu")
+        api.score(suite, tmp_path / name, device="cpu")
+    columns = ["fd", "fd_lite0", "recall", "fd_replicates"]
+    rows = [Store(tmp_path / name, "tiny").read_rows()[columns] for name in ("beside", "after")]
+    pd.testing.assert_frame_equal(*rows)
+
+
+def test_bench_misses_a_reference_before_it_draws(
+    tmp_path: Path, suite_file: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = api.load_suite(suite_file(metrics=["fd_lite0"], reference="no/where"))
+    with pytest.raises(UserError, match="there is no reference at no/where"):
+        api.bench(suite, tmp_path / "results", tmp_path / "reports", device="cpu")
+    assert not list(tmp_path.rglob("*.npy"))
 
 
 def test_digests_that_look_like_numbers_stay_text(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from sgbench.api import load_suite
 from sgbench.errors import UserError
-from sgbench.suite.sweep import expand
+from sgbench.suite.sweep import check_samples, expand
 
 Write = Callable[..., Path]
 
@@ -89,9 +89,10 @@ def test_settings_a_rule_does_not_have_or_lacks(suite_file: Write) -> None:
 
 
 def test_too_few_images_for_a_metric(suite_file: Write) -> None:
-    found = message(suite_file(), limit=12)
-    assert "need at least 20 images, and there are 12" in found
-    assert "--limit" in found
+    few = load_suite(suite_file(), limit=12)
+    with pytest.raises(UserError, match=r"need at least 20 images, and there are 12; raise samples \(or --limit\)"):
+        check_samples(few)
+    check_samples(load_suite(suite_file(metrics=[]), limit=12))
 
 
 def test_unknown_reference_preset_and_metric(suite_file: Write) -> None:
@@ -99,7 +100,10 @@ def test_unknown_reference_preset_and_metric(suite_file: Write) -> None:
     assert "there is no preset 'quik', did you mean 'quick'?" in message(
         suite_file(presets={"quick": {"samples": 30}}), "quik"
     )
-    assert "metrics[0]" in message(suite_file(metrics=["fid"]))
+    assert "metrics[0]: there is no such metric, did you mean 'fid'?" in message(suite_file(metrics=["fidd"]))
+    assert "fd is measured against fashion-mnist, and the reference is imagenet-256" in message(
+        suite_file(reference="imagenet-256")
+    )
 
 
 def test_files_that_are_not_suites(tmp_path: Path) -> None:
