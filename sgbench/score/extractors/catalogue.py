@@ -18,6 +18,8 @@ class Extractor(NamedTuple):
     """Width of each output that a metric may use."""
     half: bool
     """Whether its features may be kept in half precision: measured in docs/accuracy.md, moves no distance by 1e-5."""
+    gmacs: float
+    """Multiply-accumulates an image, in billions, for estimates of time."""
     channels: int = 3
     """Channels the network takes; grey images are repeated to three, colour is never made grey."""
 
@@ -30,6 +32,7 @@ _LIST = (
         "32 x 32 grey, x / 127.5 - 1",
         {"features": 96, "classes": 1},
         half=False,
+        gmacs=0.022,
         channels=1,
     ),
     Extractor(
@@ -39,6 +42,7 @@ _LIST = (
         "RGB, bicubic (torch, antialiased) to 128 x 128, (x - 127) / 128",
         {"features": 1280},
         half=True,
+        gmacs=0.13,
     ),
     Extractor(
         "inception",
@@ -47,6 +51,7 @@ _LIST = (
         "RGB, TensorFlow-1 bilinear to 299 x 299, (x - 128) / 128",
         {"features": 2048, "spatial": 2023, "logits": 1008},
         half=True,
+        gmacs=5.73,
     ),
     Extractor(
         "inception-clean",
@@ -55,6 +60,7 @@ _LIST = (
         "RGB, clean-fid's resize (PIL bicubic in float, antialiased) to 299 x 299, (x - 128) / 128",
         {"features": 2048},
         half=True,
+        gmacs=5.73,
     ),
     Extractor(
         "dinov2",
@@ -63,6 +69,7 @@ _LIST = (
         "RGB, bicubic (torch, antialiased) to 224 x 224, ImageNet mean and deviation",
         {"features": 1024},
         half=False,
+        gmacs=80.9,
     ),
     Extractor(
         "clip",
@@ -71,6 +78,7 @@ _LIST = (
         "RGB, bicubic (torch, antialiased) to 336 x 336, CLIP mean and deviation",
         {"features": 768},
         half=False,
+        gmacs=191.0,
     ),
     Extractor(
         "lpips",
@@ -79,6 +87,7 @@ _LIST = (
         "RGB, no resize, LPIPS mean and deviation",
         {},
         half=False,
+        gmacs=40.4,
     ),
 )
 EXTRACTORS = {extractor.name: extractor for extractor in _LIST}
