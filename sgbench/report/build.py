@@ -27,6 +27,7 @@ from sgbench.score.metrics import distances
 from sgbench.score.protocols import Protocol
 from sgbench.suite.cell import Cell
 from sgbench.suite.schema import Suite
+from sgbench.zoo import weights
 
 
 class Report(NamedTuple):
@@ -94,7 +95,7 @@ def build_report(
         table,
         drawn,
         pictures,
-        [p.describe() for p in protocols.values()],
+        protocol_lines(protocols),
         made_by,
         command,
         one_device,
@@ -152,7 +153,7 @@ def _markdown(
         "Errors are one standard error (delete-a-group jackknife; exact for means); intervals are 95 %.",
         "Beside a distance stand its bias-corrected value and what as many real images score.",
         "",
-        *(f"- {p.describe()}" for p in protocols.values()),
+        *(f"- {line}" for line in protocol_lines(protocols)),
         "",
         *(["## Do the distances agree?", *(f"- {s}" for s in opinions), ""] if opinions else []),
         "",
@@ -161,6 +162,15 @@ def _markdown(
         "",
     ]
     return "\n".join(parts).encode()
+
+
+def protocol_lines(protocols: dict[str, Protocol]) -> list[str]:
+    """The protocols in words; with the accuracy of the packaged classifier where it judges."""
+    lines = [p.describe() for p in protocols.values()]
+    if any(p.extractor == "fashion-cnn" for p in protocols.values()):
+        accuracy = weights.card("fashion-cnn")["accuracy_held_out"]
+        lines.append(f"fashion-cnn: {accuracy:.2%} of the 10,000 held-out images classified right")
+    return lines
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import uuid
+import zipfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -23,15 +24,14 @@ class Exported(NamedTuple):
 
 def export_adm(images: CellImages, path: Path) -> Exported:
     """Write the npz, whole or not at all. Raises UserError when images are missing or the disk refuses."""
-    grey = look(images).channels == 1
-    arrays = np.concatenate(list(images.parts()))
+    seen = look(images)
+    grey = seen.channels == 1
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("wb") as stream:
-                # Uncompressed, as ADM's evaluator streams it.
-                np.savez(stream, np.repeat(arrays, 3, axis=3) if grey else arrays, images.labels)
+                _write(images, (images.count, seen.side[1], seen.side[0], 3), stream)
                 stream.flush()
                 os.fsync(stream.fileno())
             temporary.replace(path)
@@ -44,3 +44,16 @@ def export_adm(images: CellImages, path: Path) -> Exported:
             fix="make room or choose another place",
         ) from error
     return Exported(str(path), images.count, grey)
+
+
+def _write(images: CellImages, shape: tuple[int, ...], stream: IO[bytes]) -> None:
+    """The archive, a shard at a time: all images together may be larger than the memory."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    # Uncompressed, as ADM's evaluator streams it.
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        with archive.open("arr_0.npy", "w", force_zip64=True) as member:
+            np.lib.format.write_array_header_1_0(member, header)
+            for part in images.parts():
+                member.write(np.broadcast_to(part, (*part.shape[:3], 3)).tobytes())
+        with archive.open("arr_1.npy", "w") as member:
+            np.lib.format.write_array(member, images.labels, allow_pickle=False)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import IO, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,14 +160,15 @@ class NpzImages:
         header = read_header(path, "arr_0")
         if header is None:
             raise UserError("there is no array arr_0 in the file", where=self.where, fix="write ADM's layout")
-        shape, kind = header
-        if kind != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3):
+        shape, kind, by_columns = header
+        if kind != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3) or by_columns:
             raise UserError(
-                f"arr_0 is {kind} of shape {shape}, and ADM's layout is uint8 (N, height, width, 3)",
+                f"arr_0 is {kind} of shape {shape}{', stored by columns' if by_columns else ''}, and ADM's layout is "
+                "uint8 (N, height, width, 3)",
                 where=self.where,
                 fix="write the images as uint8, rounded and clamped; values that are not finite have no place there",
             )
-        self.count = shape[0]
+        self.count, self.shape = shape[0], shape[1:]
         given = read_array(path, "arr_1") if read_header(path, "arr_1") else None
         if given is not None and (given.shape != (self.count,) or not np.issubdtype(given.dtype, np.integer)):
             raise UserError(
@@ -178,10 +180,21 @@ class NpzImages:
         self.label_policy = "unknown"
 
     def parts(self) -> Iterator[Images]:
-        """The images, a few hundred at a time."""
-        array = read_array(self.path, "arr_0")
-        for start in range(0, self.count, PART):
-            yield array[start : start + PART].astype(np.uint8, copy=False)
+        """The images, a few hundred at a time; never the whole file, which may be larger than the memory."""
+        size = int(np.prod(self.shape))
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open("arr_0.npy") as stream:
+                _header(stream)
+                for start in range(0, self.count, PART):
+                    count = min(PART, self.count - start)
+                    payload = stream.read(count * size)
+                    if len(payload) < count * size:
+                        raise EOFError(f"it ends after {start + len(payload) // size} of {self.count} images")
+                    yield np.frombuffer(payload, np.uint8).reshape(count, *self.shape)
+                # At its end the archive compares its checksum.
+                stream.read(1)
+        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise _damaged(self.path, error) from error
 
 
 def open_images(path: Path) -> FolderImages | NpzImages:
@@ -218,19 +231,23 @@ def read_image(path: Path) -> Images:
     )
 
 
-def read_header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[np.generic]] | None:
-    """Shape and type of an array in an npz, without reading it; None where there is none of that name."""
+def read_header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[np.generic], bool] | None:
+    """Shape, type and order (by columns?) of an array in an npz, without reading it; None where it has none such."""
     try:
         with zipfile.ZipFile(path) as archive:
             if f"{name}.npy" not in archive.namelist():
                 return None
             with archive.open(f"{name}.npy") as stream:
-                version = np.lib.format.read_magic(stream)
-                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                shape, _, kind = read(stream)
-                return shape, kind
+                return _header(stream)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise _damaged(path, error) from error
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic], bool]:
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, by_columns, kind = read(stream)
+    return shape, kind, by_columns
 
 
 def read_array(path: Path, name: str) -> NDArray[np.generic]:

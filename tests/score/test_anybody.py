@@ -18,6 +18,7 @@ from sgbench import api
 from sgbench.cli import app
 from sgbench.errors import UserError
 from sgbench.run.store import Store
+from sgbench.score import export
 from sgbench.suite.identity import cell_id
 from sgbench.suite.sweep import expand
 
@@ -203,7 +204,7 @@ def test_an_export_that_fails_leaves_nothing(
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "savez", full)
+    monkeypatch.setattr(export, "_write", full)
     with pytest.raises(UserError, match=r"the images could not be written \(No space left on device\)"):
         run("export", cell, "--adm", tmp_path / "out" / "x.npz", "--results", results)
     assert not list((tmp_path / "out").iterdir())

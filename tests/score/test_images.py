@@ -166,3 +166,16 @@ def test_pickled_objects_are_never_read(tmp_path: Path) -> None:
     path = tmp_path / "objects.npz"
     path.write_bytes(buffer.getvalue())
     assert "arr_0 is object of shape (1,)" in refused(path)
+
+
+def test_an_npz_is_read_in_parts_compressed_or_not(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (PART * 2 + 7, 4, 4, 3), dtype=np.uint8)
+    np.savez_compressed(tmp_path / "small.npz", arr_0=pixels)
+    found = list(NpzImages(tmp_path / "small.npz").parts())
+    assert [len(part) for part in found] == [PART, PART, 7]
+    assert np.array_equal(np.concatenate(found), pixels)
+
+
+def test_an_npz_by_columns_is_refused(tmp_path: Path) -> None:
+    path = write_npz(tmp_path / "f.npz", arr_0=np.asfortranarray(np.zeros((30, 8, 8, 3), np.uint8)))
+    assert "arr_0 is uint8 of shape (30, 8, 8, 3), stored by columns, and ADM's layout" in refused(path)

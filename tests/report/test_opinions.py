@@ -1,0 +1,58 @@
+"""Whether two distances agree about the rules, for rows whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from sgbench.report.opinions import compare_opinions, sentence
+
+NAMES = {"cfg": (1.5, 0.0), "sg": (2.0, 0.7), "icg": (1.5, 0.0)}
+
+
+def rows(fd: dict[str, float], lite: dict[str, float], error: float = 0.01) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+
+    def replicates(value: float) -> str:
+        noise = rng.normal(size=20)
+        noise = (noise - noise.mean()) / np.sqrt(19 / 20 * ((noise - noise.mean()) ** 2).sum())
+        return " ".join(f"{value + error * z:.8g}" for z in noise)
+
+    return pd.DataFrame(
+        [
+            {
+                "model": "fashion-routing", "guidance": rule, "fd": fd[rule], "fd_lite0": lite[rule],
+                "fd_replicates": replicates(fd[rule]), "fd_lite0_replicates": replicates(lite[rule]),
+            }
+            for rule in NAMES
+        ]
+    )  # fmt: skip
+
+
+def words(fd: dict[str, float], lite: dict[str, float], error: float = 0.01) -> str:
+    (found,) = compare_opinions(rows(fd, lite, error), "fashion-routing", ["fd", "fd_lite0"])
+    return sentence(found)
+
+
+def test_agreement_is_said_once() -> None:
+    found = words({"cfg": 1, "sg": 2, "icg": 3}, {"cfg": 10, "sg": 20, "icg": 30})
+    assert found.startswith("FD[lite0] against FD[fashion-cnn] on fashion-routing: Kendall's tau over 3 cells is 1.00")
+    assert found.endswith("Both rank the rules by their best cells alike: CFG, SG, ICG.")
+
+
+def test_a_conflict_beyond_noise_names_the_rules() -> None:
+    found = words({"cfg": 1, "sg": 2, "icg": 3}, {"cfg": 20, "sg": 10, "icg": 30})
+    assert "best first: CFG, SG, ICG in FD[fashion-cnn]; SG, CFG, ICG in FD[lite0]." in found
+    assert found.endswith("Ordered differently beyond noise: CFG and SG.")
+
+
+def test_a_conflict_within_noise_is_none() -> None:
+    found = words({"cfg": 1, "sg": 1.001, "icg": 3}, {"cfg": 20, "sg": 10, "icg": 30})
+    assert found.endswith("No two rules are ordered differently beyond noise.")
+
+
+def test_one_distance_or_few_rules_have_nothing_to_compare() -> None:
+    three = rows({"cfg": 1, "sg": 2, "icg": 3}, {"cfg": 1, "sg": 2, "icg": 3})
+    assert compare_opinions(three, "fashion-routing", ["fd"]) == []
+    assert compare_opinions(three.iloc[:2], "fashion-routing", ["fd", "fd_lite0"]) == []
+    assert compare_opinions(three, "another", ["fd", "fd_lite0"]) == []
