@@ -19,11 +19,11 @@ from sgbench.report.opinions import compare_opinions
 from sgbench.report.opinions import sentence as opinion_sentence
 from sgbench.report.page import Figures, render_page
 from sgbench.report.plots import FORMATS, plot_frontier, plot_precision_recall, render
-from sgbench.report.points import Axis, protocols_of, select_rows
+from sgbench.report.points import Axis, protocols_of, select_rows, with_quality
 from sgbench.report.tables import comparison_table, readable_table, result_table
 from sgbench.report.throughput import throughput_files
 from sgbench.run.store import Store
-from sgbench.score.metrics import distances
+from sgbench.score.metrics import METRICS, distances
 from sgbench.score.protocols import Protocol
 from sgbench.suite.cell import Cell
 from sgbench.suite.schema import Suite
@@ -65,6 +65,7 @@ def build_report(
     axes: list[Axis] = ["gmacs_per_image", "seconds_per_image"] if one_device else ["gmacs_per_image"]
     comparisons = [c for model in models for c in compare_rules(rows, model, axes)]
     headline = [s for c in comparisons if c.model == models[0] and c.rule == HEADLINE for s in sentences(c)]
+    headline += second_answers(rows, models[0], suite.metrics)
     if not headline:
         headline = [f"{models[0]} was not run with both CFG and SG, so there is nothing to compare."]
     others = [s for c in comparisons if (c.model, c.rule) != (models[0], HEADLINE) for s in sentences(c)]
@@ -73,7 +74,8 @@ def build_report(
     files: dict[str, bytes] = {}
     drawn: list[Figures] = []
     for model in models:
-        drawn.append(_draw(rows, model, axes, "" if model == models[0] else f"-{model}", files))
+        suffix = "" if model == models[0] else f"-{model}"
+        drawn.append(_draw(rows, model, axes, distances(suite.metrics), suffix, files))
         progress.advance(1, f"plots of {model}")
     pictures = choose_pictures(rows, cells, store)
     for picture in pictures:
@@ -121,8 +123,20 @@ def _throughput_report(suite: Suite, cells: Sequence[Cell], store: Store, folder
     return Report(folder / "table.md", said, len(rows))
 
 
-def _draw(rows: pd.DataFrame, model: str, axes: list[Axis], suffix: str, files: dict[str, bytes]) -> Figures:
+def _draw(
+    rows: pd.DataFrame,
+    model: str,
+    axes: list[Axis],
+    metrics: Sequence[str],
+    suffix: str,
+    files: dict[str, bytes],
+) -> Figures:
     figures = {f"frontier-{axis.split('_')[0]}{suffix}": plot_frontier(rows, model, axis) for axis in axes}
+    # Further opinions against what is counted alone: seconds would tell the same.
+    for metric in metrics[1:]:
+        if METRICS[metric].kind == "frechet":
+            other = with_quality(rows, metric)
+            figures[f"frontier-gmacs-{metric}{suffix}"] = plot_frontier(other, model, "gmacs_per_image")
     if {"precision", "recall"} <= set(rows.columns):
         figures[f"precision-recall{suffix}"] = plot_precision_recall(rows, model)
     svgs = {}
@@ -162,6 +176,16 @@ def _markdown(
         "",
     ]
     return "\n".join(parts).encode()
+
+
+def second_answers(rows: pd.DataFrame, model: str, metrics: list[str]) -> list[str]:
+    """What the headline rule saves in the further Frechet distances: another feature space may answer otherwise."""
+    said = []
+    for metric in distances(metrics)[1:]:
+        if METRICS[metric].kind == "frechet":
+            found = compare_rules(with_quality(rows, metric), model, ["gmacs_per_image"])
+            said += [sentences(c)[0] for c in found if c.rule == HEADLINE]
+    return said
 
 
 def protocol_lines(protocols: dict[str, Protocol]) -> list[str]:

@@ -11,6 +11,7 @@ from sgbench.report.points import (
     AXES,
     Axis,
     best_row,
+    decimals,
     metric_title,
     points,
     replicates,
@@ -120,7 +121,9 @@ def _quality_sentence(comparison: Comparison) -> str:
 def _gap(metric: str, gap: Difference) -> str:
     better = (gap.value < 0) == (METRICS[metric].better == "lower")
     verdict = (", better" if better else ", worse") if gap.significant else ", no significant difference"
-    return f"{metric_title(metric)} {gap.value:+.3f} (95 % interval {gap.lower:+.3f} to {gap.upper:+.3f}{verdict})"
+    digits = decimals(gap.standard_error)
+    interval = f"{gap.lower:+.{digits}f} to {gap.upper:+.{digits}f}"
+    return f"{metric_title(metric)} {gap.value:+.{digits}f} (95 % interval {interval}{verdict})"
 
 
 def _difference(best: pd.Series, baseline: pd.Series, metric: str) -> Difference:

@@ -56,9 +56,11 @@ def sentence(opinions: Opinions) -> str:
     """The comparison in words."""
     first, other = (metric_title(metric) for metric in opinions.metrics)
     tau = opinions.over_cells
+    # Of a few cells well apart, no replicate changes the order, and an interval would feign certainty.
+    spread = "in every replicate" if tau.lower == tau.upper else f"95 % interval {tau.lower:.2f} to {tau.upper:.2f}"
     head = (
         f"{other} against {first} on {opinions.model}: Kendall's tau over {opinions.cells} cells is {tau.tau:.2f} "
-        f"(95 % interval {tau.lower:.2f} to {tau.upper:.2f}). "
+        f"({spread}). "
     )
     orders = [", ".join(RULES[rule].title for rule in ranking) for ranking in opinions.rankings]
     if opinions.rankings[0] == opinions.rankings[1]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -155,3 +156,8 @@ def quality_title(rows: pd.DataFrame) -> str:
 def metric_title(metric: str) -> str:
     """A metric's name as it stands in tables and on axes."""
     return METRICS[metric].title
+
+
+def decimals(error: float) -> int:
+    """Decimals that show two digits of an error, three at least: small kernel distances need more."""
+    return 3 if not 0 < error < 0.005 else min(9, 1 - math.floor(math.log10(error)))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import pandas as pd
 
 from sgbench.guidance import RULES
 from sgbench.report.headline import Comparison
-from sgbench.report.points import metric_title, on_frontier, rule_rows, rules_of, settings_text
+from sgbench.report.points import decimals, metric_title, on_frontier, rule_rows, rules_of, settings_text
 from sgbench.score.metrics import METRICS
+from sgbench.stats.paired import Difference
 
 METRIC_ORDER = tuple(METRICS)
 
@@ -76,13 +76,11 @@ def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
             "rule": RULES[c.rule].title,
             "best settings": settings_text(c.best),
             metric_title(c.quality): with_error(c.best["quality"], c.best["quality_se"]),
-            "against CFG's best": _interval(
-                c.differences[c.quality].value, c.differences[c.quality].lower, c.differences[c.quality].upper
-            ),
+            "against CFG's best": _interval(c.differences[c.quality]),
         }
         if "recall" in c.differences:
             gap = c.differences["recall"]
-            line["recall against CFG's"] = _interval(gap.value, gap.lower, gap.upper)
+            line["recall against CFG's"] = _interval(gap)
         for axis, found in c.savings.items():
             name = "GMACs saved" if axis == "gmacs_per_image" else "seconds saved"
             if not found.reached:
@@ -108,13 +106,9 @@ def short(value: float) -> str:
     return f"{value:.3f}" if abs(value) >= 0.01 else f"{value:.2g}"
 
 
-def decimals(error: float) -> int:
-    """Decimals that show two digits of an error, three at least: small kernel distances need more."""
-    return 3 if not 0 < error < 0.005 else min(9, 1 - math.floor(math.log10(error)))
-
-
-def _interval(value: float, lower: float, upper: float) -> str:
-    return f"{value:+.3f} [{lower:+.3f}, {upper:+.3f}]"
+def _interval(gap: Difference) -> str:
+    digits = decimals(gap.standard_error)
+    return f"{gap.value:+.{digits}f} [{gap.lower:+.{digits}f}, {gap.upper:+.{digits}f}]"
 
 
 def _bound(share: float) -> str:
