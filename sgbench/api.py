@@ -95,7 +95,7 @@ def score(
     from sgbench.run.device import resolve_device
     from sgbench.run.store import Store
     from sgbench.score.rows import build_rows
-    from sgbench.score.scorer import score_cells
+    from sgbench.score.scorer import refusal, score_cells
     from sgbench.suite.sweep import expand
 
     cells = expand(suite)
@@ -105,6 +105,9 @@ def score(
     # Rows of other cells in the tree (another preset's, say) stay.
     others = [cell for cell in store.known_cells() if cell not in set(cells)]
     store.write_rows(build_rows([*cells, *others], store))
+    refused = refusal(summary)
+    if refused is not None:
+        raise refused
     return summary
 
 
@@ -115,21 +118,29 @@ def score_images(
     *,
     device: str = "auto",
     limit: int | None = None,
+    labels: str | None = None,
     progress: Progress | None = None,
 ) -> list[Scored]:
-    """Score folders, npz files or cells against a reference."""
+    """Score folders, npz files or cells against a reference; `labels` is the policy of sets that come without."""
     from sgbench.run.device import resolve_device
     from sgbench.score.anybody import score_images as score_sets
 
     paths = [Path(path) for path in images]
-    return score_sets(paths, reference, metrics, resolve_device(device), progress or Silent(), limit)
+    return score_sets(paths, reference, metrics, resolve_device(device), progress or Silent(), limit, labels)
 
 
-def explain(reference: str, metrics: Sequence[str], samples: int | None = None) -> list[Protocol]:
+def explain(
+    images: Sequence[str | Path],
+    reference: str,
+    metrics: Sequence[str],
+    *,
+    limit: int | None = None,
+    labels: str | None = None,
+) -> list[Protocol]:
     """The protocols that images would be scored under."""
     from sgbench.score.anybody import explain as explain_images
 
-    return explain_images(reference, metrics, samples)
+    return explain_images([Path(path) for path in images], reference, metrics, limit, labels)
 
 
 def explain_suite(suite: Suite) -> list[Protocol]:
@@ -179,17 +190,17 @@ def bench(
     """The chain: run, score, report. Returns what each of them did."""
     from sgbench.run.device import resolve_device
     from sgbench.run.store import Store
-    from sgbench.score.beside import Beside, idle_device
+    from sgbench.score.beside import Beside, extractors_for, idle_device
     from sgbench.score.expected import suite_protocols
 
     # A reference or weights that are missing are missed now, not after hours of drawing.
     suite_protocols(suite)
     idle = idle_device(resolve_device(device))
-    if idle is None:
+    if idle is None or not extractors_for(suite, idle):
         ran = run(suite, results, device=device, batch=batch, progress=progress)
     else:
         with Beside(suite, Store(results, suite.suite), idle) as beside:
             ran = run(suite, results, device=device, batch=batch, progress=progress, on_shard=beside)
     scored = score(suite, results, device=device, progress=progress)
     reported = report(suite, results, reports, command=command, progress=progress)
-    return {"run": ran._asdict(), "score": scored._asdict(), "report": reported.as_dict()}
+    return {"run": ran._asdict(), "score": scored.as_dict(), "report": reported.as_dict()}

@@ -149,6 +149,10 @@ def score(
     device: Device = "auto",
     reference: Annotated[str | None, typer.Option("--reference", help="What IMAGES are compared with.")] = None,
     metrics: Annotated[str | None, typer.Option("--metrics", help="Metrics of IMAGES, with commas.")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option("--labels", help="Label policy of IMAGES that come without labels: balanced or random."),
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Print the protocols; score nothing.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Forbid libraries to ask the network.")] = False,
     as_json: Json = False,
@@ -165,11 +169,14 @@ def score(
             where=str(what[0]),
             fix="add --reference REF and --metrics a,b (a suite file ends in .yaml)",
         )
+    if labels not in (None, "balanced", "random"):
+        raise UserError(f"there is no label policy {labels!r}", where="--labels", fix="give balanced or random")
     names = [name.strip() for name in metrics.split(",") if name.strip()]
     if explain:
-        _print_protocols(api.explain(reference, names), as_json)
+        _print_protocols(api.explain(what, reference, names, limit=limit, labels=labels), as_json)
         return
-    found = api.score_images(what, reference, names, device=device, limit=limit, progress=make_progress())
+    progress = make_progress()
+    found = api.score_images(what, reference, names, device=device, limit=limit, labels=labels, progress=progress)
     if as_json:
         print(json.dumps({"reference": reference, "sets": [one.as_dict() for one in found]}))
         return
@@ -203,7 +210,7 @@ def _score_suite(
     done = api.score(loaded, results, device=device, progress=make_progress())
     rows = results / loaded.suite / "rows.csv"
     _finish(
-        {**done._asdict(), "rows": str(rows)},
+        {**done.as_dict(), "rows": str(rows)},
         as_json,
         f"{done.scored} cells scored, {done.cells - done.scored} kept: {rows}",
     )

@@ -18,3 +18,7 @@ class UserError(Exception):
         self.what = what
         self.where = where
         self.fix = fix
+
+
+class NoScoreError(UserError):
+    """A set of images that has no score, whatever others have: too few, missing, black, all alike."""

@@ -11,7 +11,6 @@ from sgbench.report.points import (
     AXES,
     Axis,
     best_row,
-    decimals,
     metric_title,
     points,
     replicates,
@@ -20,6 +19,7 @@ from sgbench.report.points import (
     settings_text,
 )
 from sgbench.score.metrics import METRICS, distances
+from sgbench.stats.digits import decimals
 from sgbench.stats.frontier import Saving, saving
 from sgbench.stats.paired import Difference, paired_difference
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -39,7 +38,30 @@ def select_rows(suite: Suite, cells: Sequence[Cell], store: Store) -> pd.DataFra
             where=f"rows of {suite.suite}",
             fix="run `sgbench run` and `sgbench score` with the same options first",
         )
-    return with_quality(chosen, distances(suite.metrics)[0]) if suite.metrics else chosen
+    if not suite.metrics:
+        return chosen
+    _require_scores(suite, chosen, wanted)
+    # Scores that were made for other suites' metrics stay out: nothing vouches for their protocol here.
+    unasked = tuple(f"{metric}{end}" for metric in METRICS if metric not in suite.metrics for end in ENDS)
+    chosen = chosen.drop(columns=[c for c in chosen.columns if c in unasked])
+    return with_quality(chosen, distances(suite.metrics)[0])
+
+
+ENDS = ("", "_se", "_corrected", "_replicates", "_floor", "_floor_sd", "_protocol")
+
+
+def _require_scores(suite: Suite, rows: pd.DataFrame, cells: dict[str, Cell]) -> None:
+    """Every cell has every score; only the unguided one has no LPIPS to itself."""
+    for metric in suite.metrics:
+        present = rows[metric].notna() if metric in rows else pd.Series(False, rows.index)
+        for name in rows.loc[~present, "cell"]:
+            cell = cells[str(name)]
+            if metric != "lpips" or cell != cell.unguided():
+                raise UserError(
+                    f"{cell.describe()} has no score of {metric} at {suite.samples} images",
+                    where=f"rows of {suite.suite}",
+                    fix="run `sgbench score` first",
+                )
 
 
 def with_quality(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -156,8 +178,3 @@ def quality_title(rows: pd.DataFrame) -> str:
 def metric_title(metric: str) -> str:
     """A metric's name as it stands in tables and on axes."""
     return METRICS[metric].title
-
-
-def decimals(error: float) -> int:
-    """Decimals that show two digits of an error, three at least: small kernel distances need more."""
-    return 3 if not 0 < error < 0.005 else min(9, 1 - math.floor(math.log10(error)))

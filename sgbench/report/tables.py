@@ -8,8 +8,9 @@ import pandas as pd
 
 from sgbench.guidance import RULES
 from sgbench.report.headline import Comparison
-from sgbench.report.points import decimals, metric_title, on_frontier, rule_rows, rules_of, settings_text
+from sgbench.report.points import metric_title, on_frontier, rule_rows, rules_of, settings_text
 from sgbench.score.metrics import METRICS
+from sgbench.stats.digits import decimals, with_error
 from sgbench.stats.paired import Difference
 
 METRIC_ORDER = tuple(METRICS)
@@ -89,14 +90,6 @@ def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
                 line[name] = f"{found.share:.0%} [{_bound(found.lower)}, {_bound(found.upper)}]"
         lines.append(line)
     return pd.DataFrame(lines)
-
-
-def with_error(value: float, error: float) -> str:
-    """A value and its standard error, to the digits that the error leaves."""
-    if value != value:
-        return ""
-    digits = decimals(error)
-    return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
 def short(value: float) -> str:

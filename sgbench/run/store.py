@@ -9,7 +9,7 @@
                       scores.json scores by number of images
                       gallery.png the first images side by side
                       shards/00000.npy, 00000.json   uint8 NHWC images; digest and timings beside them
-                      features/<extractor>-<digest>/00000.npz, 00000.json   outputs for a shard
+                      features/<extractor>-<id>/00000.npz, 00000.json   outputs for a shard
 
 A file is written under a temporary name, flushed and renamed, so it is whole or absent. There is no status
 anywhere: a cell is complete when its shards are there and have the digests written beside them.
@@ -287,7 +287,8 @@ def find_cell(name: str, results: Path) -> tuple[Cell, Store]:
             where=str(results),
             fix="give an id as `sgbench plan` prints it, or its folder",
         )
-    return open_cell(found[0].parent)
+    # Suites may share a cell; the one that has images serves.
+    return open_cell(max(found, key=lambda card: (card.parent / "shards").is_dir()).parent)
 
 
 def shard_sizes(samples: int) -> list[tuple[int, int]]:

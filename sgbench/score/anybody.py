@@ -14,10 +14,11 @@ from sgbench.progress import Progress
 from sgbench.run.store import open_cell
 from sgbench.score.compute import Computer
 from sgbench.score.expected import Facts, protocol
-from sgbench.score.images import CellImages, FolderImages, NpzImages, look, open_images
+from sgbench.score.images import CellImages, FolderImages, NpzImages, check_against, look, open_images
 from sgbench.score.metrics import METRICS
-from sgbench.score.protocols import QUANTISATION, Protocol, differences
+from sgbench.score.protocols import Protocol, differences
 from sgbench.score.references import load_reference
+from sgbench.stats.digits import with_error
 from sgbench.suite.suggest import suggestion
 
 Source = CellImages | FolderImages | NpzImages
@@ -31,6 +32,8 @@ class Scored(NamedTuple):
     sha256: str
     scores: dict[str, dict[str, Any]]
     protocols: dict[str, Protocol]
+    foreign: bool
+    """Whether others may have made the images."""
 
     def as_dict(self) -> dict[str, Any]:
         """The set as plain data; every score carries its protocol."""
@@ -42,7 +45,9 @@ class Scored(NamedTuple):
 
 
 def check_metrics(metrics: Sequence[str]) -> None:
-    """Raises UserError for a metric that images alone cannot have."""
+    """Raises UserError for a metric that images alone cannot have, and for none."""
+    if not metrics:
+        raise UserError("no metric is named", where="--metrics", fix=f"choose from: {', '.join(METRICS)}")
     for metric in metrics:
         if metric not in METRICS:
             raise UserError(
@@ -65,6 +70,7 @@ def score_images(
     device: torch.device,
     progress: Progress,
     limit: int | None = None,
+    labels: str | None = None,
 ) -> list[Scored]:
     """Scores of every set. Raises UserError for images, references and weights that cannot be used."""
     check_metrics(metrics)
@@ -73,7 +79,7 @@ def score_images(
     progress.begin("score", len(sources), "set")
     found = []
     for source in sources:
-        found.append(_score(source, computer, metrics))
+        found.append(_score(source, computer, metrics, labels))
         progress.advance(1, source.where)
     progress.end()
     return found
@@ -89,28 +95,38 @@ def open_any(path: Path, limit: int | None) -> Source:
     return open_images(path)
 
 
-def _score(source: Source, computer: Computer, metrics: Sequence[str]) -> Scored:
+def _facts(source: Source, labels: str | None) -> Facts:
+    """What of a set enters its protocols; `labels` says the policy of sets that come without labels."""
+    policy = labels if labels is not None and source.label_policy == "unknown" else source.label_policy
+    return Facts(source.where, source.count, policy, source.quantisation, source.labels)
+
+
+def _score(source: Source, computer: Computer, metrics: Sequence[str], labels: str | None) -> Scored:
     seen = look(source)
-    side = computer.reference.side
-    if side is not None and seen.side != (side, side):
-        raise UserError(
-            f"the images are {seen.side[0]} x {seen.side[1]} pixels, and those of the reference "
-            f"{computer.reference.name} {side} x {side}",
-            where=source.where,
-            fix="resize them yourself, as the protocol of your comparison says, or choose another reference",
-        )
-    facts = Facts(source.where, source.count, source.label_policy, source.quantisation, source.labels)
+    reference = computer.reference
+    check_against(seen, reference.side, reference.channels, reference.name, source.where)
+    facts = _facts(source, labels)
     features = {e: computer.loaded(e)(source.parts(), source.where) for e in computer.extractors(metrics)}
     scores = computer.compute(metrics, features, facts)
-    return Scored(source.where, source.count, seen.sha256, scores, {m: computer.protocol(m, facts) for m in metrics})
+    return Scored(
+        source.where,
+        source.count,
+        seen.sha256,
+        scores,
+        {m: computer.protocol(m, facts) for m in metrics},
+        not isinstance(source, CellImages),
+    )
 
 
-def explain(reference: str, metrics: Sequence[str], samples: int | None) -> list[Protocol]:
-    """The protocols that metrics would be scored under, without an image."""
+def explain(
+    paths: Sequence[Path], reference: str, metrics: Sequence[str], limit: int | None = None, labels: str | None = None
+) -> list[Protocol]:
+    """The protocols that sets of images would be scored under, each once; nothing is scored."""
     check_metrics(metrics)
     opened = load_reference(reference)
-    facts = Facts("", samples or 0, "unknown", QUANTISATION, None)
-    return [protocol(metric, facts, opened) for metric in metrics]
+    facts = [_facts(open_any(path, limit), labels) for path in paths]
+    found = [protocol(metric, one, opened) for metric in metrics for one in facts]
+    return list({p.id: p for p in found}.values())
 
 
 def table(found: Sequence[Scored], metrics: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
@@ -118,14 +134,18 @@ def table(found: Sequence[Scored], metrics: Sequence[str]) -> tuple[pd.DataFrame
     lines = [{"images": one.images, "N": f"{one.samples:,}"} for one in found]
     notes = []
     for metric in metrics:
-        protocols = list(dict.fromkeys(one.protocols[metric] for one in found))
+        protocols = list({one.protocols[metric].id: one.protocols[metric] for one in found}.values())
         for number, chosen in enumerate(protocols):
             title = METRICS[metric].title + (f" ({number + 1})" if len(protocols) > 1 else "")
             for line, one in zip(lines, found, strict=True):
                 value = one.scores[metric]
-                same = one.protocols[metric] == chosen
-                line[title] = f"{value['value']:.4f} ± {value['standard_error']:.4f}" if same else ""
+                same = one.protocols[metric].id == chosen.id
+                line[title] = with_error(value["value"], value["standard_error"]) if same else ""
             if number:
                 gap = "; ".join(differences(protocols[0], chosen))
                 notes.append(f"{METRICS[metric].title}: columns (1) and ({number + 1}) do not compare: {gap}")
+    if any(one.foreign for one in found):
+        notes.append(
+            "How others rounded their sets to uint8 is not known; truncation makes images half a level darker."
+        )
     return pd.DataFrame(lines), notes

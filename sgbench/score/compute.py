@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sgbench.errors import UserError
+from sgbench.errors import NoScoreError, UserError
 from sgbench.progress import Progress
 from sgbench.score import density_coverage as dc
 from sgbench.score import precision_recall as pr
@@ -69,7 +69,7 @@ class Computer:
     def compute(self, metrics: Iterable[str], features: Mapping[str, Arrays], facts: Facts) -> dict[str, Fields]:
         """Scores of a set of images from its features by extractor. Raises UserError for sets that have none."""
         if facts.samples < MINIMUM:
-            raise UserError(
+            raise NoScoreError(
                 f"{facts.samples} images are too few: scores and their errors need {MINIMUM}",
                 where=facts.where,
                 fix="give more images",
@@ -114,9 +114,15 @@ class Computer:
         """What as many real images score, where the reference can say."""
         if output != "features":
             return None
+
+        def find() -> Floor | None:
+            found = floor(self.reference, extractor, target, facts.samples, facts.label_policy)
+            # Of fewer images it would be another number.
+            return found if found is not None and found.images == facts.samples else None
+
         key = ("floor", extractor, str(facts.samples), facts.label_policy)
         target = self.target(extractor, output)
-        return self._once(key, lambda: floor(self.reference, extractor, target, facts.samples, facts.label_policy))
+        return self._once(key, find)
 
     def _real(self, extractor: str) -> Real:
         ks = (pr.NEIGHBOURS, dc.NEIGHBOURS)
@@ -171,7 +177,7 @@ class Computer:
 def fields(estimate: Estimate) -> Fields:
     """An estimate as it stands in scores.json. Raises UserError for a value that is no number."""
     if not all(map(math.isfinite, (estimate.value, estimate.standard_error))):
-        raise UserError("a score is not finite", where="score", fix="look at the images")
+        raise NoScoreError("a score is not finite", where="score", fix="look at the images")
     return {
         "value": estimate.value,
         "standard_error": estimate.standard_error,
@@ -189,7 +195,7 @@ def _floor_fields(found: Floor | None) -> Fields:
 def _check_spread(extractor: str, arrays: Arrays, facts: Facts) -> None:
     features = arrays.get("features")
     if features is not None and not np.ptp(features.astype(np.float32), axis=0).any():
-        raise UserError(
+        raise NoScoreError(
             f"all {facts.samples} images have the same features of {extractor}: they do not differ",
             where=facts.where,
             fix="look at the images before scoring them",

@@ -9,7 +9,7 @@ import numpy as np
 from sgbench.run.store import Store, shard_sizes
 from sgbench.score.extractors.extract import Arrays, Loaded
 from sgbench.score.images import CellImages
-from sgbench.score.weights import extractor_digest
+from sgbench.score.weights import extractor_id
 from sgbench.suite.cell import Cell
 
 Load = Callable[[str], Loaded]
@@ -28,7 +28,7 @@ def cell_features(extractor: str, cell: Cell, store: Store, samples: int, load: 
 
 def shard_features(extractor: str, cell: Cell, number: int, store: Store, load: Load) -> Arrays | None:
     """Outputs for all images of a shard, kept or made; None where the shard is not there or damaged."""
-    name = f"{extractor}-{extractor_digest(extractor)[:12]}"
+    name = f"{extractor}-{extractor_id(extractor)}"
     noted = store.shard_sha256(cell, number)
     kept = None if noted is None else store.read_features(cell, name, number, noted)
     if kept is not None:

@@ -7,26 +7,35 @@ the name of the file: nothing is resized, flattened or skipped on the way.
 from __future__ import annotations
 
 import hashlib
-import re
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from sgbench.errors import UserError
+from sgbench.errors import NoScoreError, UserError
 from sgbench.run.store import Store, shard_sizes
+from sgbench.score.image_files import (
+    Images,
+    damaged,
+    files_below,
+    header_of,
+    natural,
+    read_array,
+    read_header,
+    read_image,
+)
 from sgbench.score.protocols import QUANTISATION
 from sgbench.suite.cell import Cell
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-LOSSY = (".jpg", ".jpeg", ".webp")
+LOSSY = {".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp"}
+# Pictures of other kinds, which must not be left out in silence.
+OTHER_SUFFIXES = (".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jp2", ".avif", ".heic", ".npy")
 PART = 480
-Images = NDArray[np.uint8]
 
 
 class ImageSet(Protocol):
@@ -58,14 +67,14 @@ class Seen(NamedTuple):
 def look(images: ImageSet) -> Seen:
     """Read a set that is to be scored. Raises UserError for fewer than two images, and where nothing was drawn."""
     if images.count < 2:
-        raise UserError(
+        raise NoScoreError(
             f"there {'is one image' if images.count else 'are no images'}, and a score compares sets",
             where=images.where,
             fix="give at least 20",
         )
     seen, low, high = scan(images)
     if low == high:
-        raise UserError(
+        raise NoScoreError(
             f"every pixel of all {images.count} images is {low}: nothing was drawn",
             where=images.where,
             fix="look at the images before scoring them",
@@ -83,7 +92,7 @@ def scan(images: ImageSet) -> tuple[Seen, int, int]:
     return Seen(state.hexdigest(), (shape[1], shape[0]), shape[2]), low, high
 
 
-class IncompleteError(UserError):
+class IncompleteError(NoScoreError):
     """Images of a cell that are missing or damaged."""
 
 
@@ -117,14 +126,42 @@ class CellImages:
         )
 
 
+def check_against(seen: Seen, side: int | None, channels: int | None, reference: str, where: str) -> None:
+    """Whether images can be held against a reference's. Raises UserError where sizes or colours differ."""
+    if side is not None and seen.side != (side, side):
+        raise NoScoreError(
+            f"the images are {seen.side[0]} x {seen.side[1]} pixels, and those of the reference {reference} "
+            f"{side} x {side}",
+            where=where,
+            fix="resize them yourself, as the protocol of your comparison says, or choose another reference",
+        )
+    if seen.channels == 1 and channels == 3:
+        raise NoScoreError(
+            f"the images are grey, and those of the reference {reference} in colour",
+            where=where,
+            fix="choose a grey reference, or convert them to RGB if that is what you mean to compare",
+        )
+
+
 class FolderImages:
-    """Every png, jpg and webp below a folder, in natural order of their paths (img2 before img10)."""
+    """Every png, jpg and webp below a folder, in natural order of their paths (img2 before img10).
+
+    Links are followed; files and folders whose names begin with a dot are other programs' own and are left alone.
+    """
 
     def __init__(self, folder: Path) -> None:
-        found = [p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
-        self.paths = sorted(found, key=lambda p: _natural(p.relative_to(folder).as_posix()))
+        found = files_below(folder)
+        odd = [p for p in found if p.suffix.lower() in OTHER_SUFFIXES]
+        if odd:
+            raise UserError(
+                f"the folder also holds {odd[0].suffix} files, which are not read ({len(odd)} of them)",
+                where=str(odd[0]),
+                fix=f"convert them to png or move them away: what is scored is every {', '.join(SUFFIXES)} file",
+            )
+        found = [p for p in found if p.suffix.lower() in SUFFIXES]
+        self.paths = sorted(found, key=lambda p: natural(p.relative_to(folder).as_posix()))
         self.where, self.count = str(folder), len(self.paths)
-        lossy = sorted({p.suffix.lower().lstrip(".") for p in self.paths} & {s.lstrip(".") for s in LOSSY})
+        lossy = sorted({LOSSY[p.suffix.lower()] for p in self.paths if p.suffix.lower() in LOSSY})
         self.quantisation = f"uint8, read from {' and '.join(lossy)}" if lossy else QUANTISATION
         self.labels = None
         self.label_policy = "unknown"
@@ -161,7 +198,7 @@ class NpzImages:
         if header is None:
             raise UserError("there is no array arr_0 in the file", where=self.where, fix="write ADM's layout")
         shape, kind, by_columns = header
-        if kind != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3) or by_columns:
+        if kind != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3) or 0 in shape[1:] or by_columns:
             raise UserError(
                 f"arr_0 is {kind} of shape {shape}{', stored by columns' if by_columns else ''}, and ADM's layout is "
                 "uint8 (N, height, width, 3)",
@@ -177,14 +214,14 @@ class NpzImages:
                 fix="give one whole number per image, or leave it out",
             )
         self.labels = None if given is None else given.astype(np.int64)
-        self.label_policy = "unknown"
+        self.label_policy = "unknown" if self.labels is None else policy_of(self.labels)
 
     def parts(self) -> Iterator[Images]:
         """The images, a few hundred at a time; never the whole file, which may be larger than the memory."""
         size = int(np.prod(self.shape))
         try:
             with zipfile.ZipFile(self.path) as archive, archive.open("arr_0.npy") as stream:
-                _header(stream)
+                header_of(stream)
                 for start in range(0, self.count, PART):
                     count = min(PART, self.count - start)
                     payload = stream.read(count * size)
@@ -194,7 +231,13 @@ class NpzImages:
                 # At its end the archive compares its checksum.
                 stream.read(1)
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise _damaged(self.path, error) from error
+            raise damaged(self.path, error) from error
+
+
+def policy_of(labels: NDArray[np.int64]) -> str:
+    """The label policy that labels show: `balanced` if no class has more than one image above any other."""
+    counts = np.unique(labels, return_counts=True)[1] if len(labels) else np.zeros(1)
+    return "balanced" if counts.max() - counts.min() <= 1 and len(counts) > 1 else "random"
 
 
 def open_images(path: Path) -> FolderImages | NpzImages:
@@ -208,64 +251,6 @@ def open_images(path: Path) -> FolderImages | NpzImages:
         where=str(path),
         fix="give a folder of png, jpg or webp files, an npz in ADM's layout, or the folder of a cell",
     )
-
-
-def read_image(path: Path) -> Images:
-    """One file as uint8 (H, W, C), C 1 for grey and 3 for RGB. Raises UserError naming it for anything else."""
-    try:
-        with Image.open(path) as image:
-            image.load()
-            mode, pixels = image.mode, np.asarray(image)
-    except Exception as error:  # A damaged file can end the decoder in any way.
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"the image is damaged ({reason})", where=str(path), fix="make it again") from error
-    if mode == "L":
-        return pixels[..., None]
-    if mode == "RGB":
-        return pixels
-    what = "an alpha channel" if mode in ("RGBA", "LA", "PA") else f"colours of kind {mode}"
-    raise UserError(
-        f"the image has {what}, and 8-bit grey or RGB is wanted",
-        where=str(path),
-        fix="convert it, so that what is scored is what you decided on",
-    )
-
-
-def read_header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[np.generic], bool] | None:
-    """Shape, type and order (by columns?) of an array in an npz, without reading it; None where it has none such."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if f"{name}.npy" not in archive.namelist():
-                return None
-            with archive.open(f"{name}.npy") as stream:
-                return _header(stream)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise _damaged(path, error) from error
-
-
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic], bool]:
-    version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, by_columns, kind = read(stream)
-    return shape, kind, by_columns
-
-
-def read_array(path: Path, name: str) -> NDArray[np.generic]:
-    """An array of an npz. Raises UserError for a damaged file and for pickled objects, which are never read."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return np.asarray(stored[name])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> UserError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return UserError(f"the npz is damaged ({reason})", where=str(path), fix="make or download it again")
-
-
-def _natural(text: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
 def _kind(shape: tuple[int, ...]) -> str:

@@ -11,7 +11,7 @@ from sgbench.errors import UserError
 from sgbench.score.extractors.catalogue import EXTRACTORS
 from sgbench.score.metrics import HOME, METRICS
 
-QUANTISATION = "uint8, rounded and clamped"
+QUANTISATION = "uint8, lossless"
 
 
 class Protocol(NamedTuple):
@@ -30,8 +30,9 @@ class Protocol(NamedTuple):
 
     @property
     def id(self) -> str:
-        """Twelve hexadecimal digits of the protocol's sha256."""
-        return hashlib.sha256(json.dumps(self, separators=(",", ":")).encode()).hexdigest()[:12]
+        """Twelve hexadecimal digits of the protocol's sha256. A reference counts by its digest, whatever its name."""
+        counted = self._replace(reference="")
+        return hashlib.sha256(json.dumps(counted, separators=(",", ":")).encode()).hexdigest()[:12]
 
     def describe(self) -> str:
         """The protocol in one line."""
@@ -59,13 +60,13 @@ def differences(first: Protocol, second: Protocol) -> list[str]:
     return [
         f"{name.replace('_', ' ')} {a!s:.60} against {b!s:.60}"
         for name, a, b in zip(Protocol._fields, first, second, strict=True)
-        if a != b
+        if a != b and name != "reference"
     ]
 
 
 def require_one(protocols: Iterable[Protocol], where: str, fix: str) -> Protocol:
     """The one protocol of several scores of a metric. Raises UserError naming the first difference."""
-    first, *rest = dict.fromkeys(protocols)
+    first, *rest = {protocol.id: protocol for protocol in protocols}.values()
     for other in rest:
         raise UserError(
             f"{METRICS[first.metric].title} of different protocols is never compared: "

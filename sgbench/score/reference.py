@@ -21,7 +21,7 @@ from sgbench.score.frechet import Gaussian, Target, fit, frechet_distance
 from sgbench.score.images import ImageSet
 from sgbench.score.reference_catalogue import CARD, read_card
 from sgbench.score.reference_parts import Array, pack, read_part, unpack, write_card, write_part
-from sgbench.score.weights import extractor_digest
+from sgbench.score.weights import extractor_id
 
 MAXIMUM_SETS = 20
 Extract = Callable[[str], dict[str, Array]]
@@ -63,6 +63,11 @@ class Reference:
         """Width of the images in pixels."""
         return self.card.get("side")
 
+    @property
+    def channels(self) -> int | None:
+        """1 for grey images, 3 for colour; None where only moments are known."""
+        return self.card.get("channels")
+
     def describe(self, extractor: str, output: str, what: str) -> str:
         """The reference's side of a protocol: `fashion-mnist, 60,000 training images`."""
         part = self.card["parts"].get(f"{extractor}-{output}", {})
@@ -93,36 +98,49 @@ class Reference:
 
     def require(self, extractor: str, output: str, what: str, extract: Extract | None) -> None:
         """Make sure that a part is there, from the source where that is needed. Raises UserError where it cannot be."""
-        if self.has(extractor, output, what):
+        can_make = self.source is not None and extract is not None and what != "training"
+        if self.has(extractor, output, what) and not (can_make and self._is_stale(extractor, output)):
             self._check_extractor(extractor, output)
             return
-        if self.source is None or extract is None or what == "training":
+        if not can_make:
             raise UserError(
                 f"the reference {self.name} has no {WORDS[what]} of {extractor}",
                 where=str(self.folder / CARD),
                 fix=f"build one from the images: sgbench reference build IMAGES --extractors {extractor} --out FOLDER",
             )
-        found = extract(extractor)
-        for name, array in found.items():
+        assert extract is not None
+        for name, array in extract(extractor).items():
             if array.ndim == 2 and name != "logits":
                 self._add(extractor, name, array)
 
+    def _is_stale(self, extractor: str, output: str) -> bool:
+        """Whether a part that could be made again is damaged or of another extractor; stored moments never are."""
+        key = f"{extractor}-{output}"
+        entry = self.card["parts"][key]
+        if "extractor_id" not in entry:
+            return False
+        try:
+            self._parts.setdefault(key, read_part(self.folder / entry["file"], entry["sha256"]))
+        except UserError:
+            return True
+        return bool(entry["extractor_id"] != extractor_id(extractor))
+
     def _add(self, extractor: str, output: str, features: Array) -> None:
         key = f"{extractor}-{output}"
+        entry = self.card["parts"].get(key, {})
         # Moments that a publisher stored stay: they are of more images than it gave.
-        arrays = dict(self._part(extractor, output, "mean")) if self.has(extractor, output, "mean") else {}
-        if not arrays:
-            moments = checked_moments(features, str(self.folder))
+        stored = entry.get("moments") == "stored"
+        if stored:
+            part = self._part(extractor, output, "mean")
+            arrays: dict[str, Array] = {"mean": part["mean"], "covariance": part["covariance"]}
+        else:
+            moments = checked_moments(features, self.source.where if self.source is not None else str(self.folder))
             arrays = {"mean": moments.mean, "covariance": pack(moments.covariance)}
         if output == "features":
             arrays["features"] = features
         self._parts[key] = arrays
-        entry = self.card["parts"].get(key, {})
-        self.card["parts"][key] = {
-            **entry,
-            **write_part(self.folder, key, arrays),
-            "extractor_sha256": extractor_digest(extractor),
-        }
+        written = write_part(self.folder, key, arrays)
+        self.card["parts"][key] = {**entry, **written, "extractor_id": extractor_id(extractor)}
         write_card(self.folder, self.card)
 
     def _part(self, extractor: str, output: str, what: str) -> dict[str, Array]:
@@ -135,12 +153,11 @@ class Reference:
         return self._parts[key]
 
     def _check_extractor(self, extractor: str, output: str) -> None:
-        made_with = self.card["parts"][f"{extractor}-{output}"].get("extractor_sha256")
+        made_with = self.card["parts"][f"{extractor}-{output}"].get("extractor_id")
         # Moments stored by a publisher name no weights.
-        if made_with is not None and made_with != extractor_digest(extractor):
+        if made_with is not None and made_with != extractor_id(extractor):
             raise UserError(
-                f"the reference was made with another {extractor} (sha256 {made_with[:12]}) than the one at hand "
-                f"({extractor_digest(extractor)[:12]})",
+                f"the reference was made with other weights of {extractor} than those at hand, or fed them otherwise",
                 where=str(self.folder / CARD),
                 fix="build the reference again, or put the other weights in place",
             )

@@ -16,7 +16,7 @@ from sgbench.score.reference import Reference, checked_moments, open_reference, 
 from sgbench.score.reference_catalogue import HOME_PACKAGED, PACKAGED
 from sgbench.score.reference_parts import pack, quantise, write_card, write_part
 from sgbench.score.references import from_folder, from_npz
-from sgbench.score.weights import extractor_digest
+from sgbench.score.weights import extractor_id
 from sgbench.suite.suggest import suggestion
 from sgbench.zoo import data
 
@@ -102,11 +102,11 @@ def build_fashion(
             kept = turns(held_out.labels)[:PACKAGED_IMAGES]
             real = data.Split(held_out.images[kept], held_out.labels[kept])
             arrays["covariance"] = triangle.astype(np.float32)
-        arrays["features"] = loaded(_parts(real), FASHION)["features"].astype(np.float16)
+        arrays["features"] = loaded(_parts(real), FASHION)["features"]
         arrays["labels"] = real.labels.astype(np.uint8)
         card["parts"][f"{name}-features"] = {
             **write_part(out, f"{name}-features", arrays),
-            "extractor_sha256": extractor_digest(name),
+            "extractor_id": extractor_id(name),
             "mean": "60,000 training images",
             "features": f"{len(real.images):,} held-out images",
             "training": "60,000 training images",

@@ -72,5 +72,7 @@ def read_part(path: Path, sha256: str) -> dict[str, Array]:
     except (OSError, ValueError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"the part of the reference is missing or damaged ({reason})", where=str(path), fix="build it again"
+            f"the part of the reference is missing or damaged ({reason})",
+            where=str(path),
+            fix="delete its folder and repeat the command",
         ) from error

@@ -10,7 +10,10 @@ import numpy as np
 
 from sgbench.errors import UserError
 from sgbench.models.digest import sha256_file, sha256_of
-from sgbench.score.images import FolderImages, ImageSet, NpzImages, look, read_array, read_header
+from sgbench.score.extractors.catalogue import EXTRACTORS
+from sgbench.score.frechet import Gaussian
+from sgbench.score.image_files import read_array, read_header
+from sgbench.score.images import FolderImages, ImageSet, NpzImages, look
 from sgbench.score.reference import Reference, open_reference
 from sgbench.score.reference_catalogue import CARD, HOME, PACKAGED, PUBLIC, check_name, folder
 from sgbench.score.reference_parts import pack, write_card, write_part
@@ -57,7 +60,7 @@ def from_npz(path: Path, name: str, out: Path | None = None) -> Reference:
     target = out or folder() / "kept" / digest[:16]
     source = NpzImages(path) if read_header(path, "arr_0") else None
     if (target / CARD).is_file():
-        return open_reference(target, source)
+        return _opened(target, source, digest, name)
     stored = {key: (mean, cov) for key, mean, cov in STORED if read_header(path, mean) and read_header(path, cov)}
     if source is None and not stored:
         raise UserError(
@@ -65,10 +68,12 @@ def from_npz(path: Path, name: str, out: Path | None = None) -> Reference:
         )
     card = _card(name, digest, source, str(path))
     for key, (mean, covariance) in stored.items():
-        arrays = {"mean": _moment(path, mean, 1), "covariance": pack(_moment(path, covariance, 2))}
-        card["parts"][key] = {**write_part(target, key, arrays), "mean": "moments as stored in the file"}
+        moments = _moments(path, key, mean, covariance)
+        arrays = {"mean": moments.mean, "covariance": pack(moments.covariance)}
+        said = {"moments": "stored", "mean": "moments as stored in the file"}
+        card["parts"][key] = {**write_part(target, key, arrays), **said}
     write_card(target, card)
-    return open_reference(target, source)
+    return _opened(target, source, digest, name)
 
 
 def from_folder(path: Path, out: Path | None = None) -> Reference:
@@ -78,7 +83,20 @@ def from_folder(path: Path, out: Path | None = None) -> Reference:
     target = out or folder() / "kept" / digest[:16]
     if not (target / CARD).is_file():
         write_card(target, _card(path.name, digest, source, str(path)))
-    return open_reference(target, source)
+    return _opened(target, source, digest, path.name)
+
+
+def _opened(target: Path, source: ImageSet | None, digest: str, name: str) -> Reference:
+    """The reference in a folder, if it is of the same source; under the name that it is asked for by now."""
+    found = open_reference(target, source)
+    if found.sha256 != digest:
+        raise UserError(
+            f"the folder holds a reference of other images ({found.name})",
+            where=str(target),
+            fix="choose another folder with --out, or delete this one",
+        )
+    found.card["name"] = name
+    return found
 
 
 def _card(name: str, digest: str, source: ImageSet | None, where: str) -> dict[str, Any]:
@@ -103,12 +121,32 @@ def _card(name: str, digest: str, source: ImageSet | None, where: str) -> dict[s
     }
 
 
-def _moment(path: Path, name: str, dimensions: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    array = read_array(path, name).astype(np.float64)
-    if array.ndim != dimensions or len(set(array.shape)) != 1 or not np.isfinite(array).all():
-        raise UserError(
-            f"{name} has shape {array.shape}" + ("" if np.isfinite(array).all() else " and values that are not finite"),
-            where=str(path),
-            fix="give moments as ADM stores them",
+def _moments(path: Path, key: str, mean_name: str, covariance_name: str) -> Gaussian:
+    """Moments as ADM stores them. Raises UserError for what cannot be moments of that output."""
+    mean, covariance = (_numbers(path, name) for name in (mean_name, covariance_name))
+    extractor, output = key.rsplit("-", 1)
+    width = EXTRACTORS[extractor].widths[output]
+    problem = ""
+    if mean.shape != (width,) or covariance.shape != (width, width):
+        problem = (
+            f"{mean_name} and {covariance_name} have shapes {mean.shape} and {covariance.shape}, and {output} of "
+            f"{extractor} have {width} values"
         )
-    return array
+    elif not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+        problem = f"{mean_name} or {covariance_name} has values that are not finite"
+    elif not np.allclose(covariance, covariance.T, rtol=1e-6, atol=1e-9 * np.abs(covariance).max()):
+        problem = f"{covariance_name} is not symmetric"
+    elif np.linalg.eigvalsh(covariance)[0] < -1e-6 * np.trace(covariance):
+        problem = f"{covariance_name} has negative variances"
+    if problem:
+        raise UserError(problem, where=str(path), fix="give moments as ADM stores them")
+    return Gaussian(mean, covariance)
+
+
+def _numbers(path: Path, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    array = read_array(path, name)
+    if not np.issubdtype(array.dtype, np.number):
+        raise UserError(
+            f"{name} holds {array.dtype}, not numbers", where=str(path), fix="give moments as ADM stores them"
+        )
+    return array.astype(np.float64)

@@ -7,15 +7,16 @@ from typing import Any, NamedTuple
 
 import torch
 
-from sgbench.errors import UserError
+from sgbench.errors import NoScoreError
 from sgbench.progress import Progress
 from sgbench.provenance import provenance
 from sgbench.run.store import Store
 from sgbench.score.compute import Computer, fields
 from sgbench.score.expected import Facts, suite_protocols
 from sgbench.score.features import cell_features
-from sgbench.score.images import CellImages, IncompleteError, look, scan
+from sgbench.score.images import CellImages, IncompleteError, check_against, look, scan
 from sgbench.score.metrics import METRICS
+from sgbench.score.reference import Reference
 from sgbench.score.references import load_reference
 from sgbench.score.weights import require
 from sgbench.suite.cell import Cell
@@ -23,10 +24,15 @@ from sgbench.suite.schema import Suite
 
 
 class ScoreSummary(NamedTuple):
-    """What a scoring pass did."""
+    """What a scoring pass did; `refused` holds why cells have no score."""
 
     cells: int
     scored: int
+    refused: tuple[NoScoreError, ...] = ()
+
+    def as_dict(self) -> dict[str, int]:
+        """The numbers as plain data."""
+        return {"cells": self.cells, "scored": self.scored}
 
 
 class CellScorer:
@@ -35,7 +41,9 @@ class CellScorer:
     def __init__(self, suite: Suite, store: Store, device: torch.device, progress: Progress) -> None:
         self.suite, self.store, self.device, self.progress = suite, store, device, progress
         self._computer: Computer | None = None
+        self._opened: Reference | None = None
         self._lpips: Any = None
+        self._seen: dict[Cell, str] = {}
         self.protocols = suite_protocols(suite)
 
     def score(self, cell: Cell) -> bool:
@@ -53,9 +61,14 @@ class CellScorer:
         except IncompleteError as error:
             absent = error
         else:
+            if suite.metrics:
+                reference = self._reference()
+                check_against(seen, reference.side, reference.channels, reference.name, images.where)
             # Scores may outlive their images (the committed ones do), but never belong to others.
             if known.get("images_sha256") != seen.sha256:
                 known = {"images_sha256": seen.sha256}
+            if "lpips" in suite.metrics and known.get("lpips", {}).get("unguided_sha256") != self._unguided(cell):
+                known.pop("lpips", None)
         wanted = [m for m in suite.metrics if not (m == "lpips" and cell == cell.unguided())]
         missing = [m for m in wanted if known.get(m, {}).get("protocol_id") != self.protocols[m].id]
         if not missing and key in record:
@@ -87,14 +100,26 @@ class CellScorer:
             self._lpips = self._lpips or load(require("lpips"), self.device)
             other = CellImages(cell.unguided(), self.store, self.suite.samples)
             estimate, distances = lpips(self._lpips, images.parts(), other.parts(), self.device)
-            found["lpips"] = {**fields(estimate), "distances": [round(float(d), 5) for d in distances]}
+            told = {"distances": [round(float(d), 5) for d in distances], "unguided_sha256": self._unguided(cell)}
+            found["lpips"] = {**fields(estimate), **told}
         return found
 
     def _ready(self) -> Computer:
         if self._computer is None:
-            reference = load_reference(self.suite.reference, f"{self.suite.where}: reference")
-            self._computer = Computer(reference, self.suite.metrics, self.device, self.progress)
+            self._computer = Computer(self._reference(), self.suite.metrics, self.device, self.progress)
         return self._computer
+
+    def _reference(self) -> Reference:
+        if self._opened is None:
+            self._opened = load_reference(self.suite.reference, f"{self.suite.where}: reference")
+        return self._opened
+
+    def _unguided(self, cell: Cell) -> str:
+        """The digest of the images that LPIPS holds a cell's against."""
+        other = cell.unguided()
+        if other not in self._seen:
+            self._seen[other] = scan(CellImages(other, self.store, self.suite.samples))[0].sha256
+        return self._seen[other]
 
 
 def score_cells(
@@ -102,31 +127,34 @@ def score_cells(
 ) -> ScoreSummary:
     """Write scores.json of every cell.
 
-    A cell that has no score (black images, say) does not keep the others from theirs: UserError for the first such
-    cell is raised when all are done.
+    A cell that has no score (black images, say) does not keep the others from theirs; it is told of in the summary.
+    Raises UserError for what keeps all of them: missing weights, a full disk.
     """
     scorer = CellScorer(suite, store, device, progress)
-    refused: list[UserError] = []
+    refused: list[NoScoreError] = []
     scored = 0
     progress.begin("score", len(cells), "cell")
     for cell in cells:
         try:
             fresh = scorer.score(cell)
-        except UserError as error:
-            # What is wrong with one cell; missing weights, say, are wrong with all of them.
-            if not error.where.startswith(str(store.cell_folder(cell))):
-                raise
+        except NoScoreError as error:
             refused.append(error)
             fresh = False
         scored += fresh
         progress.advance(1, cell.describe() + ("" if fresh else " (kept)"))
     progress.end()
     write_protocols(cells, store)
-    if refused:
-        first, more = refused[0], len(refused) - 1
-        what = first.what + (f" ({more} more cells have no score either)" if more else "")
-        raise UserError(what, where=first.where, fix=f"{first.fix}; the other cells are scored")
-    return ScoreSummary(len(cells), scored)
+    return ScoreSummary(len(cells), scored, tuple(refused))
+
+
+def refusal(summary: ScoreSummary) -> NoScoreError | None:
+    """What to say of a pass in which cells have no score; None where all have."""
+    if not summary.refused:
+        return None
+    first, more = summary.refused[0], len(summary.refused) - 1
+    what = first.what + (f" ({more} more cell{'s have' if more > 1 else ' has'} no score either)" if more else "")
+    others = summary.cells - len(summary.refused)
+    return NoScoreError(what, where=first.where, fix=first.fix + (f"; the other {others} are scored" if others else ""))
 
 
 def write_protocols(cells: Sequence[Cell], store: Store) -> None:

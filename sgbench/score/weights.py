@@ -189,6 +189,12 @@ def extractor_digest(extractor: str) -> str:
     return digest(EXTRACTORS[extractor].weights)
 
 
+def extractor_id(extractor: str) -> str:
+    """What features depend on besides the images: weights and how images are fed to them. 16 hexadecimal digits."""
+    text = f"{extractor_digest(extractor)} {EXTRACTORS[extractor].inputs}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _sha256(name: str, path: Path) -> str:
     """Packaged files are small and read anew; a digest of others is kept beside them."""
     return sha256_file(path) if known()[name].packaged else sha256_of(path)

@@ -83,15 +83,28 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Compare files with their expected digests; exit status 1 for another file, or for a named one that is missing."""
-    from sgbench.score.weights import digest, find, known
+    from sgbench.models.digest import sha256_file
+    from sgbench.score.weights import find, known, require
 
-    chosen = [_entry(n) for n in names] if names else [e for e in known().values() if find(e.name, e.files[0])]
-    found = {entry.name: digest(entry.name) for entry in chosen}
+    there = [e for e in known().values() if all(find(e.name, file) for file in e.files)]
+    found = []
+    for entry in [_entry(n) for n in names] if names else there:
+        for file, path in zip(entry.files, require(entry.name), strict=True):
+            # Read anew: what was noted of a file may be older than the file.
+            sha256 = sha256_file(path)
+            if not sha256.startswith(file.sha256):
+                raise UserError(
+                    f"the file is damaged (sha256 {sha256[:12]}, expected {file.sha256[:12]})",
+                    where=str(path),
+                    fix=f"delete it and run `sgbench weights fetch {entry.name}`",
+                )
+            found.append({"name": entry.name, "file": file.file, "sha256": sha256, "expected": file.sha256 or None})
     if as_json:
         print(json.dumps({"verified": found}))
         return
-    for name, sha256 in found.items():
-        print(f"{name}: as expected, sha256 {sha256}")
+    for one in found:
+        told = "as expected" if one["expected"] else "no published digest to compare with"
+        print(f"{one['name']}: {one['file']}, {told}, sha256 {one['sha256']}")
 
 
 def _entry(name: str) -> Any:

@@ -10,7 +10,7 @@ from sgbench.guidance.presets import PRESETS
 from sgbench.models import catalogue
 from sgbench.sampling.samplers import SAMPLERS
 from sgbench.score.metrics import METRICS, MINIMUM
-from sgbench.score.reference_catalogue import PACKAGED, check_name
+from sgbench.score.reference_catalogue import HOME_PACKAGED, PACKAGED, check_name, home_of
 from sgbench.suite.cell import Cell, Sampler
 from sgbench.suite.checks import check_model, check_served
 from sgbench.suite.schema import Suite, SweepEntry
@@ -61,8 +61,8 @@ def _check_scoring(suite: Suite) -> None:
         )
     check_name(suite.reference, f"{suite.where}: reference")
     for metric in suite.metrics:
-        own = METRICS[metric].extractor == "fashion-cnn"
-        if (own or METRICS[metric].needs == "training") and suite.reference not in PACKAGED:
+        own = METRICS[metric].extractor == HOME_PACKAGED or METRICS[metric].needs == "training"
+        if own and home_of(suite.reference) != HOME_PACKAGED:
             raise UserError(
                 f"{metric} is measured against {' or '.join(PACKAGED)}, and the reference is {suite.reference}",
                 where=f"{suite.where}: metrics",

@@ -112,6 +112,10 @@ def test_a_cell_its_export_and_its_pictures_score_alike(drawn: tuple[Path, str],
     sets = [folder, tmp_path / "cell.npz", tmp_path / "pictures"]
     found = as_json("score", *sets, "--reference", "fashion-mnist", "--metrics", "fd_lite0")["sets"]
     assert len({values(one)["fd_lite0"] for one in found}) == 1
+    # The export knows its labels; the bare pictures are told what they are, and all stand in one column.
+    text = run("score", *sets, "--reference", "fashion-mnist", "--metrics", "fd_lite0", "--labels", "balanced")
+    assert "do not compare" not in text
+    assert "How others rounded their sets to uint8 is not known" in text
     ours = as_json("score", folder, "--reference", "fashion-mnist", "--metrics", "fd,label_agreement,nearest_train")
     assert ours["sets"][0]["samples"] == 40
     assert 0 < values(ours["sets"][0])["label_agreement"] <= 1
@@ -126,8 +130,7 @@ def test_one_table_and_what_must_not_be_compared(image_folder: Folder) -> None:
     assert "FD[lite0] (2)" in lines[0]
     assert str(first) in lines[2]
     assert (
-        "FD[lite0]: columns (1) and (2) do not compare: "
-        "quantisation uint8, rounded and clamped against uint8, read from jpg"
+        "FD[lite0]: columns (1) and (2) do not compare: quantisation uint8, lossless against uint8, read from jpg"
     ) in text
     same = run("score", first, second, "--reference", image_folder("real2", 30), "--metrics", "fd_lite0")
     assert "FD[lite0] (1)" not in same
@@ -135,9 +138,16 @@ def test_one_table_and_what_must_not_be_compared(image_folder: Folder) -> None:
 
 
 def test_explain_scores_nothing(image_folder: Folder, suite_file: Write) -> None:
-    text = run("score", "nowhere", "--reference", image_folder("real"), "--metrics", "fd_lite0", "--explain")
-    for part in ("fd_lite0", "Frechet distance", "bicubic (torch, antialiased) to 128 x 128", "real, 24 images"):
+    lossy = image_folder("set", 21, suffix=".jpg")
+    asked = ("score", lossy, "--reference", image_folder("real"), "--metrics", "fd_lite0")
+    text = run(*asked, "--explain")
+    for part in ("fd_lite0", "Frechet distance", "bicubic (torch, antialiased) to 128 x 128", "real, 24 images", "jpg"):
         assert part in text
+    # What is told is what is scored under.
+    (told,) = as_json(*asked, "--explain", "--labels", "balanced")["protocols"]
+    (found,) = as_json(*asked, "--labels", "balanced")["sets"]
+    assert told["id"] == found["scores"]["fd_lite0"]["protocol_id"]
+    assert told["labels"] == "balanced"
     protocols = as_json("score", suite_file(), "--explain")["protocols"]
     assert [p["metric"] for p in protocols] == ["fd", "precision", "recall", "label_agreement"]
     assert protocols[0]["samples"] == 20
@@ -156,6 +166,9 @@ def test_explain_scores_nothing(image_folder: Folder, suite_file: Write) -> None
         (["FEW", "--reference", "REAL", "--metrics", "fd_lite0"], "5 images are too few: scores and their errors need"),
         (["SAME", "--reference", "REAL", "--metrics", "fd_lite0"], "all 24 images have the same features of lite0"),
         (["SET", "--reference", "FEW", "--metrics", "precision_lite0"], "has 5 images, and neighbours up to the 5th"),
+        (["GREY", "--reference", "REAL", "--metrics", "fd_lite0"], "the images are grey, and those of the reference"),
+        (["SET", "--reference", "REAL", "--metrics", ""], "no metric is named"),
+        (["SET", "--reference", "REAL", "--metrics", "fd_lite0", "--labels", "x"], "there is no label policy 'x'"),
         (["SET", "--reference", "REAL", "--metrics", "nearest_train"], "has no features of training images"),
     ],
 )  # fmt: skip
@@ -164,6 +177,7 @@ def test_bad_input_is_one_sentence(
 ) -> None:
     names = {"SET": image_folder("set"), "REAL": image_folder("real", seed=1), "FEW": image_folder("few", 5)}
     names["LARGE"] = image_folder("large", side=48)
+    names["GREY"] = image_folder("grey", channels=1)
     names["SAME"] = tmp_path / "same"
     names["SAME"].mkdir()
     for index in range(24):

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from sgbench.errors import UserError
-from sgbench.score.images import PART, FolderImages, NpzImages, look, open_images, read_image
+from sgbench.score.image_files import read_image
+from sgbench.score.images import PART, FolderImages, NpzImages, look, open_images
 
 Folder = Callable[..., Path]
 
@@ -34,9 +35,7 @@ def test_a_folder_is_read_in_natural_order(image_folder: Folder, suffix: str) ->
     found = FolderImages(image_folder("set", 12, suffix=suffix))
     assert [p.stem for p in found.paths] == [str(i) for i in range(12)]
     assert next(found.parts()).shape == (12, 32, 32, 3)
-    assert found.quantisation == (
-        "uint8, rounded and clamped" if suffix == ".png" else f"uint8, read from {suffix[1:]}"
-    )
+    assert found.quantisation == ("uint8, lossless" if suffix == ".png" else f"uint8, read from {suffix[1:]}")
 
 
 def test_the_same_pixels_have_the_same_digest_whatever_holds_them(image_folder: Folder, tmp_path: Path) -> None:
@@ -88,7 +87,7 @@ def test_grey_among_colour_is_named(image_folder: Folder) -> None:
         ("RGBA", "an alpha channel"),
         ("LA", "an alpha channel"),
         ("P", "colours of kind P"),
-        ("I;16", "colours of kind I;16"),
+        ("I;16", "colours of kind I;16 with 16 bits"),
         ("1", "colours of kind 1"),
     ],
 )
@@ -104,6 +103,49 @@ def test_an_image_that_would_fill_memory_is_refused(tmp_path: Path, monkeypatch:
     Image.new("L", (100, 100)).save(tmp_path / "bomb.png")
     with pytest.raises(UserError, match=r"bomb.png: the image is damaged \(Image size"):
         read_image(tmp_path / "bomb.png")
+
+
+def test_sixteen_bits_and_transparent_colours_are_not_lost_in_silence(tmp_path: Path) -> None:
+    import zlib
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
+
+    header = (4).to_bytes(4, "big") * 2 + bytes([16, 2, 0, 0, 0])
+    rows = zlib.compress((b"\0" + bytes(24)) * 4)
+    path = tmp_path / "deep.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b""))
+    with pytest.raises(UserError, match=r"deep.png: the image has colours of kind RGB with 16 bits"):
+        read_image(path)
+    Image.new("RGB", (8, 8)).save(tmp_path / "clear.png", transparency=(0, 0, 0))
+    with pytest.raises(UserError, match=r"clear.png: the image has an alpha channel"):
+        read_image(tmp_path / "clear.png")
+
+
+def test_no_picture_is_left_out_in_silence(image_folder: Folder) -> None:
+    folder = image_folder("set", 30)
+    (folder / ".ipynb_checkpoints").mkdir()
+    Image.new("RGB", (32, 32)).save(folder / ".ipynb_checkpoints" / "0-checkpoint.png")
+    (folder / "classes").symlink_to(image_folder("more", 12, seed=1))
+    (folder / "again").symlink_to(folder)
+    assert FolderImages(folder).count == 42
+    Image.new("RGB", (32, 32)).save(folder / "30.bmp")
+    assert refused(folder).startswith(
+        f"{folder / '30.bmp'}: the folder also holds .bmp files, which are not read (1 of"
+    )
+
+
+def test_jpeg_by_either_name_is_one_protocol(image_folder: Folder) -> None:
+    folder = image_folder("set", 6, suffix=".jpg")
+    (folder / "0.jpg").rename(folder / "0.jpeg")
+    assert FolderImages(folder).quantisation == "uint8, read from jpg"
+
+
+def test_the_policy_of_labels_is_seen(tmp_path: Path) -> None:
+    pixels = np.zeros((30, 8, 8, 3), np.uint8)
+    for name, labels in (("balanced", np.arange(30) % 4), ("random", np.arange(30) // 7)):
+        path = write_npz(tmp_path / f"{name}.npz", arr_0=pixels, arr_1=labels)
+        assert NpzImages(path).label_policy == name
 
 
 def test_empty_places(tmp_path: Path) -> None:
@@ -146,6 +188,13 @@ def test_a_damaged_npz(tmp_path: Path) -> None:
     path = write_npz(tmp_path / "cut.npz", arr_0=pixels)
     path.write_bytes(path.read_bytes()[:2000])
     assert refused(path).startswith(f"{path}: the npz is damaged (")
+    np.savez_compressed(tmp_path / "packed.npz", arr_0=pixels)
+    content = bytearray((tmp_path / "packed.npz").read_bytes())
+    content[60:90] = bytes(30)
+    (tmp_path / "packed.npz").write_bytes(content)
+    assert "packed.npz: the npz is damaged (" in refused(tmp_path / "packed.npz")
+    flat = write_npz(tmp_path / "flat.npz", arr_0=np.zeros((30, 0, 0, 3), np.uint8))
+    assert "arr_0 is uint8 of shape (30, 0, 0, 3)" in refused(flat)
     text = tmp_path / "text.npz"
     text.write_text("not a zip")
     assert refused(text).startswith(f"{text}: the npz is damaged (")

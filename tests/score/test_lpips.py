@@ -81,6 +81,14 @@ def test_in_a_suite_guided_cells_are_held_against_the_unguided(
     # A stronger scale moves images further.
     assert rows["lpips"].iloc[2] < rows["lpips"].iloc[3]
     assert api.score(suite, tmp_path, device="cpu").scored == 0
+    # Other unguided images: every pair is another.
+    store, cells = Store(tmp_path, "tiny"), expand(suite)
+    shard = store.read_shard(cells[0], 0)
+    assert shard is not None
+    notes = {k: v for k, v in shard.notes.items() if k not in ("sha256", "images")}
+    store.write_shard(cells[0], 0, 255 - shard.images, notes)
+    assert api.score(suite, tmp_path, device="cpu").scored == 4
+    assert (Store(tmp_path, "tiny").read_rows()["lpips"].iloc[1:] != rows["lpips"].iloc[1:]).all()
     page = api.report(suite, tmp_path, tmp_path / "reports").page.read_text()
     assert "LPIPS to unguided" in page
 

@@ -10,6 +10,8 @@ from sgbench.score.metrics import METRICS, distances
 from sgbench.score.protocols import Protocol, differences, from_record, require_one
 from sgbench.score.references import load_reference
 
+NOT_TEXT = ("metric", "samples", "reference")
+
 
 def of(metric: str = "fd", samples: int = 1000, labels: str = "balanced", quantisation: str = "uint8") -> Protocol:
     return protocol(metric, Facts("", samples, labels, quantisation, None), load_reference("fashion-mnist"))
@@ -23,7 +25,7 @@ def test_whatever_changes_a_value_changes_its_protocol() -> None:
         of(quantisation="uint8, read from jpg"),
         of("precision"),
         of("fd_lite0"),
-        *(base._replace(**{field: "another"}) for field in Protocol._fields if field not in ("metric", "samples")),
+        *(base._replace(**{field: "another"}) for field in Protocol._fields if field not in NOT_TEXT),
     ]
     assert len({p.id for p in [base, *others]}) == len(others) + 1
 
@@ -34,6 +36,12 @@ def test_a_protocol_in_words_names_everything() -> None:
         assert part in text
     assert "10,000 held-out images" in of("precision").describe()
     assert "reference" not in of("label_agreement").describe()
+
+
+def test_a_reference_counts_by_its_digest_whatever_its_name() -> None:
+    renamed = of()._replace(reference="another name, 60,000 training images")
+    assert renamed.id == of().id
+    assert differences(of(), renamed) == []
 
 
 def test_differences_are_named() -> None:

@@ -14,8 +14,9 @@ import torch
 from sgbench.errors import UserError
 from sgbench.progress import Silent
 from sgbench.score import weights
+from sgbench.score.extractors.extract import load_extractor
 from sgbench.score.frechet import fit, prepare_target
-from sgbench.score.reference import floor, open_reference
+from sgbench.score.reference import Reference, floor, open_reference
 from sgbench.score.reference_build import build_fashion, build_reference
 from sgbench.score.reference_catalogue import CARD, check_name, home_of, side_of
 from sgbench.score.reference_parts import pack, quantise, unpack
@@ -54,7 +55,7 @@ def test_the_packaged_reference_is_what_its_card_says() -> None:
     assert reference.moments("lite0", "features").covariance.shape == (1280, 1280)
     for extractor in ("fashion-cnn", "lite0"):
         assert prepare_target(reference.moments(extractor, "features")).triangular
-        assert reference.card["parts"][f"{extractor}-features"]["extractor_sha256"] == weights.digest(extractor)
+        assert reference.card["parts"][f"{extractor}-features"]["extractor_id"] == weights.extractor_id(extractor)
     assert reference.features("lite0", "features").shape == (2000, 1280)
     assert np.bincount(reference.labels("lite0", "features")).tolist() == [200] * 10  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"the reference fashion-mnist has no features of training images of lite0"):
@@ -85,9 +86,9 @@ def test_floor_falls_with_the_number_of_images_and_with_balance() -> None:
 def test_a_reference_of_another_extractor_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(packaged_folder(), tmp_path / "copy")
     card = json.loads((tmp_path / "copy" / CARD).read_text())
-    card["parts"]["fashion-cnn-features"]["extractor_sha256"] = "0" * 64
+    card["parts"]["fashion-cnn-features"]["extractor_id"] = "0" * 16
     (tmp_path / "copy" / CARD).write_text(json.dumps(card))
-    with pytest.raises(UserError, match=r"was made with another fashion-cnn \(sha256 000000000000\)"):
+    with pytest.raises(UserError, match="made with other weights of fashion-cnn than those at hand"):
         open_reference(tmp_path / "copy").require("fashion-cnn", "features", "mean", None)
 
 
@@ -142,23 +143,31 @@ def test_an_npz_with_moments_keeps_them_and_adds_features_of_its_images(tmp_path
 
 def test_moments_alone_are_a_reference_for_distances(tmp_path: Path) -> None:
     path = tmp_path / "stats.npz"
-    np.savez(path, mu=np.zeros(4), sigma=np.eye(4))
+    np.savez(path, mu=np.zeros(2048), sigma=np.eye(2048))
     reference = load_reference(str(path))
-    assert reference.moments("inception", "features").covariance.shape == (4, 4)
+    assert np.array_equal(reference.moments("inception", "features").covariance, np.eye(2048))
     with pytest.raises(UserError, match="has no features of inception"):
         reference.features("inception", "features")
+
+
+EYE = np.eye(2048)
 
 
 @pytest.mark.parametrize(
     ("arrays", "said"),
     [
+        ({"mu": np.zeros(2048), "sigma": np.where(EYE, np.nan, 0)}, "mu or sigma has values that are not finite"),
         (
-            {"mu": np.zeros(4), "sigma": np.full((4, 4), np.nan)},
-            "sigma has shape (4, 4) and values that are",
+            {"mu": np.zeros(4), "sigma": np.eye(4)},
+            "mu and sigma have shapes (4,) and (4, 4), and features of inception",
         ),
-        ({"mu": np.zeros(4), "sigma": np.zeros((4, 3))}, "sigma has shape (4, 3)"),
+        ({"mu": np.zeros(2048), "sigma": np.eye(7)}, "mu and sigma have shapes (2048,) and (7, 7)"),
+        ({"mu": np.zeros(2048), "sigma": EYE + np.tri(2048, k=-1)}, "sigma is not symmetric"),
+        ({"mu": np.zeros(2048), "sigma": -EYE}, "sigma has negative variances"),
+        ({"mu": np.array(["a"]), "sigma": EYE}, "mu holds <U1, not numbers"),
         ({"other": np.zeros(4)}, "the npz holds neither images (arr_0) nor moments (mu, sigma)"),
     ],
+    ids=["nan", "width", "two widths", "lopsided", "negative", "text", "neither"],
 )
 def test_npz_files_that_are_no_references(tmp_path: Path, arrays: dict[str, np.ndarray], said: str) -> None:
     path = tmp_path / "bad.npz"
@@ -166,6 +175,36 @@ def test_npz_files_that_are_no_references(tmp_path: Path, arrays: dict[str, np.n
     with pytest.raises(UserError) as caught:
         load_reference(str(path))
     assert str(caught.value).startswith(f"{path}: {said}")
+
+
+def test_a_folder_of_another_reference_is_not_built_into(image_folder: Folder, tmp_path: Path) -> None:
+    first, second = image_folder("a", 24), image_folder("b", 30, seed=1)
+    build(first, tmp_path / "out")
+    with pytest.raises(UserError, match=r"out: the folder holds a reference of other images \(a\); choose another"):
+        build(second, tmp_path / "out", "lite0")
+    assert open_reference(tmp_path / "out").card["images"] == 24
+
+
+def test_a_damaged_kept_part_is_made_again(image_folder: Folder) -> None:
+    def require(reference: Reference) -> np.ndarray:
+        loaded = load_extractor("lite0", CPU)
+        source = reference.source
+        assert source is not None
+        reference.require("lite0", "features", "features", lambda _: loaded(source.parts(), source.where))
+        return reference.features("lite0", "features")
+
+    folder = str(image_folder("real"))
+    before = require(load_reference(folder))
+    (part,) = load_reference(folder).folder.glob("*.safetensors")
+    part.write_bytes(part.read_bytes()[:-7])
+    assert np.array_equal(require(load_reference(folder)), before)
+
+
+def test_a_kept_reference_goes_by_the_name_it_is_asked_for(image_folder: Folder) -> None:
+    first = image_folder("a")
+    assert load_reference(str(first)).name == "a"
+    first.rename(first.with_name("b"))
+    assert load_reference(str(first.with_name("b"))).name == "b"
 
 
 def test_an_empty_reference(tmp_path: Path) -> None:

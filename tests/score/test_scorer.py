@@ -21,8 +21,11 @@ Write = Callable[..., Path]
 
 def test_rows_hold_settings_costs_scores_and_protocols(tmp_path: Path, suite_file: Write) -> None:
     suite = api.load_suite(suite_file())
-    with pytest.raises(UserError, match=r"the first 20 images are not all there.*run the suite again"):
+    with pytest.raises(
+        UserError, match=r"the first 20 images are not all there.*2 more cells.*run the suite again"
+    ) as no:
         api.score(suite, tmp_path, device="cpu")
+    assert "are scored" not in str(no.value)
     api.run(suite, tmp_path, device="cpu")
     assert api.score(suite, tmp_path, device="cpu").scored == 3
     assert api.score(suite, tmp_path, device="cpu").scored == 0
@@ -147,7 +150,11 @@ def test_a_cell_without_a_score_does_not_keep_others_from_theirs(tmp_path: Path,
     said = str(caught.value)
     assert cells[0].describe() in said
     assert "every pixel of all 20 images is 0: nothing was drawn" in said
-    assert said.endswith("the other cells are scored.")
+    assert said.endswith("the other 2 are scored.")
+    # Their rows are written before that is said.
+    assert len(store.read_rows()) == 2
+    with pytest.raises(UserError, match=r"1 of 3 cells have no scores"):
+        api.report(suite, tmp_path, tmp_path / "reports")
     assert store.read_record(cells[0], "scores") is None
     assert all(store.read_record(cell, "scores") for cell in cells[1:])
 
@@ -157,20 +164,61 @@ def test_a_full_disk_under_features_is_one_sentence(
 ) -> None:
     from sgbench.run import store as storing
 
-    suite = api.load_suite(suite_file(sweep=[{"guidance": "cfg", "scale": 1.5}]))
+    suite = api.load_suite(suite_file())
     api.run(suite, tmp_path, device="cpu")
     write = storing.write_atomic
+    tried = []
 
     def full(path: Path, payload: bytes) -> None:
         if path.suffix == ".npz":
+            tried.append(path)
             raise OSError(28, "No space left on device")
         write(path, payload)
 
     monkeypatch.setattr(storing, "write_atomic", full)
     with pytest.raises(UserError, match=r"00000.npz: \d+ bytes could not be written \(No space left on device\)"):
         api.score(suite, tmp_path, device="cpu")
+    # The other cells are not extracted in vain.
+    assert len(tried) == 1
     monkeypatch.setattr(storing, "write_atomic", write)
-    assert api.score(suite, tmp_path, device="cpu").scored == 1
+    assert api.score(suite, tmp_path, device="cpu").scored == 3
+
+
+def test_features_of_another_way_of_feeding_are_not_used(
+    tmp_path: Path, suite_file: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sgbench.score.extractors.catalogue import EXTRACTORS
+
+    suite = api.load_suite(suite_file(metrics=["fd"], sweep=[{"guidance": "cfg", "scale": 1.5}]))
+    api.run(suite, tmp_path, device="cpu")
+    api.score(suite, tmp_path, device="cpu")
+    monkeypatch.setitem(EXTRACTORS, "fashion-cnn", EXTRACTORS["fashion-cnn"]._replace(inputs="otherwise"))
+    with pytest.raises(UserError, match="the reference was made with other weights of fashion-cnn than those at hand"):
+        api.score(suite, tmp_path, device="cpu")
+
+
+def test_images_of_another_size_than_the_references_are_refused(
+    tmp_path: Path, suite_file: Write, image_folder: Callable[..., Path]
+) -> None:
+    reference = str(image_folder("real", side=48))
+    suite = api.load_suite(suite_file(metrics=["fd_lite0"], reference=reference))
+    api.run(suite, tmp_path, device="cpu")
+    with pytest.raises(UserError, match="the images are 32 x 32 pixels, and those of the reference real 48 x 48"):
+        api.score(suite, tmp_path, device="cpu")
+
+
+def test_a_cell_without_one_of_the_scores_is_no_row_of_a_report(tmp_path: Path, suite_file: Write) -> None:
+    path = suite_file(metrics=["fd"])
+    api.run(api.load_suite(path), tmp_path, device="cpu")
+    api.score(api.load_suite(path), tmp_path, device="cpu")
+    fewer = suite_file(metrics=["fd", "kd"], sweep=[{"guidance": "cfg", "scale": 1.5}])
+    api.score(api.load_suite(fewer), tmp_path, device="cpu")
+    both = api.load_suite(suite_file(metrics=["fd", "kd"]))
+    with pytest.raises(UserError, match=r"sg .* has no score of kd at 20 images; run `sgbench score` first"):
+        api.report(both, tmp_path, tmp_path / "reports")
+    # And scores that were made for another suite's metrics stay out of this one's tables.
+    page = api.report(api.load_suite(suite_file(metrics=["fd"])), tmp_path, tmp_path / "reports").page
+    assert "KD[" not in page.read_text()
 
 
 def test_features_are_made_once_and_shared_by_smaller_runs(
@@ -195,15 +243,15 @@ def test_features_made_beside_a_run_are_those_of_the_scoring_pass(tmp_path: Path
 
     cpu = torch.device("cpu")
     assert idle_device(cpu) is None
-    path = suite_file(samples=260, metrics=["fd", "fd_lite0", "recall"], sweep=[{"guidance": "cfg", "scale": [1.5, 3]}])
+    path = suite_file(samples=260, metrics=["fd", "fd_lite0", "recall"], sweep=[{"guidance": "none"}])
     suite = api.load_suite(path)
     for name in ("beside", "after"):
         store = Store(tmp_path / name, "tiny")
         if name == "beside":
             with Beside(suite, store, cpu) as beside:
                 api.run(suite, tmp_path / name, device="cpu", on_shard=beside)
-                beside.wait()
-            assert len(list(store.folder.rglob("*.npz"))) == 2 * 2 * 2
+                assert beside.wait() == 0
+            assert len(list(store.folder.rglob("*.npz"))) == 2 * 2
         else:
             api.run(suite, tmp_path / name, device="cpu")
         api.score(suite, tmp_path / name, device="cpu")

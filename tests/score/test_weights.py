@@ -53,7 +53,7 @@ def test_every_extractor_has_an_entry_that_says_everything() -> None:
 def test_packaged_weights_are_as_expected(elsewhere: Path, no_network: None) -> None:
     assert weights.digest("fashion-cnn") == weights.known()["fashion-cnn"].files[0].sha256
     assert weights.digest("lite0") == weights.known()["lite0"].files[0].sha256
-    assert json.loads(run("weights", "verify", "--json"))["verified"].keys() == {"fashion-cnn", "lite0"}
+    assert [v["name"] for v in json.loads(run("weights", "verify", "--json"))["verified"]] == ["fashion-cnn", "lite0"]
 
 
 @pytest.mark.parametrize("name", ["inception", "dinov2", "clip", "lpips"])
@@ -95,6 +95,31 @@ def test_another_file_of_the_right_name_is_refused(elsewhere: Path, no_network: 
     ):
         weights.require("inception")
     with pytest.raises(UserError, match="expected 6726825d"):
+        run("weights", "verify", "inception")
+
+
+def test_verify_claims_no_more_than_it_knows(elsewhere: Path, any_digest: None) -> None:
+    path = elsewhere / "SGBENCH_WEIGHTS" / "dinov2_vitl14_pretrain.pth"
+    path.parent.mkdir()
+    path.write_bytes(b"anything")
+    assert "dinov2: dinov2_vitl14_pretrain.pth, no published digest to compare with, sha256" in run("weights", "verify")
+
+
+def test_a_byte_that_changed_under_a_kept_time_is_noticed(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import hashlib
+    import os
+
+    path = elsewhere / "SGBENCH_WEIGHTS" / "weights-inception-2015-12-05-6726825d.pth"
+    path.parent.mkdir()
+    path.write_bytes(b"right")
+    right = hashlib.sha256(b"right").hexdigest()
+    opened = tuple(e._replace(files=tuple(f._replace(sha256=right) for f in e.files)) for e in weights._PUBLIC)
+    monkeypatch.setattr(weights, "_PUBLIC", opened)
+    assert "as expected" in run("weights", "verify", "inception")
+    seen = path.stat()
+    path.write_bytes(b"wrong")
+    os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    with pytest.raises(UserError, match="the file is damaged"):
         run("weights", "verify", "inception")
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sgbench.errors import UserError
+from sgbench.errors import NoScoreError, UserError
 from sgbench.score.extractors.catalogue import EXTRACTORS, Extractor
 from sgbench.score.weights import require
 
@@ -20,7 +20,7 @@ from sgbench.score.weights import require
 BATCHES = {"fashion-cnn": 240, "lite0": 16}
 BATCH = 32
 GPU_FACTOR = 4
-HALF_NOISE = 1e-7
+HALF_NOISE = 3e-8
 LOADERS = {
     "fashion-cnn": ("fashion_cnn", "load"),
     "lite0": ("lite0", "load"),
@@ -67,7 +67,7 @@ class Loaded:
             return np.asarray(array)
         bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
         if bad.any():
-            raise UserError(
+            raise NoScoreError(
                 f"{self.extractor.name} gives values that are not finite for {int(bad.sum())} images "
                 f"(the first is number {int(bad.argmax())})",
                 where=where,
@@ -79,8 +79,8 @@ class Loaded:
 def halved(features: NDArray[np.float32]) -> NDArray[Any]:
     """Features (n, D) in half precision where its rounding is lost in their spread, else as they are.
 
-    The noise of rounding adds to every variance. Below a ten-millionth of it, no distance of the order of the spread
-    moves by 1e-5 (docs/accuracy.md); features that hardly differ from image to image are kept in full.
+    The noise of rounding adds to every variance. At this share of it, a distance of a thirtieth of the spread moves by
+    less than 1e-5 (docs/accuracy.md); features that hardly differ from image to image are kept in full.
     """
     half = features.astype(np.float16)
     noise = np.square(half.astype(np.float32) - features, dtype=np.float64).sum()
@@ -101,7 +101,7 @@ def channels_for(extractor: Extractor, images: NDArray[np.uint8], where: str) ->
     channels = images.shape[3]
     if extractor.name == "fashion-cnn" and images.shape[1:] != (32, 32, 1):
         height, width = images.shape[1:3]
-        raise UserError(
+        raise NoScoreError(
             f"fashion-cnn knows grey images of 32 x 32 pixels, and these are {width} x {height} "
             f"with {channels} channel{'s' if channels > 1 else ''}",
             where=where,
@@ -131,7 +131,10 @@ def rebatched(parts: Iterable[NDArray[np.uint8]], size: int) -> Iterator[NDArray
 
 @contextmanager
 def exact_arithmetic() -> Iterator[None]:
-    """No TF32 and no choice of kernels by timing while features are made: a score must not depend on fast modes."""
+    """No TF32 and no choice of kernels by timing while features are made: a score must not depend on fast modes.
+
+    The switches are those of the whole process: nothing may draw images in another thread meanwhile.
+    """
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
     matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = False, False, False
