@@ -57,7 +57,9 @@ def sentence(opinions: Opinions) -> str:
     first, other = (metric_title(metric) for metric in opinions.metrics)
     tau = opinions.over_cells
     # Of a few cells well apart, no replicate changes the order, and an interval would feign certainty.
-    spread = "in every replicate" if tau.lower == tau.upper else f"95 % interval {tau.lower:.2f} to {tau.upper:.2f}"
+    spread = (
+        "in every replicate" if tau.upper - tau.lower < 1e-6 else f"95 % interval {tau.lower:.2f} to {tau.upper:.2f}"
+    )
     head = (
         f"{other} against {first} on {opinions.model}: Kendall's tau over {opinions.cells} cells is {tau.tau:.2f} "
         f"({spread}). "

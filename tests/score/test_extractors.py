@@ -146,9 +146,9 @@ def test_half_precision_is_kept_only_where_it_is_lost_in_the_spread() -> None:
     from sgbench.score.frechet import fit, frechet_estimate, prepare_target
 
     rng = np.random.default_rng(0)
-    # Two thirds zeros and never above 6, as Lite0's features.
-    spread = rng.normal(-1, 3, size=(400, 64)).clip(0, 6).astype(np.float32)
-    target = prepare_target(fit(rng.normal(-1, 3.5, size=(3000, 64)).clip(0, 6)))
+    # Many zeros and sixes, which half precision holds exactly, as in Lite0.
+    spread = rng.normal(-1, 9, size=(400, 64)).clip(0, 6).astype(np.float32)
+    target = prepare_target(fit(rng.normal(0, 9, size=(3000, 64)).clip(0, 6)))
     assert halved(spread).dtype == np.float16
     full, half = (frechet_estimate(f, target).value for f in (spread, halved(spread)))
     assert half == pytest.approx(full, rel=1e-5)
