@@ -30,7 +30,7 @@ lint: $(READY) ## ruff: rules and format
 type: $(READY) ## mypy, strict
 	$(BIN)/mypy
 
-test: $(READY) ## all tests, five to eight minutes on two cores
+test: $(READY) ## all tests, about ten minutes on two cores
 	$(BIN)/pytest
 
 bench: $(READY) ## run, score and report the embedded suite (PRESET=quick), about ten minutes on two cores

@@ -17,7 +17,7 @@ class Extractor(NamedTuple):
     widths: dict[str, int]
     """Width of each output that a metric may use."""
     half: bool
-    """Whether its features may be kept in half precision: measured in docs/accuracy.md, moves no distance by 1e-5."""
+    """Whether features may be kept in half precision where `halved` finds that no distance moves by 1e-5."""
     gmacs: float
     """Multiply-accumulates an image, in billions, for estimates of time."""
     channels: int = 3
