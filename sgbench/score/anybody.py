@@ -13,7 +13,7 @@ from sgbench.errors import UserError
 from sgbench.progress import Progress
 from sgbench.run.store import open_cell
 from sgbench.score.compute import Computer
-from sgbench.score.expected import Facts, protocol
+from sgbench.score.expected import facts_of, protocol
 from sgbench.score.images import CellImages, FolderImages, NpzImages, check_against, look, open_images
 from sgbench.score.metrics import METRICS
 from sgbench.score.protocols import Protocol, differences
@@ -95,17 +95,11 @@ def open_any(path: Path, limit: int | None) -> Source:
     return open_images(path)
 
 
-def _facts(source: Source, labels: str | None) -> Facts:
-    """What of a set enters its protocols; `labels` says the policy of sets that come without labels."""
-    policy = labels if labels is not None and source.label_policy == "unknown" else source.label_policy
-    return Facts(source.where, source.count, policy, source.quantisation, source.labels)
-
-
 def _score(source: Source, computer: Computer, metrics: Sequence[str], labels: str | None) -> Scored:
     seen = look(source)
     reference = computer.reference
     check_against(seen, reference.side, reference.channels, reference.name, source.where)
-    facts = _facts(source, labels)
+    facts = facts_of(source, labels)
     features = {e: computer.loaded(e)(source.parts(), source.where) for e in computer.extractors(metrics)}
     scores = computer.compute(metrics, features, facts)
     return Scored(
@@ -124,7 +118,7 @@ def explain(
     """The protocols that sets of images would be scored under, each once; nothing is scored."""
     check_metrics(metrics)
     opened = load_reference(reference)
-    facts = [_facts(open_any(path, limit), labels) for path in paths]
+    facts = [facts_of(open_any(path, limit), labels) for path in paths]
     found = [protocol(metric, one, opened) for metric in metrics for one in facts]
     return list({p.id: p for p in found}.values())
 

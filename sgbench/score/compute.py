@@ -81,28 +81,29 @@ class Computer:
     def _one(self, metric: str, features: Mapping[str, Arrays], facts: Facts) -> Fields:
         kind, output, extractor = METRICS[metric].kind, METRICS[metric].output, self.extractor(metric)
         found = features[extractor][output]
+        told = partial(fields, where=facts.where)
         if kind == "frechet":
             target = self.target(extractor, output)
             lowest = self.floor(extractor, output, facts)
-            return {**fields(frechet_estimate(found, target)), **_floor_fields(lowest)}
+            return {**told(frechet_estimate(found, target)), **_floor_fields(lowest)}
         if kind in ("kid", "cmmd"):
-            return fields(kernel_estimate(found, self._kernel(kind, extractor)))
+            return told(kernel_estimate(found, self._kernel(kind, extractor)))
         if kind in ("precision", "recall"):
-            return fields(getattr(self._pair(pr.precision_recall, extractor, found, facts), kind))
+            return told(getattr(self._pair(pr.precision_recall, extractor, found), kind))
         if kind in ("density", "coverage"):
-            return fields(getattr(self._pair(dc.density_coverage, extractor, found, facts), kind))
+            return told(getattr(self._pair(dc.density_coverage, extractor, found), kind))
         if kind == "inception_score":
-            return fields(inception_score(found))
+            return told(inception_score(found))
         if kind == "nearest_train":
             training, held_out = self._training(extractor)
-            return {**fields(nearest_training(found, training)), "floor": held_out, "floor_sd": None}
+            return {**told(nearest_training(found, training)), "floor": held_out, "floor_sd": None}
         if facts.labels is None:
             raise UserError(
                 "label agreement needs the labels that were asked for, and none come with these images",
                 where=facts.where,
                 fix="give an npz with arr_1 or a cell, or leave label_agreement out",
             )
-        return fields(label_agreement(found, facts.labels))
+        return told(label_agreement(found, facts.labels))
 
     def target(self, extractor: str, output: str) -> Target:
         """The reference's moments, factored once."""
@@ -154,7 +155,7 @@ class Computer:
 
         return self._once(("training", extractor), prepare)
 
-    def _pair(self, function: Any, extractor: str, found: NDArray[Any], facts: Facts) -> Any:
+    def _pair(self, function: Any, extractor: str, found: NDArray[Any]) -> Any:
         """Two metrics that are computed together, remembered for the second."""
         key = (function.__name__, extractor)
         last = self._prepared.get(key)
@@ -174,10 +175,10 @@ class Computer:
         return self.loaded(extractor)(source.parts(), source.where)
 
 
-def fields(estimate: Estimate) -> Fields:
+def fields(estimate: Estimate, where: str) -> Fields:
     """An estimate as it stands in scores.json. Raises UserError for a value that is no number."""
     if not all(map(math.isfinite, (estimate.value, estimate.standard_error))):
-        raise NoScoreError("a score is not finite", where="score", fix="look at the images")
+        raise NoScoreError("a score is not finite", where=where, fix="look at the images")
     return {
         "value": estimate.value,
         "standard_error": estimate.standard_error,

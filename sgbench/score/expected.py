@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sgbench.score.images import ImageSet
 from sgbench.score.metrics import METRICS
 from sgbench.score.protocols import QUANTISATION, Protocol, extractor_of, inputs_of
 from sgbench.score.reference import Reference
@@ -24,6 +25,12 @@ class Facts(NamedTuple):
     label_policy: str
     quantisation: str
     labels: NDArray[np.int64] | None
+
+
+def facts_of(images: ImageSet, labels: str | None = None) -> Facts:
+    """The facts of a set; `labels` says the policy of one that comes without labels."""
+    policy = labels if labels is not None and images.label_policy == "unknown" else images.label_policy
+    return Facts(images.where, images.count, policy, images.quantisation, images.labels)
 
 
 def protocol(metric: str, facts: Facts, reference: Reference) -> Protocol:

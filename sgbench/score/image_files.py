@@ -76,6 +76,7 @@ def read_header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[np.gen
 
 
 def header_of(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic], bool]:
+    """Shape, type and order of an array whose npy header comes next in a stream. Raises ValueError for none."""
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, by_columns, kind = read(stream)
@@ -92,9 +93,11 @@ def read_array(path: Path, name: str) -> NDArray[np.generic]:
 
 
 def damaged(path: Path, error: Exception) -> UserError:
+    """What to say of an npz that cannot be read."""
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     return UserError(f"the npz is damaged ({reason})", where=str(path), fix="make or download it again")
 
 
 def natural(text: str) -> list[tuple[int, str]]:
+    """A key to sort names by, in which 2 comes before 10."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]

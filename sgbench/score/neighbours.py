@@ -44,7 +44,7 @@ def prepare_real(features: NDArray[np.floating], device: torch.device, ks: tuple
     """Put real features on a device and find their radii, once for all cells."""
     centre = torch.from_numpy(features.mean(axis=0, dtype=np.float64).astype(np.float32)).to(device)
     placed = cloud(features, centre)
-    found = nearest(placed, max(ks, default=0))[0] if ks else torch.empty(0)
+    found = nearest(placed, max(ks))[0]
     return Real(placed, centre, {k: found[:, k].contiguous() for k in ks})
 
 

@@ -21,18 +21,16 @@ def list_references(as_json: Json = False) -> None:
     from sgbench.score.reference_catalogue import PACKAGED, PUBLIC
 
     entries = [
-        {"name": n, "side": s, "source": "this package", "path": None, "there": True} for n, s in PACKAGED.items()
+        {"name": n, "side": s, "source": "this package", "note": "", "path": None, "there": True}
+        for n, s in PACKAGED.items()
     ]
-    entries += [
-        {"name": p.name, "side": p.side, "source": p.source, "path": str(p.path), "there": p.path.is_file()}
-        for p in PUBLIC.values()
-    ]
+    entries += [{**p._asdict(), "path": str(p.path), "there": p.path.is_file()} for p in PUBLIC.values()]
     if as_json:
         print(json.dumps({"references": entries}))
         return
     for e in entries:
         state = "packaged" if e["path"] is None else "fetched" if e["there"] else "not fetched"
-        print(f"{e['name']:14}  {e['side']} px  {state:11}  {e['source']}")
+        print(f"{e['name']:14}  {e['side']} px  {state:11}  {e['source']}" + (f"; {e['note']}" if e["note"] else ""))
 
 
 @reference.command()

@@ -12,7 +12,7 @@ from sgbench.progress import Progress
 from sgbench.provenance import provenance
 from sgbench.run.store import Store
 from sgbench.score.compute import Computer, fields
-from sgbench.score.expected import Facts, suite_protocols
+from sgbench.score.expected import facts_of, suite_protocols
 from sgbench.score.features import cell_features
 from sgbench.score.images import CellImages, IncompleteError, check_against, look, scan
 from sgbench.score.metrics import METRICS
@@ -88,7 +88,7 @@ class CellScorer:
         computed = [m for m in metrics if METRICS[m].kind != "lpips"]
         if computed:
             computer = self._ready()
-            facts = Facts(images.where, images.count, images.label_policy, images.quantisation, images.labels)
+            facts = facts_of(images)
             features = {
                 e: cell_features(e, cell, self.store, images.count, computer.loaded)
                 for e in computer.extractors(computed)
@@ -101,7 +101,7 @@ class CellScorer:
             other = CellImages(cell.unguided(), self.store, self.suite.samples)
             estimate, distances = lpips(self._lpips, images.parts(), other.parts(), self.device)
             told = {"distances": [round(float(d), 5) for d in distances], "unguided_sha256": self._unguided(cell)}
-            found["lpips"] = {**fields(estimate), **told}
+            found["lpips"] = {**fields(estimate, images.where), **told}
         return found
 
     def _ready(self) -> Computer:

@@ -19,7 +19,7 @@ from sgbench import api
 from sgbench.progress import Silent
 from sgbench.run.store import Store
 from sgbench.score.compute import Computer
-from sgbench.score.expected import Facts
+from sgbench.score.expected import facts_of
 from sgbench.score.features import cell_features
 from sgbench.score.images import CellImages
 from sgbench.score.references import load_reference
@@ -50,7 +50,7 @@ def main() -> None:
             api.run(one, Path(folder), device="cpu")
             drawing = time.perf_counter() - started
             found = CellImages(cell, store, images)
-            facts = Facts(found.where, images, found.label_policy, found.quantisation, found.labels)
+            facts = facts_of(found)
             started = time.perf_counter()
             features = {
                 e: cell_features(e, cell, store, images, computer.loaded) for e in computer.extractors(suite.metrics)

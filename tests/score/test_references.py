@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 Folder = Callable[..., Path]
 
 
-def build(source: Path, out: Path, extractors: str = "lite0") -> object:
+def build(source: Path, out: Path, extractors: str = "lite0") -> Reference:
     return build_reference(str(source), out, extractors.split(","), Path("data"), CPU, Silent())
 
 
@@ -121,9 +121,9 @@ def test_a_folder_is_built_once_and_read_back(image_folder: Folder, tmp_path: Pa
     assert again.home == home_of(str(tmp_path / "out")) == "inception"
     # The digest is that of the pictures: other names, the same reference.
     (source / "0.png").rename(source / "zzz.png")
-    assert build(source, tmp_path / "other").sha256 == made.sha256 == again.sha256  # type: ignore[attr-defined]
+    assert build(source, tmp_path / "other").sha256 == made.sha256 == again.sha256
     (source / "zzz.png").unlink()
-    assert build(source, tmp_path / "fewer").sha256 != made.sha256  # type: ignore[attr-defined]
+    assert build(source, tmp_path / "fewer").sha256 != made.sha256
 
 
 def test_an_npz_with_moments_keeps_them_and_adds_features_of_its_images(tmp_path: Path, random_inception: Path) -> None:
@@ -135,10 +135,10 @@ def test_an_npz_with_moments_keeps_them_and_adds_features_of_its_images(tmp_path
         assert np.allclose(found.covariance, stored["sigma"], rtol=1e-15)
         assert np.array_equal(reference.moments("inception", "spatial").mean, stored["mu_s"])
     made = build(path, tmp_path / "out", "inception")
-    assert made.features("inception", "features").shape == (24, 2048)  # type: ignore[attr-defined]
-    assert np.array_equal(made.moments("inception", "features").mean, found.mean)  # type: ignore[attr-defined]
-    assert made.describe("inception", "features", "mean") == "batch, moments as stored in the file"  # type: ignore[attr-defined]
-    assert made.describe("inception", "features", "features") == "batch, 24 images"  # type: ignore[attr-defined]
+    assert made.features("inception", "features").shape == (24, 2048)
+    assert np.array_equal(made.moments("inception", "features").mean, found.mean)
+    assert made.describe("inception", "features", "mean") == "batch, moments as stored in the file"
+    assert made.describe("inception", "features", "features") == "batch, 24 images"
 
 
 def test_moments_alone_are_a_reference_for_distances(tmp_path: Path) -> None:
