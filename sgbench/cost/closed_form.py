@@ -22,6 +22,7 @@ from sgbench.models.architecture import (
     MicroDiTArchitecture,
     SprintArchitecture,
 )
+from sgbench.models.text_architecture import TextDiTArchitecture
 
 TIME_FREQUENCIES, MICRODIT_TIME_FREQUENCIES = 256, 512
 
@@ -69,6 +70,8 @@ def kept_macs(architecture: AnyArchitecture, kept: int, change: Perturbation | N
         whole = _maskdit(architecture, kept)
     elif isinstance(architecture, SprintArchitecture):
         whole = _sprint(architecture, kept)
+    elif isinstance(architecture, TextDiTArchitecture):
+        whole = _textdit(architecture, kept)
     elif isinstance(architecture, MDTv2Architecture):
         whole = _mdtv2(architecture, kept)
     else:
@@ -84,8 +87,10 @@ def block_macs(architecture: AnyArchitecture, kept: int) -> list[Macs]:
     if isinstance(architecture, MicroDiTArchitecture):
         return [_micro_block(architecture, block, kept) for block in architecture.backbone_blocks]
     width = architecture.hidden_size
-    dense, sparse = _block(grid, width, width), _block(kept, width, width)
-    if isinstance(architecture, DiTArchitecture):
+    # Words are tokens that are always there.
+    words = architecture.caption_tokens if isinstance(architecture, TextDiTArchitecture) else 0
+    dense, sparse = _block(grid + words, width, width), _block(kept + words, width, width)
+    if isinstance(architecture, DiTArchitecture | TextDiTArchitecture):
         inside = {layer for first, last in architecture.routes for layer in range(first, last + 1)}
         return [sparse if layer in inside else dense for layer in range(architecture.depth)]
     if isinstance(architecture, MaskDiTArchitecture):
@@ -110,10 +115,14 @@ def _difference(a: AnyArchitecture, kept: int, layer: int, change: Perturbation)
     products = block.attention
     if isinstance(a, MicroDiTArchitecture):  # whose blocks also attend to the caption
         products = 2 * kept**2 * a.backbone_blocks[layer].attention_width
+    if isinstance(a, TextDiTArchitecture):  # whose words go on attending
+        products = 2 * kept * (kept + a.caption_tokens) * a.hidden_size
     if change.kind == "identity":
         return Macs(0, -products, 0)
     # Rows, then columns, of a separable blur of the full grid; at infinite sigma a mean, which is not counted.
     side, width = math.isqrt(a.grid_tokens), products // (2 * a.grid_tokens**2)
+    if isinstance(a, TextDiTArchitecture):
+        width = a.hidden_size
     return Macs(0 if math.isinf(change.sigma) else 2 * a.grid_tokens * side * width, 0, 0)
 
 
@@ -121,6 +130,18 @@ def _dit(a: DiTArchitecture, kept: int) -> Macs:
     grid, width = a.grid_tokens, a.hidden_size
     return _sum(
         _embedding(grid, a.patch_size**2 * a.in_channels, width),
+        *block_macs(a, kept),
+        _final(grid, width, a.patch_size**2 * a.out_channels, width),
+    )
+
+
+def _textdit(a: TextDiTArchitecture, kept: int) -> Macs:
+    grid, words, width = a.grid_tokens, a.caption_tokens, a.hidden_size
+    reading = Macs(12 * words * width**2, 2 * words**2 * width, 2 * words * width).times(a.text_depth)
+    return _sum(
+        _embedding(grid, a.patch_size**2 * a.in_channels, width),
+        reading,
+        Macs(width**2, 0, words * width),
         *block_macs(a, kept),
         _final(grid, width, a.patch_size**2 * a.out_channels, width),
     )

@@ -23,9 +23,10 @@ with warnings.catch_warnings():
 from sgbench.cost.closed_form import Macs, kept_macs, kept_tokens
 from sgbench.errors import UserError
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.architecture import MicroDiTArchitecture
+from sgbench.models.architecture import AnyArchitecture, MicroDiTArchitecture
 from sgbench.models.autoencoder import Decoder
 from sgbench.models.build import Network
+from sgbench.models.text_architecture import TextDiTArchitecture
 
 ATTENTION, NORM = "scaled_dot_product_attention", "layer_norm"
 TOLERANCE = 1e-3
@@ -72,9 +73,7 @@ def count_kept(model: Network, kept: int, change: Perturbation | None = None) ->
     inputs: tuple[torch.Tensor, ...] = (
         torch.zeros(1, *a.sample_shape, device=device),
         torch.full((1,), 0.5, device=device),
-        torch.zeros(1, a.caption_tokens, a.caption_channels, device=device)
-        if isinstance(a, MicroDiTArchitecture)
-        else torch.zeros(1, dtype=torch.long, device=device),
+        _condition(a, device),
     )
     if kept < a.grid_tokens:
         inputs = (*inputs, torch.arange(kept, device=device).unsqueeze(0))
@@ -86,6 +85,14 @@ def count_kept(model: Network, kept: int, change: Perturbation | None = None) ->
         if abs(found - stated) > TOLERANCE * stated:
             raise MiscountError(f"{name}: fvcore counts {found}, the closed form {stated} with {kept} tokens kept")
     return counted
+
+
+def _condition(a: AnyArchitecture, device: torch.device) -> torch.Tensor:
+    """A class, words, or a caption's embedding, as the network takes them."""
+    if isinstance(a, MicroDiTArchitecture):
+        return torch.zeros(1, a.caption_tokens, a.caption_channels, device=device)
+    words = (a.caption_tokens,) if isinstance(a, TextDiTArchitecture) else ()
+    return torch.zeros(1, *words, dtype=torch.long, device=device)
 
 
 @contextlib.contextmanager

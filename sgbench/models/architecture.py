@@ -9,6 +9,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sgbench.models.text_architecture import Routes, TextDiTArchitecture, check_routes
+
 
 class _Backbone(BaseModel):
     """The DiT backbone all families share (Peebles and Xie, arXiv 2212.09748)."""
@@ -58,18 +60,12 @@ class DiTArchitecture(_Backbone):
 
     family: Literal["dit"] = "dit"
     out_channels: int = Field(gt=0)
-    routes: tuple[tuple[int, int], ...] = Field(
-        default=(), description="(first, last) block of each route, both included, in order"
-    )
+    routes: Routes = Field(default=(), description="(first, last) block of each route, both included, in order")
     trained_gamma: float = Field(default=0.0, ge=0, lt=1, description="share of tokens routed in training")
 
     @model_validator(mode="after")
     def _routes_in_order(self) -> DiTArchitecture:
-        free = 0
-        for first, last in self.routes:
-            if not free <= first <= last < self.depth:
-                raise ValueError(f"route [{first}, {last}] overlaps another or leaves blocks 0..{self.depth - 1}")
-            free = last + 1
+        check_routes(self.routes, self.depth)
         return self
 
 
@@ -248,6 +244,13 @@ def _round_up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
 
 
-AnyArchitecture = DiTArchitecture | MaskDiTArchitecture | SprintArchitecture | MDTv2Architecture | MicroDiTArchitecture
+AnyArchitecture = (
+    DiTArchitecture
+    | MaskDiTArchitecture
+    | SprintArchitecture
+    | MDTv2Architecture
+    | MicroDiTArchitecture
+    | TextDiTArchitecture
+)
 # What the project trains itself.
-Architecture = Annotated[DiTArchitecture | MaskDiTArchitecture, Field(discriminator="family")]
+Architecture = Annotated[DiTArchitecture | MaskDiTArchitecture | TextDiTArchitecture, Field(discriminator="family")]

@@ -8,14 +8,16 @@ from sgbench.models.architecture import (
     MaskDiTArchitecture,
     MDTv2Architecture,
     MicroDiTArchitecture,
+    TextDiTArchitecture,
 )
 from sgbench.models.dit import DiT
 from sgbench.models.maskdit import MaskDiT
 from sgbench.models.mdtv2 import MDTv2
 from sgbench.models.microdit import MicroDiT
 from sgbench.models.sprint import Sprint
+from sgbench.models.textdit import TextDiT
 
-Network = DiT | MaskDiT | MDTv2 | MicroDiT | Sprint
+Network = DiT | MaskDiT | MDTv2 | MicroDiT | Sprint | TextDiT
 
 
 def build(architecture: AnyArchitecture) -> Network:
@@ -28,4 +30,6 @@ def build(architecture: AnyArchitecture) -> Network:
         return MDTv2(architecture)
     if isinstance(architecture, MicroDiTArchitecture):
         return MicroDiT(architecture)
+    if isinstance(architecture, TextDiTArchitecture):
+        return TextDiT(architecture)
     return Sprint(architecture)

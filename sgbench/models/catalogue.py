@@ -13,6 +13,7 @@ from sgbench.errors import UserError, plain
 from sgbench.guidance import RULES
 from sgbench.models import digest, spec
 from sgbench.models.architecture import AnyArchitecture, DiTArchitecture, MicroDiTArchitecture, SprintArchitecture
+from sgbench.models.text_architecture import TextDiTArchitecture
 from sgbench.models.families import FAMILIES, Family
 from sgbench.models.families.family import LATENT_SHRINK, Request
 from sgbench.models.location import is_remote, local_path
@@ -55,7 +56,8 @@ class Entry(NamedTuple):
     @property
     def can_drop_tokens(self) -> bool:
         """Whether there is a place where tokens leave."""
-        return not isinstance(self.architecture, DiTArchitecture) or bool(self.architecture.routes)
+        routed = isinstance(self.architecture, DiTArchitecture | TextDiTArchitecture)
+        return bool(self.architecture.routes) if routed else True
 
     @property
     def can_drop_path(self) -> bool:
@@ -65,7 +67,7 @@ class Entry(NamedTuple):
     @property
     def classes(self) -> int:
         """Number of classes; the null class has this index. Only models of classes have any."""
-        assert not isinstance(self.architecture, MicroDiTArchitecture)
+        assert not isinstance(self.architecture, MicroDiTArchitecture | TextDiTArchitecture)
         return self.architecture.num_classes
 
     @property
@@ -134,6 +136,7 @@ def entry(name: str, where: str = "model") -> Entry:
         drops=trained.summary,
         trained_sparse=trained.architecture.trained_gamma > 0,
         null_class=trained.training.label_dropout > 0,
+        text=trained.architecture.family == "textdit",
     )
     return Entry(name, name, family, trained.architecture, Checkpoint("packaged"), early, in_pixels=True)
 

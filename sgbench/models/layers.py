@@ -46,9 +46,23 @@ class TimestepEmbedder(nn.Module):
 
 
 def attend(
-    query: Tensor, key: Tensor, value: Tensor, change: Perturbation | None = None, bias: Tensor | None = None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    change: Perturbation | None = None,
+    bias: Tensor | None = None,
+    words: int = 0,
 ) -> Tensor:
-    """Attention (B, heads, N, d), or what a perturbation makes of it: the values, or attention of blurred queries."""
+    """Attention (B, heads, N, d), or what a perturbation makes of it: the values, or attention of blurred queries.
+
+    The first `words` tokens are no part of the image and are never perturbed.
+    """
+    if change is not None and words:
+        undisturbed = F.scaled_dot_product_attention(query[:, :, :words], key, value)
+        if change.kind == "identity":
+            return torch.cat([undisturbed, value[:, :, words:]], dim=2)
+        blurred = blur_queries(query[:, :, words:], change.sigma)
+        return torch.cat([undisturbed, F.scaled_dot_product_attention(blurred, key, value)], dim=2)
     if change is not None and change.kind == "identity":
         return value
     if change is not None:
@@ -72,11 +86,11 @@ def blur_queries(query: Tensor, sigma: float) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention with one fused projection for query, key and value."""
+    """Multi-head self-attention with one fused projection for query, key and value; `words` as in `attend`."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, words: int = 0) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.words = heads, words
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
 
@@ -84,7 +98,7 @@ class Attention(nn.Module):
         batch, tokens, width = x.shape
         qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = attend(query, key, value, change)
+        mixed = attend(query, key, value, change, words=self.words)
         return self.proj(mixed.transpose(1, 2).reshape(batch, tokens, width))
 
 
@@ -103,10 +117,10 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """A transformer block with adaptive layer norm (adaLN-Zero); the condition may have another width."""
 
-    def __init__(self, width: int, heads: int, condition_width: int) -> None:
+    def __init__(self, width: int, heads: int, condition_width: int, words: int = 0) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
-        self.attn = Attention(width, heads)
+        self.attn = Attention(width, heads, words)
         self.norm2 = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
         self.mlp = MLP(width)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(condition_width, 6 * width))

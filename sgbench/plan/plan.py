@@ -11,6 +11,7 @@ from sgbench.models.autoencoder_files import NONE
 from sgbench.processor import processor_name, usable_cores
 from sgbench.run.store import Store
 from sgbench.score.extractors.catalogue import EXTRACTORS
+from sgbench.score.t2i.judges import JUDGES
 from sgbench.score.protocols import extractor_of
 from sgbench.score.reference_catalogue import home_of
 from sgbench.suite.cell import Cell
@@ -122,9 +123,9 @@ def _scoring_seconds(suite: Suite, images: int, rate: float) -> float:
     """Seconds to score fresh images: every extractor sees each once."""
     if not suite.metrics:
         return 0.0
-    home = home_of(suite.reference)
-    extractors = {extractor_of(metric, home) for metric in suite.metrics}
-    gmacs = sum(EXTRACTORS[name].gmacs for name in extractors)
+    home = home_of(suite.reference) if suite.reference else ""
+    eyes = {extractor_of(metric, home) for metric in suite.metrics}
+    gmacs = sum((JUDGES[name] if name in JUDGES else EXTRACTORS[name]).gmacs for name in eyes)
     return images * (gmacs / (rate * EXTRACTOR_PACE) + SCORE_SECONDS_PER_THOUSAND_IMAGES / 1000)
 
 

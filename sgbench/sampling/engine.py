@@ -14,6 +14,7 @@ from sgbench.guidance import RULES
 from sgbench.models import catalogue
 from sgbench.models.autoencoder import decode, preview
 from sgbench.sampling import randomness
+from sgbench.sampling.conditions import asked
 from sgbench.sampling.guided import GuidedPrediction, to_device
 from sgbench.sampling.networks import Networks
 from sgbench.sampling.solve import solve, solve_plus_plus
@@ -30,11 +31,6 @@ class Drawn(NamedTuple):
     images: Tensor
     made: int
     decode_seconds: float
-
-
-def labels_of(cell: Cell, indices: Sequence[int]) -> Tensor:
-    """The class each image is asked to show (N,), int64 on the CPU."""
-    return torch.from_numpy(randomness.labels(cell.seed, indices, catalogue.entry(cell.model).classes, cell.labels))
 
 
 def group_size(grid_tokens: int) -> int:
@@ -83,7 +79,7 @@ def _draw(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.
 def final_state(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device) -> Tensor:
     """Where the sampler ends (N, C, H, W), before decoding; in float64 where the published sampler keeps it so."""
     shape = networks.main.architecture.sample_shape
-    guided = GuidedPrediction(cell, networks, labels_of(cell, indices), indices, device)
+    guided = GuidedPrediction(cell, networks, asked(cell, indices), indices, device)
     noise = to_device(torch.from_numpy(randomness.noise(cell.seed, indices, shape)), device)
     if catalogue.entry(cell.model).family.float64_state:
         noise = noise.double()

@@ -17,6 +17,7 @@ from sgbench.sampling.networks import Networks
 from sgbench.sampling.program import Call, Evaluation, Slot, program
 from sgbench.sampling.samplers import SAMPLERS
 from sgbench.sampling.subsets import Subset, draw_subsets
+from sgbench.suite.asked import choices
 from sgbench.suite.cell import Cell
 
 Predictions = Mapping[Slot, Tensor]
@@ -37,12 +38,11 @@ class GuidedPrediction:
         self.evaluations = program(cell)
         self.parameters = dict(cell.guidance.parameters)
         self.memory: dict[str, Tensor] = {}
-        classes = catalogue.entry(cell.model).classes
-        self.labels = to_device(labels, device)
-        self.null = torch.full((1,), classes, dtype=torch.long, device=device)
+        self.null = networks.conditions.null
+        self.given = networks.conditions.of(to_device(labels, device))
         self.random = None
         if any(branch.condition == "random" for branch in self.rule.branches):
-            drawn = randomness.random_classes(cell.seed, indices, len(self.evaluations), classes)
+            drawn = randomness.random_classes(cell.seed, indices, len(self.evaluations), choices(cell))
             self.random = to_device(torch.from_numpy(drawn), device)
         grid = networks.main.architecture.grid_tokens
         self.tokens = [
@@ -105,7 +105,7 @@ class GuidedPrediction:
             conditions = [self._condition(call, number) for call in calls]
             tokens = [self.tokens[number][member] for member in members]
             if len(calls) > 1:
-                conditions = [condition.expand(len(x)) for condition in conditions]
+                conditions = [condition.expand(len(x), *condition.shape[1:]) for condition in conditions]
             subsets = [subset for subset in tokens if subset is not None]
             with _autocast(self.cell.dtype, self.device):
                 joint = predict(
@@ -130,8 +130,8 @@ class GuidedPrediction:
             return self.null
         if call.branch.condition == "random":
             assert self.random is not None
-            return self.random[number]
-        return self.labels
+            return self.networks.conditions.of(self.random[number])
+        return self.given
 
 
 def _batches(calls: Sequence[Call]) -> list[list[int]]:

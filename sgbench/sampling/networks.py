@@ -13,6 +13,7 @@ from sgbench.models.autoencoder import Decoder, load_decoder
 from sgbench.models.build import Network
 from sgbench.models.loading import load_network
 from sgbench.sampling.allocator import keep_freed_memory
+from sgbench.sampling.conditions import Conditions, caption_conditions, class_conditions
 from sgbench.suite.cell import Cell
 
 MOST_PROGRAMS = 100_000
@@ -23,6 +24,7 @@ class Networks(NamedTuple):
 
     main: Network
     auxiliary: Network | None
+    conditions: Conditions
     decoder: Decoder | None = None
 
     def of(self, branch: Branch) -> Network:
@@ -41,12 +43,19 @@ def load_networks(cell: Cell, auxiliary: bool, device: torch.device) -> Networks
     networks = Networks(
         load_network(entry, "main", device),
         load_network(entry, "auxiliary", device) if auxiliary else None,
+        load_conditions(cell).to(device),
         load_decoder(cell.autoencoder, device) if cell.autoencoder else None,
     )
     for network in (networks.main, networks.auxiliary):
         if network is not None:
             compile_network(network, cell.compile, device)
     return networks
+
+
+def load_conditions(cell: Cell) -> Conditions:
+    """What the cell's network is conditioned on. Raises UserError for prompts that it cannot read."""
+    entry = catalogue.entry(cell.model)
+    return caption_conditions(cell) if entry.family.text else class_conditions(entry.classes)
 
 
 def compile_network(network: Network, how: str, device: torch.device) -> None:

@@ -20,7 +20,7 @@ from sgbench.run.store import Store, open_cell
 from sgbench.score.extractors.catalogue import EXTRACTORS
 from sgbench.score.extractors.extract import Loaded, load_extractor
 from sgbench.score.features import shard_features
-from sgbench.score.metrics import METRICS
+from sgbench.score.metrics import METRICS, image_metrics
 from sgbench.score.protocols import extractor_of
 from sgbench.score.reference_catalogue import home_of
 from sgbench.suite.cell import Cell
@@ -69,8 +69,9 @@ class Beside:
 
 def extractors_for(suite: Suite, device: torch.device) -> list[str]:
     """The extractors of a suite that are worth running beside it on a device."""
-    home = home_of(suite.reference) if suite.metrics else ""
-    names = dict.fromkeys(extractor_of(m, home) for m in suite.metrics if METRICS[m].kind != "lpips")
+    looking = image_metrics(suite.metrics)
+    home = home_of(suite.reference) if looking else ""
+    names = dict.fromkeys(extractor_of(m, home) for m in looking if METRICS[m].kind != "lpips")
     return [n for n in names if EXTRACTORS[n].widths and (device.type != "cpu" or n in SMALL)]
 
 

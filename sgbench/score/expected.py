@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgbench.score.images import ImageSet
-from sgbench.score.metrics import METRICS
+from sgbench.score.metrics import METRICS, image_metrics
 from sgbench.score.protocols import QUANTISATION, Protocol, extractor_of, inputs_of
 from sgbench.score.reference import Reference
 from sgbench.score.references import load_reference
 from sgbench.score.weights import extractor_digest
+from sgbench.suite.prompts import PromptSet, load_prompts
 from sgbench.suite.schema import Suite
 from sgbench.suite.sweep import check_samples
 
@@ -25,17 +26,38 @@ class Facts(NamedTuple):
     label_policy: str
     quantisation: str
     labels: NDArray[np.int64] | None
+    prompts: PromptSet | None = None
 
 
 def facts_of(images: ImageSet, labels: str | None = None) -> Facts:
     """The facts of a set; `labels` says the policy of one that comes without labels."""
     policy = labels if labels is not None and images.label_policy == "unknown" else images.label_policy
-    return Facts(images.where, images.count, policy, images.quantisation, images.labels)
+    return Facts(images.where, images.count, policy, images.quantisation, images.labels, images.prompts)
 
 
-def protocol(metric: str, facts: Facts, reference: Reference) -> Protocol:
-    """The protocol of a metric. Raises UserError where the extractor's weights are missing."""
+def protocol(metric: str, facts: Facts, reference: Reference | None) -> Protocol:
+    """The protocol of a metric; those that judge prompts need no reference.
+
+    Raises UserError where the extractor's weights are missing.
+    """
     found = METRICS[metric]
+    asked = facts.prompts.describe() if facts.prompts else ""
+    if found.text:
+        judge = found.extractor
+        return Protocol(
+            metric,
+            found.variant,
+            judge,
+            extractor_digest(judge),
+            inputs_of(judge),
+            facts.quantisation,
+            facts.samples,
+            facts.label_policy,
+            "none",
+            "",
+            asked,
+        )
+    assert reference is not None
     extractor = extractor_of(metric, reference.home)
     what = "mean" if found.needs == "moments" else found.needs
     return Protocol(
@@ -49,6 +71,7 @@ def protocol(metric: str, facts: Facts, reference: Reference) -> Protocol:
         facts.label_policy,
         reference.describe(extractor, found.output, what) if what else "none",
         reference.sha256 if what else "",
+        asked,
     )
 
 
@@ -59,6 +82,8 @@ def suite_protocols(suite: Suite) -> dict[str, Protocol]:
     if not suite.metrics:
         return {}
     check_samples(suite)
-    facts = Facts("", suite.samples, suite.labels, QUANTISATION, None)
-    reference = load_reference(suite.reference, f"{suite.where}: reference")
+    prompts = load_prompts(suite.prompts, f"{suite.where}: prompts") if suite.prompts else None
+    facts = Facts("", suite.samples, suite.labels, QUANTISATION, None, prompts)
+    needed = bool(image_metrics(suite.metrics))
+    reference = load_reference(suite.reference, f"{suite.where}: reference") if needed else None
     return {metric: protocol(metric, facts, reference) for metric in suite.metrics}

@@ -30,6 +30,7 @@ from sgbench.score.image_files import (
 )
 from sgbench.score.protocols import QUANTISATION
 from sgbench.suite.cell import Cell
+from sgbench.suite.prompts import PromptSet, load_prompts
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 LOSSY = {".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp"}
@@ -48,7 +49,12 @@ class ImageSet(Protocol):
 
     @property
     def labels(self) -> NDArray[np.int64] | None:
-        """The class asked for by each image (N,), where it is known."""
+        """The class or prompt asked for by each image (N,), where it is known."""
+        ...
+
+    @property
+    def prompts(self) -> PromptSet | None:
+        """The prompts that `labels` count, where images show prompts."""
         ...
 
     def parts(self) -> Iterator[Images]:
@@ -100,14 +106,15 @@ class CellImages:
     """The first images of a cell in a results tree; labels are those that were asked for."""
 
     def __init__(self, cell: Cell, store: Store, samples: int) -> None:
-        from sgbench.models import catalogue
         from sgbench.sampling.randomness import labels
+        from sgbench.suite.asked import choices
 
         self.cell, self.store, self.count = cell, store, samples
         self.where = f"{store.cell_folder(cell)} ({cell.describe()})"
         self.quantisation = QUANTISATION
         self.label_policy = cell.labels
-        self.labels = labels(cell.seed, range(samples), catalogue.entry(cell.model).classes, cell.labels)
+        self.labels = labels(cell.seed, range(samples), choices(cell), cell.labels)
+        self.prompts = load_prompts(cell.prompts) if cell.prompts else None
 
     def parts(self) -> Iterator[Images]:
         """The verified shards. Raises UserError where one is missing or damaged."""
@@ -164,6 +171,7 @@ class FolderImages:
         lossy = sorted({LOSSY[p.suffix.lower()] for p in self.paths if p.suffix.lower() in LOSSY})
         self.quantisation = f"uint8, read from {' and '.join(lossy)}" if lossy else QUANTISATION
         self.labels = None
+        self.prompts = None
         self.label_policy = "unknown"
         if not self.paths:
             raise UserError(
@@ -215,6 +223,7 @@ class NpzImages:
             )
         self.labels = None if given is None else given.astype(np.int64)
         self.label_policy = "unknown" if self.labels is None else policy_of(self.labels)
+        self.prompts = None
 
     def parts(self) -> Iterator[Images]:
         """The images, a few hundred at a time; never the whole file, which may be larger than the memory."""

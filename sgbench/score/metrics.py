@@ -3,12 +3,17 @@
 `fd`, `kd` and label agreement are measured in the packaged classifier. `precision`, `recall`, `density`, `coverage`
 and `nearest_train` are measured in the reference's home extractor: the packaged classifier for the embedded reference,
 ADM's Inception for any other. A name that ends in an extractor's is measured in that one. The field's own names (fid,
-sfid, kid, inception_score, cmmd, lpips) mean what the field means by them.
+sfid, kid, inception_score, cmmd, lpips, geneval, hpsv2 and its kin) mean what the field means by them. Metrics of
+prompts have a judge where others have an extractor; a name that ends in _x100 is the form that published tables show.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
+
+from sgbench.score.t2i.judges import DRAWN, GENEVAL_JUDGE
+from sgbench.score.t2i.preference.catalogue import SCORERS, Scorer
 
 HOME = "home"
 MINIMUM = 20
@@ -26,6 +31,13 @@ class Metric(NamedTuple):
     output: str = "features"
     needs: str = "features"
     """What of the reference: moments, features, training, or nothing."""
+    factor: float = 1.0
+    """What a judge's raw values are multiplied by."""
+
+    @property
+    def text(self) -> bool:
+        """Whether it judges an image by its prompt."""
+        return self.kind in TEXT_KINDS
 
 
 FRECHET = "Frechet distance of Gaussian fits (ddof 1), float64"
@@ -38,7 +50,24 @@ SCORE = "Inception Score: exp of the mean KL divergence, logits without bias, sp
 CMMD = "squared MMD with every pair, Gaussian kernel of width 10, times 1,000, float64"
 LPIPS = "LPIPS 0.1 (arXiv 1801.03924) on VGG16, mean over pairs of one seed with the unguided cell, float32"
 NEAREST = "mean Euclidean distance to the nearest training image, float32"
+TEXT_KINDS = ("composition", "preference")
+COMPOSITION = "share of images that show what their prompt says, by GenEval's rules (arXiv 2310.11513), mean of tasks"
 AGREEMENT = "share of images classified as the class asked for"
+
+
+
+def _preferences(scorer: Scorer) -> list[Metric]:
+    """A scorer's raw values, and the form of published tables where it is another one."""
+    key = scorer.name.replace("-", "_")
+    forms = [(key, scorer.unit, 1.0)]
+    if scorer.factor != 1:
+        forms.append((f"{key}_x{scorer.factor:g}", f"{scorer.factor:g} x {scorer.unit}", scorer.factor))
+    title = scorer.title.partition(" (")[0]
+    return [
+        Metric(name, f"{title}, {unit}", "higher", "preference", scorer.name, f"mean of {unit}", "", "", factor)
+        for name, unit, factor in forms
+    ]
+
 
 _LIST = [
     Metric("fd", "FD[fashion-cnn]", "lower", "frechet", "fashion-cnn", FRECHET, needs="moments"),
@@ -68,11 +97,19 @@ _LIST = [
     ),
     Metric("lpips", "LPIPS to unguided", "", "lpips", "lpips", LPIPS, needs=""),
     Metric("label_agreement", "label agreement", "higher", "label_agreement", "fashion-cnn", AGREEMENT, "classes", ""),
+    Metric("composition", "composition", "higher", "composition", DRAWN, COMPOSITION, "", ""),
+    Metric("geneval", "GenEval", "higher", "composition", GENEVAL_JUDGE, COMPOSITION, "", ""),
+    *(metric for scorer in SCORERS.values() for metric in _preferences(scorer)),
     Metric("nearest_train", "nearest training image", "", "nearest_train", HOME, NEAREST, needs="training"),
 ]
 METRICS = {metric.key: metric for metric in _LIST}
 
 
-def distances(metrics: list[str]) -> list[str]:
+def qualities(metrics: list[str]) -> list[str]:
     """Those of a suite's metrics that can stand as quality against compute, its own order kept."""
-    return [key for key in metrics if METRICS[key].kind in ("frechet", "kid", "cmmd")]
+    return [key for key in metrics if METRICS[key].kind in ("frechet", "kid", "cmmd", *TEXT_KINDS)]
+
+
+def image_metrics(metrics: Iterable[str]) -> list[str]:
+    """Those that look at images alone."""
+    return [key for key in metrics if not METRICS[key].text]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from sgbench.errors import UserError
 from sgbench.score.extractors.catalogue import EXTRACTORS
 from sgbench.score.metrics import HOME, METRICS
+from sgbench.score.t2i.judges import JUDGES
 
 QUANTISATION = "uint8, lossless"
 
@@ -27,20 +28,26 @@ class Protocol(NamedTuple):
     labels: str
     reference: str
     reference_sha256: str
+    prompts: str = ""
+    """What images were asked for, with the hash of the prompt set; empty for classes."""
 
     @property
     def id(self) -> str:
         """Twelve hexadecimal digits of the protocol's sha256. A reference counts by its digest, whatever its name."""
-        counted = self._replace(reference="")
+        counted = list(self._replace(reference=""))
+        # A field that came later renames no protocol that has no use for it.
+        counted = counted if self.prompts else counted[:-1]
         return hashlib.sha256(json.dumps(counted, separators=(",", ":")).encode()).hexdigest()[:12]
 
     def describe(self) -> str:
         """The protocol in one line."""
         against = f"; reference {self.reference} ({self.reference_sha256[:12]})" if self.reference_sha256 else ""
+        asked = f"{self.labels} prompts of {self.prompts}" if self.prompts else f"{self.labels} labels"
+        by = "judge" if METRICS[self.metric].text else "extractor"
         return (
-            f"{METRICS[self.metric].title}: {self.variant}; extractor {self.extractor} "
+            f"{METRICS[self.metric].title}: {self.variant}; {by} {self.extractor} "
             f"({self.extractor_sha256[:12]}), {self.inputs}; images {self.quantisation}; "
-            f"N = {self.samples}, {self.labels} labels{against}"
+            f"N = {self.samples}, {asked}{against}"
         )
 
 
@@ -51,8 +58,8 @@ def extractor_of(metric: str, home: str) -> str:
 
 
 def inputs_of(extractor: str) -> str:
-    """How images become the extractor's input."""
-    return EXTRACTORS[extractor].inputs
+    """How images become the input of an extractor or a judge."""
+    return (JUDGES[extractor] if extractor in JUDGES else EXTRACTORS[extractor]).inputs
 
 
 def differences(first: Protocol, second: Protocol) -> list[str]:
@@ -79,4 +86,5 @@ def require_one(protocols: Iterable[Protocol], where: str, fix: str) -> Protocol
 
 def from_record(record: dict[str, object]) -> Protocol | None:
     """A protocol as it stands in scores.json; None for one that an older version wrote."""
-    return Protocol(**record) if set(record) == set(Protocol._fields) else None  # type: ignore[arg-type]
+    known = {"prompts": "", **record}
+    return Protocol(**known) if set(known) == set(Protocol._fields) else None  # type: ignore[arg-type]

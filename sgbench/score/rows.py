@@ -17,6 +17,7 @@ from sgbench.sampling.samplers import SAMPLERS
 from sgbench.score.metrics import METRICS
 from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id, cell_record
+from sgbench.suite.prompts import load_prompts
 
 SCHEMA_VERSION = 3
 
@@ -72,6 +73,7 @@ def _settings(cell: Cell) -> dict[str, Any]:
         "churn": cell.sampler.churn,
         "seed": cell.seed,
         "labels": cell.labels,
+        "prompts": load_prompts(cell.prompts).describe() if cell.prompts else "",
         "dtype": cell.dtype,
         "compile": cell.compile,
     }
@@ -116,6 +118,9 @@ def _scores(scores: dict[str, Any]) -> dict[str, Any]:
         if "floor" in found:
             row[f"{metric}_floor"] = found["floor"]
             row[f"{metric}_floor_sd"] = found["floor_sd"]
+        for group, part in found.get("groups", {}).items():
+            row[f"{metric}[{group}]"] = part["value"]
+            row[f"{metric}[{group}]_se"] = part["standard_error"]
         row[f"{metric}_replicates"] = " ".join(f"{r:.7g}" for r in found["replicates"])
         row[f"{metric}_protocol"] = found["protocol_id"]
     return row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import torch
@@ -15,9 +16,10 @@ from sgbench.score.compute import Computer, fields
 from sgbench.score.expected import facts_of, suite_protocols
 from sgbench.score.features import cell_features
 from sgbench.score.images import CellImages, IncompleteError, check_against, look, scan
-from sgbench.score.metrics import METRICS
+from sgbench.score.metrics import METRICS, image_metrics
 from sgbench.score.reference import Reference
 from sgbench.score.references import load_reference
+from sgbench.score.t2i.judged import TextScorer
 from sgbench.score.weights import require
 from sgbench.suite.cell import Cell
 from sgbench.suite.schema import Suite
@@ -41,6 +43,7 @@ class CellScorer:
     def __init__(self, suite: Suite, store: Store, device: torch.device, progress: Progress) -> None:
         self.suite, self.store, self.device, self.progress = suite, store, device, progress
         self._computer: Computer | None = None
+        self._texts = TextScorer(store, device)
         self._opened: Reference | None = None
         self._lpips: Any = None
         self._seen: dict[Cell, str] = {}
@@ -61,7 +64,7 @@ class CellScorer:
         except IncompleteError as error:
             absent = error
         else:
-            if suite.metrics:
+            if image_metrics(suite.metrics):
                 reference = self._reference()
                 check_against(seen, reference.side, reference.channels, reference.name, images.where)
             # Scores may outlive their images (the committed ones do), but never belong to others.
@@ -83,17 +86,22 @@ class CellScorer:
         self.store.write_record(cell, "scores", {**record, key: known})
         return True
 
+    def close(self) -> None:
+        """Let go of what runs beside."""
+        self._texts.close()
+
     def _compute(self, cell: Cell, images: CellImages, metrics: list[str]) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
-        computed = [m for m in metrics if METRICS[m].kind != "lpips"]
+        facts = facts_of(images)
+        found |= {m: self._texts.score(m, cell, facts) for m in metrics if METRICS[m].text}
+        computed = [m for m in image_metrics(metrics) if METRICS[m].kind != "lpips"]
         if computed:
             computer = self._ready()
-            facts = facts_of(images)
             features = {
                 e: cell_features(e, cell, self.store, images.count, computer.loaded)
                 for e in computer.extractors(computed)
             }
-            found = computer.compute(computed, features, facts)
+            found |= computer.compute(computed, features, facts)
         if "lpips" in metrics:
             from sgbench.score.lpips import load, lpips
 
@@ -106,7 +114,7 @@ class CellScorer:
 
     def _ready(self) -> Computer:
         if self._computer is None:
-            self._computer = Computer(self._reference(), self.suite.metrics, self.device, self.progress)
+            self._computer = Computer(self._reference(), image_metrics(self.suite.metrics), self.device, self.progress)
         return self._computer
 
     def _reference(self) -> Reference:
@@ -134,14 +142,15 @@ def score_cells(
     refused: list[NoScoreError] = []
     scored = 0
     progress.begin("score", len(cells), "cell")
-    for cell in cells:
-        try:
-            fresh = scorer.score(cell)
-        except NoScoreError as error:
-            refused.append(error)
-            fresh = False
-        scored += fresh
-        progress.advance(1, cell.describe() + ("" if fresh else " (kept)"))
+    with closing(scorer):
+        for cell in cells:
+            try:
+                fresh = scorer.score(cell)
+            except NoScoreError as error:
+                refused.append(error)
+                fresh = False
+            scored += fresh
+            progress.advance(1, cell.describe() + ("" if fresh else " (kept)"))
     progress.end()
     write_protocols(cells, store)
     return ScoreSummary(len(cells), scored, tuple(refused))

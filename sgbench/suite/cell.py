@@ -72,6 +72,10 @@ class Cell(NamedTuple):
     """What decodes latents: a folder, a hub id or `none`; empty for models that draw pixels."""
     compile: str = "none"
     """How torch compiles the network, if it does: kernels that are fused round otherwise."""
+    prompts: str = ""
+    """The prompt set of a text-to-image model, by name, file or address; empty for models of classes."""
+    text_encoder: str = ""
+    """What reads the prompts, for models that do not bring their own: a file or a hub id."""
 
     def unguided(self) -> Cell:
         """The dense unguided cell of the same seeds: what LPIPS compares with."""

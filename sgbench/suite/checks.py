@@ -21,16 +21,23 @@ from sgbench.sampling.samplers import SAMPLERS
 from sgbench.score.reference_catalogue import side_of
 from sgbench.suite.cell import Guidance, Sampler
 from sgbench.suite.schema import Suite
+from sgbench.suite.texts import check_captions
 
 
 def check_model(model: Entry, suite: Suite, samplers: Sequence[str], where: str, sampler_key: str) -> None:
     """Whether samplers and metrics can be had of a model."""
     family = model.family
-    if family.text:
+    if family.text and not suite.prompts:
         raise UserError(
-            f"{model.name} draws from captions, and suites ask for classes",
+            f"{model.name} draws from captions, and the suite has none",
+            where=f"{suite.where}: prompts",
+            fix="name a prompt set: a file, or one of `sgbench prompts list`",
+        )
+    if suite.prompts and not family.text:
+        raise UserError(
+            f"{model.name} draws classes, and the suite asks for prompts",
             where=where,
-            fix="choose a class-conditional model; `sgbench flops` and `sgbench models` know this one",
+            fix="choose a text-to-image model, or remove `prompts`",
         )
     for name in samplers:
         if name not in family.samplers:
@@ -53,7 +60,9 @@ def check_model(model: Entry, suite: Suite, samplers: Sequence[str], where: str,
             where=f"{suite.where}: metrics",
             fix="write `metrics: []`, or name trained weights",
         )
-    side = side_of(suite.reference)
+    if family.text:
+        check_captions(model, suite)
+    side = side_of(suite.reference) if suite.reference else None
     if side is not None and model.image_side != side:
         raise UserError(
             f"{model.name} draws images {model.image_side} pixels wide, and the reference {suite.reference} has {side}",

@@ -14,6 +14,7 @@ from typing import Any
 from sgbench.models import catalogue
 from sgbench.models.autoencoder_files import autoencoder_sha256
 from sgbench.suite.cell import Cell, Guidance, Sampler
+from sgbench.suite.prompts import prompts_sha256
 
 VERSION = 2
 
@@ -24,6 +25,8 @@ def cell_record(cell: Cell) -> dict[str, object]:
     checkpoints = model.checkpoint_hashes(cell.guidance.rule)
     if cell.autoencoder:
         checkpoints["autoencoder"] = autoencoder_sha256(cell.autoencoder)
+    if cell.text_encoder:
+        checkpoints["text_encoder"] = file_sha256(cell.text_encoder)
     return {
         "version": VERSION,
         "model": model.identity,
@@ -34,6 +37,7 @@ def cell_record(cell: Cell) -> dict[str, object]:
         "labels": cell.labels,
         "dtype": cell.dtype,
         **({} if cell.compile == "none" else {"compile": cell.compile}),
+        **({} if not cell.prompts else {"prompts": prompts_sha256(cell.prompts)}),
     }
 
 
@@ -69,15 +73,18 @@ def cell_of(record: dict[str, Any]) -> Cell:
         record["dtype"],
         where.get("autoencoder", ""),
         record.get("compile", "none"),
+        where.get("prompts", ""),
+        where.get("text_encoder", ""),
     )
 
 
 def located(cell: Cell) -> dict[str, object]:
     """The record and, beside what the id is made of, where this machine has the weights."""
     record = cell_record(cell)
-    if record["model"] == cell.model and not cell.autoencoder:
+    if record["model"] == cell.model and not (cell.autoencoder or cell.prompts):
         return record
-    return {**record, "where": {"model": cell.model, "autoencoder": cell.autoencoder}}
+    texts = {key: getattr(cell, key) for key in ("prompts", "text_encoder") if getattr(cell, key)}
+    return {**record, "where": {"model": cell.model, "autoencoder": cell.autoencoder, **texts}}
 
 
 def cell_id(cell: Cell) -> str:

@@ -188,6 +188,9 @@ class Suite(_Strict):
     autoencoder: str = Field(
         default=DEFAULT, description="what decodes latents: a folder, a hub id, or none; models of pixels need none"
     )
+    prompts: str = Field(
+        default="", description="what text-to-image models are asked for: a prompt set by name, file or address"
+    )
     model: Models = Field(description="models of every sweep entry that names none")
     sampler: SamplerSettings
     presets: dict[str, Preset] = Field(default_factory=dict)

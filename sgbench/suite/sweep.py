@@ -9,13 +9,14 @@ from sgbench.guidance import RULES
 from sgbench.guidance.presets import PRESETS
 from sgbench.models import catalogue
 from sgbench.sampling.samplers import SAMPLERS
-from sgbench.score.metrics import METRICS, MINIMUM
+from sgbench.score.metrics import METRICS, MINIMUM, image_metrics
 from sgbench.score.reference_catalogue import HOME_PACKAGED, PACKAGED, check_name, home_of
 from sgbench.suite.cell import Cell, Sampler
 from sgbench.suite.checks import check_model, check_served
 from sgbench.suite.schema import Suite, SweepEntry
 from sgbench.suite.settings import guidance_settings
 from sgbench.suite.suggest import suggestion
+from sgbench.suite.texts import check_texts
 
 
 def expand(suite: Suite) -> list[Cell]:
@@ -51,16 +52,18 @@ def check_samples(suite: Suite) -> None:
 
 
 def _check_scoring(suite: Suite) -> None:
-    if not suite.metrics:
+    check_texts(suite)
+    looking = image_metrics(suite.metrics)
+    if not looking:
         return
     if not suite.reference:
         raise UserError(
-            "metrics need a reference",
+            f"{looking[0]} needs a reference",
             where=f"{suite.where}: reference",
             fix="name one, or write `metrics: []` for work on throughput alone",
         )
     check_name(suite.reference, f"{suite.where}: reference")
-    for metric in suite.metrics:
+    for metric in looking:
         own = METRICS[metric].extractor == HOME_PACKAGED or METRICS[metric].needs == "training"
         if own and home_of(suite.reference) != HOME_PACKAGED:
             raise UserError(
@@ -83,7 +86,15 @@ def _expand_entry(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Cell]
                 for sampler in samplers:
                     check_served(RULES[rule], known, guidance, sampler, where)
                     yield Cell(
-                        model, guidance, sampler, suite.seed, suite.labels, suite.dtype, autoencoder, suite.compile
+                        model,
+                        guidance,
+                        sampler,
+                        suite.seed,
+                        suite.labels,
+                        suite.dtype,
+                        autoencoder,
+                        suite.compile,
+                        suite.prompts,
                     )
 
 

@@ -61,24 +61,25 @@ def train(
 
     from sgbench.run.device import resolve_device
     from sgbench.zoo import data as images
-    from sgbench.zoo import export, recipe, weights
+    from sgbench.zoo import examples, export, recipe, weights
     from sgbench.zoo.train import train as train_model
     from sgbench.zoo.train_classifier import train_classifier
 
-    if name != CLASSIFIER:
-        recipe.load_recipe(name)
+    chosen = None if name == CLASSIFIER else recipe.load_recipe(name)
     if threads:
         torch.set_num_threads(threads)
     device = str(resolve_device(device))
-    training, held_out = images.load(folder)
     target = out or weights.FOLDER
-    if name == CLASSIFIER:
-        trained = train_classifier(training, held_out, device, _print_progress)
-        export.export_classifier(trained, target)
-        print(f"{name}: accuracy {trained.accuracy:.4f} on {len(held_out.labels)} held-out images, {target}")
+    if chosen is None:
+        training, held_out = images.load(folder)
+        classifier = train_classifier(training, held_out, device, _print_progress)
+        export.export_classifier(classifier, target)
+        print(f"{name}: accuracy {classifier.accuracy:.4f} on {len(held_out.labels)} held-out images, {target}")
         return
-    chosen = recipe.load_recipe(name)
-    export.export_model(chosen, train_model(chosen, training, runs / name, device, _print_progress), target)
+    drawn = chosen.architecture.family == "textdit"
+    shown = examples.ShapeExamples() if drawn else examples.SplitExamples(images.load(folder)[0])
+    trained = train_model(chosen, shown, runs / name, device, _print_progress)
+    export.export_model(chosen, trained, target)
     print(f"{name}: {target}")
 
 

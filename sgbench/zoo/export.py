@@ -14,12 +14,29 @@ from torch import Tensor
 from sgbench.atomic import write_atomic
 from sgbench.zoo import data
 from sgbench.zoo.recipe import Recipe
+from sgbench.zoo.shapes.vocabulary import HELD_OUT_ABOVE, HELD_OUT_PAIRS
 from sgbench.zoo.train import Trained
 from sgbench.zoo.train_classifier import EPOCHS, TrainedClassifier
 from sgbench.zoo.weights import FOLDER
 
 MAXIMUM_BYTES = 6_000_000
 CURVE_POINTS = 40
+_FASHION = {
+    "name": "Fashion-MNIST",
+    "origin": "Zalando Research, arXiv 1708.07747",
+    "licence": "MIT",
+    "images": f"{data.TRAIN} for training, {data.HELD_OUT} held out, padded to 32 x 32",
+    "sha256": data.DIGEST,
+    "split_seed": data.SPLIT_SEED,
+}
+_SHAPES = {
+    "name": "drawn shapes",
+    "origin": "this project, sgbench/zoo/shapes",
+    "licence": "Apache-2.0",
+    "images": "rendered for every step, 32 x 32; no image is shown twice",
+    "held_out": sorted(f"{colour} {shape}" for colour, shape in HELD_OUT_PAIRS)
+    + [f"{shape} above another" for shape in sorted(HELD_OUT_ABOVE)],
+}
 
 
 def export_model(recipe: Recipe, trained: Trained, folder: Path = FOLDER) -> None:
@@ -29,8 +46,9 @@ def export_model(recipe: Recipe, trained: Trained, folder: Path = FOLDER) -> Non
         "early": _write_weights(folder / f"{recipe.name}-early.safetensors", trained.early),
     }
     parameters = sum(t.numel() for name, t in trained.ema.items() if not name.endswith("pos_embed"))
+    drawn = recipe.architecture.family == "textdit"
     card = {
-        **_common(),
+        **_common(_SHAPES if drawn else _FASHION),
         "name": recipe.name,
         "summary": recipe.summary,
         "objective": "velocity v = noise - image of x_t = (1 - t) image + t noise; t is logit-normal(0, 1)",
@@ -47,7 +65,7 @@ def export_classifier(trained: TrainedClassifier, folder: Path = FOLDER) -> None
     """Write fashion-cnn.safetensors and fashion-cnn.json into `folder`."""
     files = {"final": _write_weights(folder / "fashion-cnn.safetensors", trained.weights)}
     card = {
-        **_common(),
+        **_common(_FASHION),
         "name": "fashion-cnn",
         "summary": "Small convolutional classifier; its 96 pooled features carry the embedded distances.",
         "accuracy_held_out": trained.accuracy,
@@ -65,19 +83,8 @@ def thin(curve: list[tuple[int, float]], points: int = CURVE_POINTS) -> list[tup
     return [(run[-1][0], round(sum(loss for _, loss in run) / len(run), 5)) for run in runs]
 
 
-def _common() -> dict[str, Any]:
-    return {
-        "licence": "Apache-2.0",
-        "data": {
-            "name": "Fashion-MNIST",
-            "origin": "Zalando Research, arXiv 1708.07747",
-            "licence": "MIT",
-            "images": f"{data.TRAIN} for training, {data.HELD_OUT} held out, padded to 32 x 32",
-            "sha256": data.DIGEST,
-            "split_seed": data.SPLIT_SEED,
-        },
-        "torch": torch.__version__,
-    }
+def _common(shown: dict[str, Any]) -> dict[str, Any]:
+    return {"licence": "Apache-2.0", "data": shown, "torch": torch.__version__}
 
 
 def _write_weights(path: Path, weights: dict[str, Tensor]) -> dict[str, Any]:

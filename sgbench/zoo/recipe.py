@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import resources
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,6 +27,7 @@ class Training(BaseModel):
     weight_decay: float = Field(ge=0)
     label_dropout: float = Field(ge=0, lt=1)
     ema_decay: float = Field(gt=0, lt=1)
+    dtype: Literal["bfloat16", "float32"] = Field(default="bfloat16", description="of the forward and backward pass")
     masked_loss_weight: float = Field(
         default=1.0, ge=0, description="weight of the loss on tokens the encoder did not see (masking)"
     )

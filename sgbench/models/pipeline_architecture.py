@@ -1,0 +1,185 @@
+"""Sizes of text-to-image models that come as folders of diffusers' layout, read from their configurations. No torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sgbench.errors import UserError, plain
+from sgbench.models.digest import unreadable
+from sgbench.models.text_architecture import Routes, check_routes
+
+INDEX = "model_index.json"
+PIPELINE = "PRXPipeline"
+# The published models were trained on captions of at most this many tokens; diffusers' conversion writes it, too.
+CAPTION_TOKENS = 256
+# Where diffusers keeps the widths of an autoencoder's stages; every stage but one halves the side.
+STAGES = {"AutoencoderKL": "block_out_channels", "AutoencoderDC": "encoder_block_out_channels"}
+# diffusers' name of a size, where ours differs.
+NAMES = {"context_in_dim": "caption_channels"}
+
+
+class PRXArchitecture(BaseModel):
+    """PRX: words are keys and values in every block and never change; routes as in TREAD (Photoroom, Apache-2.0)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    family: Literal["prx"] = "prx"
+    input_size: int = Field(gt=0, description="side of the square input, in latents")
+    patch_size: int = Field(gt=0)
+    in_channels: int = Field(gt=0)
+    hidden_size: int = Field(gt=0)
+    depth: int = Field(gt=0)
+    num_heads: int = Field(gt=0)
+    mlp_ratio: float = Field(gt=0)
+    caption_channels: int = Field(gt=0)
+    caption_tokens: int = Field(default=CAPTION_TOKENS, gt=0, description="length of a caption, padding included")
+    axes_dim: tuple[int, ...] = Field(default=(32, 32), description="rotary channels of rows and columns")
+    theta: int = Field(default=10_000, gt=0)
+    time_factor: float = Field(default=1000.0, gt=0, description="t is multiplied by this inside the network")
+    time_max_period: int = Field(default=10_000, gt=0)
+    bottleneck_size: int | None = Field(default=None, gt=0, description="inner width of the patch embedding")
+    resolution_embeds: bool = False
+    routes: Routes = Field(default=(), description="(first, last) block of each route, both included, in order")
+    trained_gamma: float = Field(default=0.0, ge=0, lt=1, description="share of image tokens routed in training")
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> PRXArchitecture:
+        if self.input_size % self.patch_size:
+            raise ValueError(f"input_size {self.input_size} is not a multiple of patch_size {self.patch_size}")
+        if self.hidden_size % self.num_heads:
+            raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}")
+        if sum(self.axes_dim) != self.hidden_size // self.num_heads or any(axis % 2 for axis in self.axes_dim):
+            raise ValueError(
+                f"axes_dim {list(self.axes_dim)} are not even or do not add up to the head width "
+                f"{self.hidden_size // self.num_heads}"
+            )
+        check_routes(self.routes, self.depth)
+        return self
+
+    @property
+    def grid_tokens(self) -> int:
+        """Number of image tokens of the full grid."""
+        return (self.input_size // self.patch_size) ** 2
+
+    @property
+    def blocks(self) -> int:
+        """Blocks that can be skipped, in running order."""
+        return self.depth
+
+    @property
+    def mlp_width(self) -> int:
+        """Inner width of the gated MLP."""
+        return int(self.hidden_size * self.mlp_ratio)
+
+    @property
+    def null_caption(self) -> str:
+        """The text that stands for no caption: the embedding of the empty text is the unconditional condition."""
+        return ""
+
+    @property
+    def out_channels(self) -> int:
+        """Velocity only."""
+        return self.in_channels
+
+    @property
+    def sample_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of one sample."""
+        return (self.in_channels, self.input_size, self.input_size)
+
+
+def prx_from_config(
+    config: Mapping[str, Any],
+    resolution: int,
+    routes: Routes,
+    shrink: int = 8,
+    caption_tokens: int = CAPTION_TOKENS,
+    trained_gamma: float = 0.0,
+) -> PRXArchitecture:
+    """The record behind a pipeline's transformer/config.json.
+
+    resolution is the side of the finished image in pixels, shrink how often it is larger than that of its latents (8
+    for Flux' autoencoder, 32 for DC-AE). Raises ValueError for sizes that are unknown, missing or do not fit.
+    """
+    if resolution % shrink:
+        raise ValueError(f"resolution {resolution} is not a multiple of {shrink}, the pixels of a latent")
+    # diffusers keeps notes under names that start with an underscore, and writes null for a default.
+    given = {name: value for name, value in config.items() if not name.startswith("_") and value is not None}
+    sizes = {NAMES.get(name, name): value for name, value in given.items()}
+    return PRXArchitecture(
+        **sizes,
+        input_size=resolution // shrink,
+        caption_tokens=caption_tokens,
+        routes=routes,
+        trained_gamma=trained_gamma,
+    )
+
+
+def read_pipeline(folder: Path, routes: Routes, resolution: int | None = None) -> PRXArchitecture:
+    """The record of the model in a folder, at `resolution` pixels or the pipeline's own.
+
+    Raises UserError when it is no folder of diffusers' layout, another pipeline, or its parts do not fit together.
+    """
+    if not (folder / INDEX).is_file():
+        raise UserError(
+            f"no pipeline is in the folder: {INDEX} is missing",
+            where=str(folder),
+            fix="give a folder of diffusers' layout, such as a downloaded Photoroom/prx-512-t2i-sft",
+        )
+    index = read_json(folder / INDEX)
+    if index.get("_class_name") != PIPELINE:
+        raise UserError(
+            f"the pipeline is {_quoted(index.get('_class_name'))}, and only {PIPELINE} is known",
+            where=str(folder / INDEX),
+            fix=f"give a folder of a {PIPELINE}",
+        )
+    vae = read_json(folder / "vae" / "config.json")
+    transformer = read_json(folder / "transformer" / "config.json")
+    longest = read_json(folder / "tokenizer" / "tokenizer_config.json").get("model_max_length", CAPTION_TOKENS)
+    try:
+        if vae["latent_channels"] != transformer["in_channels"]:
+            raise ValueError(
+                f"the autoencoder has {vae['latent_channels']} channels, the transformer {transformer['in_channels']}"
+            )
+        return prx_from_config(
+            transformer,
+            resolution or index.get("default_sample_size", 512),
+            routes,
+            2 ** (len(vae[STAGES[vae["_class_name"]]]) - 1),
+            # transformers writes a number without meaning where none was set.
+            min(longest, CAPTION_TOKENS),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"the pipeline's configurations make no model ({_reason(error)})",
+            where=str(folder),
+            fix="correct the resolution or the routes, or download the folder again",
+        ) from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A configuration of a pipeline's part. Raises UserError when it cannot be read or is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except ValueError as error:
+        raise UserError("the file is not JSON", where=str(path), fix="download the folder again") from error
+    if not isinstance(content, dict):
+        raise UserError("the file is no configuration", where=str(path), fix="download the folder again")
+    return content
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"{error} is missing or unknown"
+    place = error.errors()[0]["loc"] if isinstance(error, ValidationError) else ()
+    return ": ".join([*map(str, place), plain(error)])
+
+
+def _quoted(value: object) -> str:
+    return value if isinstance(value, str) else "of no known class"
