@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache, reduce
-from typing import NamedTuple
 
+from sgbench.cost.counts import TIME_FREQUENCIES, Macs
+from sgbench.cost.prx_macs import prx_block_macs, prx_macs
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architecture import (
     AnyArchitecture,
@@ -22,33 +23,10 @@ from sgbench.models.architecture import (
     MicroDiTArchitecture,
     SprintArchitecture,
 )
+from sgbench.models.pipeline_architecture import PRXArchitecture
 from sgbench.models.text_architecture import TextDiTArchitecture
 
-TIME_FREQUENCIES, MICRODIT_TIME_FREQUENCIES = 256, 512
-
-
-class Macs(NamedTuple):
-    """Multiply-accumulates by what does them; LayerNorm as normalised elements."""
-
-    linear: int
-    attention: int
-    normalised: int
-
-    @property
-    def macs(self) -> int:
-        return self.linear + self.attention + 4 * self.normalised
-
-    @property
-    def paper(self) -> int:
-        return self.linear + 2 * self.normalised
-
-    def plus(self, other: Macs) -> Macs:
-        """Element-wise sum."""
-        return Macs(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
-
-    def times(self, count: int) -> Macs:
-        """Every part `count` times."""
-        return Macs(*(count * part for part in self))
+MICRODIT_TIME_FREQUENCIES = 512
 
 
 def kept_tokens(grid: int, gamma: float) -> int:
@@ -72,6 +50,8 @@ def kept_macs(architecture: AnyArchitecture, kept: int, change: Perturbation | N
         whole = _sprint(architecture, kept)
     elif isinstance(architecture, TextDiTArchitecture):
         whole = _textdit(architecture, kept)
+    elif isinstance(architecture, PRXArchitecture):
+        whole = prx_macs(architecture, kept)
     elif isinstance(architecture, MDTv2Architecture):
         whole = _mdtv2(architecture, kept)
     else:
@@ -86,6 +66,8 @@ def block_macs(architecture: AnyArchitecture, kept: int) -> list[Macs]:
     grid = architecture.grid_tokens
     if isinstance(architecture, MicroDiTArchitecture):
         return [_micro_block(architecture, block, kept) for block in architecture.backbone_blocks]
+    if isinstance(architecture, PRXArchitecture):
+        return prx_block_macs(architecture, kept)
     width = architecture.hidden_size
     # Words are tokens that are always there.
     words = architecture.caption_tokens if isinstance(architecture, TextDiTArchitecture) else 0

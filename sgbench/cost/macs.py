@@ -20,12 +20,14 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from fvcore.nn import FlopCountAnalysis
 
-from sgbench.cost.closed_form import Macs, kept_macs, kept_tokens
+from sgbench.cost.closed_form import kept_macs, kept_tokens
+from sgbench.cost.counts import Macs
 from sgbench.errors import UserError
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architecture import AnyArchitecture, MicroDiTArchitecture
 from sgbench.models.autoencoder import Decoder
 from sgbench.models.build import Network
+from sgbench.models.pipeline_architecture import PRXArchitecture
 from sgbench.models.text_architecture import TextDiTArchitecture
 
 ATTENTION, NORM = "scaled_dot_product_attention", "layer_norm"
@@ -34,7 +36,7 @@ TOLERANCE = 1e-3
 CHEAP = """
 add addcmul cat clone col2im cos div embedding exp expand expand_as fill gather gelu im2col index mean mul neg one_hot
 ones_like pow repeat_interleave rms_norm scatter scatter_add select silu sin slice softmax stack sub topk unbind
-unflatten zeros zeros_like
+unflatten zeros zeros_like rsqrt reciprocal repeat
 """
 ALLOWED = {f"aten::{name}" for name in CHEAP.split()}
 
@@ -89,7 +91,7 @@ def count_kept(model: Network, kept: int, change: Perturbation | None = None) ->
 
 def _condition(a: AnyArchitecture, device: torch.device) -> torch.Tensor:
     """A class, words, or a caption's embedding, as the network takes them."""
-    if isinstance(a, MicroDiTArchitecture):
+    if isinstance(a, MicroDiTArchitecture | PRXArchitecture):
         return torch.zeros(1, a.caption_tokens, a.caption_channels, device=device)
     words = (a.caption_tokens,) if isinstance(a, TextDiTArchitecture) else ()
     return torch.zeros(1, *words, dtype=torch.long, device=device)

@@ -5,7 +5,7 @@ Elementwise work is left out, as fvcore leaves it out: rotary positions, RMS nor
 
 from __future__ import annotations
 
-from sgbench.cost.closed_form import TIME_FREQUENCIES, Macs
+from sgbench.cost.counts import TIME_FREQUENCIES, Macs
 from sgbench.models.pipeline_architecture import PRXArchitecture
 
 

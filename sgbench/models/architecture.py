@@ -9,6 +9,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sgbench.models.pipeline_architecture import PRXArchitecture
 from sgbench.models.text_architecture import Routes, TextDiTArchitecture, check_routes
 
 
@@ -251,6 +252,7 @@ AnyArchitecture = (
     | MDTv2Architecture
     | MicroDiTArchitecture
     | TextDiTArchitecture
+    | PRXArchitecture
 )
 # What the project trains itself.
 Architecture = Annotated[DiTArchitecture | MaskDiTArchitecture | TextDiTArchitecture, Field(discriminator="family")]

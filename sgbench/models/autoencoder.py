@@ -8,29 +8,35 @@ import torch
 from torch import Tensor, nn
 
 from sgbench.errors import UserError
-from sgbench.models.autoencoder_files import NONE, SCALING, find_folder, missing, weights_file
+from sgbench.models.autoencoder_files import NONE, OWN, find_folder, missing, weights_file
 
 # The decoder works at full resolution and needs far more memory per image than the denoiser.
 BATCH = 8
 
 
 class Decoder(nn.Module):
-    """The decoding half of an autoencoder: latents (B, 4, h, w) to images (B, 3, 8 h, 8 w) in [-1, 1]."""
+    """The decoding half of an autoencoder: latents (B, C, h, w) to images (B, 3, H, W) in [-1, 1].
+
+    Scale and offset of the latents are the autoencoder's own.
+    """
 
     def __init__(self, autoencoder: Any) -> None:
         super().__init__()
         self.autoencoder = autoencoder
 
     def forward(self, latents: Tensor) -> Tensor:
-        return self.autoencoder.decode(latents / SCALING, return_dict=False)[0]
+        sizes = self.autoencoder.config
+        # First the scale, then the offset, which only some have.
+        unscaled = latents / sizes.scaling_factor + (getattr(sizes, "shift_factor", None) or 0.0)
+        return self.autoencoder.decode(unscaled, return_dict=False)[0]
 
 
 def load_decoder(name: str, device: torch.device) -> Decoder | None:
-    """The decoder called `name` on `device`, in bfloat16 where a GPU has it; None for `none`.
+    """The decoder called `name` on `device`, in bfloat16 where a GPU has it; None for `none` and `own`.
 
     Raises UserError when diffusers or the weights are not on this machine.
     """
-    if name == NONE:
+    if name in (NONE, OWN):
         return None
     folder = find_folder(name)
     file = None if folder is None else weights_file(folder)
@@ -59,7 +65,7 @@ def load_decoder(name: str, device: torch.device) -> Decoder | None:
 
 @torch.inference_mode()
 def decode(decoder: Decoder, latents: Tensor) -> Tensor:
-    """Images float32 (N, 3, H, W) of latents (N, 4, h, w), a few at a time."""
+    """Images float32 (N, 3, H, W) of latents (N, C, h, w), a few at a time."""
     dtype = next(decoder.parameters()).dtype
     parts = [decoder(part.to(dtype)).float() for part in latents.split(BATCH)]
     return torch.cat(parts)

@@ -1,6 +1,7 @@
 """Which autoencoder decodes latents and where its files are. No torch, no network.
 
-An autoencoder is named by a local folder in diffusers' layout, by a Hugging Face hub id, or `none`.
+An autoencoder is named by a local folder in diffusers' layout, by a Hugging Face hub id, or `none`; a pipeline brings
+its `own`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,9 @@ from pathlib import Path
 from sgbench.errors import UserError
 from sgbench.models.digest import sha256_of
 
-DEFAULT = "stabilityai/sd-vae-ft-ema"
 NONE = "none"
+OWN = "own"
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors")
-# What the latents were multiplied by in training (arXiv 2112.10752; every family here uses it).
-SCALING = 0.18215
 NOT_FETCHED = "not fetched"
 
 
@@ -38,9 +37,9 @@ def weights_file(folder: Path) -> Path | None:
 
 
 def autoencoder_sha256(name: str) -> str:
-    """The digest of the weights; `none` and `not fetched` stand for themselves."""
-    if name == NONE:
-        return NONE
+    """The digest of the weights; `none`, `own` and `not fetched` stand for themselves."""
+    if name in (NONE, OWN):
+        return name
     folder = find_folder(name)
     file = None if folder is None else weights_file(folder)
     return NOT_FETCHED if file is None else sha256_of(file)

@@ -8,16 +8,18 @@ from sgbench.models.architecture import (
     MaskDiTArchitecture,
     MDTv2Architecture,
     MicroDiTArchitecture,
-    TextDiTArchitecture,
 )
 from sgbench.models.dit import DiT
 from sgbench.models.maskdit import MaskDiT
 from sgbench.models.mdtv2 import MDTv2
 from sgbench.models.microdit import MicroDiT
+from sgbench.models.pipeline_architecture import PRXArchitecture
+from sgbench.models.prx import PRX, random_prx
 from sgbench.models.sprint import Sprint
+from sgbench.models.text_architecture import TextDiTArchitecture
 from sgbench.models.textdit import TextDiT
 
-Network = DiT | MaskDiT | MDTv2 | MicroDiT | Sprint | TextDiT
+Network = DiT | MaskDiT | MDTv2 | MicroDiT | PRX | Sprint | TextDiT
 
 
 def build(architecture: AnyArchitecture) -> Network:
@@ -32,4 +34,6 @@ def build(architecture: AnyArchitecture) -> Network:
         return MicroDiT(architecture)
     if isinstance(architecture, TextDiTArchitecture):
         return TextDiT(architecture)
+    if isinstance(architecture, PRXArchitecture):
+        return random_prx(architecture)
     return Sprint(architecture)

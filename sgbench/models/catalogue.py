@@ -13,11 +13,13 @@ from sgbench.errors import UserError, plain
 from sgbench.guidance import RULES
 from sgbench.models import digest, spec
 from sgbench.models.architecture import AnyArchitecture, DiTArchitecture, MicroDiTArchitecture, SprintArchitecture
-from sgbench.models.text_architecture import TextDiTArchitecture
+from sgbench.models.autoencoder_files import find_folder
 from sgbench.models.families import FAMILIES, Family
 from sgbench.models.families.family import LATENT_SHRINK, Request
-from sgbench.models.location import is_remote, local_path
+from sgbench.models.location import HUB, is_remote, local_path
+from sgbench.models.pipeline_architecture import PRXArchitecture, pipeline_sha256, read_pipeline
 from sgbench.models.public import PUBLIC, Public
+from sgbench.models.text_architecture import TextDiTArchitecture
 from sgbench.suite.suggest import suggestion
 from sgbench.zoo import recipe, weights
 
@@ -25,9 +27,9 @@ NOT_FETCHED = "not fetched"
 
 
 class Checkpoint(NamedTuple):
-    """Where weights are: in the package, in a file (which may not be there yet), or nowhere."""
+    """Where weights are: in the package, in a file or a pipeline's folder (not there yet, maybe), or nowhere."""
 
-    kind: Literal["packaged", "file", "random"]
+    kind: Literal["packaged", "file", "folder", "random"]
     path: Path | None = None
     source: str | None = None
     """Where the file can be fetched from, if anywhere."""
@@ -47,6 +49,8 @@ class Entry(NamedTuple):
     auxiliary: Checkpoint | None
     in_pixels: bool = False
     public: Public | None = None
+    resolution: int | None = None
+    """Side of the finished image in pixels, where it does not follow from the architecture."""
 
     @property
     def trained_sparse(self) -> bool:
@@ -56,8 +60,9 @@ class Entry(NamedTuple):
     @property
     def can_drop_tokens(self) -> bool:
         """Whether there is a place where tokens leave."""
-        routed = isinstance(self.architecture, DiTArchitecture | TextDiTArchitecture)
-        return bool(self.architecture.routes) if routed else True
+        if isinstance(self.architecture, DiTArchitecture | TextDiTArchitecture | PRXArchitecture):
+            return bool(self.architecture.routes)
+        return True
 
     @property
     def can_drop_path(self) -> bool:
@@ -67,7 +72,7 @@ class Entry(NamedTuple):
     @property
     def classes(self) -> int:
         """Number of classes; the null class has this index. Only models of classes have any."""
-        assert not isinstance(self.architecture, MicroDiTArchitecture | TextDiTArchitecture)
+        assert not isinstance(self.architecture, MicroDiTArchitecture | TextDiTArchitecture | PRXArchitecture)
         return self.architecture.num_classes
 
     @property
@@ -76,9 +81,14 @@ class Entry(NamedTuple):
         return self.main.kind == "random"
 
     @property
+    def unread(self) -> bool:
+        """Whether it is a pipeline without a folder: nothing reads captions or decodes latents."""
+        return self.family.pipeline and self.random
+
+    @property
     def image_side(self) -> int:
         """Side of the finished image in pixels."""
-        return self.architecture.input_size * (1 if self.in_pixels else LATENT_SHRINK)
+        return self.resolution or self.architecture.input_size * (1 if self.in_pixels else LATENT_SHRINK)
 
     @property
     def image_channels(self) -> int:
@@ -99,6 +109,8 @@ class Entry(NamedTuple):
             return spec.RANDOM
         if checkpoint.path.is_file():
             return digest.sha256_of(checkpoint.path)
+        if checkpoint.kind == "folder" and checkpoint.path.is_dir():
+            return pipeline_sha256(checkpoint.path)
         # The path tells two files apart that nobody has seen yet; nothing is ever stored under such an id.
         return f"{NOT_FETCHED}: {checkpoint.path}"
 
@@ -156,6 +168,8 @@ def _public(public: Public) -> Entry:
 def _written_out(name: str, where: str) -> Entry:
     asked = spec.parse(name, where)
     family = FAMILIES[asked.family]
+    if family.pipeline and asked.weights != spec.RANDOM:
+        return _pipeline(name, asked, family, where)
     try:
         architecture = family.sized(asked.request)
     except ValueError as error:
@@ -169,3 +183,17 @@ def _written_out(name: str, where: str) -> Entry:
     main = Checkpoint("random") if asked.weights == spec.RANDOM else _file(asked.weights, asked.sha256)
     auxiliary = None if asked.auxiliary is None else _file(asked.auxiliary, None)
     return Entry(name, asked.without_paths(), family, architecture, main, auxiliary)
+
+
+def _pipeline(name: str, asked: spec.Spec, family: Family, where: str) -> Entry:
+    """A model by its folder, or by a hub id; of the published sizes as long as it is not on this machine."""
+    folder = find_folder(asked.weights.removeprefix(HUB))
+    try:
+        routes = family.sized(asked.request).routes if asked.routes is None else asked.routes  # type: ignore[union-attr]
+        architecture: AnyArchitecture = (
+            family.sized(asked.request) if folder is None else read_pipeline(folder, routes, asked.resolution)
+        )
+    except ValueError as error:
+        raise UserError(plain(error), where=where, fix="correct the route or the resolution") from error
+    checkpoint = Checkpoint("folder", folder or Path(asked.weights), asked.weights)
+    return Entry(name, asked.without_paths(), family, architecture, checkpoint, None, resolution=asked.resolution)

@@ -27,6 +27,7 @@ def load_network(entry: Entry, which: Literal["main", "auxiliary"], device: torc
     if checkpoint is None:
         raise UserError(f"{entry.name} has no auxiliary checkpoint", where="model", fix="choose another rule")
     path = present(entry, checkpoint)
+    assert checkpoint.kind != "folder", "pipelines are loaded as a whole"
     torch.manual_seed(RANDOM_SEED)
     network = build(entry.architecture)
     if checkpoint.kind == "packaged":
@@ -56,6 +57,14 @@ def present(entry: Entry, checkpoint: Checkpoint) -> Path | None:
     path = checkpoint.path
     if path is None:
         return None
+    if checkpoint.kind == "folder":
+        if not path.is_dir():
+            raise UserError(
+                f"the pipeline {checkpoint.source} is not on this machine",
+                where="model.weights",
+                fix=f"download it (`hf download {checkpoint.source}`), or give its folder",
+            )
+        return path
     if not path.is_file():
         raise _missing(entry, checkpoint, path)
     if checkpoint.sha256 is not None and sha256_of(path) != checkpoint.sha256:

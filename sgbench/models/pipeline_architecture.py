@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sgbench.errors import UserError, plain
-from sgbench.models.digest import unreadable
+from sgbench.models.digest import sha256_of, unreadable
 from sgbench.models.text_architecture import Routes, check_routes
 
 INDEX = "model_index.json"
@@ -159,6 +160,13 @@ def read_pipeline(folder: Path, routes: Routes, resolution: int | None = None) -
             where=str(folder),
             fix="correct the resolution or the routes, or download the folder again",
         ) from error
+
+
+def pipeline_sha256(folder: Path) -> str:
+    """One digest for all weights of a pipeline, part by part."""
+    files = sorted(folder.glob("*/*.safetensors"))
+    told = "".join(f"{file.relative_to(folder).as_posix()} {sha256_of(file)}\n" for file in files)
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -69,22 +69,12 @@ class Captions:
             )
 
 
-class PipelineDecoder(Decoder):
-    """Latents (B, C, h, w) to images (B, 3, H, W) in [-1, 1], with the autoencoder's own scale and offset."""
-
-    def forward(self, latents: Tensor) -> Tensor:
-        sizes = self.autoencoder.config
-        # As in PRXPipeline: first the scale, then the offset, which DC-AE does not have.
-        unscaled = latents / sizes.scaling_factor + (getattr(sizes, "shift_factor", None) or 0.0)
-        return self.autoencoder.decode(unscaled, return_dict=False)[0]
-
-
 class Pipeline(NamedTuple):
     """The three parts of a text-to-image model, on their device, in evaluation mode."""
 
     network: PRX
     captions: Captions
-    decoder: PipelineDecoder
+    decoder: Decoder
 
 
 def load_pipeline(folder: Path, routes: Routes, device: torch.device, resolution: int | None = None) -> Pipeline:
@@ -112,7 +102,7 @@ def load_pipeline(folder: Path, routes: Routes, device: torch.device, resolution
     return Pipeline(
         PRX(architecture, transformer).eval().requires_grad_(False).to(device, torch.float32),
         Captions(pipeline, architecture.caption_tokens),
-        PipelineDecoder(autoencoder).to(device, low).eval().requires_grad_(False),
+        Decoder(autoencoder).to(device, low).eval().requires_grad_(False),
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sgbench.errors import UserError
-from sgbench.models.families import family
+from sgbench.models.families import FAMILIES, family
 from sgbench.models.families.family import LATENT_SHRINK, SIZES, Request, Route
 from sgbench.suite.suggest import suggestion
 
@@ -34,7 +34,7 @@ class Spec(NamedTuple):
     @property
     def request(self) -> Request:
         """The architecture asked for, in the family's terms."""
-        letter, patch = self.size.split("/")
+        letter, patch = self.size.split("/") if self.size else ("", "0")
         return Request(letter, int(patch), self.resolution // LATENT_SHRINK, self.routes)
 
     def text(self) -> str:
@@ -49,7 +49,7 @@ class Spec(NamedTuple):
 
     def _head(self) -> list[str]:
         route = [] if self.routes is None else [f"route={spell_routes(self.routes)}"]
-        return [self.family, self.size, str(self.resolution), *route]
+        return [*([self.family, self.size] if self.size else [self.family]), str(self.resolution), *route]
 
 
 def is_spec(name: str) -> bool:
@@ -74,9 +74,13 @@ def parse(name: str, where: str) -> Spec:
     except ValueError as error:
         raise UserError(f"{name!r} has a quote that is not closed", where=where, fix="close it") from error
     bare = [word for word in words if "=" not in word]
-    fields: dict[str, Any] = dict(zip(("family", "size", "resolution"), bare, strict=False))
-    if len(bare) > 3:
-        raise UserError(f"{bare[3]!r} has no key", where=where, fix="write FAMILY SIZE RESOLUTION, then key=value")
+    # A pipeline is of the size that its folder says.
+    sizeless = bool(bare) and bare[0] in FAMILIES and FAMILIES[bare[0]].pipeline
+    keys = ("family", "resolution") if sizeless else ("family", "size", "resolution")
+    fields: dict[str, Any] = dict(zip(keys, bare, strict=False))
+    if len(bare) > len(keys):
+        order = " ".join(keys).upper()
+        raise UserError(f"{bare[len(keys)]!r} has no key", where=where, fix=f"write {order}, then key=value")
     for key, _, value in (word.partition("=") for word in words if "=" in word):
         if key in fields:
             raise UserError(f"{key} is given twice", where=where, fix="give it once")
@@ -107,11 +111,15 @@ def from_fields(fields: Mapping[str, Any], where: str) -> Spec:
             )
     if fields.get("family") is not None:
         family(str(fields["family"]), where)
-    for key in ("family", "size", "weights"):
+    pipeline = fields.get("family") is not None and FAMILIES[str(fields["family"])].pipeline
+    for key in ("family", "weights") if pipeline else ("family", "size", "weights"):
         if fields.get(key) is None or (key == "weights" and fields[key] == ""):
             raise UserError(f"a model needs {key}", where=where, fix=f"add `{key}: ...`")
-    size = str(fields["size"])
-    if not re.fullmatch(rf"({'|'.join(SIZES)})/[248]", size):
+    for key in ("size", "sha256", "auxiliary"):
+        if pipeline and fields.get(key) is not None:
+            raise UserError(f"a pipeline has no {key} of its own", where=where, fix=f"leave {key} out")
+    size = "" if pipeline else str(fields["size"])
+    if not pipeline and not re.fullmatch(rf"({'|'.join(SIZES)})/[248]", size):
         raise UserError(
             f"there is no size {size!r}",
             where=where,

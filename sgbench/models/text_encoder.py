@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from sgbench.errors import UserError
 from sgbench.models.checkpoints import load_strict, read_state
 from sgbench.models.digest import unreadable
+from sgbench.models.text_encoder_files import WEIGHTS
 
 # Bounds memory: a list of prompts may have thousands.
 BATCH = 64
 CONFIG = "open_clip_config.json"
-WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
 # What a CLIP checkpoint holds besides the text tower up to its last norm.
 ELSEWHERE = ("visual.", "logit_scale", "logit_bias", "text_projection")
 # Start and end of a caption.

@@ -11,9 +11,9 @@ from sgbench.models.autoencoder_files import NONE
 from sgbench.processor import processor_name, usable_cores
 from sgbench.run.store import Store
 from sgbench.score.extractors.catalogue import EXTRACTORS
-from sgbench.score.t2i.judges import JUDGES
 from sgbench.score.protocols import extractor_of
 from sgbench.score.reference_catalogue import home_of
+from sgbench.score.t2i.judges import JUDGES
 from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id
 from sgbench.suite.schema import Suite

@@ -20,14 +20,18 @@ from sgbench.report.opinions import sentence as opinion_sentence
 from sgbench.report.page import Figures, render_page
 from sgbench.report.plots import FORMATS, plot_frontier, plot_precision_recall, render
 from sgbench.report.points import Axis, protocols_of, select_rows, with_quality
-from sgbench.report.tables import comparison_table, readable_table, result_table
+from sgbench.report.tables import comparison_table, group_table, readable_table, result_table
 from sgbench.report.throughput import throughput_files
 from sgbench.run.store import Store
-from sgbench.score.metrics import METRICS, distances
+from sgbench.score.metrics import METRICS, TEXT_KINDS, qualities
 from sgbench.score.protocols import Protocol
+from sgbench.score.t2i.judges import DRAWN
 from sgbench.suite.cell import Cell
 from sgbench.suite.schema import Suite
 from sgbench.zoo import weights
+
+# Kinds of further metrics that get a plot and a sentence of their own; others stand in the tables.
+DRAWN_TOO = ("frechet", *TEXT_KINDS)
 
 
 class Report(NamedTuple):
@@ -51,11 +55,11 @@ def build_report(
     """
     if not suite.metrics:
         return _throughput_report(suite, cells, store, folder)
-    if not distances(suite.metrics):
+    if not qualities(suite.metrics):
         raise UserError(
-            "a report draws quality as a distance, and the suite asks for none",
+            "a report draws quality as a distance or as a score of prompts, and the suite asks for none",
             where=f"{suite.where}: metrics",
-            fix="add one, such as fd or fid",
+            fix="add one, such as fd, fid or composition",
         )
     rows = select_rows(suite, cells, store)
     protocols = protocols_of(suite, rows, store)
@@ -69,21 +73,22 @@ def build_report(
     if not headline:
         headline = [f"{models[0]} was not run with both CFG and SG, so there is nothing to compare."]
     others = [s for c in comparisons if (c.model, c.rule) != (models[0], HEADLINE) for s in sentences(c)]
-    compared = [o for model in models for o in compare_opinions(rows, model, distances(suite.metrics))]
+    compared = [o for model in models for o in compare_opinions(rows, model, qualities(suite.metrics))]
     opinions = [opinion_sentence(o) for o in compared]
     files: dict[str, bytes] = {}
     drawn: list[Figures] = []
     for model in models:
         suffix = "" if model == models[0] else f"-{model}"
-        drawn.append(_draw(rows, model, axes, distances(suite.metrics), suffix, files))
+        drawn.append(_draw(rows, model, axes, qualities(suite.metrics), suffix, files))
         progress.advance(1, f"plots of {model}")
     pictures = choose_pictures(rows, cells, store)
     for picture in pictures:
         files[f"gallery/{picture.file}"] = picture.png
     table = readable_table(rows)
     summary = comparison_table(comparisons)
+    groups = group_table(rows, suite.metrics)
     files["table.csv"] = result_table(rows).to_csv(index=False, lineterminator="\n").encode()
-    files["table.md"] = _markdown(suite, headline, others, opinions, summary, table, protocols)
+    files["table.md"] = _markdown(suite, headline, others, opinions, summary, groups, table, protocols)
     files["comparison.csv"] = summary.to_csv(index=False, lineterminator="\n").encode()
     made_by = {**provenance(), "images_made_at": sorted({str(c)[:12] for c in rows["commit"].dropna()})}
     progress.advance(1, "tables and galleries")
@@ -94,6 +99,7 @@ def build_report(
         others,
         opinions,
         summary,
+        groups,
         table,
         drawn,
         pictures,
@@ -134,7 +140,7 @@ def _draw(
     figures = {f"frontier-{axis.split('_')[0]}{suffix}": plot_frontier(rows, model, axis) for axis in axes}
     # Further opinions against what is counted alone: seconds would tell the same.
     for metric in metrics[1:]:
-        if METRICS[metric].kind == "frechet":
+        if METRICS[metric].kind in DRAWN_TOO:
             other = with_quality(rows, metric)
             figures[f"frontier-gmacs-{metric}{suffix}"] = plot_frontier(other, model, "gmacs_per_image")
     if {"precision", "recall"} <= set(rows.columns):
@@ -153,6 +159,7 @@ def _markdown(
     others: list[str],
     opinions: list[str],
     summary: pd.DataFrame,
+    groups: pd.DataFrame,
     table: pd.DataFrame,
     protocols: dict[str, Protocol],
 ) -> bytes:
@@ -162,6 +169,11 @@ def _markdown(
         "",
         summary.to_markdown(index=False) if len(summary) else "",
         "",
+        *(
+            ["## By group of prompts, each rule's best cell", "", groups.to_markdown(index=False), ""]
+            if len(groups)
+            else []
+        ),
         table.to_markdown(index=False),
         "",
         "Errors are one standard error (delete-a-group jackknife; exact for means); intervals are 95 %.",
@@ -169,7 +181,7 @@ def _markdown(
         "",
         *(f"- {line}" for line in protocol_lines(protocols)),
         "",
-        *(["## Do the distances agree?", *(f"- {s}" for s in opinions), ""] if opinions else []),
+        *(["## Do the metrics agree?", *(f"- {s}" for s in opinions), ""] if opinions else []),
         "",
         "## Other rules against CFG",
         *(f"- {s}" for s in others),
@@ -179,10 +191,10 @@ def _markdown(
 
 
 def second_answers(rows: pd.DataFrame, model: str, metrics: list[str]) -> list[str]:
-    """What the headline rule saves in the further Frechet distances: another feature space may answer otherwise."""
+    """What the headline rule saves by further metrics: another feature space or judge may answer otherwise."""
     said = []
-    for metric in distances(metrics)[1:]:
-        if METRICS[metric].kind == "frechet":
+    for metric in qualities(metrics)[1:]:
+        if METRICS[metric].kind in DRAWN_TOO:
             found = compare_rules(with_quality(rows, metric), model, ["gmacs_per_image"])
             said += [sentences(c)[0] for c in found if c.rule == HEADLINE]
     return said
@@ -194,6 +206,12 @@ def protocol_lines(protocols: dict[str, Protocol]) -> list[str]:
     if any(p.extractor == "fashion-cnn" for p in protocols.values()):
         accuracy = weights.card("fashion-cnn")["accuracy_held_out"]
         lines.append(f"fashion-cnn: {accuracy:.2%} of the 10,000 held-out images classified right")
+    if any(p.extractor == DRAWN for p in protocols.values()):
+        seen = weights.card("drawn-detector")
+        lines.append(
+            f"detector of drawn shapes: {seen['accuracy']:.2%} of {seen['objects']:,} objects in {seen['images']:,} "
+            "held-out renders found with the right shape, colour and place"
+        )
     return lines
 
 

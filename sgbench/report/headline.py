@@ -12,13 +12,14 @@ from sgbench.report.points import (
     Axis,
     best_row,
     metric_title,
+    noun_of,
     points,
     replicates,
     rule_rows,
     rules_of,
     settings_text,
 )
-from sgbench.score.metrics import METRICS, distances
+from sgbench.score.metrics import METRICS, qualities
 from sgbench.stats.digits import decimals
 from sgbench.stats.frontier import Saving, saving
 from sgbench.stats.paired import Difference, paired_difference
@@ -110,11 +111,11 @@ def _quality_sentence(comparison: Comparison) -> str:
     title = RULES[comparison.rule].title
     best, baseline, gaps = comparison.best, comparison.baseline, comparison.differences
     cost = best["gmacs_per_image"] / baseline["gmacs_per_image"]
-    told = [comparison.quality, *(m for m in distances(list(gaps)) if m != comparison.quality), *TOLD]
+    told = [comparison.quality, *(m for m in qualities(list(gaps)) if m != comparison.quality), *TOLD]
     parts = [_gap(metric, gaps[metric]) for metric in told if metric in gaps]
     return (
-        f"Each at its best distance, {title} ({settings_text(best)}; {cost:.0%} of CFG's GMACs) against CFG "
-        f"({settings_text(baseline)}): {'; '.join(parts)}."
+        f"Each at its best {noun_of(comparison.quality)}, {title} ({settings_text(best)}; {cost:.0%} of CFG's GMACs) "
+        f"against CFG ({settings_text(baseline)}): {'; '.join(parts)}."
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether the suite's distances agree about the guidance rules: the ranking of their best cells in each."""
+"""Whether the suite's metrics agree about the guidance rules: the ranking of their best cells in each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from sgbench.guidance import RULES
-from sgbench.report.points import metric_title, replicates, rule_rows, rules_of
+from sgbench.report.points import metric_title, replicates, rule_rows, rules_of, sign_of
 from sgbench.stats.agreement import Agreement, agreement
 from sgbench.stats.paired import paired_difference
 
@@ -16,8 +16,8 @@ MINIMUM = 3
 
 
 class Opinions(NamedTuple):
-    """Two distances on one model: the rules from best to worst in each, pairs of rules that they order differently
-    beyond noise, and the agreement over all cells."""
+    """Two metrics of quality on one model: the rules from best to worst in each, pairs of rules that they order
+    differently beyond noise, and the agreement over all cells."""
 
     model: str
     metrics: tuple[str, str]
@@ -27,17 +27,21 @@ class Opinions(NamedTuple):
     cells: int
 
 
-def compare_opinions(rows: pd.DataFrame, model: str, distances: Sequence[str]) -> list[Opinions]:
-    """The suite's first distance against each further one; empty where there are fewer than three cells or rules."""
+def compare_opinions(rows: pd.DataFrame, model: str, metrics: Sequence[str]) -> list[Opinions]:
+    """The suite's first metric against each further one; empty where there are fewer than three cells or rules."""
     own = rows[rows["model"] == model]
     rules = rules_of(rows, model)
     if len(own) < MINIMUM or len(rules) < MINIMUM:
         return []
     found = []
-    for other in distances[1:]:
-        pair = (distances[0], other)
-        values = [own[metric].tolist() for metric in pair]
-        spread = [[replicates(text) for text in own[f"{metric}_replicates"]] for metric in pair]
+    for other in metrics[1:]:
+        pair = (metrics[0], other)
+        signs = [sign_of(metric) for metric in pair]
+        values = [(sign * own[metric]).tolist() for sign, metric in zip(signs, pair, strict=True)]
+        spread = [
+            [tuple(sign * r for r in replicates(text)) for text in own[f"{metric}_replicates"]]
+            for sign, metric in zip(signs, pair, strict=True)
+        ]
         rankings = [_ranking(rows, model, rules, metric) for metric in pair]
         found.append(
             Opinions(
@@ -75,7 +79,8 @@ def sentence(opinions: Opinions) -> str:
 
 
 def _ranking(rows: pd.DataFrame, model: str, rules: Sequence[str], metric: str) -> list[str]:
-    return sorted(rules, key=lambda rule: float(rule_rows(rows, model, rule)[metric].min()))
+    sign = sign_of(metric)
+    return sorted(rules, key=lambda rule: float((sign * rule_rows(rows, model, rule)[metric]).min()))
 
 
 def _conflicts(rows: pd.DataFrame, model: str, rules: Sequence[str], pair: tuple[str, str]) -> list[tuple[str, str]]:
@@ -91,11 +96,13 @@ def _conflicts(rows: pd.DataFrame, model: str, rules: Sequence[str], pair: tuple
 
 def _verdict(rows: pd.DataFrame, model: str, a: str, b: str, metric: str) -> int:
     """1 where rule `a` is significantly worse at its best cell than `b` at its own, -1 where better, else 0."""
-    best = [own.iloc[int(own[metric].to_numpy().argmin())] for own in (rule_rows(rows, model, rule) for rule in (a, b))]
+    sign = sign_of(metric)
+    owns = [rule_rows(rows, model, rule) for rule in (a, b)]
+    best = [own.iloc[int((sign * own[metric]).to_numpy().argmin())] for own in owns]
     gap = paired_difference(
         float(best[0][metric]),
         float(best[1][metric]),
         replicates(best[0][f"{metric}_replicates"]),
         replicates(best[1][f"{metric}_replicates"]),
     )
-    return 0 if not gap.significant else 1 if gap.value > 0 else -1
+    return 0 if not gap.significant else 1 if sign * gap.value > 0 else -1

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from sgbench.guidance import RULES
 from sgbench.models import catalogue
 from sgbench.report.gallery import Picture
+from sgbench.suite.prompts import load_prompts
 from sgbench.suite.schema import Suite
 from sgbench.zoo import weights
 
@@ -33,6 +34,7 @@ def render_page(
     others: Sequence[str],
     opinions: Sequence[str],
     summary: pd.DataFrame,
+    groups: pd.DataFrame,
     table: pd.DataFrame,
     figures: Sequence[Figures],
     pictures: Sequence[Picture],
@@ -52,6 +54,8 @@ def render_page(
         others=others,
         opinions=opinions,
         summary=summary.to_dict("split"),
+        groups=groups.to_dict("split"),
+        prompts=load_prompts(suite.prompts).prompts[:20] if suite.prompts else (),
         table=table.to_dict("split"),
         figures=[(f.model, [(name, Markup(inline_svg(svg, name))) for name, svg in f.svgs.items()]) for f in figures],
         pictures=[(p, base64.b64encode(p.png).decode()) for p in pictures],

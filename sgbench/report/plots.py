@@ -10,7 +10,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sgbench.guidance import RULES
-from sgbench.report.points import AXES, Axis, best_row, on_frontier, quality_title, rule_rows, rules_of, settings_text
+from sgbench.report.points import (
+    AXES,
+    Axis,
+    best_row,
+    on_frontier,
+    quality_title,
+    rule_rows,
+    rules_of,
+    settings_text,
+    sign_of,
+)
 from sgbench.report.style import STYLES
 from sgbench.stats.jackknife import GROUPS
 from sgbench.stats.paired import t_quantile
@@ -37,13 +47,18 @@ def plot_frontier(rows: pd.DataFrame, model: str, axis: Axis) -> Figure:
         for rule in rules:
             # More names than this cover the points and each other.
             _draw_rule(axes, rule_rows(rows, model, rule), rule, axis, named=len(rules) <= MOST_NAMED)
-        axes.set_yscale("log")
+        lower = sign_of(str(rows["quality_metric"].iloc[0])) > 0
+        if lower:
+            axes.set_yscale("log")
         _draw_floor(axes, float(rows["quality_floor"].iloc[0]))
         axes.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
-        axes.yaxis.set_minor_formatter(mpl.ticker.FormatStrFormatter("%g"))
+        if lower:
+            axes.yaxis.set_minor_formatter(mpl.ticker.FormatStrFormatter("%g"))
         axes.tick_params(axis="y", which="minor", labelsize=7)
         axes.set_xlabel(AXES[axis] + _axis_note(rows, axis))
-        axes.set_ylabel(f"{quality_title(rows)}, N = {rows['samples'].iloc[0]:,} (lower is better)")
+        axes.set_ylabel(
+            f"{quality_title(rows)}, N = {rows['samples'].iloc[0]:,} ({'lower' if lower else 'higher'} is better)"
+        )
         axes.set_title(f"{model}: quality against compute", loc="left", fontweight="bold")
         axes.legend(frameon=False, fontsize=9, ncols=2)
     return figure

@@ -11,7 +11,7 @@ from sgbench.errors import UserError
 from sgbench.guidance import RULES
 from sgbench.run.store import Store
 from sgbench.score.expected import suite_protocols
-from sgbench.score.metrics import METRICS, distances
+from sgbench.score.metrics import METRICS, qualities
 from sgbench.score.protocols import Protocol, from_record, require_one
 from sgbench.stats.frontier import Point, frontier
 from sgbench.suite.cell import Cell
@@ -25,7 +25,8 @@ AXES: dict[Axis, str] = {"gmacs_per_image": "GMACs per image", "seconds_per_imag
 def select_rows(suite: Suite, cells: Sequence[Cell], store: Store) -> pd.DataFrame:
     """The rows of the suite's cells at its number of images, each metric under one protocol.
 
-    `quality` and its kin repeat the columns of the suite's first distance. Raises UserError when a cell has no row.
+    `quality` and its kin repeat the columns of the suite's first metric that can stand for it. Raises UserError when a
+    cell has no row.
     """
     rows = store.read_rows()
     wanted = {cell_id(cell): cell for cell in cells}
@@ -44,7 +45,7 @@ def select_rows(suite: Suite, cells: Sequence[Cell], store: Store) -> pd.DataFra
     # Scores that were made for other suites' metrics stay out: nothing vouches for their protocol here.
     unasked = tuple(f"{metric}{end}" for metric in METRICS if metric not in suite.metrics for end in ENDS)
     chosen = chosen.drop(columns=[c for c in chosen.columns if c in unasked])
-    return with_quality(chosen, distances(suite.metrics)[0])
+    return with_quality(chosen, qualities(suite.metrics)[0])
 
 
 ENDS = ("", "_se", "_corrected", "_replicates", "_floor", "_floor_sd", "_protocol")
@@ -65,7 +66,7 @@ def _require_scores(suite: Suite, rows: pd.DataFrame, cells: dict[str, Cell]) ->
 
 
 def with_quality(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The rows with the columns of one distance repeated as `quality`, `quality_se` and so on."""
+    """The rows with the columns of one metric repeated as `quality`, `quality_se` and so on."""
     columns = {
         f"quality{suffix}": rows.get(f"{metric}{suffix}", pd.Series(float("nan"), rows.index))
         for suffix in ("", "_se", "_replicates", "_floor", "_floor_sd")
@@ -110,11 +111,22 @@ def rules_of(rows: pd.DataFrame, model: str) -> list[str]:
 
 
 def points(rows: pd.DataFrame, axis: Axis) -> list[Point]:
-    """Quality against a cost axis, with replicates."""
+    """Quality against a cost axis, with replicates; turned round where higher is better, as a frontier wants it."""
+    sign = sign_of(str(rows["quality_metric"].iloc[0]))
     return [
-        Point(float(cost), float(value), replicates(text))
+        Point(float(cost), sign * float(value), tuple(sign * r for r in replicates(text)))
         for cost, value, text in zip(rows[axis], rows["quality"], rows["quality_replicates"], strict=True)
     ]
+
+
+def sign_of(metric: str) -> int:
+    """1 for a metric that is better when lower, -1 for one that is better when higher."""
+    return -1 if METRICS[metric].better == "higher" else 1
+
+
+def noun_of(metric: str) -> str:
+    """What sentences call a value of a metric."""
+    return "score" if METRICS[metric].better == "higher" else "distance"
 
 
 def replicates(text: str) -> tuple[float, ...]:
@@ -124,7 +136,7 @@ def replicates(text: str) -> tuple[float, ...]:
 
 def on_frontier(rows: pd.DataFrame, axis: Axis) -> pd.DataFrame:
     """The rows on the frontier of quality against `axis`, by rising cost."""
-    kept = frontier(rows[axis].tolist(), rows["quality"].tolist())
+    kept = frontier(rows[axis].tolist(), (sign_of(str(rows["quality_metric"].iloc[0])) * rows["quality"]).tolist())
     return rows.iloc[kept].reset_index(drop=True)
 
 
@@ -166,12 +178,13 @@ def _gamma(value: object) -> str:
 
 
 def best_row(rows: pd.DataFrame) -> pd.Series:
-    """The row of lowest distance."""
-    return rows.iloc[int(rows["quality"].to_numpy().argmin())]
+    """The row of best quality."""
+    sign = sign_of(str(rows["quality_metric"].iloc[0]))
+    return rows.iloc[int((sign * rows["quality"]).to_numpy().argmin())]
 
 
 def quality_title(rows: pd.DataFrame) -> str:
-    """The name of the distance that stands for quality."""
+    """The name of the metric that stands for quality."""
     return metric_title(str(rows["quality_metric"].iloc[0]))
 
 

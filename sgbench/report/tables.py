@@ -8,7 +8,15 @@ import pandas as pd
 
 from sgbench.guidance import RULES
 from sgbench.report.headline import Comparison
-from sgbench.report.points import metric_title, on_frontier, rule_rows, rules_of, settings_text
+from sgbench.report.points import (
+    best_row,
+    metric_title,
+    on_frontier,
+    rule_rows,
+    rules_of,
+    settings_text,
+    with_quality,
+)
 from sgbench.score.metrics import METRICS
 from sgbench.stats.digits import decimals, with_error
 from sgbench.stats.paired import Difference
@@ -69,7 +77,7 @@ def readable_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """One line per model and rule: its best cell, and what it saves at CFG's best distance."""
+    """One line per model and rule: its best cell, and what it saves at CFG's best quality."""
     lines = []
     for c in comparisons:
         line: dict[str, object] = {
@@ -89,6 +97,22 @@ def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
             else:
                 line[name] = f"{found.share:.0%} [{_bound(found.lower)}, {_bound(found.upper)}]"
         lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def group_table(rows: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """Each rule's best cell by every metric of prompts, group by group; empty where no metric has groups."""
+    lines = []
+    for metric in metrics:
+        groups = [c.removeprefix(f"{metric}[")[:-1] for c in rows if c.startswith(f"{metric}[") and c.endswith("]")]
+        for model in dict.fromkeys(rows["model"]) if groups else ():
+            for rule in rules_of(rows, model):
+                best = best_row(with_quality(rule_rows(rows, model, rule), metric))
+                parts = {
+                    group: with_error(best[f"{metric}[{group}]"], best[f"{metric}[{group}]_se"]) for group in groups
+                }
+                line = {"model": model, "rule": RULES[rule].title, "settings": settings_text(best)}
+                lines.append({**line, "metric": metric_title(metric), **parts})
     return pd.DataFrame(lines)
 
 

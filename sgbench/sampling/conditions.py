@@ -1,9 +1,10 @@
-"""What networks are conditioned on, by number: classes are their own numbers, prompts are looked up in a table."""
+"""What networks are conditioned on, by number: classes are their own numbers, prompts become words or embeddings."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -14,34 +15,83 @@ from sgbench.suite.cell import Cell
 from sgbench.suite.prompts import load_prompts
 from sgbench.zoo.shapes.vocabulary import token_ids
 
+# Captions of public models take megabytes each; a set of thousands would not fit.
+REMEMBERED = 256
 
-class Conditions(NamedTuple):
-    """The null condition (1, ...) and, for prompts, the conditions of all of them (P, ...)."""
 
-    null: Tensor
-    table: Tensor | None = None
+class Conditions(Protocol):
+    """The conditions of classes or prompts."""
+
+    @property
+    def null(self) -> Tensor:
+        """What stands for no condition (1, ...)."""
 
     def of(self, numbers: Tensor) -> Tensor:
-        """The conditions of some classes or prompts (B,): the classes themselves, or rows of the table (B, ...)."""
-        return numbers if self.table is None else self.table[numbers]
+        """The conditions (B, ...) of classes or prompts by their numbers (B,), on the device of the network."""
 
-    def to(self, device: torch.device) -> Conditions:
-        """The same on a device."""
-        return Conditions(self.null.to(device), None if self.table is None else self.table.to(device))
+
+class Encoder(Protocol):
+    """Reads captions."""
+
+    def encode(self, captions: Sequence[str]) -> Tensor:
+        """Embeddings (N, L, C)."""
+
+    def null(self) -> Tensor:
+        """What stands for no caption (1, L, C)."""
+
+
+class ClassConditions:
+    """Of a class-conditional network; the null class comes after the others."""
+
+    def __init__(self, classes: int, device: torch.device) -> None:
+        self.null = torch.full((1,), classes, dtype=torch.long, device=device)
+
+    def of(self, numbers: Tensor) -> Tensor:
+        return numbers
+
+
+class WordConditions:
+    """Of the shapes model, as word numbers. Raises UserError for a prompt with words that it does not know."""
+
+    def __init__(self, cell: Cell, device: torch.device) -> None:
+        prompts = load_prompts(cell.prompts)
+        words = [token_ids(p.text, f"{prompts.name}: prompt {n}") for n, p in enumerate(prompts.prompts, start=1)]
+        self.table = torch.tensor(words, device=device)
+        self.null = torch.tensor([token_ids("")], device=device)
+
+    def of(self, numbers: Tensor) -> Tensor:
+        return self.table[numbers]
+
+
+class CaptionConditions:
+    """Of a network that is given embeddings. A caption is read alone, so that it never depends on its company."""
+
+    def __init__(self, cell: Cell, encoder: Encoder, device: torch.device) -> None:
+        self.prompts, self.encoder, self.device = load_prompts(cell.prompts).prompts, encoder, device
+        self.null = encoder.null().to(device)
+        self._known: OrderedDict[int, Tensor] = OrderedDict()
+
+    def of(self, numbers: Tensor) -> Tensor:
+        return torch.cat([self._read(number) for number in numbers.tolist()]).to(self.device)
+
+    def _read(self, number: int) -> Tensor:
+        if number not in self._known:
+            self._known[number] = self.encoder.encode([self.prompts[number].text]).cpu()
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return self._known[number]
+
+
+class NoCaptions:
+    """Of a network with random weights, for work on throughput: zeros (B, L, C) whatever is asked for."""
+
+    def __init__(self, tokens: int, channels: int, device: torch.device) -> None:
+        self.null = torch.zeros(1, tokens, channels, device=device)
+
+    def of(self, numbers: Tensor) -> Tensor:
+        return self.null.expand(len(numbers), -1, -1)
 
 
 def asked(cell: Cell, indices: Sequence[int]) -> Tensor:
     """The class or the prompt each image is asked to show (N,), int64 on the CPU."""
     return torch.from_numpy(randomness.labels(cell.seed, indices, choices(cell), cell.labels))
-
-
-def class_conditions(classes: int) -> Conditions:
-    """Of a class-conditional network; the null class comes after the others."""
-    return Conditions(torch.full((1,), classes, dtype=torch.long))
-
-
-def caption_conditions(cell: Cell) -> Conditions:
-    """Of the shapes model, as word numbers. Raises UserError for a prompt with words that it does not know."""
-    prompts = load_prompts(cell.prompts)
-    words = [token_ids(p.text, f"{prompts.name}: prompt {n}") for n, p in enumerate(prompts.prompts, start=1)]
-    return Conditions(torch.tensor([token_ids("")]), torch.tensor(words))

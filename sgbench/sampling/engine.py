@@ -69,8 +69,10 @@ def _draw(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.
         )
     began = time.perf_counter()
     images = state
-    if cell.autoencoder:
-        images = preview(state) if networks.decoder is None else decode(networks.decoder, state)
+    if networks.decoder is not None:
+        images = decode(networks.decoder, state)
+    elif cell.autoencoder:
+        images = preview(state)
     quantised = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu()
     return Drawn(quantised, len(indices), time.perf_counter() - began if cell.autoencoder else 0.0)
 

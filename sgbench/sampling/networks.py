@@ -9,11 +9,23 @@ import torch
 from sgbench.errors import UserError
 from sgbench.guidance import Branch
 from sgbench.models import catalogue
+from sgbench.models.architecture import MicroDiTArchitecture
 from sgbench.models.autoencoder import Decoder, load_decoder
+from sgbench.models.autoencoder_files import NONE, OWN
 from sgbench.models.build import Network
-from sgbench.models.loading import load_network
+from sgbench.models.catalogue import Entry
+from sgbench.models.loading import load_network, present
+from sgbench.models.pipeline_architecture import PRXArchitecture
+from sgbench.models.text_architecture import TextDiTArchitecture
+from sgbench.models.text_encoder_files import require_text_encoder
 from sgbench.sampling.allocator import keep_freed_memory
-from sgbench.sampling.conditions import Conditions, caption_conditions, class_conditions
+from sgbench.sampling.conditions import (
+    CaptionConditions,
+    ClassConditions,
+    Conditions,
+    NoCaptions,
+    WordConditions,
+)
 from sgbench.suite.cell import Cell
 
 MOST_PROGRAMS = 100_000
@@ -40,22 +52,45 @@ def load_networks(cell: Cell, auxiliary: bool, device: torch.device) -> Networks
     if device.type == "cpu":
         keep_freed_memory()
     entry = catalogue.entry(cell.model)
-    networks = Networks(
-        load_network(entry, "main", device),
-        load_network(entry, "auxiliary", device) if auxiliary else None,
-        load_conditions(cell).to(device),
-        load_decoder(cell.autoencoder, device) if cell.autoencoder else None,
-    )
+    if entry.main.kind == "folder":
+        networks = _load_pipeline(cell, entry, device)
+    else:
+        networks = Networks(
+            load_network(entry, "main", device),
+            load_network(entry, "auxiliary", device) if auxiliary else None,
+            load_conditions(cell, entry, device),
+            load_decoder(cell.autoencoder, device) if cell.autoencoder else None,
+        )
     for network in (networks.main, networks.auxiliary):
         if network is not None:
             compile_network(network, cell.compile, device)
     return networks
 
 
-def load_conditions(cell: Cell) -> Conditions:
-    """What the cell's network is conditioned on. Raises UserError for prompts that it cannot read."""
-    entry = catalogue.entry(cell.model)
-    return caption_conditions(cell) if entry.family.text else class_conditions(entry.classes)
+def _load_pipeline(cell: Cell, entry: Entry, device: torch.device) -> Networks:
+    """All parts of a pipeline's folder; another decoder where the cell names one."""
+    from sgbench.models.pipelines import load_pipeline
+
+    folder = present(entry, entry.main)
+    assert folder is not None
+    assert isinstance(entry.architecture, PRXArchitecture)
+    found = load_pipeline(folder, entry.architecture.routes, device, entry.resolution)
+    decoder = found.decoder if cell.autoencoder == OWN else load_decoder(cell.autoencoder, device)
+    return Networks(found.network, None, CaptionConditions(cell, found.captions, device), decoder)
+
+
+def load_conditions(cell: Cell, entry: Entry, device: torch.device) -> Conditions:
+    """What the cell's network is conditioned on. Raises UserError for prompts or an encoder that cannot be had."""
+    a = entry.architecture
+    if isinstance(a, TextDiTArchitecture):
+        return WordConditions(cell, device)
+    if not isinstance(a, MicroDiTArchitecture | PRXArchitecture):
+        return ClassConditions(entry.classes, device)
+    if entry.unread or cell.text_encoder == NONE:
+        return NoCaptions(a.caption_tokens, a.caption_channels, device)
+    from sgbench.models.text_encoder import load_text_encoder
+
+    return CaptionConditions(cell, load_text_encoder(require_text_encoder(cell.text_encoder), device), device)
 
 
 def compile_network(network: Network, how: str, device: torch.device) -> None:

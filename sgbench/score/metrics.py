@@ -55,7 +55,6 @@ COMPOSITION = "share of images that show what their prompt says, by GenEval's ru
 AGREEMENT = "share of images classified as the class asked for"
 
 
-
 def _preferences(scorer: Scorer) -> list[Metric]:
     """A scorer's raw values, and the form of published tables where it is another one."""
     key = scorer.name.replace("-", "_")

@@ -144,9 +144,7 @@ def _of_judges() -> tuple[Weights, ...]:
         name = JUDGES[scorer.name].weights[0]
         if name in found:
             continue
-        files = [
-            WeightFile(f.file, f.address, f.licence, f.size, "", (_hub_cache(f.address),)) for f in scorer.files
-        ]
+        files = [WeightFile(f.file, f.address, f.licence, f.size, "", (_hub_cache(f.address),)) for f in scorer.files]
         users = [key for key, judge in JUDGES.items() if name in judge.weights]
         found[name] = Weights(name, ", ".join(users), tuple(files))
     return tuple(found.values())

@@ -15,6 +15,7 @@ from sgbench.guidance.schedules import gamma_at, spell
 from sgbench.guidance.subset_rules import group_shape
 from sgbench.models.catalogue import Entry
 from sgbench.models.headers import different_shapes
+from sgbench.models.pipeline_architecture import PRXArchitecture
 from sgbench.sampling.clocks import moments
 from sgbench.sampling.program import skipped_blocks
 from sgbench.sampling.samplers import SAMPLERS
@@ -184,6 +185,13 @@ def _check_groups(model: Entry, guidance: Guidance, where: str) -> None:
 
 
 def _check_layers(rule: Rule, model: Entry, guidance: Guidance, where: str) -> None:
+    if isinstance(model.architecture, PRXArchitecture) and rule.perturbed is not None:
+        if rule.perturbed.disturbed not in ("skip", "random skip"):
+            raise UserError(
+                f"the attention of {model.family.title} cannot be perturbed",
+                where=where,
+                fix="choose a rule that skips blocks, or one without a perturbed branch",
+            )
     parameters = dict(guidance.parameters)
     chosen, blocks = layers(str(parameters["layers"])), model.architecture.blocks
     if chosen[-1] >= blocks:

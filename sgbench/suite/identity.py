@@ -13,6 +13,7 @@ from typing import Any
 
 from sgbench.models import catalogue
 from sgbench.models.autoencoder_files import autoencoder_sha256
+from sgbench.models.text_encoder_files import text_encoder_sha256
 from sgbench.suite.cell import Cell, Guidance, Sampler
 from sgbench.suite.prompts import prompts_sha256
 
@@ -26,7 +27,7 @@ def cell_record(cell: Cell) -> dict[str, object]:
     if cell.autoencoder:
         checkpoints["autoencoder"] = autoencoder_sha256(cell.autoencoder)
     if cell.text_encoder:
-        checkpoints["text_encoder"] = file_sha256(cell.text_encoder)
+        checkpoints["text_encoder"] = text_encoder_sha256(cell.text_encoder)
     return {
         "version": VERSION,
         "model": model.identity,

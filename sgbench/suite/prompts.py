@@ -69,7 +69,9 @@ PUBLIC: Final = {
         PublicPrompts("geneval", (("geneval.jsonl", _GENEVAL),), "MIT", 553, "GenEval, arXiv 2310.11513"),
         PublicPrompts(
             "hpsv2",
-            tuple((f"{style}.json", f"{_HPS}/{style}.json") for style in ("anime", "concept-art", "paintings", "photo")),
+            tuple(
+                (f"{style}.json", f"{_HPS}/{style}.json") for style in ("anime", "concept-art", "paintings", "photo")
+            ),
             "Apache-2.0",
             3200,
             "HPSv2, arXiv 2306.09341",

@@ -9,7 +9,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 from sgbench.guidance.intervals import spell_interval
 from sgbench.guidance.perturbation import layers, spell_layers
 from sgbench.guidance.schedules import gamma_schedule, scale_schedule
-from sgbench.models.autoencoder_files import DEFAULT
 from sgbench.models.spec import text_of
 from sgbench.score.metrics import METRICS
 from sgbench.suite.suggest import suggestion
@@ -186,7 +185,10 @@ class Suite(_Strict):
     )
     metrics: list[Metric] = Field(description="scores; an empty list for work on throughput alone")
     autoencoder: str = Field(
-        default=DEFAULT, description="what decodes latents: a folder, a hub id, or none; models of pixels need none"
+        default="", description="what decodes latents: a folder, a hub id, or none; the model's own unless given"
+    )
+    text_encoder: str = Field(
+        default="", description="what reads prompts: a file, a folder or a hub id; the model's own unless given"
     )
     prompts: str = Field(
         default="", description="what text-to-image models are asked for: a prompt set by name, file or address"

@@ -8,6 +8,7 @@ from sgbench.errors import UserError
 from sgbench.guidance import RULES
 from sgbench.guidance.presets import PRESETS
 from sgbench.models import catalogue
+from sgbench.models.autoencoder_files import NONE
 from sgbench.sampling.samplers import SAMPLERS
 from sgbench.score.metrics import METRICS, MINIMUM, image_metrics
 from sgbench.score.reference_catalogue import HOME_PACKAGED, PACKAGED, check_name, home_of
@@ -79,7 +80,10 @@ def _expand_entry(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Cell]
         known = catalogue.entry(model, f"{where}.model" if entry.model else f"{suite.where}: model")
         sampler_key = f"{where}.sampler" if entry.sampler else f"{suite.where}: sampler.name"
         check_model(known, suite, list(dict.fromkeys(s.name for s in samplers)), where, sampler_key)
-        autoencoder = "" if known.in_pixels else suite.autoencoder
+        autoencoder = (
+            "" if known.in_pixels else suite.autoencoder or (NONE if known.unread else known.family.autoencoder)
+        )
+        text_encoder = known.family.text_encoder and (suite.text_encoder or known.family.text_encoder)
         for name in entry.guidance:
             rule, complete = _resolve(name, entry, where)
             for guidance in guidance_settings(RULES[rule], complete, known, where):
@@ -95,6 +99,7 @@ def _expand_entry(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Cell]
                         autoencoder,
                         suite.compile,
                         suite.prompts,
+                        text_encoder,
                     )
 
 

@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from sgbench.errors import UserError
-from sgbench.models.families import dit, maskdit, mdtv2, microdit, repa_sit, sit, sprint, tread_dit, tread_sit
+from sgbench.models.families import dit, maskdit, mdtv2, microdit, prx, repa_sit, sit, sprint, tread_dit, tread_sit
 from sgbench.models.families.family import Family
 from sgbench.suite.suggest import suggestion
 
 FAMILIES: dict[str, Family] = {
     module.FAMILY.name: module.FAMILY
-    for module in (tread_dit, tread_sit, sprint, maskdit, mdtv2, microdit, dit, sit, repa_sit)
+    for module in (tread_dit, tread_sit, sprint, maskdit, mdtv2, microdit, prx, dit, sit, repa_sit)
 }
 # Constructor arguments that only one family has.
 TELLTALES = {
     "middle_depth": "sprint",
     "caption_channels": "microdit",
+    "context_in_dim": "prx",
     "decode_layer": "mdtv2",
     "use_decoder": "maskdit",
     "decoder_depth": "maskdit",

@@ -29,6 +29,7 @@ SIZES = {
     "L": Size(24, 1024, 16),
     "XL": Size(28, 1152, 16),
 }
+SD_VAE = "stabilityai/sd-vae-ft-ema"
 LATENT_CHANNELS = 4
 LATENT_SHRINK = 8
 CLASSES = 1000
@@ -71,6 +72,12 @@ class Family(NamedTuple):
     """Whether training dropped the condition now and then, so that there is an unconditional prediction."""
     trained_sparse: bool = True
     text: bool = False
+    pipeline: bool = False
+    """Whether a model is a folder of diffusers' layout that brings its own text encoder and decoder."""
+    text_encoder: str = ""
+    """What reads captions unless a suite says otherwise; empty where the model reads them itself."""
+    autoencoder: str = SD_VAE
+    """What decodes latents unless a suite says otherwise."""
     note: str = ""
 
 

@@ -74,5 +74,7 @@ FAMILY = Family(
     sized=_sized,
     sigma_data=0.9,
     text=True,
+    text_encoder="apple/DFN5B-CLIP-ViT-H-14-378",
+    autoencoder="stabilityai/stable-diffusion-xl-base-1.0",
     note="sparse branches are experimental: a masked patch has no prediction of its own",
 )

@@ -21,9 +21,9 @@ class TextScore(NamedTuple):
     groups: dict[str, tuple[Estimate, int]]
 
 
-def composition(correct: NDArray[np.bool_], asked: NDArray[np.integer], prompts: Sequence[Prompt], where: str) -> (
-    TextScore
-):
+def composition(
+    correct: NDArray[np.bool_], asked: NDArray[np.integer], prompts: Sequence[Prompt], where: str
+) -> TextScore:
     """Scores of images (N,) that were right or wrong; `asked` (N,) is the number of each one's prompt.
 
     Groups are the tasks and, where prompts say so, combinations seen in training and held out of it, each averaged

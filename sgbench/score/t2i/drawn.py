@@ -14,14 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from sgbench.score.t2i.geneval import Detection, Rules
+from sgbench.score.t2i.geneval import Detection
 from sgbench.zoo.shapes.render import SIDE, Floats, coverage
 from sgbench.zoo.shapes.vocabulary import COLOURS, SHAPES
 
 # A patch smaller than this is the rim of something else: the smallest shape covers three times as much.
 LEAST_PIXELS = 12
-# Real renders score above 0.9; below this a patch is no shape that can be named. One threshold for all tasks.
-RULES = Rules(threshold=0.75, counting_threshold=0.75)
 _NAMES = tuple(COLOURS)
 _PALETTE = np.array([COLOURS[name] for name in _NAMES], dtype=np.float64)
 _ROWS, _COLUMNS = (axis + 0.5 for axis in np.indices((SIDE, SIDE), dtype=np.float64))
@@ -58,19 +56,17 @@ def _named(pixels: Floats, ground: Floats, colour: int, inside: NDArray[np.bool_
     share = np.clip((pixels - ground) @ step / (step @ step), 0, 1) * rim
     area = float(share.sum())
     x, y = float((share * _COLUMNS).sum() / area), float((share * _ROWS).sum() / area)
-    fits = {shape: _fit(share, shape, area, x, y) for shape in SHAPES}
-    shape = max(fits, key=lambda name: fits[name])
-    rows, columns = np.nonzero(share > 0.5)
-    box = (float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1))
-    return Detection(shape, box, fits[shape], None)
+    return max((_fitted(share, shape, area, x, y) for shape in SHAPES), key=lambda found: found.score)
 
 
-def _fit(share: Floats, shape: str, area: float, x: float, y: float) -> float:
-    """Intersection over union with a shape of the same area and centre of mass."""
+def _fitted(share: Floats, shape: str, area: float, x: float, y: float) -> Detection:
+    """A shape of the same area and centre of mass, in the square that it was drawn in."""
     of = moments(shape)
     radius = float(np.sqrt(area / of.area))
-    drawn = coverage(shape, x - of.x * radius, y - of.y * radius, radius)
-    return float(np.minimum(share, drawn).sum() / np.maximum(share, drawn).sum())
+    x, y = x - of.x * radius, y - of.y * radius
+    drawn = coverage(shape, x, y, radius)
+    score = float(np.minimum(share, drawn).sum() / np.maximum(share, drawn).sum())
+    return Detection(shape, (x - radius, y - radius, x + radius, y + radius), score, None)
 
 
 @cache

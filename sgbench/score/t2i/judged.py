@@ -67,7 +67,10 @@ def _drawn(images: NDArray[np.uint8], prompts: Sequence[Prompt]) -> Values:
         seen = detect(image)
         colours = {found.box: colour for found, colour in seen}
         verdict = decide(
-            prompt.record, [found for found, _ in seen], lambda group, of=colours: [of[d.box] for d in group], DRAWN_RULES
+            prompt.record,
+            [found for found, _ in seen],
+            lambda group, of=colours: [of[d.box] for d in group],
+            DRAWN_RULES,
         )
         right.append(verdict.correct)
     return np.array(right, dtype=np.float64)
@@ -109,9 +112,7 @@ class TextScorer:
             parts.append(kept["values"][:count])
         return np.concatenate(parts)
 
-    def _judge(
-        self, judge: str, name: str, cell: Cell, number: int, facts: Facts
-    ) -> dict[str, NDArray[Any]] | None:
+    def _judge(self, judge: str, name: str, cell: Cell, number: int, facts: Facts) -> dict[str, NDArray[Any]] | None:
         """Values of all images of a shard, written down; None where the shard is not there or damaged."""
         shard = self.store.read_shard(cell, number)
         if shard is None:

@@ -18,7 +18,9 @@ HELD_OUT: Final = {"colors": 8, "position": 16, "color_attr": 16}
 def prompt_set() -> list[Caption]:
     """All prompts, each once, tasks mixed so that the first n images of a cell ask for all of them."""
     chosen = {task: _task(task) for task in TASK_SHARES}
-    placed = [((i + 0.5) / COUNTS[t], t, caption) for t, captions in chosen.items() for i, caption in enumerate(captions)]
+    placed = [
+        ((i + 0.5) / COUNTS[t], t, caption) for t, captions in chosen.items() for i, caption in enumerate(captions)
+    ]
     return [caption for _, _, caption in sorted(placed, key=lambda entry: entry[:2])]
 
 

@@ -40,9 +40,7 @@ def render(scene: Scene) -> NDArray[np.uint8]:
     return np.rint(image).astype(np.uint8)
 
 
-def coverage(
-    shape: str, x: float | Floats, y: float | Floats, radius: float | Floats, side: int = SIDE
-) -> Floats:
+def coverage(shape: str, x: float | Floats, y: float | Floats, radius: float | Floats, side: int = SIDE) -> Floats:
     """Share of each pixel that a shape covers, (..., side, side); x, y and radius may be arrays of one shape."""
     centre_x, centre_y, size = (np.asarray(value, dtype=float)[..., None, None] for value in (x, y, radius))
     pixels = np.arange(side) + 0.5

@@ -68,8 +68,7 @@ class Caption(NamedTuple):
             exclude = [{"class": shape, "count": count + 1}]
             return self._record(include, exclude)
         include = [
-            {"class": shape, "count": 1} | ({} if colour is None else {"color": colour})
-            for shape, colour in self.named
+            {"class": shape, "count": 1} | ({} if colour is None else {"color": colour}) for shape, colour in self.named
         ]
         if self.relation is not None:
             # GenEval lists the object of reference first.
@@ -148,9 +147,7 @@ def training_example(seed: int, index: int) -> tuple[Caption, Scene]:
 
 def draw_scene(random: np.random.Generator, caption: Caption) -> Scene:
     """A scene that the caption describes; colours it leaves open never make a pair held out."""
-    colours = [
-        colour if colour is not None else _free_colour(random, shape) for shape, colour in caption.named
-    ]
+    colours = [colour if colour is not None else _free_colour(random, shape) for shape, colour in caption.named]
     places = _places(random, len(caption.named), caption.relation)
     things = tuple(
         Thing(shape, colour, *place) for (shape, _), colour, place in zip(caption.named, colours, places, strict=True)
