@@ -113,34 +113,39 @@ def score(
 
 def score_images(
     images: Sequence[str | Path],
-    reference: str,
+    reference: str | None,
     metrics: Sequence[str],
     *,
     device: str = "auto",
     limit: int | None = None,
     labels: str | None = None,
+    prompts: str | None = None,
     progress: Progress | None = None,
 ) -> list[Scored]:
-    """Score folders, npz files or cells against a reference; `labels` is the policy of sets that come without."""
+    """Score folders, npz files or cells against a reference, or by the prompts that image i shows number i mod P of.
+
+    `labels` is the policy of sets that come without; metrics of prompts need no reference.
+    """
     from sgbench.run.device import resolve_device
     from sgbench.score.anybody import score_images as score_sets
 
     paths = [Path(path) for path in images]
-    return score_sets(paths, reference, metrics, resolve_device(device), progress or Silent(), limit, labels)
+    return score_sets(paths, reference, metrics, resolve_device(device), progress or Silent(), limit, labels, prompts)
 
 
 def explain(
     images: Sequence[str | Path],
-    reference: str,
+    reference: str | None,
     metrics: Sequence[str],
     *,
     limit: int | None = None,
     labels: str | None = None,
+    prompts: str | None = None,
 ) -> list[Protocol]:
     """The protocols that images would be scored under."""
     from sgbench.score.anybody import explain as explain_images
 
-    return explain_images([Path(path) for path in images], reference, metrics, limit, labels)
+    return explain_images([Path(path) for path in images], reference, metrics, limit, labels, prompts)
 
 
 def explain_suite(suite: Suite) -> list[Protocol]:
@@ -150,14 +155,25 @@ def explain_suite(suite: Suite) -> list[Protocol]:
     return list(suite_protocols(suite).values())
 
 
-def export(cell: str | Path, adm: str | Path, results: Path = RESULTS, *, limit: int | None = None) -> Exported:
-    """Write the images of a cell, named by id or folder, as ADM's evaluator reads them."""
+def export(
+    cell: str | Path,
+    adm: str | Path | None = None,
+    results: Path = RESULTS,
+    *,
+    geneval: str | Path | None = None,
+    limit: int | None = None,
+) -> Exported:
+    """Write the images of a cell, named by id or folder, as ADM's evaluator reads them, or GenEval's."""
+    from sgbench.errors import UserError
     from sgbench.run.store import find_cell
-    from sgbench.score.export import export_adm
+    from sgbench.score.export import export_adm, export_geneval
     from sgbench.score.images import CellImages
 
+    if (adm is None) == (geneval is None):
+        raise UserError("one layout is written at a time", where="export", fix="give --adm FILE or --geneval FOLDER")
     found, store = find_cell(str(cell), results)
-    return export_adm(CellImages(found, store, store.images_there(found, limit)), Path(adm))
+    images = CellImages(found, store, store.images_there(found, limit))
+    return export_geneval(images, Path(geneval)) if adm is None else export_adm(images, Path(adm))  # type: ignore[arg-type]
 
 
 def report(

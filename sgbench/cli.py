@@ -21,6 +21,7 @@ from sgbench.guidance.cli import guidance as guidance_group
 from sgbench.models.cli import models
 from sgbench.score.reference_cli import reference as reference_group
 from sgbench.score.weights_cli import weights
+from sgbench.suite.prompts_cli import prompts as prompts_group
 from sgbench.zoo.cli import zoo
 
 INTERRUPTED = 130
@@ -38,6 +39,7 @@ app.add_typer(models, name="models")
 app.add_typer(guidance_group, name="guidance")
 app.add_typer(weights, name="weights")
 app.add_typer(reference_group, name="reference")
+app.add_typer(prompts_group, name="prompts")
 
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="A suite file, such as suites/fashion-mnist.yaml.")]
 PresetName = Annotated[str | None, typer.Option("--preset", help="A preset of the suite file.")]
@@ -153,6 +155,9 @@ def score(
         str | None,
         typer.Option("--labels", help="Label policy of IMAGES that come without labels: balanced or random."),
     ] = None,
+    prompts: Annotated[
+        str | None, typer.Option("--prompts", help="What IMAGES show: image i shows prompt i mod their number.")
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Print the protocols; score nothing.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Forbid libraries to ask the network.")] = False,
     as_json: Json = False,
@@ -161,22 +166,24 @@ def score(
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     if what[0].suffix in (".yaml", ".yml"):
-        _score_suite(what, preset, limit, results, device, (reference, metrics), explain, as_json)
+        _score_suite(what, preset, limit, results, device, (reference, metrics, prompts), explain, as_json)
         return
-    if reference is None or metrics is None:
+    if metrics is None or (reference is None and prompts is None and not _carries_prompts(what)):
         raise UserError(
             "images need something to be compared with, and a way to",
             where=str(what[0]),
-            fix="add --reference REF and --metrics a,b (a suite file ends in .yaml)",
+            fix="add --reference REF or --prompts FILE, and --metrics a,b (a suite file ends in .yaml)",
         )
     if labels not in (None, "balanced", "random"):
         raise UserError(f"there is no label policy {labels!r}", where="--labels", fix="give balanced or random")
     names = [name.strip() for name in metrics.split(",") if name.strip()]
     if explain:
-        _print_protocols(api.explain(what, reference, names, limit=limit, labels=labels), as_json)
+        _print_protocols(api.explain(what, reference, names, limit=limit, labels=labels, prompts=prompts), as_json)
         return
     progress = make_progress()
-    found = api.score_images(what, reference, names, device=device, limit=limit, labels=labels, progress=progress)
+    found = api.score_images(
+        what, reference, names, device=device, limit=limit, labels=labels, prompts=prompts, progress=progress
+    )
     if as_json:
         print(json.dumps({"reference": reference, "sets": [one.as_dict() for one in found]}))
         return
@@ -187,13 +194,18 @@ def score(
     print("\n".join(["Errors are one standard error.", *notes, *(p.describe() for p in found[0].protocols.values())]))
 
 
+def _carries_prompts(what: list[Path]) -> bool:
+    """Whether sets of images come with what they were asked for: cells, and GenEval's folders."""
+    return all((path / "cell.json").is_file() or any(path.glob("[0-9]*/metadata.jsonl")) for path in what)
+
+
 def _score_suite(
     what: list[Path],
     preset: str | None,
     limit: int | None,
     results: Path,
     device: str,
-    for_images: tuple[str | None, str | None],
+    for_images: tuple[str | None, ...],
     explain: bool,
     as_json: bool,
 ) -> None:
@@ -201,7 +213,7 @@ def _score_suite(
         raise UserError(
             "a suite names its own reference and metrics, and is scored alone",
             where=str(what[0]),
-            fix="leave out --reference, --metrics and further arguments",
+            fix="leave out --reference, --metrics, --prompts and further arguments",
         )
     loaded = api.load_suite(what[0], preset, limit)
     if explain:
@@ -229,13 +241,16 @@ def _print_protocols(protocols: list[Any], as_json: bool) -> None:
 @app.command()
 def export(
     cell: Annotated[str, typer.Argument(metavar="CELL", help="A cell's id or folder.")],
-    adm: Annotated[Path, typer.Option("--adm", help="The npz to write, as ADM's evaluator reads it.")],
+    adm: Annotated[Path | None, typer.Option("--adm", help="The npz to write, as ADM's evaluator reads it.")] = None,
+    geneval: Annotated[
+        Path | None, typer.Option("--geneval", help="The folder to write, as GenEval's evaluator reads it.")
+    ] = None,
     limit: Limit = None,
     results: Results = api.RESULTS,
     as_json: Json = False,
 ) -> None:
     """Write a cell's images for other tools."""
-    done = api.export(cell, adm, results, limit=limit)
+    done = api.export(cell, adm, results, geneval=geneval, limit=limit)
     note = ", grey repeated to RGB" if done.repeated else ""
     _finish(done._asdict(), as_json, f"{done.file}: {done.images} images{note}")
 

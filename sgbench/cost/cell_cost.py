@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sgbench.cost.closed_form import Macs, kept_macs
+from sgbench.cost.closed_form import kept_macs
+from sgbench.cost.counts import Macs
 from sgbench.models import catalogue
 from sgbench.sampling.program import Call, call_counts
 from sgbench.suite.cell import Cell

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sgbench.cost.closed_form import Macs, call_macs, kept_tokens
+from sgbench.cost.closed_form import call_macs, kept_tokens
+from sgbench.cost.counts import Macs
 from sgbench.errors import UserError
 from sgbench.guidance import RULES, Rule
 from sgbench.models.architecture import AnyArchitecture
@@ -58,7 +59,7 @@ def flops_card(asked: Question) -> dict[str, Any]:
     return {
         "unit": "GMACs; 1 multiply-accumulate = 2 FLOPs",
         "family": known.name,
-        "size": asked.size,
+        "size": "" if known.pipeline else asked.size,
         "resolution": asked.resolution,
         "routes": list(getattr(architecture, "routes", ())),
         "note": known.note,
@@ -77,7 +78,9 @@ def flops_card(asked: Question) -> dict[str, Any]:
 
 
 def _model(asked: Question) -> Entry:
-    fields = {"family": asked.family, "size": asked.size, "resolution": asked.resolution, "weights": RANDOM}
+    # A pipeline is of the size it was published with.
+    size = None if family(asked.family, "FAMILY").pipeline else asked.size
+    fields = {"family": asked.family, "size": size, "resolution": asked.resolution, "weights": RANDOM}
     where = "--size, --resolution, --route"
     return entry(from_fields(fields | ({"route": asked.route} if asked.route else {}), where).text(), where)
 

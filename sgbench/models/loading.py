@@ -43,7 +43,7 @@ def adapt(network: Network, family: Family, state: Mapping[str, Tensor]) -> dict
     out = network.architecture.out_channels
     for name in LAST_LAYER:
         rows = adapted.get(name)
-        if family.unused_half and rows is not None and len(rows) == 2 * len(network.final_layer.linear.bias):
+        if family.unused_half and rows is not None and len(rows) == 2 * out * network.architecture.patch_size**2:
             # Patches are laid out (p, q, channel), the unused channels after the used ones.
             adapted[name] = rows.unflatten(0, (-1, 2 * out))[:, :out].flatten(0, 1)
     return adapted

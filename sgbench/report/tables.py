@@ -104,7 +104,8 @@ def group_table(rows: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """Each rule's best cell by every metric of prompts, group by group; empty where no metric has groups."""
     lines = []
     for metric in metrics:
-        groups = [c.removeprefix(f"{metric}[")[:-1] for c in rows if c.startswith(f"{metric}[") and c.endswith("]")]
+        columns = [str(column) for column in rows if str(column).startswith(f"{metric}[")]
+        groups = [column.removeprefix(f"{metric}[")[:-1] for column in columns if column.endswith("]")]
         for model in dict.fromkeys(rows["model"]) if groups else ():
             for rule in rules_of(rows, model):
                 best = best_row(with_quality(rule_rows(rows, model, rule), metric))

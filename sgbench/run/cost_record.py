@@ -8,7 +8,7 @@ from typing import Any
 
 from sgbench.cost.cell_cost import image_macs
 from sgbench.cost.clock import summarise
-from sgbench.cost.closed_form import Macs
+from sgbench.cost.counts import Macs
 from sgbench.cost.macs import count_decoder, count_kept
 from sgbench.guidance.perturbation import layers
 from sgbench.provenance import provenance

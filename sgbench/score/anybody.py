@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,13 +16,17 @@ from sgbench.run.store import open_cell
 from sgbench.score.compute import Computer
 from sgbench.score.expected import facts_of, protocol
 from sgbench.score.images import CellImages, FolderImages, NpzImages, check_against, look, open_images
-from sgbench.score.metrics import METRICS
+from sgbench.score.metrics import METRICS, image_metrics
 from sgbench.score.protocols import Protocol, differences
 from sgbench.score.references import load_reference
+from sgbench.score.t2i.judged import Judging, judge_images, load_judge, text_fields
+from sgbench.score.t2i.prompted import LayoutImages, PromptedImages, is_layout
 from sgbench.stats.digits import with_error
+from sgbench.suite.prompts import load_prompts
 from sgbench.suite.suggest import suggestion
+from sgbench.suite.texts import check_records
 
-Source = CellImages | FolderImages | NpzImages
+Source = CellImages | FolderImages | LayoutImages | NpzImages | PromptedImages
 
 
 class Scored(NamedTuple):
@@ -44,8 +49,8 @@ class Scored(NamedTuple):
         return {"images": self.images, "samples": self.samples, "images_sha256": self.sha256, "scores": scores}
 
 
-def check_metrics(metrics: Sequence[str]) -> None:
-    """Raises UserError for a metric that images alone cannot have, and for none."""
+def check_metrics(metrics: Sequence[str], reference: str | None) -> None:
+    """Raises UserError for a metric that images alone cannot have, for one without its reference, and for none."""
     if not metrics:
         raise UserError("no metric is named", where="--metrics", fix=f"choose from: {', '.join(METRICS)}")
     for metric in metrics:
@@ -61,64 +66,109 @@ def check_metrics(metrics: Sequence[str]) -> None:
                 where="--metrics",
                 fix="score a suite with it",
             )
+    looking = image_metrics(metrics)
+    if looking and reference is None:
+        raise UserError(f"{looking[0]} compares images with others", where="--reference", fix="name a reference")
 
 
 def score_images(
     paths: Sequence[Path],
-    reference: str,
+    reference: str | None,
     metrics: Sequence[str],
     device: torch.device,
     progress: Progress,
     limit: int | None = None,
     labels: str | None = None,
+    prompts: str | None = None,
 ) -> list[Scored]:
-    """Scores of every set. Raises UserError for images, references and weights that cannot be used."""
-    check_metrics(metrics)
-    sources = [open_any(path, limit) for path in paths]
-    computer = Computer(load_reference(reference), metrics, device, progress)
+    """Scores of every set. Raises UserError for images, references, prompts and weights that cannot be used."""
+    check_metrics(metrics, reference)
+    sources = [open_any(path, limit, prompts) for path in paths]
+    for source in sources:
+        check_prompted(source, metrics)
+    looking = image_metrics(metrics)
+    computer = Computer(load_reference(reference), looking, device, progress) if reference and looking else None
     progress.begin("score", len(sources), "set")
     found = []
-    for source in sources:
-        found.append(_score(source, computer, metrics, labels))
-        progress.advance(1, source.where)
+    with ExitStack() as stack:
+        judges = {METRICS[m].extractor for m in metrics if METRICS[m].text}
+        ready = {judge: load_judge(judge, device, stack) for judge in judges}
+        for source in sources:
+            found.append(_score(source, computer, ready, metrics, labels))
+            progress.advance(1, source.where)
     progress.end()
     return found
 
 
-def open_any(path: Path, limit: int | None) -> Source:
-    """A folder of images, an npz, or a cell's folder."""
+def check_prompted(source: Source, metrics: Sequence[str]) -> None:
+    """Whether metrics of prompts can be had of a set. Raises UserError where it has none, or others."""
+    for metric in metrics:
+        if METRICS[metric].text and source.prompts is None:
+            raise UserError(
+                f"{metric} judges images by their prompts, and none come with these",
+                where=source.where,
+                fix="add --prompts FILE",
+            )
+        if source.prompts is not None:
+            check_records(metric, source.prompts)
+
+
+def open_any(path: Path, limit: int | None, prompts: str | None = None) -> Source:
+    """A folder of images, an npz, a cell's folder, or GenEval's folders; with what they were asked to show."""
     if (path / "cell.json").is_file():
         cell, store = open_cell(path)
+        if prompts is not None:
+            raise UserError("a cell knows its prompts", where="--prompts", fix="leave it out")
         return CellImages(cell, store, store.images_there(cell, limit))
     if limit is not None:
         raise UserError("--limit is for suites and cells", where=str(path), fix="leave it out, or give a smaller set")
-    return open_images(path)
+    if is_layout(path):
+        return LayoutImages(path)
+    images = open_images(path)
+    return images if prompts is None else PromptedImages(images, load_prompts(prompts, "--prompts"))
 
 
-def _score(source: Source, computer: Computer, metrics: Sequence[str], labels: str | None) -> Scored:
+def _score(
+    source: Source,
+    computer: Computer | None,
+    judges: Mapping[str, Judging],
+    metrics: Sequence[str],
+    labels: str | None,
+) -> Scored:
     seen = look(source)
-    reference = computer.reference
-    check_against(seen, reference.side, reference.channels, reference.name, source.where)
     facts = facts_of(source, labels)
-    features = {e: computer.loaded(e)(source.parts(), source.where) for e in computer.extractors(metrics)}
-    scores = computer.compute(metrics, features, facts)
+    scores: dict[str, dict[str, Any]] = {}
+    if computer is not None:
+        reference = computer.reference
+        check_against(seen, reference.side, reference.channels, reference.name, source.where)
+        features = {e: computer.loaded(e)(source.parts(), source.where) for e in computer.extractors(metrics)}
+        scores = computer.compute(image_metrics(metrics), features, facts)
+    values = {name: judge_images(judge, source) for name, judge in judges.items()}
+    for metric in metrics:
+        if METRICS[metric].text:
+            scores[metric] = text_fields(metric, values[METRICS[metric].extractor], facts)
     return Scored(
         source.where,
         source.count,
         seen.sha256,
-        scores,
-        {m: computer.protocol(m, facts) for m in metrics},
+        {metric: scores[metric] for metric in metrics},
+        {m: protocol(m, facts, None if computer is None else computer.reference) for m in metrics},
         not isinstance(source, CellImages),
     )
 
 
 def explain(
-    paths: Sequence[Path], reference: str, metrics: Sequence[str], limit: int | None = None, labels: str | None = None
+    paths: Sequence[Path],
+    reference: str | None,
+    metrics: Sequence[str],
+    limit: int | None = None,
+    labels: str | None = None,
+    prompts: str | None = None,
 ) -> list[Protocol]:
     """The protocols that sets of images would be scored under, each once; nothing is scored."""
-    check_metrics(metrics)
-    opened = load_reference(reference)
-    facts = [facts_of(open_any(path, limit), labels) for path in paths]
+    check_metrics(metrics, reference)
+    opened = load_reference(reference) if reference else None
+    facts = [facts_of(open_any(path, limit, prompts), labels) for path in paths]
     found = [protocol(metric, one, opened) for metric in metrics for one in facts]
     return list({p.id: p for p in found}.values())
 

@@ -1,17 +1,22 @@
-"""A cell's images as the npz that ADM's evaluator reads: `arr_0` uint8 (N, H, W, 3), `arr_1` the labels asked for."""
+"""A cell's images for other evaluators: ADM's npz (`arr_0` uint8 (N, H, W, 3), `arr_1` labels), GenEval's folders."""
 
 from __future__ import annotations
 
 import os
 import uuid
 import zipfile
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
 
 from sgbench.errors import UserError
+from sgbench.run.store import SHARD
+from sgbench.score.image_files import Images
 from sgbench.score.images import CellImages, look
+from sgbench.score.t2i.layout import write_layout
+from sgbench.suite.texts import check_records
 
 
 class Exported(NamedTuple):
@@ -44,6 +49,36 @@ def export_adm(images: CellImages, path: Path) -> Exported:
             fix="make room or choose another place",
         ) from error
     return Exported(str(path), images.count, grey)
+
+
+def export_geneval(images: CellImages, folder: Path) -> Exported:
+    """Write GenEval's folders, as its evaluator reads them. Raises UserError when images or records are missing."""
+    prompts = images.prompts
+    if prompts is None:
+        raise UserError("the cell's images are of classes", where=images.where, fix="use --adm")
+    check_records("geneval", prompts)
+    asked = len(prompts.prompts)
+    if images.count % asked:
+        raise UserError(
+            f"{-images.count % asked} images are missing: there are {images.count} of {asked} prompts",
+            where=images.where,
+            fix="draw equally many of each, or give --limit",
+        )
+    look(images)
+
+    # Image by image its number grows by the prompts: as many shards are open as a prompt has images.
+    @lru_cache(maxsize=images.count // asked)
+    def shard(number: int) -> Images:
+        found = images.store.read_shard(images.cell, number)
+        if found is None:
+            raise images.incomplete()
+        return found.images
+
+    def images_of(prompt: int) -> list[Images]:
+        return [shard(index // SHARD)[index % SHARD] for index in range(prompt, images.count, asked)]
+
+    write_layout(folder, [{**p.record, "prompt": p.text} for p in prompts.prompts], images_of)
+    return Exported(str(folder), images.count, False)
 
 
 def _write(images: CellImages, shape: tuple[int, ...], stream: IO[bytes]) -> None:

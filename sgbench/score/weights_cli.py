@@ -107,6 +107,20 @@ def verify(
         print(f"{one['name']}: {one['file']}, {told}, sha256 {one['sha256']}")
 
 
+@weights.command()
+def environment(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A scorer that needs one: imagereward, hpsv3.")],
+) -> None:
+    """Make the environment of a scorer whose package cannot live beside sgbench's own; asks the package index."""
+    from sgbench.score.t2i.preference.catalogue import scorer_named
+    from sgbench.score.t2i.preference.environments import create_environment, environments_folder
+
+    python = create_environment(name, environments_folder())
+    print(f"{name}: {python}")
+    for hub in scorer_named(name).hub:
+        print(f"its package also reads {hub} from the hub's cache: run `hf download {hub}` before scoring")
+
+
 def _entry(name: str) -> Any:
     from sgbench.score.weights import known
     from sgbench.suite.suggest import suggestion

@@ -185,13 +185,13 @@ def _check_groups(model: Entry, guidance: Guidance, where: str) -> None:
 
 
 def _check_layers(rule: Rule, model: Entry, guidance: Guidance, where: str) -> None:
-    if isinstance(model.architecture, PRXArchitecture) and rule.perturbed is not None:
-        if rule.perturbed.disturbed not in ("skip", "random skip"):
-            raise UserError(
-                f"the attention of {model.family.title} cannot be perturbed",
-                where=where,
-                fix="choose a rule that skips blocks, or one without a perturbed branch",
-            )
+    disturbed = None if rule.perturbed is None else rule.perturbed.disturbed
+    if isinstance(model.architecture, PRXArchitecture) and disturbed in ("identity", "blur"):
+        raise UserError(
+            f"the attention of {model.family.title} cannot be perturbed",
+            where=where,
+            fix="choose a rule that skips blocks, or one without a perturbed branch",
+        )
     parameters = dict(guidance.parameters)
     chosen, blocks = layers(str(parameters["layers"])), model.architecture.blocks
     if chosen[-1] >= blocks:

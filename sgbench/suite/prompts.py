@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -57,7 +57,7 @@ class PublicPrompts(NamedTuple):
     name: str
     files: tuple[tuple[str, str], ...]
     licence: str
-    count: int
+    size: int
     source: str
 
 
@@ -116,6 +116,16 @@ def _loaded(source: str, path: Path, stamps: tuple[tuple[Path, int], ...]) -> Pr
         raise UserError("there are no prompts in it", where=str(path), fix="give at least one")
     if len(prompts) > MOST:
         raise UserError(f"there are {len(prompts)} prompts in it", where=str(path), fix=f"give at most {MOST}")
+    return _named(name, prompts)
+
+
+def from_records(name: str, records: Sequence[Record], where: str) -> PromptSet:
+    """A set from records with `prompt`, as they come with images. Raises UserError for a prompt that cannot be used."""
+    found = [_checked(f"{where}: prompt {number}", record, "") for number, record in enumerate(records, start=1)]
+    return _named(name, found)
+
+
+def _named(name: str, prompts: Sequence[Prompt]) -> PromptSet:
     content = json.dumps([[p.text, p.group, dict(p.record)] for p in prompts], sort_keys=True, ensure_ascii=True)
     return PromptSet(name, tuple(prompts), hashlib.sha256(content.encode()).hexdigest())
 

@@ -80,9 +80,8 @@ def _expand_entry(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Cell]
         known = catalogue.entry(model, f"{where}.model" if entry.model else f"{suite.where}: model")
         sampler_key = f"{where}.sampler" if entry.sampler else f"{suite.where}: sampler.name"
         check_model(known, suite, list(dict.fromkeys(s.name for s in samplers)), where, sampler_key)
-        autoencoder = (
-            "" if known.in_pixels else suite.autoencoder or (NONE if known.unread else known.family.autoencoder)
-        )
+        own = NONE if known.unread else known.family.autoencoder
+        autoencoder = "" if known.in_pixels else suite.autoencoder or own
         text_encoder = known.family.text_encoder and (suite.text_encoder or known.family.text_encoder)
         for name in entry.guidance:
             rule, complete = _resolve(name, entry, where)

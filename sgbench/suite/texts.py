@@ -9,7 +9,7 @@ from sgbench.score.metrics import METRICS
 from sgbench.score.t2i.judges import DRAWN
 from sgbench.score.t2i.records import COCO_CLASSES, check_record
 from sgbench.score.t2i.records import COLOURS as COCO_COLOURS
-from sgbench.suite.prompts import find_prompts, load_prompts
+from sgbench.suite.prompts import PromptSet, find_prompts, load_prompts
 from sgbench.suite.schema import Suite
 from sgbench.zoo.shapes.vocabulary import COLOURS, SHAPES, token_ids
 
@@ -30,11 +30,7 @@ def check_texts(suite: Suite) -> None:
         return
     prompts = load_prompts(suite.prompts, f"{suite.where}: prompts")
     for metric in judging:
-        if METRICS[metric].kind == "composition":
-            known = (SHAPES, COLOURS) if METRICS[metric].extractor == DRAWN else (COCO_CLASSES, COCO_COLOURS)
-            for number, prompt in enumerate(prompts.prompts, start=1):
-                record = {**prompt.record, "prompt": prompt.text}
-                check_record(record, f"{prompts.name}: prompt {number}", *known)
+        check_records(metric, prompts)
     if "geneval" in suite.metrics and suite.samples % len(prompts.prompts):
         raise UserError(
             f"geneval needs equally many images of each of {len(prompts.prompts)} prompts, and {suite.samples} leave "
@@ -42,6 +38,15 @@ def check_texts(suite: Suite) -> None:
             where=f"{suite.where}: samples",
             fix=f"write a multiple of {len(prompts.prompts)}; the published protocol draws {4 * len(prompts.prompts)}",
         )
+
+
+def check_records(metric: str, prompts: PromptSet) -> None:
+    """Whether a metric of composition can read what every prompt asks for; any prompt will do for other metrics."""
+    if METRICS[metric].kind == "composition":
+        known = (SHAPES, COLOURS) if METRICS[metric].extractor == DRAWN else (COCO_CLASSES, COCO_COLOURS)
+        for number, prompt in enumerate(prompts.prompts, start=1):
+            record = {**prompt.record, "prompt": prompt.text}
+            check_record(record, f"{prompts.name}: prompt {number}", *known)
 
 
 def check_captions(model: Entry, suite: Suite) -> None:

@@ -99,6 +99,21 @@ def reference(folder: Data = Path("data")) -> None:
 
 
 @zoo.command()
+def scenes() -> None:
+    """Rebuild what judges the shapes model: its packaged prompts, and the card of the detector."""
+    from sgbench.atomic import write_atomic
+    from sgbench.score.t2i.drawn_accuracy import measure
+    from sgbench.suite.prompts import PACKAGED
+    from sgbench.zoo import weights
+    from sgbench.zoo.shapes.prompt_set import as_json_lines
+
+    write_atomic(PACKAGED / "shapes.jsonl", as_json_lines().encode())
+    card = measure()
+    write_atomic(weights.FOLDER / f"{card['name']}.json", (json.dumps(card, indent=1) + "\n").encode())
+    print(f"{card['accuracy']:.2%} of {card['objects']} objects found right, {card['false_detections']} found wrongly")
+
+
+@zoo.command()
 def verify() -> None:
     """Check every packaged file against the digest on its card."""
     from sgbench.score.reference_parts import read_part

@@ -11,16 +11,18 @@ import torch
 from sgbench.errors import UserError
 from sgbench.models.build import build
 from sgbench.zoo import data, recipe, weights
+from sgbench.zoo.examples import ShapeExamples, SplitExamples, batch_indices
 from sgbench.zoo.export import MAXIMUM_BYTES, export_model, thin
-from sgbench.zoo.train import batch_indices, rate, train
+from sgbench.zoo.train import rate, train
 from sgbench.zoo.train_classifier import _augment
 
 MODELS = ["fashion-dense", "fashion-masking", "fashion-routing"]
+ALL = [*MODELS, "shapes"]
 
 
 def test_three_models_differ_in_sparsity_only_where_they_should() -> None:
-    recipes = {name: recipe.load_recipe(name) for name in recipe.recipe_names()}
-    assert sorted(recipes) == MODELS
+    assert sorted(recipe.recipe_names()) == ALL
+    recipes = {name: recipe.load_recipe(name) for name in MODELS}
     assert [recipes[name].architecture.trained_gamma for name in MODELS] == [0.0, 0.5, 0.5]
     assert len({r.training.steps for r in recipes.values()}) == 1
     assert all(r.training.label_dropout == 0.1 for r in recipes.values())
@@ -28,7 +30,7 @@ def test_three_models_differ_in_sparsity_only_where_they_should() -> None:
     assert all(0.05 <= s <= 0.10 for s in share)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("checkpoint", ["final", "early"])
 def test_packaged_weights_are_whole_and_fit_their_network(name: str, checkpoint: str) -> None:
     payload = weights.verified_bytes(name, checkpoint)  # type: ignore[arg-type]
@@ -39,7 +41,10 @@ def test_packaged_weights_are_whole_and_fit_their_network(name: str, checkpoint:
     assert card["parameters"] == sum(p.numel() for p in network.parameters() if p.requires_grad)
     assert card["recipe"] == recipe.load_recipe(name).model_dump(mode="json")
     assert card["licence"] == "Apache-2.0"
-    assert card["data"]["sha256"] == data.DIGEST
+    if name in MODELS:
+        assert card["data"]["sha256"] == data.DIGEST
+    else:
+        assert "red square" in card["data"]["held_out"]
 
 
 def test_early_weights_are_another_model() -> None:
@@ -47,7 +52,13 @@ def test_early_weights_are_another_model() -> None:
     assert not torch.equal(final["blocks.3.mlp.fc1.weight"], early["blocks.3.mlp.fc1.weight"])
 
 
-@pytest.mark.parametrize("name", MODELS)
+def test_the_shapes_model_is_small() -> None:
+    card = weights.card("shapes")
+    assert card["parameters"] <= 6_000_000
+    assert sum(entry["bytes"] for entry in card["files"].values()) <= 15_000_000
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_loss_fell_in_training(name: str) -> None:
     curve = weights.card(name)["loss_curve"]
     assert curve[-1][0] == recipe.load_recipe(name).training.steps
@@ -108,13 +119,17 @@ def tiny_recipe(name: str = "fashion-routing", **changes: object) -> recipe.Reci
     )
 
 
-@pytest.mark.parametrize("name", MODELS)
+def examples(name: str) -> ShapeExamples | SplitExamples:
+    return ShapeExamples() if name == "shapes" else SplitExamples(data.Split(*images(40)))
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_training_that_was_stopped_ends_as_if_it_had_not_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr("sgbench.zoo.train.STATE_EVERY", 3)
     monkeypatch.setattr("sgbench.zoo.train.LOG_EVERY", 1)
-    split = data.Split(*images(40))
+    split = examples(name)
     chosen = tiny_recipe(name)
     whole = train(chosen, split, tmp_path / "whole", "cpu", lambda _: None)
 
@@ -135,7 +150,7 @@ def test_training_that_was_stopped_ends_as_if_it_had_not_been(
 
 
 def test_a_state_of_another_recipe_is_refused(tmp_path: Path) -> None:
-    split = data.Split(*images(40))
+    split = examples("fashion-routing")
     train(tiny_recipe(), split, tmp_path, "cpu", lambda _: None)
     with pytest.raises(UserError, match="it was trained by another recipe"):
         train(tiny_recipe(steps=7), split, tmp_path, "cpu", lambda _: None)
@@ -143,7 +158,7 @@ def test_a_state_of_another_recipe_is_refused(tmp_path: Path) -> None:
 
 def test_export_writes_weights_and_a_card(tmp_path: Path) -> None:
     chosen = tiny_recipe()
-    trained = train(chosen, data.Split(*images(40)), tmp_path / "run", "cpu", lambda _: None)
+    trained = train(chosen, examples(chosen.name), tmp_path / "run", "cpu", lambda _: None)
     export_model(chosen, trained, tmp_path / "out")
     names = sorted(p.name for p in (tmp_path / "out").iterdir())
     assert names == [

@@ -21,10 +21,8 @@ class TextScore(NamedTuple):
     groups: dict[str, tuple[Estimate, int]]
 
 
-def composition(
-    correct: NDArray[np.bool_], asked: NDArray[np.integer], prompts: Sequence[Prompt], where: str
-) -> TextScore:
-    """Scores of images (N,) that were right or wrong; `asked` (N,) is the number of each one's prompt.
+def composition(values: NDArray[Any], asked: NDArray[np.integer], prompts: Sequence[Prompt], where: str) -> TextScore:
+    """Scores of images from their values (N,), 0 or 1 for compositions; `asked` (N,) numbers each one's prompt.
 
     Groups are the tasks and, where prompts say so, combinations seen in training and held out of it, each averaged
     over tasks, too. Raises NoScoreError where a task has fewer than two prompts: it has no error.
@@ -43,16 +41,16 @@ def composition(
     if None not in held_out:
         hidden = np.array([bool(held_out[a]) for a in asked])
         parts |= {"seen": ~hidden, "held_out": hidden}
-    groups = {name: _part(correct, strata, asked, inside) for name, inside in parts.items()}
-    return TextScore(stratified_mean(correct, strata, asked), {name: g for name, g in groups.items() if g is not None})
+    groups = {name: _part(values, strata, asked, inside) for name, inside in parts.items()}
+    return TextScore(stratified_mean(values, strata, asked), {name: g for name, g in groups.items() if g is not None})
 
 
 def _part(
-    correct: NDArray[Any], strata: NDArray[Any], asked: NDArray[Any], inside: NDArray[np.bool_]
+    values: NDArray[Any], strata: NDArray[Any], asked: NDArray[Any], inside: NDArray[np.bool_]
 ) -> tuple[Estimate, int] | None:
     """The score of some of the images, over the tasks of which at least two prompts are among them."""
     enough = [s for s in np.unique(strata[inside]) if len(np.unique(asked[inside & (strata == s)])) > 1]
     inside = inside & np.isin(strata, enough)
     if not enough:
         return None
-    return stratified_mean(correct[inside], strata[inside], asked[inside]), int(inside.sum())
+    return stratified_mean(values[inside], strata[inside], asked[inside]), int(inside.sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 from sgbench.run.store import Store, shard_sizes
 from sgbench.score.compute import Fields, fields
 from sgbench.score.expected import Facts
-from sgbench.score.images import CellImages
+from sgbench.score.images import CellImages, ImageSet
 from sgbench.score.metrics import METRICS
-from sgbench.score.t2i.composition import TextScore, composition
+from sgbench.score.t2i.composition import composition
+from sgbench.score.t2i.geneval import Box, Detection
 from sgbench.score.t2i.geneval import judge as decide
 from sgbench.score.t2i.judges import DRAWN, DRAWN_RULES, GENEVAL_JUDGE, JUDGES
 from sgbench.score.weights import extractor_id, require
@@ -42,12 +44,12 @@ def load_judge(name: str, device: torch.device, stack: ExitStack) -> Judging:
         detector, colours = mask2former.load(paths[0].parent, device), clip_colours.load(paths[-1], device)
 
         def geneval(images: NDArray[np.uint8], prompts: Sequence[Prompt]) -> Values:
-            found = []
             # One by one: a hundred masks an image at full size do not fit into memory by the shard.
-            for image, prompt in zip(images, prompts, strict=True):
-                seen = detector([image])[0]
-                found.append(decide(prompt.record, seen, lambda group, of=image: colours(of, group)).correct)
-            return np.array(found, dtype=np.float64)
+            verdicts = (
+                decide(prompt.record, detector([image])[0], partial(colours, image))
+                for image, prompt in zip(images, prompts, strict=True)
+            )
+            return np.array([verdict.correct for verdict in verdicts], dtype=np.float64)
 
         return geneval
     from sgbench.score.t2i.preference.scorer import load_scorer
@@ -62,17 +64,14 @@ def load_judge(name: str, device: torch.device, stack: ExitStack) -> Judging:
 def _drawn(images: NDArray[np.uint8], prompts: Sequence[Prompt]) -> Values:
     from sgbench.score.t2i.drawn import detect
 
+    def colours(of: dict[Box, str], group: Sequence[Detection]) -> list[str]:
+        return [of[found.box] for found in group]
+
     right = []
     for image, prompt in zip(images, prompts, strict=True):
         seen = detect(image)
-        colours = {found.box: colour for found, colour in seen}
-        verdict = decide(
-            prompt.record,
-            [found for found, _ in seen],
-            lambda group, of=colours: [of[d.box] for d in group],
-            DRAWN_RULES,
-        )
-        right.append(verdict.correct)
+        of = partial(colours, {found.box: colour for found, colour in seen})
+        right.append(decide(prompt.record, [found for found, _ in seen], of, DRAWN_RULES).correct)
     return np.array(right, dtype=np.float64)
 
 
@@ -94,12 +93,11 @@ class TextScorer:
 
         Raises IncompleteError where images are missing, NoScoreError where a group has too few.
         """
-        assert facts.prompts is not None and facts.labels is not None
-        values = METRICS[metric].factor * self._values(METRICS[metric].extractor, cell, facts)
-        return told(composition(values, facts.labels, facts.prompts.prompts, facts.where), facts.where)
+        return text_fields(metric, self._values(METRICS[metric].extractor, cell, facts), facts)
 
     def _values(self, judge: str, cell: Cell, facts: Facts) -> Values:
-        assert facts.prompts is not None and facts.labels is not None
+        assert facts.prompts is not None
+        assert facts.labels is not None
         name = judged_name(judge, facts.prompts)
         parts = []
         for number, count in shard_sizes(facts.samples):
@@ -128,16 +126,31 @@ class TextScorer:
         return made
 
 
+def judge_images(judge: Judging, images: ImageSet) -> Values:
+    """Values (N,) of a set of images that came with their prompts."""
+    assert images.prompts is not None
+    assert images.labels is not None
+    done, found = 0, []
+    for part in images.parts():
+        prompts = [images.prompts.prompts[number] for number in images.labels[done : done + len(part)]]
+        found.append(judge(part, prompts))
+        done += len(part)
+    return np.concatenate(found)
+
+
 def judged_name(judge: str, prompts: PromptSet) -> str:
     """What values depend on besides the images: the judge, its weights, and what was asked for."""
     digest = hashlib.sha256(f"{extractor_id(judge)} {prompts.sha256}".encode()).hexdigest()[:16]
     return f"{judge}-{digest}"
 
 
-def told(score: TextScore, where: str) -> Fields:
-    """A score of prompts as it stands in scores.json."""
+def text_fields(metric: str, values: Values, facts: Facts) -> Fields:
+    """A score of prompts, from the raw values (N,) of its judge, as it stands in scores.json."""
+    assert facts.prompts is not None
+    assert facts.labels is not None
+    score = composition(METRICS[metric].factor * values, facts.labels, facts.prompts.prompts, facts.where)
     groups = {
         name: {"value": estimate.value, "standard_error": estimate.standard_error, "images": count}
         for name, (estimate, count) in score.groups.items()
     }
-    return {**fields(score.overall, where), "groups": groups}
+    return {**fields(score.overall, facts.where), "groups": groups}

@@ -1,0 +1,96 @@
+"""`sgbench prompts`: the prompt sets that suites may name: list, fetch, show."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Annotated
+
+import typer
+
+from sgbench.console import make_progress
+from sgbench.errors import UserError
+
+prompts = typer.Typer(help="Prompt sets: list, fetch, show.", no_args_is_help=True, rich_markup_mode=None)
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document as the last line.")]
+
+
+@prompts.command("list")
+def list_prompts(as_json: Json = False) -> None:
+    """The packaged sets and those that others publish, and which are on this machine."""
+    from sgbench.suite.prompts import PACKAGED, PUBLIC, find_prompts, load_prompts
+
+    entries = [
+        {"name": path.stem, "prompts": len(load_prompts(path.stem).prompts), "source": "this package", "there": True}
+        for path in sorted(PACKAGED.glob("*.jsonl"))
+    ]
+    entries += [
+        {
+            "name": public.name,
+            "prompts": public.size,
+            "source": f"{public.source} ({public.licence})",
+            "there": find_prompts(public.name).exists(),
+        }
+        for public in PUBLIC.values()
+    ]
+    if as_json:
+        print(json.dumps({"prompts": entries}))
+        return
+    for e in entries:
+        print(f"{e['name']:10}  {e['prompts']:5} prompts  {'there' if e['there'] else 'not fetched':11}  {e['source']}")
+
+
+@prompts.command()
+def fetch(
+    name: Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="A published set, or the address of a file.")],
+    as_json: Json = False,
+) -> None:
+    """Download a prompt set; the same command again resumes or does nothing."""
+    from sgbench.models.fetch import fetch as fetch_file
+    from sgbench.models.location import is_remote
+    from sgbench.suite.prompts import PUBLIC, find_prompts, load_prompts
+    from sgbench.suite.suggest import suggestion
+
+    if name not in PUBLIC and not is_remote(name):
+        raise UserError(
+            f"there are no published prompts {name!r}{suggestion(name, list(PUBLIC))}",
+            where="NAME",
+            fix=f"choose one of {', '.join(PUBLIC)}, or give an address",
+        )
+    place, progress = find_prompts(name), make_progress()
+    files = PUBLIC[name].files if name in PUBLIC else ((place.name, name),)
+    folder = place if name in PUBLIC else place.parent
+    for file, source in files:
+        if not (folder / file).is_file():
+            path = fetch_file(source, folder, None, progress)
+            if path != folder / file:
+                path.replace(folder / file)
+    found = load_prompts(name)
+    if name in PUBLIC and len(found.prompts) != PUBLIC[name].size:
+        raise UserError(
+            f"the file has {len(found.prompts)} prompts, and {name} was published with {PUBLIC[name].size}",
+            where=str(place),
+            fix="delete it and fetch it again, or name the file itself in the suite",
+        )
+    told = {"path": str(place), "prompts": len(found.prompts), "sha256": found.sha256}
+    print(json.dumps(told) if as_json else f"{place}: {found.describe()}")
+
+
+@prompts.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A prompt set by name, file or address.")],
+    as_json: Json = False,
+) -> None:
+    """What is in a set: its hash, its groups, and every prompt."""
+    from sgbench.suite.prompts import load_prompts
+
+    found = load_prompts(name, "NAME")
+    groups = Counter(prompt.group for prompt in found.prompts)
+    if as_json:
+        listed = [{"prompt": p.text, "group": p.group, **p.record} for p in found.prompts]
+        print(json.dumps({"name": found.name, "sha256": found.sha256, "groups": groups, "prompts": listed}))
+        return
+    print(found.describe())
+    print(", ".join(f"{group or 'no group'}: {count}" for group, count in groups.items()))
+    for prompt in found.prompts:
+        print(f"{prompt.group:14}  {prompt.text}")
