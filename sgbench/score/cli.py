@@ -1,0 +1,129 @@
+"""`sgbench score` and `sgbench export`: scores of suites and of anybody's images, images for other tools."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sgbench import api
+from sgbench.console import make_progress
+from sgbench.errors import UserError
+from sgbench.options_cli import Device, Json, Limit, PresetName, Results, finish
+
+
+def score(
+    what: Annotated[
+        list[Path],
+        typer.Argument(metavar="SUITE|IMAGES...", help="A suite file; or folders, npz files and cells of images."),
+    ],
+    preset: PresetName = None,
+    limit: Limit = None,
+    results: Results = api.RESULTS,
+    device: Device = "auto",
+    reference: Annotated[str | None, typer.Option("--reference", help="What IMAGES are compared with.")] = None,
+    metrics: Annotated[str | None, typer.Option("--metrics", help="Metrics of IMAGES, with commas.")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option("--labels", help="Label policy of IMAGES that come without labels: balanced or random."),
+    ] = None,
+    prompts: Annotated[
+        str | None, typer.Option("--prompts", help="What IMAGES show: image i shows prompt i mod their number.")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Print the protocols; score nothing.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Forbid libraries to ask the network.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Score a suite's cells and write rows.csv; or score anybody's images against a reference."""
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    if what[0].suffix in (".yaml", ".yml"):
+        _score_suite(what, preset, limit, results, device, (reference, metrics, prompts), explain, as_json)
+        return
+    if metrics is None or (reference is None and prompts is None and not _carries_prompts(what)):
+        raise UserError(
+            "images need something to be compared with, and a way to",
+            where=str(what[0]),
+            fix="add --reference REF or --prompts FILE, and --metrics a,b (a suite file ends in .yaml)",
+        )
+    if labels not in (None, "balanced", "random"):
+        raise UserError(f"there is no label policy {labels!r}", where="--labels", fix="give balanced or random")
+    names = [name.strip() for name in metrics.split(",") if name.strip()]
+    if explain:
+        _print_protocols(api.explain(what, reference, names, limit=limit, labels=labels, prompts=prompts), as_json)
+        return
+    progress = make_progress()
+    found = api.score_images(
+        what, reference, names, device=device, limit=limit, labels=labels, prompts=prompts, progress=progress
+    )
+    if as_json:
+        print(json.dumps({"reference": reference, "sets": [one.as_dict() for one in found]}))
+        return
+    from sgbench.score.anybody import table
+
+    lines, notes = table(found, names)
+    print(lines.to_markdown(index=False))
+    print("\n".join(["Errors are one standard error.", *notes, *(p.describe() for p in found[0].protocols.values())]))
+
+
+def _carries_prompts(what: list[Path]) -> bool:
+    """Whether sets of images come with what they were asked for: cells, and GenEval's folders."""
+    return all((path / "cell.json").is_file() or any(path.glob("[0-9]*/metadata.jsonl")) for path in what)
+
+
+def _score_suite(
+    what: list[Path],
+    preset: str | None,
+    limit: int | None,
+    results: Path,
+    device: str,
+    for_images: tuple[str | None, ...],
+    explain: bool,
+    as_json: bool,
+) -> None:
+    if len(what) > 1 or any(for_images):
+        raise UserError(
+            "a suite names its own reference and metrics, and is scored alone",
+            where=str(what[0]),
+            fix="leave out --reference, --metrics, --prompts and further arguments",
+        )
+    loaded = api.load_suite(what[0], preset, limit)
+    if explain:
+        _print_protocols(api.explain_suite(loaded), as_json)
+        return
+    done = api.score(loaded, results, device=device, progress=make_progress())
+    rows = results / loaded.suite / "rows.csv"
+    finish(
+        {**done.as_dict(), "rows": str(rows)},
+        as_json,
+        f"{done.scored} cells scored, {done.cells - done.scored} kept: {rows}",
+    )
+
+
+def _print_protocols(protocols: list[Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"protocols": [{"id": p.id, **p._asdict()} for p in protocols]}))
+        return
+    for protocol in protocols:
+        print(f"{protocol.metric}  {protocol.id}")
+        for name, value in protocol._asdict().items():
+            print(f"  {name.replace('_', ' '):18}  {value if value != '' else '-'}")
+
+
+def export(
+    cell: Annotated[str, typer.Argument(metavar="CELL", help="A cell's id or folder.")],
+    adm: Annotated[Path | None, typer.Option("--adm", help="The npz to write, as ADM's evaluator reads it.")] = None,
+    geneval: Annotated[
+        Path | None, typer.Option("--geneval", help="The folder to write, as GenEval's evaluator reads it.")
+    ] = None,
+    limit: Limit = None,
+    results: Results = api.RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Write a cell's images for other tools."""
+    done = api.export(cell, adm, results, geneval=geneval, limit=limit)
+    note = ", grey repeated to RGB" if done.repeated else ""
+    finish(done._asdict(), as_json, f"{done.file}: {done.images} images{note}")
