@@ -96,15 +96,19 @@ def score(
     from sgbench.run.store import Store
     from sgbench.score.rows import build_rows
     from sgbench.score.scorer import refusal, score_cells
+    from sgbench.suite.identity import cell_id
     from sgbench.suite.sweep import expand
 
     cells = expand(suite)
     store = Store(results, suite.suite)
     store.prepare()
-    summary = score_cells(cells, suite, store, resolve_device(device), progress or Silent())
-    # Rows of other cells in the tree (another preset's, say) stay.
-    others = [cell for cell in store.known_cells() if cell not in set(cells)]
-    store.write_rows(build_rows([*cells, *others], store))
+    try:
+        summary = score_cells(cells, suite, store, resolve_device(device), progress or Silent())
+    finally:
+        # Rows of other cells in the tree (another preset's, say) stay; what was scored before a fault is in them, too.
+        own = {cell_id(cell) for cell in cells}
+        others = [cell for cell in store.known_cells() if cell_id(cell) not in own]
+        store.write_rows(build_rows([*cells, *others], store))
     refused = refusal(summary)
     if refused is not None:
         raise refused
@@ -208,9 +212,11 @@ def bench(
     from sgbench.run.store import Store
     from sgbench.score.beside import Beside, extractors_for, idle_device
     from sgbench.score.expected import suite_protocols
+    from sgbench.score.t2i.judges import check_judges
 
-    # A reference or weights that are missing are missed now, not after hours of drawing.
+    # A reference, weights or an environment that are missing are missed now, not after hours of drawing.
     suite_protocols(suite)
+    check_judges(suite)
     idle = idle_device(resolve_device(device))
     if idle is None or not extractors_for(suite, idle):
         ran = run(suite, results, device=device, batch=batch, progress=progress)

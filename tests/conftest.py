@@ -21,6 +21,7 @@ from sgbench.models.architecture import (
 from sgbench.models.build import Network, build
 from sgbench.models.catalogue import Checkpoint, Entry
 from sgbench.models.families import FAMILIES
+from sgbench.sampling.conditions import ClassConditions
 from sgbench.sampling.networks import Networks
 from sgbench.sampling.program import call_counts, program
 
@@ -101,7 +102,8 @@ def tiny() -> Iterator[Tiny]:
             record = architecture(family, 8 if seed % 2 else 16)
             checkpoint = Checkpoint("random")
             entry = Entry(name, name, FAMILIES[family], record, checkpoint, checkpoint, in_pixels=True)
-            made[name] = entry, Networks(network(record, seed), network(record, seed + 1000))
+            conditions = ClassConditions(SIZES["num_classes"], torch.device("cpu"))
+            made[name] = entry, Networks(network(record, seed), network(record, seed + 1000), conditions)
         return name, made[name][1]
 
     with pytest.MonkeyPatch.context() as patch:

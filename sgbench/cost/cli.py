@@ -30,7 +30,7 @@ def flops(
     if as_json:
         print(json.dumps(card))
         return
-    print(f"{card['family']} {card['size']}, {card['resolution']} pixels, {card['guidance']}")
+    print(f"{' '.join(filter(None, (card['family'], card['size'])))}, {card['resolution']} pixels, {card['guidance']}")
     print(f"{'':28}  {'macs':>10}  {'fvcore':>10}  {'paper':>10}  {'fvcore':>10}  {'GFLOPs':>10}")
     lines = [(f"call: {c['branch']}, gamma {c['gamma']:g}", c) for c in card["per_call"]]
     lines += [("guided step", card["per_step"])]

@@ -98,7 +98,8 @@ def _difference(a: AnyArchitecture, kept: int, layer: int, change: Perturbation)
     if isinstance(a, MicroDiTArchitecture):  # whose blocks also attend to the caption
         products = 2 * kept**2 * a.backbone_blocks[layer].attention_width
     if isinstance(a, TextDiTArchitecture):  # whose words go on attending
-        products = 2 * kept * (kept + a.caption_tokens) * a.hidden_size
+        seen = math.isqrt(products // (2 * a.hidden_size))
+        products -= 2 * a.caption_tokens * seen * a.hidden_size
     if change.kind == "identity":
         return Macs(0, -products, 0)
     # Rows, then columns, of a separable blur of the full grid; at infinite sigma a mean, which is not counted.

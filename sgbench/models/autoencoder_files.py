@@ -6,23 +6,25 @@ its `own`.
 
 from __future__ import annotations
 
-import os
+import json
 from pathlib import Path
 
 from sgbench.errors import UserError
 from sgbench.models.digest import sha256_of
+from sgbench.models.location import hub_cache
 
 NONE = "none"
 OWN = "own"
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors")
 NOT_FETCHED = "not fetched"
+USUAL_SCALE = 0.18215
 
 
 def find_folder(name: str) -> Path | None:
     """The folder that holds the autoencoder's files on this machine, or None."""
     if Path(name).is_dir():
         return Path(name)
-    cache = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface") / "hub"
+    cache = hub_cache()
     repository = cache / f"models--{name.replace('/', '--')}"
     try:
         revision = (repository / "refs" / "main").read_text().strip()
@@ -42,7 +44,17 @@ def autoencoder_sha256(name: str) -> str:
         return name
     folder = find_folder(name)
     file = None if folder is None else weights_file(folder)
-    return NOT_FETCHED if file is None else sha256_of(file)
+    return NOT_FETCHED if file is None else sha256_of(file) + _other_scale(file.with_name("config.json"))
+
+
+def _other_scale(config: Path) -> str:
+    """Scale and offset of latents where they are not those of Stable Diffusion's autoencoder: images depend on them."""
+    try:
+        sizes = json.loads(config.read_text())
+    except (OSError, ValueError):
+        return ""
+    scale, offset = sizes.get("scaling_factor", USUAL_SCALE), sizes.get("shift_factor") or 0
+    return "" if (scale, offset) == (USUAL_SCALE, 0) else f" scale {scale} offset {offset}"
 
 
 def missing(name: str) -> UserError:

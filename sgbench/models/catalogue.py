@@ -178,7 +178,7 @@ def _written_out(name: str, where: str) -> Entry:
             where=where,
             fix="correct the route or the resolution",
         ) from error
-    if asked.routes is not None and not isinstance(architecture, DiTArchitecture):
+    if asked.routes is not None and not isinstance(architecture, DiTArchitecture | PRXArchitecture):
         raise UserError(f"{family.title} has no routes", where=where, fix="remove route")
     main = Checkpoint("random") if asked.weights == spec.RANDOM else _file(asked.weights, asked.sha256)
     auxiliary = None if asked.auxiliary is None else _file(asked.auxiliary, None)
@@ -187,7 +187,7 @@ def _written_out(name: str, where: str) -> Entry:
 
 def _pipeline(name: str, asked: spec.Spec, family: Family, where: str) -> Entry:
     """A model by its folder, or by a hub id; of the published sizes as long as it is not on this machine."""
-    folder = find_folder(asked.weights.removeprefix(HUB))
+    folder = find_folder(str(Path(asked.weights.removeprefix(HUB)).expanduser()))
     try:
         routes = family.sized(asked.request).routes if asked.routes is None else asked.routes  # type: ignore[union-attr]
         architecture: AnyArchitecture = (

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlparse
 
+from sgbench.errors import UserError
 from sgbench.models.public import models_folder
 
 HUB = "hf://"
@@ -20,7 +22,16 @@ def is_remote(source: str) -> bool:
 def local_path(source: str) -> Path:
     """The file itself for a path; for anything remote, where `sgbench models fetch` puts it."""
     if not is_remote(source):
-        return Path(source).expanduser()
+        try:
+            return Path(source).expanduser()
+        except RuntimeError as error:
+            raise UserError("there is no such user", where=source, fix="write the folder out") from error
     name = PurePosixPath(urlparse(source).path).name or "checkpoint"
     # Files of one name from two places must not meet.
     return models_folder() / "addresses" / hashlib.sha256(source.encode()).hexdigest()[:12] / name
+
+
+def hub_cache() -> Path:
+    """Where the Hugging Face hub's own library keeps what it fetched."""
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    return Path(os.environ.get("HF_HUB_CACHE") or home / "hub")

@@ -11,10 +11,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sgbench.errors import UserError, plain
-from sgbench.models.digest import sha256_of, unreadable
+from sgbench.models.digest import sha256_file, sha256_of, sidecar_path, unreadable
 from sgbench.models.text_architecture import Routes, check_routes
 
 INDEX = "model_index.json"
+PARTS = (".safetensors", ".json", ".txt", ".model")
 PIPELINE = "PRXPipeline"
 # The published models were trained on captions of at most this many tokens; diffusers' conversion writes it, too.
 CAPTION_TOKENS = 256
@@ -163,10 +164,16 @@ def read_pipeline(folder: Path, routes: Routes, resolution: int | None = None) -
 
 
 def pipeline_sha256(folder: Path) -> str:
-    """One digest for all weights of a pipeline, part by part."""
-    files = sorted(folder.glob("*/*.safetensors"))
-    told = "".join(f"{file.relative_to(folder).as_posix()} {sha256_of(file)}\n" for file in files)
+    """One digest for all that images depend on: weights, configurations and tokenizer, part by part."""
+    files = [file for file in sorted(folder.glob("*/*")) if file.suffix in PARTS and not file.name.startswith(".")]
+    noted = {sidecar_path(file) for file in files}
+    told = "".join(f"{file.relative_to(folder).as_posix()} {_digest(file)}\n" for file in files if file not in noted)
     return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _digest(file: Path) -> str:
+    """Only weights are large enough for a digest to be noted beside them."""
+    return sha256_of(file) if file.suffix == ".safetensors" else sha256_file(file)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class Captions:
         Raises UserError for a caption that the pipeline would cut off.
         """
         for caption in captions:
-            self._check_length(caption)
+            self.check_length(caption)
         parts = [self._encode(captions[start : start + BATCH]) for start in range(0, len(captions), BATCH)]
         return torch.cat(parts) if parts else self.null()[:0]
 
@@ -58,7 +58,8 @@ class Captions:
         )
         return with_mask(words.float(), mask)
 
-    def _check_length(self, caption: str) -> None:
+    def check_length(self, caption: str) -> None:
+        """Raise UserError for a caption that would be cut off."""
         cleaned = self.pipeline.text_preprocessor.clean_text(caption)
         count = len(self.pipeline.tokenizer(cleaned)["input_ids"])
         if count > self.caption_tokens:

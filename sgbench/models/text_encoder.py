@@ -70,7 +70,7 @@ class CaptionEncoder(nn.Module):
         Raises UserError for a caption with more words than the tower reads: nothing is cut off.
         """
         for caption in captions:
-            self._check_length(caption)
+            self.check_length(caption)
         parts = [captions[start : start + BATCH] for start in range(0, len(captions), BATCH)]
         found = [self._states(part) for part in parts]
         return torch.cat(found) if found else self.null()[:0]
@@ -84,7 +84,8 @@ class CaptionEncoder(nn.Module):
         with _published_precision(self._device):
             return self.tower(words).float()
 
-    def _check_length(self, caption: str) -> None:
+    def check_length(self, caption: str) -> None:
+        """Raise UserError for a caption that would be cut off."""
         count, most = len(self.tokenizer.encode(caption)), self.sizes.context_length - MARKS
         if count > most:
             raise UserError(

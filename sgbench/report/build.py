@@ -206,8 +206,8 @@ def protocol_lines(protocols: dict[str, Protocol]) -> list[str]:
     if any(p.extractor == "fashion-cnn" for p in protocols.values()):
         accuracy = weights.card("fashion-cnn")["accuracy_held_out"]
         lines.append(f"fashion-cnn: {accuracy:.2%} of the 10,000 held-out images classified right")
-    if any(p.extractor == DRAWN for p in protocols.values()):
-        seen = weights.card("drawn-detector")
+    seen = weights.card("drawn-detector")
+    if any(p.extractor == DRAWN and p.extractor_sha256 == seen["sha256"] for p in protocols.values()):
         lines.append(
             f"detector of drawn shapes: {seen['accuracy']:.2%} of {seen['objects']:,} objects in {seen['images']:,} "
             "held-out renders found with the right shape, colour and place"

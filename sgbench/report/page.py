@@ -15,9 +15,12 @@ from markupsafe import Markup
 from sgbench.guidance import RULES
 from sgbench.models import catalogue
 from sgbench.report.gallery import Picture
-from sgbench.suite.prompts import load_prompts
+from sgbench.sampling.randomness import labels
+from sgbench.suite.prompts import Prompt, load_prompts
 from sgbench.suite.schema import Suite
 from sgbench.zoo import weights
+
+PICTURES = 20
 
 
 class Figures(NamedTuple):
@@ -55,7 +58,7 @@ def render_page(
         opinions=opinions,
         summary=summary.to_dict("split"),
         groups=groups.to_dict("split"),
-        prompts=load_prompts(suite.prompts).prompts[:20] if suite.prompts else (),
+        prompts=_asked(suite),
         table=table.to_dict("split"),
         figures=[(f.model, [(name, Markup(inline_svg(svg, name))) for name, svg in f.svgs.items()]) for f in figures],
         pictures=[(p, base64.b64encode(p.png).decode()) for p in pictures],
@@ -70,6 +73,14 @@ def render_page(
         device=f"{first['device']}, {first['threads']} threads",
     )
     return text.encode()
+
+
+def _asked(suite: Suite) -> list[Prompt]:
+    """The prompts of the pictures in a gallery, in their order."""
+    if not suite.prompts:
+        return []
+    prompts = load_prompts(suite.prompts).prompts
+    return [prompts[n] for n in labels(suite.seed, range(PICTURES), len(prompts), suite.labels)]
 
 
 def inline_svg(svg: bytes, name: str) -> str:

@@ -44,7 +44,9 @@ def select_rows(suite: Suite, cells: Sequence[Cell], store: Store) -> pd.DataFra
     _require_scores(suite, chosen, wanted)
     # Scores that were made for other suites' metrics stay out: nothing vouches for their protocol here.
     unasked = tuple(f"{metric}{end}" for metric in METRICS if metric not in suite.metrics for end in ENDS)
-    chosen = chosen.drop(columns=[c for c in chosen.columns if c in unasked])
+    groups = [column for column in map(str, chosen.columns) if "[" in column]
+    foreign = [c for c in groups if c.partition("[")[0] not in suite.metrics or chosen[c].isna().all()]
+    chosen = chosen.drop(columns=[c for c in chosen.columns if c in (*unasked, *foreign)])
     return with_quality(chosen, qualities(suite.metrics)[0])
 
 

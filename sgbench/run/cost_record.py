@@ -18,7 +18,7 @@ from sgbench.sampling.program import Call, call_counts
 from sgbench.suite.cell import Cell
 
 _counted: dict[tuple[object, ...], Macs] = {}
-_decoded: dict[tuple[str, tuple[int, int, int]], int] = {}
+_decoded: dict[tuple[str, str, tuple[int, int, int]], int] = {}
 
 
 def counted_macs(cell: Cell, networks: Networks, call: Call) -> Macs:
@@ -73,7 +73,7 @@ def cost_record(cell: Cell, networks: Networks, store: Store, samples: int) -> d
 
 def _decode_macs(cell: Cell, networks: Networks) -> int:
     assert networks.decoder is not None
-    key = (cell.autoencoder, networks.main.architecture.sample_shape)
+    key = (cell.model, cell.autoencoder, networks.main.architecture.sample_shape)
     if key not in _decoded:
         _decoded[key] = count_decoder(networks.decoder, networks.main.architecture.sample_shape)
     return _decoded[key]

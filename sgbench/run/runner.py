@@ -21,13 +21,16 @@ from sgbench.guidance import RULES
 from sgbench.models import catalogue
 from sgbench.models.autoencoder_files import NONE, NOT_FETCHED, autoencoder_sha256, missing
 from sgbench.models.loading import present
+from sgbench.models.text_encoder_files import require_text_encoder
 from sgbench.progress import Progress
 from sgbench.run.cost_record import cost_record
 from sgbench.run.device import describe_device
 from sgbench.run.store import SHARD, Store, shard_sizes
+from sgbench.sampling.conditions import asked
 from sgbench.sampling.engine import group_size, sample
 from sgbench.sampling.networks import Networks, load_networks
 from sgbench.suite.cell import Cell
+from sgbench.suite.prompts import load_prompts
 
 # A GPU takes as many tokens at a time as a shard of the embedded models has.
 GPU_TOKENS = SHARD * 64
@@ -94,6 +97,10 @@ def check_weights(cells: Sequence[Cell]) -> None:
             present(entry, entry.auxiliary)
         if cell.autoencoder not in ("", NONE) and autoencoder_sha256(cell.autoencoder) == NOT_FETCHED:
             raise missing(cell.autoencoder)
+        if cell.text_encoder not in ("", NONE):
+            require_text_encoder(cell.text_encoder)
+        if cell.prompts:
+            load_prompts(cell.prompts)
 
 
 def batch_size(cell: Cell, device: torch.device, asked: int | None) -> int:
@@ -197,6 +204,7 @@ def _make(
     cell: Cell, networks: Networks, indices: range, device: torch.device, batch: int, progress: Progress
 ) -> tuple[Images, dict[str, Any]]:
     """Images of `indices` and notes on how long, how much memory and how much energy they took."""
+    networks.conditions.prepare(asked(cell, indices))
     meter = EnergyMeter(device)
     reset_peak(device)
     energy_before = meter.joules()

@@ -15,7 +15,7 @@ from sgbench.suite.cell import Cell
 from sgbench.suite.prompts import load_prompts
 from sgbench.zoo.shapes.vocabulary import token_ids
 
-# Captions of public models take megabytes each; a set of thousands would not fit.
+# Captions of public models take megabytes each, so that a set of thousands would not fit; a shard's do.
 REMEMBERED = 256
 
 
@@ -29,12 +29,18 @@ class Conditions(Protocol):
     def of(self, numbers: Tensor) -> Tensor:
         """The conditions (B, ...) of classes or prompts by their numbers (B,), on the device of the network."""
 
+    def prepare(self, numbers: Tensor) -> None:
+        """Have the conditions of some classes or prompts at hand, as many as a shard has images."""
+
 
 class Encoder(Protocol):
     """Reads captions."""
 
     def encode(self, captions: Sequence[str]) -> Tensor:
         """Embeddings (N, L, C)."""
+
+    def check_length(self, caption: str) -> None:
+        """Raise UserError for a caption that would be cut off."""
 
     def null(self) -> Tensor:
         """What stands for no caption (1, L, C)."""
@@ -49,6 +55,9 @@ class ClassConditions:
     def of(self, numbers: Tensor) -> Tensor:
         return numbers
 
+    def prepare(self, numbers: Tensor) -> None:
+        """They are their own numbers."""
+
 
 class WordConditions:
     """Of the shapes model, as word numbers. Raises UserError for a prompt with words that it does not know."""
@@ -62,6 +71,9 @@ class WordConditions:
     def of(self, numbers: Tensor) -> Tensor:
         return self.table[numbers]
 
+    def prepare(self, numbers: Tensor) -> None:
+        """All of them are."""
+
 
 class CaptionConditions:
     """Of a network that is given embeddings. A caption is read alone, so that it never depends on its company."""
@@ -69,10 +81,17 @@ class CaptionConditions:
     def __init__(self, cell: Cell, encoder: Encoder, device: torch.device) -> None:
         self.prompts, self.encoder, self.device = load_prompts(cell.prompts).prompts, encoder, device
         self.null = encoder.null().to(device)
+        for prompt in self.prompts:
+            encoder.check_length(prompt.text)
         self._known: OrderedDict[int, Tensor] = OrderedDict()
 
     def of(self, numbers: Tensor) -> Tensor:
         return torch.cat([self._read(number) for number in numbers.tolist()]).to(self.device)
+
+    def prepare(self, numbers: Tensor) -> None:
+        """Read them now, so that no cell's seconds hold what the other cells find read."""
+        for number in numbers.tolist():
+            self._read(number)
 
     def _read(self, number: int) -> Tensor:
         if number not in self._known:
@@ -90,6 +109,9 @@ class NoCaptions:
 
     def of(self, numbers: Tensor) -> Tensor:
         return self.null.expand(len(numbers), -1, -1)
+
+    def prepare(self, numbers: Tensor) -> None:
+        """There is nothing to read."""
 
 
 def asked(cell: Cell, indices: Sequence[int]) -> Tensor:

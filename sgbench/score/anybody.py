@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import torch
 
-from sgbench.errors import UserError
+from sgbench.errors import NoScoreError, UserError
 from sgbench.progress import Progress
 from sgbench.run.store import open_cell
 from sgbench.score.compute import Computer
@@ -109,8 +109,16 @@ def check_prompted(source: Source, metrics: Sequence[str]) -> None:
                 where=source.where,
                 fix="add --prompts FILE",
             )
-        if source.prompts is not None:
-            check_records(metric, source.prompts)
+        if source.prompts is None:
+            continue
+        check_records(metric, source.prompts)
+        missing = -source.count % len(source.prompts.prompts)
+        if metric == "geneval" and missing:
+            raise NoScoreError(
+                f"{missing} images are missing: there are {source.count} of {len(source.prompts.prompts)} prompts",
+                where=source.where,
+                fix="draw equally many images of every prompt",
+            )
 
 
 def open_any(path: Path, limit: int | None, prompts: str | None = None) -> Source:
@@ -123,6 +131,8 @@ def open_any(path: Path, limit: int | None, prompts: str | None = None) -> Sourc
     if limit is not None:
         raise UserError("--limit is for suites and cells", where=str(path), fix="leave it out, or give a smaller set")
     if is_layout(path):
+        if prompts is not None:
+            raise UserError("GenEval's folders bring their prompts", where="--prompts", fix="leave it out")
         return LayoutImages(path)
     images = open_images(path)
     return images if prompts is None else PromptedImages(images, load_prompts(prompts, "--prompts"))
@@ -168,7 +178,10 @@ def explain(
     """The protocols that sets of images would be scored under, each once; nothing is scored."""
     check_metrics(metrics, reference)
     opened = load_reference(reference) if reference else None
-    facts = [facts_of(open_any(path, limit, prompts), labels) for path in paths]
+    sources = [open_any(path, limit, prompts) for path in paths]
+    for source in sources:
+        check_prompted(source, metrics)
+    facts = [facts_of(source, labels) for source in sources]
     found = [protocol(metric, one, opened) for metric in metrics for one in facts]
     return list({p.id: p for p in found}.values())
 

@@ -71,7 +71,9 @@ def score(
 
 def _carries_prompts(what: list[Path]) -> bool:
     """Whether sets of images come with what they were asked for: cells, and GenEval's folders."""
-    return all((path / "cell.json").is_file() or any(path.glob("[0-9]*/metadata.jsonl")) for path in what)
+    from sgbench.score.t2i.prompted import is_layout
+
+    return all((path / "cell.json").is_file() or is_layout(path) for path in what)
 
 
 def _score_suite(

@@ -41,7 +41,7 @@ def protocol(metric: str, facts: Facts, reference: Reference | None) -> Protocol
     Raises UserError where the extractor's weights are missing.
     """
     found = METRICS[metric]
-    asked = facts.prompts.describe() if facts.prompts else ""
+    asked = (facts.prompts.describe(), facts.prompts.sha256) if facts.prompts else ("", "")
     if found.text:
         judge = found.extractor
         return Protocol(
@@ -55,7 +55,7 @@ def protocol(metric: str, facts: Facts, reference: Reference | None) -> Protocol
             facts.label_policy,
             "none",
             "",
-            asked,
+            *asked,
         )
     assert reference is not None
     extractor = extractor_of(metric, reference.home)
@@ -71,7 +71,7 @@ def protocol(metric: str, facts: Facts, reference: Reference | None) -> Protocol
         facts.label_policy,
         reference.describe(extractor, found.output, what) if what else "none",
         reference.sha256 if what else "",
-        asked,
+        *asked,
     )
 
 

@@ -56,6 +56,12 @@ def export_geneval(images: CellImages, folder: Path) -> Exported:
     prompts = images.prompts
     if prompts is None:
         raise UserError("the cell's images are of classes", where=images.where, fix="use --adm")
+    if images.label_policy != "balanced":
+        raise UserError(
+            "the cell asks for prompts at random, and GenEval's folders hold equally many images of each",
+            where=images.where,
+            fix="draw a suite with `labels: balanced`",
+        )
     check_records("geneval", prompts)
     asked = len(prompts.prompts)
     if images.count % asked:

@@ -63,7 +63,9 @@ def _preferences(scorer: Scorer) -> list[Metric]:
         forms.append((f"{key}_x{scorer.factor:g}", f"{scorer.factor:g} x {scorer.unit}", scorer.factor))
     title = scorer.title.partition(" (")[0]
     return [
-        Metric(name, f"{title}, {unit}", "higher", "preference", scorer.name, f"mean of {unit}", "", "", factor)
+        Metric(
+            name, f"{title}, {unit}", "higher", "preference", scorer.name, f"mean of {unit} over images", "", "", factor
+        )
         for name, unit, factor in forms
     ]
 

@@ -29,14 +29,18 @@ class Protocol(NamedTuple):
     reference: str
     reference_sha256: str
     prompts: str = ""
-    """What images were asked for, with the hash of the prompt set; empty for classes."""
+    """What images were asked for; empty for classes."""
+    prompts_sha256: str = ""
 
     @property
     def id(self) -> str:
-        """Twelve hexadecimal digits of the protocol's sha256. A reference counts by its digest, whatever its name."""
-        counted = list(self._replace(reference=""))
-        # A field that came later renames no protocol that has no use for it.
-        counted = counted if self.prompts else counted[:-1]
+        """Twelve hexadecimal digits of the protocol's sha256.
+
+        A reference and a prompt set count by their digests, whatever their names.
+        """
+        counted = list(self._replace(reference="", prompts=""))
+        # Fields that came later rename no protocol that has no use for them.
+        counted = counted if self.prompts_sha256 else counted[:-2]
         return hashlib.sha256(json.dumps(counted, separators=(",", ":")).encode()).hexdigest()[:12]
 
     def describe(self) -> str:
@@ -67,7 +71,7 @@ def differences(first: Protocol, second: Protocol) -> list[str]:
     return [
         f"{name.replace('_', ' ')} {a!s:.60} against {b!s:.60}"
         for name, a, b in zip(Protocol._fields, first, second, strict=True)
-        if a != b and name != "reference"
+        if a != b and name not in ("reference", "prompts")
     ]
 
 
@@ -86,5 +90,5 @@ def require_one(protocols: Iterable[Protocol], where: str, fix: str) -> Protocol
 
 def from_record(record: dict[str, object]) -> Protocol | None:
     """A protocol as it stands in scores.json; None for one that an older version wrote."""
-    known = {"prompts": "", **record}
+    known = {"prompts": "", "prompts_sha256": "", **record}
     return Protocol(**known) if set(known) == set(Protocol._fields) else None  # type: ignore[arg-type]

@@ -134,6 +134,7 @@ def _made_by(cell: Cell, cost: dict[str, Any]) -> dict[str, Any]:
         "checkpoint_sha256": checkpoints["main"],
         "auxiliary_sha256": checkpoints.get("auxiliary"),
         "autoencoder_sha256": checkpoints.get("autoencoder"),
+        "text_encoder_sha256": checkpoints.get("text_encoder"),
         "sgbench": made_by["sgbench"],
         "commit": made_by["commit"],
         "dirty": made_by["dirty"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import torch
@@ -78,22 +78,40 @@ class CellScorer:
             return False
         if absent is not None:
             raise absent
-        for metric, found in self._compute(cell, images, missing).items():
+        computed, failure = self._compute(cell, images, missing)
+        for metric, found in computed.items():
             chosen = self.protocols[metric]
             known[metric] = {**found, "protocol_id": chosen.id, "protocol": chosen._asdict()}
         # Scores of metrics that are no longer asked for stay; those of older protocols have just been replaced.
         known["made_by"] = {**provenance(), "device": self.device.type}
         self.store.write_record(cell, "scores", {**record, key: known})
+        if failure is not None:
+            raise failure
         return True
 
-    def close(self) -> None:
-        """Let go of what runs beside."""
-        self._texts.close()
+    def __enter__(self) -> CellScorer:
+        return self
 
-    def _compute(self, cell: Cell, images: CellImages, metrics: list[str]) -> dict[str, dict[str, Any]]:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._texts.__exit__(kind, error, trace)
+
+    def _compute(
+        self, cell: Cell, images: CellImages, metrics: list[str]
+    ) -> tuple[dict[str, dict[str, Any]], NoScoreError | None]:
+        """Scores by metric; and why a judge gave none, which takes nothing from the other metrics."""
         found: dict[str, dict[str, Any]] = {}
+        failure: NoScoreError | None = None
         facts = facts_of(images)
-        found |= {m: self._texts.score(m, cell, facts) for m in metrics if METRICS[m].text}
+        for metric in metrics:
+            if METRICS[metric].text:
+                try:
+                    found[metric] = self._texts.score(metric, cell, facts)
+                except IncompleteError:
+                    raise
+                except NoScoreError as error:
+                    failure = failure or error
         computed = [m for m in image_metrics(metrics) if METRICS[m].kind != "lpips"]
         if computed:
             computer = self._ready()
@@ -110,7 +128,7 @@ class CellScorer:
             estimate, distances = lpips(self._lpips, images.parts(), other.parts(), self.device)
             told = {"distances": [round(float(d), 5) for d in distances], "unguided_sha256": self._unguided(cell)}
             found["lpips"] = {**fields(estimate, images.where), **told}
-        return found
+        return found, failure
 
     def _ready(self) -> Computer:
         if self._computer is None:
@@ -142,7 +160,7 @@ def score_cells(
     refused: list[NoScoreError] = []
     scored = 0
     progress.begin("score", len(cells), "cell")
-    with closing(scorer):
+    with scorer:
         for cell in cells:
             try:
                 fresh = scorer.score(cell)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from sgbench.errors import UserError
 from sgbench.models.digest import sha256_file, sha256_of
+from sgbench.models.location import hub_cache
 from sgbench.models.public import models_folder
 from sgbench.score.extractors.catalogue import EXTRACTORS
 from sgbench.score.t2i.judges import JUDGES, drawn_digest
@@ -181,18 +182,13 @@ def places(name: str, file: WeightFile) -> list[Path]:
         return [fetched_path(name, file), folder() / file.file, *inside]
     found = [fetched_path(name, file), folder() / file.file]
     for pattern in file.caches:
-        base, _, rest = pattern.format(torch=_torch_home(), hub=_hub_home()).partition("/*")
+        base, _, rest = pattern.format(torch=_torch_home(), hub=hub_cache()).partition("/*")
         found += sorted(Path(base).glob(f"*{rest}/{file.file}")) if "*" in pattern else [Path(base) / file.file]
     return found
 
 
 def _torch_home() -> Path:
     return Path(os.environ.get("TORCH_HOME") or Path.home() / ".cache" / "torch")
-
-
-def _hub_home() -> Path:
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    return Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
 
 
 def find(name: str, file: WeightFile) -> Path | None:

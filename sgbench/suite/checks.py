@@ -13,6 +13,7 @@ from sgbench.guidance.intervals import interval
 from sgbench.guidance.perturbation import layers
 from sgbench.guidance.schedules import gamma_at, spell
 from sgbench.guidance.subset_rules import group_shape
+from sgbench.models.autoencoder_files import NONE, OWN
 from sgbench.models.catalogue import Entry
 from sgbench.models.headers import different_shapes
 from sgbench.models.pipeline_architecture import PRXArchitecture
@@ -23,6 +24,7 @@ from sgbench.score.reference_catalogue import side_of
 from sgbench.suite.cell import Guidance, Sampler
 from sgbench.suite.schema import Suite
 from sgbench.suite.texts import check_captions
+from sgbench.zoo.shapes.render import SIDE
 
 
 def check_model(model: Entry, suite: Suite, samplers: Sequence[str], where: str, sampler_key: str) -> None:
@@ -39,6 +41,18 @@ def check_model(model: Entry, suite: Suite, samplers: Sequence[str], where: str,
             f"{model.name} draws classes, and the suite asks for prompts",
             where=where,
             fix="choose a text-to-image model, or remove `prompts`",
+        )
+    if family.text:
+        check_captions(model, suite)
+    if suite.text_encoder and not family.text_encoder:
+        raise UserError(
+            f"{model.name} has no use for a text encoder", where=f"{suite.where}: text_encoder", fix="remove it"
+        )
+    if suite.autoencoder == OWN and not family.pipeline:
+        raise UserError(
+            f"{model.name} brings no autoencoder of its own",
+            where=f"{suite.where}: autoencoder",
+            fix="name a folder or a hub id, or remove the key",
         )
     for name in samplers:
         if name not in family.samplers:
@@ -61,14 +75,30 @@ def check_model(model: Entry, suite: Suite, samplers: Sequence[str], where: str,
             where=f"{suite.where}: metrics",
             fix="write `metrics: []`, or name trained weights",
         )
-    if family.text:
-        check_captions(model, suite)
+    _check_parts(model, suite, where)
     side = side_of(suite.reference) if suite.reference else None
     if side is not None and model.image_side != side:
         raise UserError(
             f"{model.name} draws images {model.image_side} pixels wide, and the reference {suite.reference} has {side}",
             where=f"{suite.where}: reference",
             fix="choose a reference of the model's own data, or write `metrics: []`",
+        )
+
+
+def _check_parts(model: Entry, suite: Suite, where: str) -> None:
+    """Whether what is scored are images of what was asked for."""
+    for key in ("autoencoder", "text_encoder"):
+        if getattr(suite, key) == NONE and not model.in_pixels:
+            raise UserError(
+                f"without {key.replace('_', ' ')} there is nothing to score",
+                where=f"{suite.where}: {key}",
+                fix="name one, or write `metrics: []`",
+            )
+    if "composition" in suite.metrics and model.image_side != SIDE:
+        raise UserError(
+            f"composition judges drawn shapes of {SIDE} pixels, and {model.name} draws {model.image_side}",
+            where=where,
+            fix="choose the model shapes, or the metric geneval",
         )
 
 

@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from sgbench.errors import UserError
+from sgbench.models.digest import sidecar_path
 from sgbench.models.location import is_remote, local_path
 from sgbench.models.public import models_folder
 from sgbench.suite.suggest import suggestion
@@ -84,24 +85,44 @@ def find_prompts(source: str) -> Path:
     """Where the file or folder of a set lies, or would lie once fetched: by name, path or address."""
     if source in PUBLIC:
         return models_folder() / "prompts" / source
-    packaged = PACKAGED / f"{source}.jsonl"
-    if "/" not in source and packaged.is_file():
-        return packaged
+    if source in packaged_names():
+        return PACKAGED / f"{source}.jsonl"
     return local_path(source)
+
+
+def packaged_names() -> list[str]:
+    """The sets that come with this package."""
+    return sorted(path.stem for path in PACKAGED.glob("*.jsonl"))
+
+
+def is_there(source: str) -> bool:
+    """Whether a set is on this machine; of a published one, all of its files."""
+    path = find_prompts(source)
+    if source in PUBLIC:
+        return all((path / file).is_file() for file, _ in PUBLIC[source].files)
+    try:
+        return path.exists()
+    except OSError:  # No file could have such a name.
+        return False
+
+
+def may_come(source: str) -> bool:
+    """Whether a set that is not here can be fetched, or its file put in its place; a mere name is misspelt."""
+    return source in PUBLIC or is_remote(source) or "/" in source or Path(source).suffix.lower() in SUFFIXES
 
 
 def load_prompts(source: str, where: str = "prompts") -> PromptSet:
     """The set that a suite names. Raises UserError where it is missing, and for a prompt that cannot be used."""
+    if not is_there(source):
+        raise _missing(source, where)
     path = find_prompts(source)
-    if not path.exists():
-        raise _missing(source, path, where)
     stamps = tuple((p, p.stat().st_mtime_ns) for p in _files(path))
     return _loaded(source, path, stamps)
 
 
 def prompts_sha256(source: str) -> str:
     """The digest that stands in a cell's identity; `not fetched` for a set that is not on this machine yet."""
-    return load_prompts(source).sha256 if find_prompts(source).exists() else f"{NOT_FETCHED}: {source}"
+    return load_prompts(source).sha256 if is_there(source) else f"{NOT_FETCHED}: {source}"
 
 
 @lru_cache(maxsize=32)
@@ -132,7 +153,9 @@ def _named(name: str, prompts: Sequence[Prompt]) -> PromptSet:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        return sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+        found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+        # What was noted beside fetched files is no prompts.
+        return [p for p in found if p not in {sidecar_path(file) for file in found}]
     return [path]
 
 
@@ -179,13 +202,17 @@ def _json_list(text: str, path: str) -> Iterator[tuple[str, Record]]:
 
 def _table(text: str, path: str) -> Iterator[tuple[str, Record]]:
     table = csv.DictReader(io.StringIO(text))
-    # DrawBench's own file says Prompts and Category.
-    names = {name: name.strip().lower() for name in table.fieldnames or []}
-    known = {name: "prompt" if low in ("prompt", "prompts") else low for name, low in names.items()}
-    if "prompt" not in known.values():
-        raise UserError("there is no column `prompt`", where=f"{path}: line 1", fix="name one so")
-    for row in table:
-        yield f"{path}: line {table.line_num}", {known[k]: v for k, v in row.items() if k in known and v is not None}
+    try:
+        # DrawBench's own file says Prompts and Category.
+        names = {name: name.strip().lower() for name in table.fieldnames or []}
+        known = {name: "prompt" if low in ("prompt", "prompts") else low for name, low in names.items()}
+        if list(known.values()).count("prompt") != 1:
+            raise UserError("there is not one column `prompt`", where=f"{path}: line 1", fix="name one so")
+        for row in table:
+            found = {known[k]: v for k, v in row.items() if k in known and v is not None}
+            yield f"{path}: line {table.line_num}", found
+    except csv.Error as error:
+        raise UserError(f"it is not CSV ({error})", where=f"{path}: line {table.line_num}", fix="mend it") from error
 
 
 def _json(text: str, where: str) -> Any:
@@ -202,23 +229,24 @@ def _checked(where: str, record: Record, group: str) -> Prompt:
         raise UserError("the prompt is empty", where=where, fix="write one, or remove the entry")
     if len(text) > LONGEST:
         raise UserError(f"the prompt has {len(text)} characters", where=where, fix=f"write at most {LONGEST}")
+    own = next((str(record[key]) for key in GROUP_KEYS if isinstance(record.get(key), str | int)), group)
     # Cc: control characters; Cs: half a surrogate pair, which is no text at all.
-    bad = next((c for c in text if unicodedata.category(c) in ("Cc", "Cs")), None)
-    if bad is not None:
-        raise UserError(f"the prompt holds the control character U+{ord(bad):04X}", where=where, fix="remove it")
-    own = next((record[key] for key in GROUP_KEYS if isinstance(record.get(key), str)), group)
+    for name, part in (("prompt", text), ("group", own)):
+        bad = next((c for c in part if unicodedata.category(c) in ("Cc", "Cs")), None)
+        if bad is not None:
+            raise UserError(f"the {name} holds the control character U+{ord(bad):04X}", where=where, fix="remove it")
     rest = {key: value for key, value in record.items() if key != "prompt"}
     return Prompt(text.strip(), own, MappingProxyType(rest))
 
 
-def _missing(source: str, path: Path, where: str) -> UserError:
+def _missing(source: str, where: str) -> UserError:
     if source in PUBLIC or is_remote(source):
         return UserError(
             f"the prompts {source} are not on this machine", where=where, fix=f"run `sgbench prompts fetch {source}`"
         )
-    known = [*PUBLIC, *sorted(p.stem for p in PACKAGED.glob("*.jsonl"))]
+    known = [*PUBLIC, *packaged_names()]
     return UserError(
-        f"there are no prompts {source!r}{suggestion(source, known)}",
+        f"there are no prompts {source!r:.200}{suggestion(source, known)}",
         where=where,
         fix=f"give a file, or one of {', '.join(known)}",
     )

@@ -18,18 +18,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document as t
 @prompts.command("list")
 def list_prompts(as_json: Json = False) -> None:
     """The packaged sets and those that others publish, and which are on this machine."""
-    from sgbench.suite.prompts import PACKAGED, PUBLIC, find_prompts, load_prompts
+    from sgbench.suite.prompts import PUBLIC, is_there, load_prompts, packaged_names
 
     entries = [
-        {"name": path.stem, "prompts": len(load_prompts(path.stem).prompts), "source": "this package", "there": True}
-        for path in sorted(PACKAGED.glob("*.jsonl"))
+        {"name": name, "prompts": len(load_prompts(name).prompts), "source": "this package", "there": True}
+        for name in packaged_names()
     ]
     entries += [
         {
             "name": public.name,
             "prompts": public.size,
             "source": f"{public.source} ({public.licence})",
-            "there": find_prompts(public.name).exists(),
+            "there": is_there(public.name),
         }
         for public in PUBLIC.values()
     ]
@@ -47,7 +47,7 @@ def fetch(
 ) -> None:
     """Download a prompt set; the same command again resumes or does nothing."""
     from sgbench.models.fetch import fetch as fetch_file
-    from sgbench.models.location import is_remote
+    from sgbench.models.location import HUB, is_remote
     from sgbench.suite.prompts import PUBLIC, find_prompts, load_prompts
     from sgbench.suite.suggest import suggestion
 
@@ -62,15 +62,17 @@ def fetch(
     folder = place if name in PUBLIC else place.parent
     for file, source in files:
         if not (folder / file).is_file():
-            path = fetch_file(source, folder, None, progress)
+            path = fetch_file(source.removeprefix(HUB), folder, None, progress)
             if path != folder / file:
                 path.replace(folder / file)
     found = load_prompts(name)
     if name in PUBLIC and len(found.prompts) != PUBLIC[name].size:
+        for file, _ in files:
+            (folder / file).unlink()
         raise UserError(
             f"the file has {len(found.prompts)} prompts, and {name} was published with {PUBLIC[name].size}",
             where=str(place),
-            fix="delete it and fetch it again, or name the file itself in the suite",
+            fix="fetch it again; what was fetched is deleted, since it is not that set",
         )
     told = {"path": str(place), "prompts": len(found.prompts), "sha256": found.sha256}
     print(json.dumps(told) if as_json else f"{place}: {found.describe()}")

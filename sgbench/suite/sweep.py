@@ -17,7 +17,7 @@ from sgbench.suite.checks import check_model, check_served
 from sgbench.suite.schema import Suite, SweepEntry
 from sgbench.suite.settings import guidance_settings
 from sgbench.suite.suggest import suggestion
-from sgbench.suite.texts import check_texts
+from sgbench.suite.texts import check_enough, check_texts
 
 
 def expand(suite: Suite) -> list[Cell]:
@@ -50,6 +50,7 @@ def check_samples(suite: Suite) -> None:
             where=f"{suite.where}: samples",
             fix="raise samples (or --limit), or write `metrics: []`",
         )
+    check_enough(suite)
 
 
 def _check_scoring(suite: Suite) -> None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Final
 
 from sgbench.errors import UserError
 from sgbench.score.metrics import METRICS
+from sgbench.score.t2i.geneval import TASKS
 from sgbench.score.t2i.judges import DRAWN
 from sgbench.score.t2i.records import COCO_CLASSES, check_record
 from sgbench.score.t2i.records import COLOURS as COCO_COLOURS
-from sgbench.suite.prompts import PromptSet, find_prompts, load_prompts
+from sgbench.suite.prompts import PromptSet, is_there, load_prompts, may_come
 from sgbench.suite.schema import Suite
 from sgbench.zoo.shapes.vocabulary import COLOURS, SHAPES, token_ids
 
 if TYPE_CHECKING:
     from sgbench.models.catalogue import Entry
+
+
+# An error by prompt needs so many.
+FEWEST: Final = 2
 
 
 def check_texts(suite: Suite) -> None:
@@ -26,18 +32,41 @@ def check_texts(suite: Suite) -> None:
             where=f"{suite.where}: prompts",
             fix="name a prompt set, or remove the metric",
         )
-    if not suite.prompts or not find_prompts(suite.prompts).exists():
+    if not suite.prompts or (not is_there(suite.prompts) and may_come(suite.prompts)):
         return
     prompts = load_prompts(suite.prompts, f"{suite.where}: prompts")
     for metric in judging:
         check_records(metric, prompts)
-    if "geneval" in suite.metrics and suite.samples % len(prompts.prompts):
+    if "geneval" in suite.metrics and suite.labels != "balanced":
         raise UserError(
-            f"geneval needs equally many images of each of {len(prompts.prompts)} prompts, and {suite.samples} leave "
-            f"{-suite.samples % len(prompts.prompts)} missing",
-            where=f"{suite.where}: samples",
-            fix=f"write a multiple of {len(prompts.prompts)}; the published protocol draws {4 * len(prompts.prompts)}",
+            f"geneval needs equally many images of each prompt, and labels are {suite.labels}",
+            where=f"{suite.where}: labels",
+            fix="write `labels: balanced`",
         )
+
+
+def check_enough(suite: Suite) -> None:
+    """Whether a suite's images are enough for its metrics of prompts. Raises UserError; a few may still be drawn."""
+    judging = [metric for metric in suite.metrics if METRICS[metric].text]
+    if not judging or not is_there(suite.prompts):
+        return
+    prompts = load_prompts(suite.prompts).prompts
+    if "geneval" in suite.metrics and suite.samples % len(prompts):
+        raise UserError(
+            f"geneval needs equally many images of each of {len(prompts)} prompts, and {suite.samples} leave "
+            f"{-suite.samples % len(prompts)} missing",
+            where=f"{suite.where}: samples",
+            fix=f"write a multiple of {len(prompts)}; the published protocol draws {4 * len(prompts)}",
+        )
+    if suite.labels == "balanced" and any(METRICS[metric].kind == "composition" for metric in judging):
+        shown = Counter(prompt.group for prompt in prompts[: suite.samples])
+        for group in dict.fromkeys(prompt.group for prompt in prompts):
+            if shown[group] < FEWEST:
+                raise UserError(
+                    f"the first {suite.samples} images show fewer than {FEWEST} prompts of {group or 'the set'}",
+                    where=f"{suite.where}: samples",
+                    fix="raise samples (or --limit), so that every task is asked",
+                )
 
 
 def check_records(metric: str, prompts: PromptSet) -> None:
@@ -47,11 +76,18 @@ def check_records(metric: str, prompts: PromptSet) -> None:
         for number, prompt in enumerate(prompts.prompts, start=1):
             record = {**prompt.record, "prompt": prompt.text}
             check_record(record, f"{prompts.name}: prompt {number}", *known)
+    absent = [task for task in TASKS if task not in {prompt.group for prompt in prompts.prompts}]
+    if metric == "geneval" and absent:
+        raise UserError(
+            f"there are no prompts of {', '.join(absent)}, and GenEval is the mean of six tasks",
+            where=prompts.name,
+            fix="give prompts of every task",
+        )
 
 
 def check_captions(model: Entry, suite: Suite) -> None:
     """Whether a model that knows few words can read every prompt."""
-    if model.architecture.family == "textdit" and find_prompts(suite.prompts).exists():
+    if model.architecture.family == "textdit" and is_there(suite.prompts):
         prompts = load_prompts(suite.prompts)
         for number, prompt in enumerate(prompts.prompts, start=1):
             token_ids(prompt.text, f"{prompts.name}: prompt {number}")

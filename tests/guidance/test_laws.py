@@ -118,7 +118,7 @@ def test_cfg_sg_without_sparsity_is_cfg_bit_for_bit(tiny: Tiny, seed: int, scale
 @given(seed=seeds, scale=scales)
 def test_autoguidance_by_the_same_checkpoint_is_no_guidance(tiny: Tiny, seed: int, scale: float) -> None:
     name, networks = tiny("tread-sit", seed)
-    same = Networks(networks.main, networks.main)
+    same = networks._replace(auxiliary=networks.main)
     guided = final_state(cell(name, Guidance("ag", scale), seed), same, [0, 1, 2], CPU)
     assert torch.equal(guided, run(tiny, Guidance("none"), seed))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from sgbench.models.architecture import AnyArchitecture, MDTv2Architecture, Micr
 from sgbench.models.build import Network, build
 from sgbench.models.families import FAMILIES, family
 from sgbench.models.families.family import Request
+from sgbench.models.pipeline_architecture import PRXArchitecture, prx_from_config
+from sgbench.models.prx import PRX
 
 BATCH, GRID = 2, 36
 SIZES = {"patch_size": 2, "in_channels": 3, "hidden_size": 24, "num_heads": 3, "num_classes": 5}
@@ -35,6 +38,10 @@ CONFIGS: dict[str, dict[str, Any]] = {
         **{"patch_mixer_qkv_ratio": 1.0, "patch_mixer_mlp_ratio": 2.0},
         **{"num_experts": 4, "expert_capacity": 2.0, "experts_every_n": 2},
     },
+    "prx": {
+        **{"in_channels": 3, "patch_size": 2, "context_in_dim": 10, "hidden_size": 24, "mlp_ratio": 3.5},
+        **{"num_heads": 3, "depth": 5, "axes_dim": [4, 4]},
+    },
     "dit": {**SIZES, **SQUARE, **ROUTES},
     "sit": {**SIZES, **SQUARE, **ROUTES},
     "repa-sit": {**SIZES, **SQUARE, **ROUTES},
@@ -52,9 +59,16 @@ SPARSE["microdit"] = ["blocks"]
 EVERY_KEPT_IS_DENSE = [name for name in FAMILIES if name != "mdtv2"]
 
 
+def tiny(name: str) -> AnyArchitecture:
+    if name == "prx":
+        # A pipeline's configuration says nothing of the resolution and of routes.
+        return prx_from_config(CONFIGS[name], 96, ((1, 3),))
+    return FAMILIES[name].from_config(CONFIGS[name])
+
+
 def network(name: str) -> Network:
     """A tiny network in which every parameter matters: freshly made ones put out nothing but zeros."""
-    made = build(FAMILIES[name].from_config(CONFIGS[name])).eval().requires_grad_(False)
+    made = build(tiny(name)).eval().requires_grad_(False)
     for number, parameter in enumerate(made.parameters()):
         parameter.normal_(std=0.2, generator=torch.Generator().manual_seed(number))
     return made
@@ -64,7 +78,7 @@ def inputs(a: AnyArchitecture, device: str = "cpu") -> tuple[Tensor, Tensor, Ten
     generator = torch.Generator().manual_seed(7)
     x = torch.randn(BATCH, *a.sample_shape, generator=generator).to(device)
     condition = torch.tensor([0, 3])
-    if isinstance(a, MicroDiTArchitecture):
+    if isinstance(a, MicroDiTArchitecture | PRXArchitecture):
         condition = torch.randn(BATCH, 5, a.caption_channels, generator=generator)
     return x, torch.tensor([0.2, 0.9], device=device), condition.to(device)
 
@@ -79,13 +93,9 @@ def tokens_seen(made: Network, tokens: Tensor | None, device: str = "cpu") -> di
     """How many tokens each block of each stack was given, in the order of the calls."""
     seen: dict[str, list[int]] = {}
     hooks = []
-    for stack, blocks in made.named_children():
-        if isinstance(blocks, torch.nn.ModuleList):
-            seen[stack] = []
-            hooks += [
-                block.register_forward_hook(lambda _, args, __, calls=seen[stack]: calls.append(args[0].shape[1]))
-                for block in blocks
-            ]
+    for stack, blocks in stacks(made).items():
+        seen[stack] = calls = []
+        hooks += [block.register_forward_pre_hook(partial(_note, calls), with_kwargs=True) for block in blocks]
     with torch.no_grad():
         made(*inputs(made.architecture, device), None if tokens is None else tokens.to(device))
     for hook in hooks:
@@ -93,9 +103,15 @@ def tokens_seen(made: Network, tokens: Tensor | None, device: str = "cpu") -> di
     return seen
 
 
+def _note(calls: list[int], _: torch.nn.Module, args: tuple[Tensor, ...], named: Mapping[str, Tensor]) -> None:
+    # diffusers names all arguments of a block.
+    calls.append((args[0] if args else named["hidden_states"]).shape[1])
+
+
 def expected_sparse(name: str, a: AnyArchitecture, kept: int) -> dict[str, list[int]]:
     """How many tokens each block should see at `kept` tokens."""
-    depths = {stack: len(blocks) for stack, blocks in _stacks(a).items()}
+    with torch.device("meta"):
+        depths = {stack: len(blocks) for stack, blocks in stacks(build(a)).items()}
     if name in SPARSE:
         seen = {stack: [kept] * depths[stack] for stack in SPARSE[name]}
         return seen | {stack: [a.grid_tokens] * depths[stack] for stack in DENSE[name]}
@@ -103,9 +119,9 @@ def expected_sparse(name: str, a: AnyArchitecture, kept: int) -> dict[str, list[
     return {"blocks": [kept if first <= index <= last else a.grid_tokens for index in range(depths["blocks"])]}
 
 
-def _stacks(a: AnyArchitecture) -> Mapping[str, torch.nn.ModuleList]:
-    with torch.device("meta"):
-        children = build(a).named_children()
+def stacks(made: Network) -> Mapping[str, torch.nn.ModuleList]:
+    """The stacks of blocks by name; PRX keeps its blocks where they are routed."""
+    children = (made.routed if isinstance(made, PRX) else made).named_children()
     return {name: child for name, child in children if isinstance(child, torch.nn.ModuleList)}
 
 
@@ -152,7 +168,7 @@ def test_an_unknown_family_is_named_with_a_suggestion() -> None:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_network_of_size_s_drops_tokens_where_its_family_says(name: str) -> None:
-    """Shapes alone, on the meta device: 16 tokens, 5 of them kept. MicroDiT is XL only."""
+    """Shapes alone, on the meta device: 16 tokens, 5 of them kept. MicroDiT is XL only, PRX of one size."""
     routes = ((2, 8),) if name in ("dit", "sit", "repa-sit") else None
     with torch.device("meta"):
         made = build(FAMILIES[name].sized(Request("XL" if name == "microdit" else "S", 2, 8, routes))).eval()

@@ -18,22 +18,35 @@ TREAD = {"family": "tread-sit", "size": "XL/2", "resolution": 256, "weights": "r
 routes = st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), max_size=3).map(tuple)
 # Anything that a file system may call a file, blanks, quotes and equal signs included.
 paths = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
-specs = st.builds(
+random_or_file = st.just("random") | st.just("/data/my models/a = b.safetensors") | paths
+sized = st.builds(
     Spec,
-    family=st.sampled_from(list(FAMILIES)),
+    family=st.sampled_from([name for name, family in FAMILIES.items() if not family.pipeline]),
     size=st.builds("{}/{}".format, st.sampled_from(list(SIZES)), st.sampled_from([2, 4, 8])),
     resolution=st.integers(1, 64).map(lambda n: 64 * n),
     routes=st.none() | routes,
-    weights=st.just("random") | st.just("/data/my models/a = b.safetensors") | paths,
+    weights=random_or_file,
     sha256=st.none() | st.text("0123456789abcdef", min_size=64, max_size=64),
     auxiliary=st.none() | paths,
     # Random weights have no digest.
 ).filter(lambda spec: spec.weights != "random" or spec.sha256 is None)
+# A pipeline is a folder of several files, of the size that the folder says.
+pipelines = st.builds(
+    Spec,
+    family=st.sampled_from([name for name, family in FAMILIES.items() if family.pipeline]),
+    size=st.just(""),
+    resolution=st.integers(1, 64).map(lambda n: 64 * n),
+    routes=st.none() | routes,
+    weights=random_or_file,
+    sha256=st.none(),
+    auxiliary=st.none(),
+)
+specs = sized | pipelines
 
 
 def mapping(spec: Spec, spelling: str = "text") -> dict[str, Any]:
     """The spec as a person writes it; a route as text, or as lists of two blocks."""
-    found: dict[str, Any] = {key: value for key, value in spec._asdict().items() if value is not None}
+    found: dict[str, Any] = {key: value for key, value in spec._asdict().items() if value not in (None, "")}
     given_routes = found.pop("routes", None)
     if given_routes is not None:
         spelled = {
@@ -88,6 +101,8 @@ def test_the_text_forms_of_the_documentation() -> None:
         "tread-sit XL/2 256 route=2-12,14-24 weights='/my models/w.pt'"
     )
     assert parse("sit XL/2 512 route=2-24 weights=random", "model").request == ("XL", 2, 64, ((2, 24),))
+    assert text_of({"family": "prx", "resolution": 512, "weights": "/models/prx"}) == "prx 512 weights=/models/prx"
+    assert parse("prx 512 route=2-12 weights=random", "model").routes == ((2, 12),)
     assert text_of("fashion-routing") == "fashion-routing"
     assert not is_spec("fashion-routing")
 
@@ -113,6 +128,14 @@ def test_an_unknown_key_is_named_with_a_suggestion() -> None:
 def test_a_missing_key_is_named(key: str) -> None:
     lacking = {name: value for name, value in TREAD.items() if name != key}
     assert f"a model needs {key}" in refused(lacking)
+
+
+def test_a_pipeline_is_what_its_folder_says() -> None:
+    pipeline = {"family": "prx", "weights": "/models/prx"}
+    for key, value in {"size": "XL/2", "sha256": "0" * 64, "auxiliary": "early.pt"}.items():
+        assert refused({**pipeline, key: value}) == f"a pipeline has no {key} of its own (leave {key} out)"
+    assert "'512' has no key; write FAMILY RESOLUTION, then key=value" in refused_text("prx XL/2 512 weights=random")
+    assert "a model needs weights" in refused({"family": "prx"})
 
 
 @pytest.mark.parametrize("value", [None, ""])

@@ -10,7 +10,7 @@ from sgbench.report.opinions import compare_opinions, sentence
 NAMES = {"cfg": (1.5, 0.0), "sg": (2.0, 0.7), "icg": (1.5, 0.0)}
 
 
-def rows(fd: dict[str, float], lite: dict[str, float], error: float = 0.01) -> pd.DataFrame:
+def rows(fd: dict[str, float], other: dict[str, float], error: float = 0.01, name: str = "fd_lite0") -> pd.DataFrame:
     rng = np.random.default_rng(0)
 
     def replicates(value: float) -> str:
@@ -21,8 +21,8 @@ def rows(fd: dict[str, float], lite: dict[str, float], error: float = 0.01) -> p
     return pd.DataFrame(
         [
             {
-                "model": "fashion-routing", "guidance": rule, "fd": fd[rule], "fd_lite0": lite[rule],
-                "fd_replicates": replicates(fd[rule]), "fd_lite0_replicates": replicates(lite[rule]),
+                "model": "fashion-routing", "guidance": rule, "fd": fd[rule], name: other[rule],
+                "fd_replicates": replicates(fd[rule]), f"{name}_replicates": replicates(other[rule]),
             }
             for rule in NAMES
         ]
@@ -56,3 +56,32 @@ def test_one_distance_or_few_rules_have_nothing_to_compare() -> None:
     assert compare_opinions(three, "fashion-routing", ["fd"]) == []
     assert compare_opinions(three.iloc[:2], "fashion-routing", ["fd", "fd_lite0"]) == []
     assert compare_opinions(three, "another", ["fd", "fd_lite0"]) == []
+
+
+# A distance, of which less is better, beside a score, of which more is
+
+
+def mixed(fd: dict[str, float], score: dict[str, float], metrics: tuple[str, str] = ("fd", "composition")) -> str:
+    found = rows(fd, score, name="composition")
+    (opinions,) = compare_opinions(found, "fashion-routing", metrics)
+    return sentence(opinions)
+
+
+def test_a_score_that_falls_with_a_distance_that_rises_agrees_with_it() -> None:
+    found = mixed({"cfg": 1, "sg": 2, "icg": 3}, {"cfg": 0.9, "sg": 0.5, "icg": 0.2})
+    assert "composition against FD[fashion-cnn] on fashion-routing: Kendall's tau over 3 cells is 1.00" in found
+    assert found.endswith("Both rank the rules by their best cells alike: CFG, SG, ICG.")
+
+
+def test_a_score_that_rises_with_a_distance_contradicts_it() -> None:
+    found = mixed({"cfg": 1, "sg": 2, "icg": 3}, {"cfg": 0.2, "sg": 0.5, "icg": 0.9}, ("composition", "fd"))
+    assert "over 3 cells is -1.00" in found
+    assert "best first: ICG, SG, CFG in composition; CFG, SG, ICG in FD[fashion-cnn]." in found
+    assert found.endswith("Ordered differently beyond noise: CFG and ICG; CFG and SG; ICG and SG.")
+
+
+def test_the_best_cell_of_a_rule_is_the_highest_of_a_score() -> None:
+    found = rows({"cfg": 1, "sg": 2, "icg": 3}, {"cfg": 0.9, "sg": 0.5, "icg": 0.2}, name="composition")
+    worse = found.iloc[:1].assign(fd=9.0, composition=0.1)
+    (opinions,) = compare_opinions(pd.concat([found, worse]), "fashion-routing", ["fd", "composition"])
+    assert opinions.rankings == (["cfg", "sg", "icg"], ["cfg", "sg", "icg"])

@@ -12,7 +12,8 @@ from sgbench.cost.macs import count_kept
 from sgbench.errors import UserError
 from sgbench.guidance import RULES as RULES_BY_NAME
 from sgbench.sampling.clocks import flow_times
-from sgbench.sampling.engine import final_state, group_size, labels_of, sample
+from sgbench.sampling.conditions import asked
+from sgbench.sampling.engine import final_state, group_size, sample
 from sgbench.sampling.euler import sample_euler
 from sgbench.sampling.networks import Networks, compile_network, load_networks
 from sgbench.suite.cell import Cell, Guidance, Sampler
@@ -91,8 +92,9 @@ def test_scale_one_is_the_strong_branch_alone(rule: str) -> None:
 
 
 def test_autoguidance_by_the_same_checkpoint_is_no_guidance() -> None:
-    main = networks_of(cell(Guidance("none", 1.0, 0, 0))).main
-    guided = sample(cell(Guidance("ag", 3.0, 0, 0)), Networks(main, main), [0, 1], CPU).images
+    networks = networks_of(cell(Guidance("none", 1.0, 0, 0)))
+    same = networks._replace(auxiliary=networks.main)
+    guided = sample(cell(Guidance("ag", 3.0, 0, 0)), same, [0, 1], CPU).images
     assert torch.equal(guided, draw(cell(Guidance("none", 1.0, 0, 0)), [0, 1]))
 
 
@@ -111,7 +113,7 @@ def test_a_prediction_that_is_not_finite_is_named() -> None:
 
 
 def test_labels_follow_the_index() -> None:
-    assert labels_of(cell(RULES[0]), [0, 13, 29]).tolist() == [0, 3, 9]
+    assert asked(cell(RULES[0]), [0, 13, 29]).tolist() == [0, 3, 9]
 
 
 def test_euler_is_exact_where_velocity_is_constant() -> None:

@@ -16,6 +16,7 @@ from sgbench.models import catalogue
 from sgbench.models.catalogue import Checkpoint, Entry
 from sgbench.models.check import open_golden, recorded_sampler
 from sgbench.sampling import engine, guided, randomness
+from sgbench.sampling.conditions import ClassConditions
 from sgbench.sampling.networks import Networks
 from sgbench.sampling.program import call_counts, program
 from sgbench.suite.cell import Cell, Guidance
@@ -67,7 +68,7 @@ def test_the_engine_ends_where_the_published_sampler_did(
     architecture = golden.network.architecture
     entry = Entry(path.stem, path.stem, family, architecture, Checkpoint("random"), None, in_pixels=True)
     monkeypatch.setattr(catalogue, "entry", lambda name, where="": entry)
-    monkeypatch.setattr(engine, "labels_of", lambda cell, indices: golden.given)
+    monkeypatch.setattr(engine, "asked", lambda cell, indices: golden.given)
     noise, tensors = golden.input("noise"), golden.tensors
     monkeypatch.setattr(randomness, "noise", lambda *_: noise.numpy())
     monkeypatch.setattr(randomness, "step_noise", lambda *draw: tensors["in/step_noise"][draw[-1]].numpy())
@@ -77,7 +78,9 @@ def test_the_engine_ends_where_the_published_sampler_did(
         monkeypatch.setattr(guided, "draw_subsets", lambda *_: subsets)
     cell = Cell(path.stem, guidance_of(name), recorded_sampler(golden), 0, "balanced", "float32")
     try:
-        found = engine.final_state(cell, Networks(golden.network, None), range(len(noise)), CPU)
+        conditions = ClassConditions(golden.network.architecture.num_classes, CPU)
+        networks = Networks(golden.network, None, conditions)
+        found = engine.final_state(cell, networks, range(len(noise)), CPU)
     finally:
         program.cache_clear()
         call_counts.cache_clear()

@@ -6,15 +6,21 @@ import pytest
 
 from sgbench.errors import UserError
 from sgbench.score.expected import Facts, protocol
-from sgbench.score.metrics import METRICS, distances
+from sgbench.score.metrics import METRICS, qualities
 from sgbench.score.protocols import Protocol, differences, from_record, require_one
 from sgbench.score.references import load_reference
+from sgbench.suite.prompts import from_records
 
 NOT_TEXT = ("metric", "samples", "reference")
+FACTS = Facts("", 1000, "balanced", "uint8", None)
 
 
 def of(metric: str = "fd", samples: int = 1000, labels: str = "balanced", quantisation: str = "uint8") -> Protocol:
-    return protocol(metric, Facts("", samples, labels, quantisation, None), load_reference("fashion-mnist"))
+    return protocol(
+        metric,
+        FACTS._replace(samples=samples, label_policy=labels, quantisation=quantisation),
+        load_reference("fashion-mnist"),
+    )
 
 
 def test_whatever_changes_a_value_changes_its_protocol() -> None:
@@ -69,5 +75,20 @@ def test_only_inceptions_distance_is_called_fid() -> None:
         assert metric.extractor in metric.title or metric.kind != "frechet" or "FID" in metric.title
 
 
-def test_quality_is_the_first_distance() -> None:
-    assert distances(["precision", "fd_lite0", "fd", "recall", "kd"]) == ["fd_lite0", "fd", "kd"]
+def test_quality_is_the_first_distance_or_score_of_prompts() -> None:
+    assert qualities(["precision", "fd_lite0", "fd", "recall", "kd"]) == ["fd_lite0", "fd", "kd"]
+    assert qualities(["recall", "hpsv2.1", "fd", "composition"]) == ["hpsv2.1", "fd", "composition"]
+
+
+def test_prompts_are_part_of_a_protocol_and_classes_leave_it_as_it_was() -> None:
+    prompts = [from_records("set", [{"prompt": text}], "set") for text in ("a circle", "a ring")]
+    first, other, classes = (protocol("composition", FACTS._replace(prompts=asked), None) for asked in (*prompts, None))
+    assert len({first.id, other.id, classes.id}) == 3
+    (gap,) = differences(first, other)
+    assert gap.startswith("prompts set (1 prompts, ")
+    assert f"balanced prompts of set (1 prompts, {prompts[0].sha256[:12]})" in first.describe()
+    assert "; judge drawn (" in first.describe()
+    assert "reference" not in first.describe()
+    # A record of the time before prompts is the same protocol.
+    record = {key: value for key, value in classes._asdict().items() if key != "prompts"}
+    assert from_record(record) == classes

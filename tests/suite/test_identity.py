@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
+
 import pytest
 
 from sgbench.suite.cell import Cell, Guidance, Sampler
-from sgbench.suite.identity import VERSION, cell_id, cell_record
+from sgbench.suite.identity import VERSION, cell_id, cell_of, cell_record, located
 from sgbench.zoo import weights
 
 SG = Cell("fashion-routing", Guidance("sg", 2.0, 0.0, 0.7), Sampler("euler", 10), 0, "balanced", "bfloat16")
@@ -83,3 +87,44 @@ def test_changed_weights_change_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
     before = cell_id(SG)
     monkeypatch.setattr(weights, "checkpoint_sha256", lambda name, checkpoint="final": "1" * 64)
     assert cell_id(SG) != before
+
+
+# Prompts
+
+
+def asking(path: Path | str) -> Cell:
+    return SG._replace(model="shapes", prompts=str(path))
+
+
+def test_prompts_name_a_cell_by_their_content(tmp_path: Path) -> None:
+    first, same, other = (tmp_path / name for name in ("a.txt", "b.jsonl", "c.txt"))
+    first.write_text("a circle\na ring\n")
+    same.write_text('{"prompt": "a circle"}\n{"prompt": "a ring"}\n')
+    other.write_text("a ring\na circle\n")
+    assert cell_id(asking(first)) == cell_id(asking(same))
+    ids = {cell_id(asking(path)) for path in (first, other, "shapes", tmp_path / "absent.txt")}
+    assert len({*ids, cell_id(SG._replace(model="shapes"))}) == 5
+    before = cell_id(asking(first))
+    first.write_text("a circle\na star\n")
+    assert cell_id(asking(first)) != before
+
+
+def test_a_record_of_prompts_holds_no_path_and_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_text("a circle\na ring\n")
+    cell = asking(path)
+    assert str(tmp_path) not in json.dumps(cell_record(cell))
+    assert cell_of(json.loads(json.dumps(located(cell)))) == cell
+    assert "prompts" not in cell_record(SG)
+
+
+def test_the_text_encoder_names_a_cell_by_its_content(tmp_path: Path) -> None:
+    names = [tmp_path / name for name in ("a.safetensors", "b.safetensors", "c.safetensors")]
+    names[0].write_bytes(b"one")
+    shutil.copy(names[0], names[1])
+    names[2].write_bytes(b"other")
+    cells = [asking("shapes")._replace(text_encoder=str(path)) for path in names]
+    ids = [cell_id(cell) for cell in cells]
+    assert ids[0] == ids[1] != ids[2]
+    assert cell_id(asking("shapes")) not in ids
+    assert cell_of(json.loads(json.dumps(located(cells[0])))) == cells[0]

@@ -69,7 +69,7 @@ def test_a_reference_of_another_image_size_is_refused(suite_file: Write, tmp_pat
 
 
 def test_metrics_need_a_reference(suite_file: Write) -> None:
-    assert "tiny.yaml: reference: metrics need a reference" in refused(suite_file(reference=None))
+    assert "tiny.yaml: reference: fd needs a reference" in refused(suite_file(reference=None))
 
 
 @pytest.mark.parametrize(
@@ -99,11 +99,18 @@ def test_an_embedded_model_is_drawn_by_euler_only(suite_file: Write) -> None:
     assert "sampler edm-heun" in refused(suite_file(sampler={"name": "edm-heun", "steps": 2}))
 
 
-def test_models_of_captions_are_refused(suite_file: Write) -> None:
+def test_models_of_captions_need_prompts(suite_file: Write) -> None:
     sampler = {"name": "edm-heun", "steps": 2}
     for model in ({**RANDOM, "family": "microdit", "size": "XL/2"}, "microdit-512"):
         found = refused(suite_file(model=model, sampler=sampler, sweep=NONE, **THROUGHPUT))
-        assert "draws from captions, and suites ask for classes" in found
+        assert "draws from captions, and the suite has none; name a prompt set" in found
+        asked = suite_file(model=model, sampler=sampler, sweep=NONE, prompts="shapes", **THROUGHPUT)
+        assert [c.text_encoder for c in cells(asked)] == ["apple/DFN5B-CLIP-ViT-H-14-378"]
+
+
+def test_models_of_classes_take_no_prompts(suite_file: Write) -> None:
+    found = refused(suite_file(sweep=NONE, prompts="shapes"))
+    assert "sweep[0]: fashion-routing draws classes, and the suite asks for prompts" in found
 
 
 def test_rules_that_a_model_cannot_serve_are_refused(suite_file: Write) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,8 @@ SUITES = Path(__file__).parents[2] / "suites"
 FILES = sorted(SUITES.rglob("*.yaml"))
 PAPER = [path for path in FILES if path.parent.name == "paper"]
 ABLATIONS = [path for path in FILES if path.parent.name == "ablations"]
-PUBLISHED = [path for path in FILES if path not in [*PAPER, *ABLATIONS] and path.stem != "fashion-mnist"]
+EMBEDDED = ("fashion-mnist", "shapes")
+PUBLISHED = [path for path in FILES if path not in [*PAPER, *ABLATIONS] and path.stem not in EMBEDDED]
 
 
 def name_of(path: Path) -> str:
@@ -72,8 +74,10 @@ def nothing_fetched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_the_files_are_there() -> None:
     assert len(PUBLISHED) == 9
-    tables, figures = ("table-1", "table-2", "table-3"), ("figure-4", "figure-5", "figure-6", "figure-7", "figure-8")
-    assert {path.stem for path in PAPER} == {*tables, *figures, "figure-a1"}
+    tables = ("table-1", "table-2", "table-3", "table4", "table5")
+    figures = ("figure-4", "figure-5", "figure-6", "figure-7", "figure-8", "figure-a1")
+    assert {path.stem for path in PAPER} == {*tables, *figures}
+    assert {path.stem for path in SUITES.glob("*.yaml")} == {*EMBEDDED, *(path.stem for path in PUBLISHED)}
     questions = {"shared-or-independent", "fixed-or-fresh", "exact-or-bernoulli", "interval", "steps", "dense-model"}
     assert {path.stem for path in ABLATIONS} == questions | {"schedules", "rules"}
 
@@ -137,14 +141,17 @@ def test_its_comment_says_which_checkpoint_under_which_licence(path: Path) -> No
 @pytest.mark.parametrize("path", PAPER, ids=name_of)
 def test_its_comment_says_what_of_the_paper_it_is(path: Path) -> None:
     text = " ".join(header_of(path))
-    what, number = path.stem.split("-")
-    assert text.startswith(f"{what.title()} {number.upper()} of arXiv 2601.01608: ")
+    named = re.fullmatch(r"(table|figure)-?(\w+)", path.stem)
+    assert named is not None
+    assert text.startswith(f"{named[1].title()} {named[2].upper()} of arXiv 2601.01608: ")
     for checkpoint in checkpoints_of(path):
         assert checkpoint.licence in text
         assert f"sgbench models fetch {checkpoint.name}" in text
     for cell in expand(load_suite(path)):
         model = catalogue.entry(cell.model)
-        assert model.public is not None or model.random or str(model.main.path).startswith("checkpoints/")
+        # A pipeline is read from the hub's cache.
+        cached = model.main.kind == "folder" and f"hf download {model.main.source}" in text
+        assert cached or model.public is not None or model.random or str(model.main.path).startswith("checkpoints/")
 
 
 def refusal(path: Path, results: Path) -> str:
@@ -166,6 +173,11 @@ def test_a_public_suite_without_weights_says_what_to_fetch_and_where_to_put_it(t
     (checkpoint,) = checkpoints_of(path)
     for part in (str(checkpoint.path), checkpoint.source, f"({checkpoint.licence})", "sgbench models fetch sit-xl-256"):
         assert part in said
+
+
+def test_a_suite_of_a_pipeline_that_is_not_here_says_how_to_get_it(tmp_path: Path) -> None:
+    said = refusal(SUITES / "paper" / "table5.yaml", tmp_path)
+    assert "the pipeline Photoroom/prx-512-t2i-sft is not on this machine; download it (`hf download" in said
 
 
 def test_a_suite_of_the_paper_without_weights_names_the_file(tmp_path: Path) -> None:

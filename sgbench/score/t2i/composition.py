@@ -1,8 +1,8 @@
-"""Composition: is every image what its prompt says? Six tasks, and their plain mean as the overall score (GenEval)."""
+"""Scores of images of prompts: composition (mean of the tasks, as GenEval's overall score), and human preference."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from sgbench.errors import NoScoreError
 from sgbench.stats.jackknife import Estimate
 from sgbench.stats.stratified import stratified_mean
 from sgbench.suite.prompts import Prompt
+from sgbench.suite.texts import FEWEST
 
 
 class TextScore(NamedTuple):
@@ -22,35 +23,65 @@ class TextScore(NamedTuple):
 
 
 def composition(values: NDArray[Any], asked: NDArray[np.integer], prompts: Sequence[Prompt], where: str) -> TextScore:
-    """Scores of images from their values (N,), 0 or 1 for compositions; `asked` (N,) numbers each one's prompt.
+    """Scores of images that were right (1) or wrong (0); values and asked (N,), the number of each one's prompt.
 
-    Groups are the tasks and, where prompts say so, combinations seen in training and held out of it, each averaged
-    over tasks, too. Raises NoScoreError where a task has fewer than two prompts: it has no error.
+    Groups are the tasks and, where prompts say what training left out, `seen` and `held_out`: over those tasks that have
+    both, so that they differ in nothing else. Raises NoScoreError where a task has fewer than two prompts.
     """
-    tasks = list(dict.fromkeys(prompt.group for prompt in prompts))
-    strata = np.array([tasks.index(prompts[a].group) for a in asked])
+    tasks, strata = _groups(asked, prompts)
     for number, task in enumerate(tasks):
-        if len(np.unique(asked[strata == number])) < 2:
+        if len(np.unique(asked[strata == number])) < FEWEST:
             raise NoScoreError(
-                f"the images show fewer than two prompts of {task or 'the set'}",
+                f"the images show fewer than {FEWEST} prompts of {task or 'the set'}",
                 where=where,
                 fix="draw more images, so that every task is asked",
             )
-    parts = {task: strata == number for number, task in enumerate(tasks)} if len(tasks) > 1 else {}
-    held_out = [prompt.record.get("held_out") for prompt in prompts]
-    if None not in held_out:
-        hidden = np.array([bool(held_out[a]) for a in asked])
-        parts |= {"seen": ~hidden, "held_out": hidden}
-    groups = {name: _part(values, strata, asked, inside) for name, inside in parts.items()}
-    return TextScore(stratified_mean(values, strata, asked), {name: g for name, g in groups.items() if g is not None})
+    parts = _by_group(tasks, strata)
+    hidden = [prompt.record.get("held_out") for prompt in prompts]
+    if None not in hidden:
+        held_out = np.array([bool(hidden[a]) for a in asked])
+        both = [s for s in range(len(tasks)) if all(_many(asked[(strata == s) & k]) for k in (held_out, ~held_out))]
+        parts |= {"seen": ~held_out & np.isin(strata, both), "held_out": held_out & np.isin(strata, both)}
+    return TextScore(stratified_mean(values, strata, asked), _scored(values, strata, asked, parts))
 
 
-def _part(
-    values: NDArray[Any], strata: NDArray[Any], asked: NDArray[Any], inside: NDArray[np.bool_]
-) -> tuple[Estimate, int] | None:
-    """The score of some of the images, over the tasks of which at least two prompts are among them."""
-    enough = [s for s in np.unique(strata[inside]) if len(np.unique(asked[inside & (strata == s)])) > 1]
-    inside = inside & np.isin(strata, enough)
-    if not enough:
-        return None
-    return stratified_mean(values[inside], strata[inside], asked[inside]), int(inside.sum())
+def preference(values: NDArray[Any], asked: NDArray[np.integer], prompts: Sequence[Prompt], where: str) -> TextScore:
+    """Mean of values (N,) over all images, and over those of each group of prompts (a style, a category).
+
+    Where groups are equally large, as HPSv2's are, the mean is also that of their means. Raises NoScoreError for images
+    of fewer than two prompts; a group of one has no score of its own.
+    """
+    groups, strata = _groups(asked, prompts)
+    one = np.zeros_like(strata)
+    if not _many(asked):
+        raise NoScoreError("the images show one prompt only", where=where, fix="draw images of more prompts")
+    return TextScore(stratified_mean(values, one, asked), _scored(values, one, asked, _by_group(groups, strata)))
+
+
+def _groups(asked: NDArray[np.integer], prompts: Sequence[Prompt]) -> tuple[list[str], NDArray[np.integer]]:
+    """The groups of a set, and the number of each image's."""
+    names = list(dict.fromkeys(prompt.group for prompt in prompts))
+    return names, np.array([names.index(prompts[a].group) for a in asked])
+
+
+def _by_group(names: Sequence[str], strata: NDArray[np.integer]) -> dict[str, NDArray[np.bool_]]:
+    return {name: strata == number for number, name in enumerate(names)} if len(names) > 1 else {}
+
+
+def _many(asked: NDArray[np.integer]) -> bool:
+    """Whether images show prompts enough for an error."""
+    return len(np.unique(asked)) >= FEWEST
+
+
+def _scored(
+    values: NDArray[Any],
+    strata: NDArray[np.integer],
+    asked: NDArray[np.integer],
+    parts: Mapping[str, NDArray[np.bool_]],
+) -> dict[str, tuple[Estimate, int]]:
+    """The score of every part that has one."""
+    return {
+        name: (stratified_mean(values[inside], strata[inside], asked[inside]), int(inside.sum()))
+        for name, inside in parts.items()
+        if _many(asked[inside])
+    }

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from sgbench.errors import UserError
 from sgbench.score.t2i.geneval import Detection
 from sgbench.zoo.shapes.render import SIDE, Floats, coverage
 from sgbench.zoo.shapes.vocabulary import COLOURS, SHAPES
@@ -34,10 +35,20 @@ class Moments(NamedTuple):
 
 
 def detect(image: NDArray[np.uint8]) -> list[tuple[Detection, str]]:
-    """Shapes in an image (SIDE, SIDE, 3), each with its colour, best score first."""
+    """Shapes in an image (SIDE, SIDE, 3), each with its colour, best score first.
+
+    Raises UserError for an image of another size.
+    """
+    if image.shape != (SIDE, SIDE, 3):
+        raise UserError(
+            f"an image has {' x '.join(map(str, image.shape))} values, drawn shapes are {SIDE} x {SIDE} x 3",
+            where="composition",
+            fix="give images of a model of drawn shapes, or leave the metric out",
+        )
     pixels = image.astype(np.float64)
     ground = np.median(pixels.reshape(-1, 3), axis=0)
-    nearest = np.square(pixels[:, :, None] - np.vstack([_PALETTE, ground])).sum(axis=-1).argmin(axis=-1)
+    # The ground comes first: where it has a colour of the palette, pixels are of the ground.
+    nearest = np.square(pixels[:, :, None] - np.vstack([ground, _PALETTE])).sum(axis=-1).argmin(axis=-1) - 1
     found = []
     for number, colour in enumerate(_NAMES):
         patches, count = ndimage.label(nearest == number)

@@ -6,18 +6,20 @@ import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sgbench.errors import UserError
 from sgbench.run.store import Store, shard_sizes
 from sgbench.score.compute import Fields, fields
 from sgbench.score.expected import Facts
 from sgbench.score.images import CellImages, ImageSet
 from sgbench.score.metrics import METRICS
-from sgbench.score.t2i.composition import composition
+from sgbench.score.t2i.composition import composition, preference
 from sgbench.score.t2i.geneval import Box, Detection
 from sgbench.score.t2i.geneval import judge as decide
 from sgbench.score.t2i.judges import DRAWN, DRAWN_RULES, GENEVAL_JUDGE, JUDGES
@@ -41,13 +43,19 @@ def load_judge(name: str, device: torch.device, stack: ExitStack) -> Judging:
     if name == GENEVAL_JUDGE:
         from sgbench.score.t2i import clip_colours, mask2former
 
+        if paths[1].parent != paths[0].parent:
+            raise UserError(
+                f"{paths[1].name} is in another folder, {paths[1].parent}",
+                where=str(paths[0]),
+                fix="put both files into one folder, or run `sgbench weights fetch mask2former` anew",
+            )
         detector, colours = mask2former.load(paths[0].parent, device), clip_colours.load(paths[-1], device)
 
         def geneval(images: NDArray[np.uint8], prompts: Sequence[Prompt]) -> Values:
             # One by one: a hundred masks an image at full size do not fit into memory by the shard.
             verdicts = (
                 decide(prompt.record, detector([image])[0], partial(colours, image))
-                for image, prompt in zip(images, prompts, strict=True)
+                for image, prompt in zip(np.broadcast_to(images, (*images.shape[:3], 3)), prompts, strict=True)
             )
             return np.array([verdict.correct for verdict in verdicts], dtype=np.float64)
 
@@ -76,17 +84,23 @@ def _drawn(images: NDArray[np.uint8], prompts: Sequence[Prompt]) -> Values:
 
 
 class TextScorer:
-    """Scores cells by metrics of prompts; judges are loaded when the first shard without values needs them."""
+    """Scores cells by metrics of prompts; judges are loaded when the first shard without values needs them.
+
+    Judges that run in processes of their own end with its `with`.
+    """
 
     def __init__(self, store: Store, device: torch.device) -> None:
         self.store, self.device = store, device
-        self._loaded: dict[str, Judging] = {}
-        self._stack = ExitStack()
+        self._loaded: dict[str, tuple[Judging, ExitStack]] = {}
 
-    def close(self) -> None:
-        """End the processes of judges that have their own."""
-        self._loaded.clear()
-        self._stack.close()
+    def __enter__(self) -> TextScorer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for name in list(self._loaded):
+            self._loaded.pop(name)[1].__exit__(kind, error, trace)
 
     def score(self, metric: str, cell: Cell, facts: Facts) -> Fields:
         """A metric of a cell's images as it stands in scores.json, groups of prompts apart.
@@ -115,15 +129,24 @@ class TextScorer:
         shard = self.store.read_shard(cell, number)
         if shard is None:
             return None
-        if judge not in self._loaded:
-            self._loaded[judge] = load_judge(judge, self.device, self._stack)
         assert facts.prompts is not None
         first = sum(size for _, size in shard_sizes(facts.samples)[:number])
         asked = CellImages(cell, self.store, first + len(shard.images)).labels[first:]
         prompts = [facts.prompts.prompts[number] for number in asked]
-        made = {"values": self._loaded[judge](shard.images, prompts)}
+        made = {"values": self._ask(judge, shard.images, prompts)}
         self.store.write_features(cell, name, number, made, shard.notes["sha256"])
         return made
+
+    def _ask(self, judge: str, images: NDArray[np.uint8], prompts: Sequence[Prompt]) -> Values:
+        """The judge's values. One that failed is let go, so that the next cell has a fresh one."""
+        if judge not in self._loaded:
+            stack = ExitStack()
+            self._loaded[judge] = load_judge(judge, self.device, stack), stack
+        try:
+            return self._loaded[judge][0](images, prompts)
+        except BaseException as error:
+            self._loaded.pop(judge)[1].__exit__(type(error), error, error.__traceback__)
+            raise
 
 
 def judge_images(judge: Judging, images: ImageSet) -> Values:
@@ -148,7 +171,8 @@ def text_fields(metric: str, values: Values, facts: Facts) -> Fields:
     """A score of prompts, from the raw values (N,) of its judge, as it stands in scores.json."""
     assert facts.prompts is not None
     assert facts.labels is not None
-    score = composition(METRICS[metric].factor * values, facts.labels, facts.prompts.prompts, facts.where)
+    scored = composition if METRICS[metric].kind == "composition" else preference
+    score = scored(METRICS[metric].factor * values, facts.labels, facts.prompts.prompts, facts.where)
     groups = {
         name: {"value": estimate.value, "standard_error": estimate.standard_error, "images": count}
         for name, (estimate, count) in score.groups.items()

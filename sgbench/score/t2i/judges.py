@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from sgbench.errors import UserError
 from sgbench.score.t2i.geneval import GENEVAL
 from sgbench.score.t2i.preference.catalogue import SCORERS
+from sgbench.score.t2i.preference.environments import environment
 from sgbench.zoo.shapes.vocabulary import COLOURS, SHAPES
 
+if TYPE_CHECKING:
+    from sgbench.suite.schema import Suite
+
 DRAWN, GENEVAL_JUDGE = "drawn", "geneval"
+PACKAGES = {GENEVAL_JUDGE: "transformers", "hpsv2-package": "hpsv2"}
+INSTALL = {
+    "transformers": "pip install 'sgbench[hf]'",
+    "hpsv2": "pip install --no-deps hpsv2 clint args (its pins would downgrade pytest and protobuf)",
+}
 # Raise it with every change of what the detector of drawn shapes sees.
 DRAWN_VERSION = 1
 # Real renders fit above 0.93; what fits worse is no shape that can be named. One threshold for all tasks.
@@ -61,3 +72,18 @@ def drawn_digest() -> str:
     """What stands for weights in the protocol of the detector of drawn shapes: its version, palette and rules."""
     rule = [DRAWN_VERSION, SHAPES, {name: list(colour) for name, colour in COLOURS.items()}, list(DRAWN_RULES)]
     return hashlib.sha256(json.dumps(rule).encode()).hexdigest()
+
+
+def check_judges(suite: Suite) -> None:
+    """Miss what a judge runs in before the first image is drawn. Raises UserError."""
+    from sgbench.score.metrics import METRICS
+
+    for judge in dict.fromkeys(METRICS[metric].extractor for metric in suite.metrics if METRICS[metric].text):
+        if judge in SCORERS and SCORERS[judge].requirements:
+            environment(judge)
+        if judge in PACKAGES and importlib.util.find_spec(PACKAGES[judge]) is None:
+            raise UserError(
+                f"{judge} needs {PACKAGES[judge]}, which is not installed",
+                where=f"{suite.where}: metrics",
+                fix=INSTALL[PACKAGES[judge]],
+            )

@@ -33,6 +33,7 @@ COCO_CLASSES: Final = tuple(_CLASSES.split(", "))
 RECORD_KEYS = ("tag", "include", "exclude", "prompt", "held_out")
 INCLUDE_KEYS = ("class", "count", "color", "position")
 EXCLUDE_KEYS = ("class", "count")
+MOST_LISTED = 20
 FORM = 'write it as {"tag": "counting", "include": [{"class": "dog", "count": 2}], "prompt": "a photo of two dogs"}'
 
 
@@ -128,5 +129,7 @@ def _check_name(name: object, known: Collection[str], what: str, where: str) -> 
         raise UserError(
             f"unknown {what} {name!r}{suggestion(name, list(known))}",
             where=where,
-            fix=f"known are {', '.join(known)}",
+            fix=f"known are {', '.join(known)}"
+            if len(known) <= MOST_LISTED
+            else f"use one of the {len(known)} of COCO",
         )

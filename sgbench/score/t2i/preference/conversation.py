@@ -19,13 +19,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from sgbench.errors import UserError
+from sgbench.errors import NoScoreError
 
 LONGEST_LINE = 1 << 16
 TAIL = 1 << 14
 
 
-class WorkerError(UserError):
+class WorkerError(NoScoreError):
     """A process that did not score all it was given. `scores` are those of the first pairs, which it did."""
 
     scores: tuple[float, ...] = ()

@@ -1,0 +1,126 @@
+"""Scores by task and over all: the plain mean of six, with seen and held-out combinations apart."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sgbench.errors import NoScoreError
+from sgbench.score.t2i.composition import TextScore, composition
+from sgbench.score.t2i.geneval import TASKS
+from sgbench.stats.means import mean_estimate
+from sgbench.suite.prompts import Prompt, load_prompts
+
+# GenEval's 553 prompts are as uneven as this (arXiv 2310.11513, table 1).
+COUNTS = {"single_object": 80, "two_object": 99, "counting": 80, "colors": 94, "position": 100, "color_attr": 100}
+GENEVAL = [Prompt(f"{task} {i}", task, {"tag": task}) for task, count in COUNTS.items() for i in range(count)]
+SHAPES = load_prompts("shapes").prompts
+
+
+def prompts(*kinds: tuple[str, bool | None]) -> list[Prompt]:
+    """One prompt for each group and, where it is said, whether it was held out."""
+    records: list[dict[str, Any]] = [{} if hidden is None else {"held_out": hidden} for _, hidden in kinds]
+    return [Prompt(f"prompt {i}", group, records[i]) for i, (group, _) in enumerate(kinds)]
+
+
+def score(values: list[float], asked: list[int], given_prompts: list[Prompt]) -> TextScore:
+    return composition(np.array(values, dtype=float), np.array(asked), given_prompts, "tiny")
+
+
+def too_few(asked: list[int], given_prompts: list[Prompt]) -> str:
+    with pytest.raises(NoScoreError) as caught:
+        score([1.0] * len(asked), asked, given_prompts)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+def test_the_overall_score_is_the_unweighted_mean_of_six_tasks() -> None:
+    asked = np.tile(np.arange(len(GENEVAL)), 4)
+    values = np.random.default_rng(0).random(len(asked)) < np.linspace(0.1, 0.9, len(GENEVAL))[asked]
+    found = composition(values, asked, GENEVAL, "geneval")
+    assert list(found.groups) == list(TASKS)
+    tasks = np.array([prompt.group for prompt in GENEVAL])[asked]
+    for task, (estimate, count) in found.groups.items():
+        inside = tasks == task
+        assert count == 4 * COUNTS[task]
+        plain = mean_estimate(values[inside], asked[inside])
+        assert (estimate.value, estimate.standard_error) == pytest.approx((plain.value, plain.standard_error))
+    parts = [estimate for estimate, _ in found.groups.values()]
+    assert found.overall.value == pytest.approx(sum(p.value for p in parts) / 6)
+    assert found.overall.value != pytest.approx(values.mean(), abs=1e-3)
+    assert found.overall.standard_error == pytest.approx(math.sqrt(sum(p.standard_error**2 for p in parts)) / 6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 1000), st.integers(40, 400))
+def test_seen_and_held_out_prompts_are_apart(seed: int, images: int) -> None:
+    asked = np.arange(images) % len(SHAPES)
+    hidden = np.array([bool(SHAPES[a].record["held_out"]) for a in asked])
+    tasks = np.array([SHAPES[a].group for a in asked])
+    values = np.random.default_rng(seed).random(images) < 0.5
+    found = composition(values, asked, SHAPES, "shapes")
+    assert set(found.groups) - {"held_out"} == {*TASKS, "seen"}
+    for name, inside in (("seen", ~hidden), ("held_out", hidden)):
+        enough = [task for task in TASKS if len(set(asked[inside & (tasks == task)])) > 1]
+        if not enough:
+            assert name not in found.groups
+            continue
+        estimate, count = found.groups[name]
+        assert estimate.value == pytest.approx(np.mean([values[inside & (tasks == task)].mean() for task in enough]))
+        assert count == (inside & np.isin(tasks, enough)).sum()
+
+
+def test_a_model_that_repeats_what_it_saw_scores_on_seen_prompts_only() -> None:
+    asked = np.arange(len(SHAPES))
+    seen = np.array([not prompt.record["held_out"] for prompt in SHAPES])
+    found = composition(seen, asked, SHAPES, "shapes")
+    assert found.groups["seen"][0].value == 1
+    assert found.groups["held_out"][0].value == 0
+    # 3 of 6 tasks hold nothing out.
+    assert found.groups["held_out"][1] == 40
+    assert found.groups["single_object"][0].value == 1
+    assert 0 < found.groups["position"][0].value < 1
+
+
+def test_prompts_without_groups_are_scored_as_one() -> None:
+    found = score([1, 0, 1, 1], [0, 1, 2, 0], prompts(("", None), ("", None), ("", None)))
+    assert found.groups == {}
+    assert found.overall.value == 0.75
+
+
+def test_nothing_is_said_of_held_out_prompts_where_only_some_say_so() -> None:
+    given_prompts = prompts(("one", True), ("one", None), ("two", False), ("two", False))
+    assert list(score([1, 0, 1, 1], [0, 1, 2, 3], given_prompts).groups) == ["one", "two"]
+
+
+def test_a_group_too_small_for_an_error_is_left_out() -> None:
+    given_prompts = prompts(("one", True), ("one", False), ("one", False), ("two", False), ("two", False))
+    found = score([1, 0, 1, 1, 1], [0, 1, 2, 3, 4], given_prompts)
+    assert list(found.groups) == ["one", "two", "seen"]
+    assert found.groups["seen"][1] == 4
+    assert found.groups["seen"][0].value == 0.75
+
+
+def test_a_score_of_any_size_is_averaged_alike() -> None:
+    """Preference scores are no shares."""
+    given_prompts = prompts(("one", None), ("one", None), ("two", None), ("two", None), ("two", None))
+    found = score([20.0, 22.0, 30.0, 32.0, 34.0], [0, 1, 2, 3, 4], given_prompts)
+    assert found.overall.value == pytest.approx((21 + 32) / 2)
+    assert found.groups["two"][0].standard_error == pytest.approx(2 / math.sqrt(3))
+
+
+def test_too_few_prompts_name_the_task() -> None:
+    given_prompts = prompts(("colors", None), ("colors", None), ("position", None), ("position", None))
+    text = too_few([0, 1, 2, 2], given_prompts)
+    assert text == (
+        "tiny: the images show fewer than two prompts of position; draw more images, so that every task is asked."
+    )
+    assert "fewer than two prompts of position" in too_few([0, 1], given_prompts)
+    assert "fewer than two prompts of the set" in too_few([0, 0], prompts(("", None), ("", None)))
+    assert "fewer than two prompts of" in too_few(list(range(20)), list(SHAPES))
