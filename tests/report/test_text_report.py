@@ -164,7 +164,7 @@ def test_a_text_suite_is_reported_whole(scored: tuple[Path, Path], tmp_path: Pat
     report = api.report(api.load_suite(path), results, tmp_path, command="sgbench report x")
     folder = tmp_path / "tiny"
     assert "SG reaches CFG's best composition on shapes (" in report.sentences[0]
-    assert ", better)" in report.sentences[-1]
+    assert "against CFG (w 2, 1 steps): composition +0." in report.sentences[-1]
     rows = Store(results, "tiny").read_rows()
     assert rows["composition"].is_monotonic_increasing
     columns = [c for c in rows if c.startswith("composition[") and not c.endswith("_se")]

@@ -25,7 +25,7 @@ class TextScore(NamedTuple):
 def composition(values: NDArray[Any], asked: NDArray[np.integer], prompts: Sequence[Prompt], where: str) -> TextScore:
     """Scores of images that were right (1) or wrong (0); values and asked (N,), the number of each one's prompt.
 
-    Groups are the tasks and, where prompts say what training left out, `seen` and `held_out`: over those tasks that have
+    Groups are the tasks and, where prompts say what training left out, `seen` and `held_out`: over the tasks that have
     both, so that they differ in nothing else. Raises NoScoreError where a task has fewer than two prompts.
     """
     tasks, strata = _groups(asked, prompts)
