@@ -128,8 +128,8 @@ def test_corrupt_weights_stop_a_run_with_one_sentence(tmp_path: Path, suite_file
 def test_zoo_lists_and_verifies_what_is_packaged() -> None:
     listed = sgbench("zoo", "list")
     assert listed.returncode == 0
-    assert listed.stdout.count("sha256") == 7
-    assert "5 cards, every file as promised" in sgbench("zoo", "verify").stdout
+    assert listed.stdout.count("sha256") == 9
+    assert "6 cards, every file as promised" in sgbench("zoo", "verify").stdout
     assert "choose one of fashion-dense" in refused("zoo", "train", "fashion-nothing")
 
 

@@ -19,7 +19,7 @@ from sgbench.report.opinions import compare_opinions
 from sgbench.report.opinions import sentence as opinion_sentence
 from sgbench.report.page import Figures, render_page
 from sgbench.report.plots import FORMATS, plot_frontier, plot_precision_recall, render
-from sgbench.report.points import Axis, protocols_of, select_rows, with_quality
+from sgbench.report.points import Axis, file_names, protocols_of, select_rows, with_quality
 from sgbench.report.tables import comparison_table, group_table, readable_table, result_table
 from sgbench.report.throughput import throughput_files
 from sgbench.run.store import Store
@@ -77,8 +77,8 @@ def build_report(
     opinions = [opinion_sentence(o) for o in compared]
     files: dict[str, bytes] = {}
     drawn: list[Figures] = []
-    for model in models:
-        suffix = "" if model == models[0] else f"-{model}"
+    for model, name in file_names(models).items():
+        suffix = "" if model == models[0] else f"-{name}"
         drawn.append(_draw(rows, model, axes, qualities(suite.metrics), suffix, files))
         progress.advance(1, f"plots of {model}")
     pictures = choose_pictures(rows, cells, store)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from sgbench.guidance import RULES
-from sgbench.report.points import best_row, metric_title, rule_rows, rules_of, settings_text
+from sgbench.report.points import best_row, file_names, metric_title, rule_rows, rules_of, settings_text
 from sgbench.run.store import Store
 from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id
@@ -27,7 +27,7 @@ def choose_pictures(rows: pd.DataFrame, cells: Sequence[Cell], store: Store) -> 
     """For each model, the unguided dense cell and the best cell of every rule; nothing is picked by eye."""
     by_id = {cell_id(cell): cell for cell in cells}
     pictures = []
-    for model in dict.fromkeys(rows["model"]):
+    for model, name in file_names(rows["model"].tolist()).items():
         for rule in rules_of(rows, model):
             own = rule_rows(rows, model, rule)
             dense = own[own["gamma_strong"] == 0]
@@ -38,5 +38,5 @@ def choose_pictures(rows: pd.DataFrame, cells: Sequence[Cell], store: Store) -> 
             caption = (
                 f"{RULES[rule].title}, {settings_text(row)}: {metric_title(row['quality_metric'])} {row['quality']:.3f}"
             )
-            pictures.append(Picture(f"{model}-{rule.replace('+', '-')}.png", model, caption, png))
+            pictures.append(Picture(f"{name}-{rule.replace('+', '-')}.png", model, caption, png))
     return pictures

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from sgbench.guidance import RULES
 from sgbench.models import catalogue
+from sgbench.models.catalogue import Entry
 from sgbench.report.gallery import Picture
 from sgbench.sampling.randomness import labels
 from sgbench.suite.prompts import Prompt, load_prompts
@@ -63,7 +64,7 @@ def render_page(
         figures=[(f.model, [(name, Markup(inline_svg(svg, name))) for name, svg in f.svgs.items()]) for f in figures],
         pictures=[(p, base64.b64encode(p.png).decode()) for p in pictures],
         rules=[RULES[name] for name in dict.fromkeys(rows["guidance"])],
-        models=[(m, weights.card(m.name)) for m in models],
+        models=[(m, model_card(m, str(_digest_of(rows, m.name)))) for m in models],
         protocols=protocols,
         made_by=made_by,
         command=command,
@@ -81,6 +82,21 @@ def _asked(suite: Suite) -> list[Prompt]:
         return []
     prompts = load_prompts(suite.prompts).prompts
     return [prompts[n] for n in labels(suite.seed, range(PICTURES), len(prompts), suite.labels)]
+
+
+def model_card(model: Entry, sha256: str) -> dict[str, str]:
+    """What the page says of a model: of a packaged one what its card says, of others what is known of their files."""
+    if model.main.kind == "packaged":
+        card = weights.card(model.name)
+        told = {key: str(card[key]) for key in ("summary", "licence")}
+        return {**told, "parameters": f"{card['parameters']:,}", "sha256": card["files"]["final"]["sha256"]}
+    licence = "not stated" if model.public is None else model.public.licence
+    summary = f"{model.family.title} ({model.family.source})"
+    return {"summary": summary, "licence": licence, "parameters": "", "sha256": sha256}
+
+
+def _digest_of(rows: pd.DataFrame, model: str) -> object:
+    return rows.loc[rows["model"] == model, "checkpoint_sha256"].iloc[0]
 
 
 def inline_svg(svg: bytes, name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -9,6 +11,7 @@ import pandas as pd
 
 from sgbench.errors import UserError
 from sgbench.guidance import RULES
+from sgbench.models import catalogue
 from sgbench.run.store import Store
 from sgbench.score.expected import suite_protocols
 from sgbench.score.metrics import METRICS, qualities
@@ -98,6 +101,17 @@ def protocols_of(suite: Suite, rows: pd.DataFrame, store: Store) -> dict[str, Pr
             raise UserError(f"{metric} was scored by an older version", where=where, fix="run `sgbench score` again")
         ours = [expected[metric]] if metric in expected else []
         found[metric] = require_one([*(p for p in present if p is not None), *ours], where, fix)
+    return found
+
+
+def file_names(models: Sequence[str]) -> dict[str, str]:
+    """For each model a part of file names: without paths, and numbered where two models would share it."""
+    plain = {model: re.sub(r"[^\w.-]+", "-", catalogue.entry(model).identity) for model in dict.fromkeys(models)}
+    taken: Counter[str] = Counter()
+    found = {}
+    for model, name in plain.items():
+        taken[name] += 1
+        found[model] = name if taken[name] == 1 else f"{name}-{taken[name]}"
     return found
 
 

@@ -24,7 +24,7 @@ from sgbench.score.reference_catalogue import side_of
 from sgbench.suite.cell import Guidance, Sampler
 from sgbench.suite.schema import Suite
 from sgbench.suite.texts import check_captions
-from sgbench.zoo.shapes.render import SIDE
+from sgbench.zoo.shapes.vocabulary import SIDE
 
 
 def check_model(model: Entry, suite: Suite, samplers: Sequence[str], where: str, sampler_key: str) -> None:

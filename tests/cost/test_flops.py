@@ -111,9 +111,10 @@ def test_closed_form_and_fvcore_agree_exactly(family: str, gamma: float) -> None
 
 
 def test_a_pipeline_has_one_size_and_its_own_route() -> None:
-    card = flops_card(SMALL._replace(family="prx", gamma_strong=0.5))
+    card = flops_card(SMALL._replace(family="prx", size="anything"))
     assert (card["size"], card["resolution"], card["routes"]) == ("", 64, [(2, 12)])
-    assert card["per_call"] == flops_card(SMALL._replace(family="prx", size="XL/2", gamma_strong=0.5))["per_call"]
+    assert "overlaps another or leaves blocks 0..15" in refused(family="prx", route="2-16")
+    assert "PRX has no route for dropped tokens" in refused(family="prx", route="none", gamma_strong=0.5)
 
 
 def test_closed_form_and_fvcore_agree_exactly_where_the_path_is_dropped() -> None:

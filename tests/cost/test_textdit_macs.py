@@ -18,13 +18,11 @@ GRID, WORDS = 16, 5
 layers = st.lists(st.integers(0, 2), min_size=1, max_size=3, unique=True).map(lambda found: tuple(sorted(found)))
 
 
-def tiny(width: int = 16, depth: int = 3, words: int = WORDS, text_depth: int = 2, channels: int = 3) -> (
-    TextDiTArchitecture
-):  # fmt: skip
+def tiny(**changes: int) -> TextDiTArchitecture:
+    sizes = {"hidden_size": 16, "depth": 3, "caption_tokens": WORDS, "text_depth": 2, "in_channels": 3, **changes}
     return TextDiTArchitecture(
-        input_size=8, patch_size=2, in_channels=channels, hidden_size=width, depth=depth, num_heads=2, words=11,
-        caption_tokens=words, text_depth=text_depth, routes=((1, depth - 1),),
-    )  # fmt: skip
+        **sizes, input_size=8, patch_size=2, num_heads=2, words=11, routes=((1, sizes["depth"] - 1),)
+    )
 
 
 @settings(max_examples=10, deadline=None)
@@ -39,7 +37,7 @@ def tiny(width: int = 16, depth: int = 3, words: int = WORDS, text_depth: int = 
 def test_fvcore_counts_the_closed_form(
     width: int, depth: int, words: int, text_depth: int, channels: int, kept: int
 ) -> None:
-    a = tiny(width, depth, words, text_depth, channels)
+    a = tiny(hidden_size=width, depth=depth, caption_tokens=words, text_depth=text_depth, in_channels=channels)
     assert count_kept(build(a).eval(), kept) == kept_macs(a, kept)
 
 
@@ -53,14 +51,14 @@ def test_fvcore_counts_the_closed_form(
 def test_fvcore_counts_perturbed_blocks_at_any_number_of_kept_tokens(
     kind: Kind, layers: tuple[int, ...], kept: int, words: int
 ) -> None:
-    a, change = tiny(words=words), Perturbation(kind, layers)
+    a, change = tiny(caption_tokens=words), Perturbation(kind, layers)
     assert count_kept(build(a).eval(), kept, change) == kept_macs(a, kept, change)
 
 
 @settings(max_examples=10, deadline=None)
 @given(layers=layers, sigma=st.sampled_from([0.5, 2.0, float("inf")]), words=st.integers(1, 9))
 def test_fvcore_counts_a_blur_of_the_full_grid(layers: tuple[int, ...], sigma: float, words: int) -> None:
-    a, change = tiny(words=words), Perturbation("blur", layers, sigma)
+    a, change = tiny(caption_tokens=words), Perturbation("blur", layers, sigma)
     assert count_kept(build(a).eval(), GRID, change) == kept_macs(a, GRID, change)
 
 

@@ -14,6 +14,7 @@ import torch
 from sgbench.errors import UserError
 from sgbench.score import weights
 from sgbench.score.extractors.catalogue import EXTRACTORS
+from sgbench.score.t2i.judges import JUDGES
 
 
 @pytest.fixture
@@ -42,8 +43,9 @@ def run(*arguments: str) -> str:
     return done.stdout
 
 
-def test_every_extractor_has_an_entry_that_says_everything() -> None:
-    assert {e.weights for e in EXTRACTORS.values()} == set(weights.known())
+def test_every_extractor_and_every_judge_has_an_entry_that_says_everything() -> None:
+    judged = {name for judge in JUDGES.values() for name in judge.weights}
+    assert {e.weights for e in EXTRACTORS.values()} | judged == set(weights.known())
     for entry in weights.known().values():
         for file in entry.files:
             assert file.licence

@@ -153,7 +153,7 @@ def images_of(random: np.random.Generator, each: int = 2) -> Sample:
     centres = np.array(CHANCES)[tasks]
     right = random.random((each, len(tasks))) < random.beta(4 * centres, 4 * (1 - centres))
     prompts = np.arange(len(tasks))
-    return right.ravel().tolist(), np.tile(tasks, each).tolist(), np.tile(prompts, each).tolist()
+    return right.ravel().astype(float).tolist(), np.tile(tasks, each).tolist(), np.tile(prompts, each).tolist()
 
 
 def test_the_standard_error_covers_and_replicates_agree_with_it() -> None:

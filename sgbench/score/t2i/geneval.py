@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+# Suites are checked by these names, and that starts at once: numpy is imported where it is used.
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 TASKS: Final = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 RELATIONS: Final = ("left of", "right of", "above", "below")
@@ -162,6 +164,8 @@ def relations(box: Box, other: Box, position: float = GENEVAL.position) -> tuple
     The offset of the centres, less `position` times both sides, is taken as a share of the whole offset, which must
     be above a half on an axis.
     """
+    import numpy as np
+
     corners = np.array([box, other], dtype=np.float64).reshape(2, 2, 2)
     centres, sides = corners.mean(axis=1), np.abs(corners[:, 1] - corners[:, 0])
     offset = centres[0] - centres[1]

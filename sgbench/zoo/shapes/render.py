@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgbench.zoo.shapes.vocabulary import COLOURS
+from sgbench.zoo.shapes.vocabulary import SIDE as SIDE
 
-SIDE: Final = 32
 Floats = NDArray[np.float64]
 
 

@@ -7,6 +7,8 @@ from typing import Final
 from sgbench.errors import UserError
 from sgbench.suite.suggest import suggestion
 
+# Of the images, in pixels.
+SIDE: Final = 32
 SHAPES: Final = ("circle", "square", "triangle", "cross", "ring", "diamond", "star", "heart")
 PLURALS: Final = ("circles", "squares", "triangles", "crosses", "rings", "diamonds", "stars", "hearts")
 # sRGB; backgrounds are greys between 100 and 156, far from all of them.

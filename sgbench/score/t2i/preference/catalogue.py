@@ -6,13 +6,14 @@ a function and a unit of its own and the two are never mixed.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, NamedTuple
 
 from sgbench.errors import UserError
 from sgbench.suite.suggest import suggestion
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Source(NamedTuple):
