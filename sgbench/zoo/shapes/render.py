@@ -15,7 +15,10 @@ Floats = NDArray[np.float64]
 
 
 class Thing(NamedTuple):
-    """One shape: centre in pixels (x to the right, y down) and half its width."""
+    """One shape: centre in pixels (x to the right, y down) and radius, about half its width.
+
+    The tips of a star reach 1.3 radii, so that one may touch its neighbour or the border.
+    """
 
     shape: str
     colour: str

@@ -77,12 +77,12 @@ def test_an_example_depends_on_seed_and_index_alone(seed: int, index: int) -> No
 
 
 def test_tasks_come_in_their_shares() -> None:
-    """Four standard errors of 3,000 draws at most."""
+    """Four standard errors of 1,000 draws at most."""
     assert sum(scenes.TASK_SHARES.values()) == pytest.approx(1)
     assert set(scenes.TASK_SHARES) == set(TASKS)
-    found = [training_example(7, index)[0].task for index in range(3000)]
+    found = [training_example(7, index)[0].task for index in range(1000)]
     for task, share in scenes.TASK_SHARES.items():
-        assert abs(found.count(task) / 3000 - share) < 4 * np.sqrt(share * (1 - share) / 3000)
+        assert abs(found.count(task) / 1000 - share) < 4 * np.sqrt(share * (1 - share) / 1000)
 
 
 # Held out
