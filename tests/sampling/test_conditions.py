@@ -74,6 +74,9 @@ def test_words_that_are_unknown_are_named_with_their_prompt(tmp_path: Path) -> N
         networks_of(cell(path))
 
 
+LONGEST = 9
+
+
 class Lengths:
     """An encoder that writes down what it is asked, and says of a caption how long it is."""
 
@@ -86,6 +89,10 @@ class Lengths:
 
     def null(self) -> Tensor:
         return torch.zeros(1, 1, 1)
+
+    def check_length(self, caption: str) -> None:
+        if len(caption) > LONGEST:
+            raise UserError(f"the caption has {len(caption)} letters", where=caption, fix="shorten it")
 
 
 def test_a_caption_is_read_alone_and_once(tmp_path: Path) -> None:
@@ -107,6 +114,13 @@ def test_captions_beyond_the_limit_are_forgotten_the_oldest_first(
     assert [call for (call,) in encoder.calls] == ["a", "bb", "ccc", "a"]
     # A batch of more captions than are remembered is whole all the same.
     assert found.of(torch.arange(3)).flatten().tolist() == [1, 2, 3]
+
+
+def test_a_caption_that_is_too_long_is_missed_before_any_is_read(tmp_path: Path) -> None:
+    encoder = Lengths()
+    with pytest.raises(UserError, match="the caption has 10 letters"):
+        CaptionConditions(cell(prompt_file(tmp_path, "one", "three", "ten & more")), encoder, CPU)
+    assert encoder.calls == []
 
 
 def test_no_captions_are_zeros() -> None:

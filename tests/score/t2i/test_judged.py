@@ -86,11 +86,8 @@ def store_of(folder: Path, cell: Cell, *shards: Images) -> Store:
 
 
 def score(store: Store, cell: Cell, samples: int, metric: str = "composition") -> dict[str, Any]:
-    scorer = TextScorer(store, CPU)
-    try:
+    with TextScorer(store, CPU) as scorer:
         return scorer.score(metric, cell, facts_of(CellImages(cell, store, samples)))
-    finally:
-        scorer.close()
 
 
 def values_below(store: Store, cell: Cell) -> list[Path]:
