@@ -176,8 +176,8 @@ def _markdown(
         ),
         table.to_markdown(index=False),
         "",
-        "Errors are one standard error (delete-a-group jackknife; exact for means; by prompt where prompts are judged); "
-        "intervals are 95 %.",
+        "Errors are one standard error (delete-a-group jackknife; exact for means; by prompt for prompts), "
+        "intervals 95 %.",
         "Beside a distance stand its bias-corrected value and what as many real images score.",
         "",
         *(f"- {line}" for line in protocol_lines(protocols)),

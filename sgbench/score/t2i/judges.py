@@ -24,7 +24,7 @@ INSTALL = {
 }
 # Raise it with every change of what the detector of drawn shapes sees.
 DRAWN_VERSION = 1
-# Real renders fit above 0.92; what fits worse than this is no shape that a person would name. One threshold for all tasks.
+# Real renders fit above 0.92; what fits worse than this is no shape that a person would name. For all tasks alike.
 DRAWN_RULES = GENEVAL._replace(threshold=0.7, counting_threshold=0.7)
 CLIP_WEIGHTS = "clip-vit-l14"
 
