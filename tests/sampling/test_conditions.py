@@ -116,6 +116,15 @@ def test_captions_beyond_the_limit_are_forgotten_the_oldest_first(
     assert found.of(torch.arange(3)).flatten().tolist() == [1, 2, 3]
 
 
+def test_captions_can_be_read_before_the_clock_runs(tmp_path: Path) -> None:
+    encoder = Lengths()
+    found = CaptionConditions(cell(prompt_file(tmp_path, "one", "three")), encoder, CPU)
+    found.prepare(torch.tensor([1, 0]))
+    assert [call for (call,) in encoder.calls] == ["three", "one"]
+    found.of(torch.tensor([0, 1]))
+    assert len(encoder.calls) == 2
+
+
 def test_a_caption_that_is_too_long_is_missed_before_any_is_read(tmp_path: Path) -> None:
     encoder = Lengths()
     with pytest.raises(UserError, match="the caption has 10 letters"):

@@ -16,16 +16,18 @@ from sgbench.cli import app
 from sgbench.errors import UserError
 from sgbench.run.store import Store
 from sgbench.score.image_files import read_image
+from sgbench.score.t2i.geneval import TASKS
 from sgbench.score.t2i.layout import read_layout
 from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id
 from sgbench.suite.sweep import expand
+from sgbench.zoo.shapes.vocabulary import SHAPES
 
 Write = Callable[..., Path]
 # Words that the packaged model reads, asked for objects that GenEval's detector knows.
 RECORDS: list[dict[str, Any]] = [
-    {"tag": "single_object", "include": [{"class": name, "count": 1}], "prompt": prompt}
-    for name, prompt in (("dog", "a circle"), ("cat", "a ring"), ("bench", "two stars"))
+    {"tag": task, "include": [{"class": "dog", "count": 1}], "prompt": f"a {shape}"}
+    for task, shape in zip(TASKS, SHAPES, strict=False)
 ]
 
 
@@ -37,7 +39,7 @@ def drawn(suite_file: Write, results: Path, records: list[dict[str, Any]], **cha
     """The one cell of a suite that was run."""
     path = results.parent / "own.jsonl"
     path.write_text("\n".join(map(json.dumps, records)))
-    text = {"model": "shapes", "prompts": str(path), "metrics": [], "reference": None, "samples": 6}
+    text = {"model": "shapes", "prompts": str(path), "metrics": [], "reference": None, "samples": 12}
     sampler = {"name": "euler", "steps": 1}
     suite = api.load_suite(suite_file(**{**text, "sampler": sampler, "sweep": [{"guidance": "none"}], **changes}))
     api.run(suite, results, device="cpu")
@@ -48,24 +50,24 @@ def test_written_folders_are_read_back(suite_file: Write, tmp_path: Path) -> Non
     cell = drawn(suite_file, tmp_path / "results", RECORDS)
     arguments = ("export", cell_id(cell), "--geneval", tmp_path / "out", "--results", tmp_path / "results")
     done = json.loads(run(*arguments, "--json"))
-    assert done == {"file": str(tmp_path / "out"), "images": 6, "repeated": False}
-    images = Store(tmp_path / "results", "tiny").read_images(cell, 6)
+    assert done == {"file": str(tmp_path / "out"), "images": 12, "repeated": False}
+    images = Store(tmp_path / "results", "tiny").read_images(cell, 12)
     assert images is not None
     found = read_layout(tmp_path / "out", per_prompt=2)
     assert [record for record, _ in found] == RECORDS
     for prompt, (_, paths) in enumerate(found):
         for number, path in enumerate(paths):
-            assert np.array_equal(read_image(path), images[prompt + 3 * number])
+            assert np.array_equal(read_image(path), images[prompt + 6 * number])
     # The same command again writes nothing; the first image of each alone is another set.
-    assert f"{tmp_path / 'out'}: 6 images" in run(*arguments)
-    api.export(cell_id(cell), results=tmp_path / "results", geneval=tmp_path / "one", limit=3)
-    assert [len(paths) for _, paths in read_layout(tmp_path / "one", per_prompt=1)] == [1, 1, 1]
+    assert f"{tmp_path / 'out'}: 12 images" in run(*arguments)
+    api.export(cell_id(cell), results=tmp_path / "results", geneval=tmp_path / "one", limit=6)
+    assert [len(paths) for _, paths in read_layout(tmp_path / "one", per_prompt=1)] == [1] * 6
 
 
 def test_an_uneven_number_of_images_is_refused(suite_file: Write, tmp_path: Path) -> None:
     cell = drawn(suite_file, tmp_path / "results", RECORDS)
-    with pytest.raises(UserError, match=r"1 images are missing: there are 5 of 3 prompts; draw equally many of each"):
-        api.export(cell_id(cell), results=tmp_path / "results", geneval=tmp_path / "out", limit=5)
+    with pytest.raises(UserError, match=r"1 images are missing: there are 11 of 6 prompts; draw equally many of each"):
+        api.export(cell_id(cell), results=tmp_path / "results", geneval=tmp_path / "out", limit=11)
     assert not (tmp_path / "out").exists()
 
 
@@ -88,6 +90,7 @@ def test_prompts_at_random_are_refused(suite_file: Write, tmp_path: Path) -> Non
     [
         ({"prompt": "a circle"}, "own: prompt 1: the tag is missing"),
         ({**RECORDS[0], "include": [{"class": "circle", "count": 1}]}, "own: prompt 1: unknown class 'circle'"),
+        (RECORDS[0], "own: there are no prompts of two_object, counting, colors, position, color_attr, and GenEval is"),
     ],
 )
 def test_records_that_genevals_evaluator_could_not_read_are_refused(

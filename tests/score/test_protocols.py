@@ -11,7 +11,7 @@ from sgbench.score.protocols import Protocol, differences, from_record, require_
 from sgbench.score.references import load_reference
 from sgbench.suite.prompts import from_records
 
-NOT_TEXT = ("metric", "samples", "reference")
+NOT_TEXT = ("metric", "samples", "reference", "prompts")
 FACTS = Facts("", 1000, "balanced", "uint8", None)
 
 
@@ -85,10 +85,13 @@ def test_prompts_are_part_of_a_protocol_and_classes_leave_it_as_it_was() -> None
     first, other, classes = (protocol("composition", FACTS._replace(prompts=asked), None) for asked in (*prompts, None))
     assert len({first.id, other.id, classes.id}) == 3
     (gap,) = differences(first, other)
-    assert gap.startswith("prompts set (1 prompts, ")
+    assert gap == f"prompts sha256 {prompts[0].sha256[:60]} against {prompts[1].sha256[:60]}"
+    # The name of a set is no part of what was asked for.
+    renamed = FACTS._replace(prompts=prompts[0]._replace(name="another"))
+    assert protocol("composition", renamed, None).id == first.id
     assert f"balanced prompts of set (1 prompts, {prompts[0].sha256[:12]})" in first.describe()
     assert "; judge drawn (" in first.describe()
     assert "reference" not in first.describe()
     # A record of the time before prompts is the same protocol.
-    record = {key: value for key, value in classes._asdict().items() if key != "prompts"}
+    record = {key: value for key, value in classes._asdict().items() if not key.startswith("prompts")}
     assert from_record(record) == classes

@@ -127,7 +127,11 @@ def test_a_fetch_that_stopped_half_way_goes_on(server: Server) -> None:
 @pytest.mark.usefixtures("published")
 def test_another_number_of_prompts_than_was_published_is_refused(server: Server) -> None:
     server.files["/photo.json"] = json.dumps(["one"]).encode()
-    assert "the file has 3 prompts, and hpsv2 was published with 4; delete it" in refused("fetch", "hpsv2")
+    assert "the file has 3 prompts, and hpsv2 was published with 4; fetch it again" in refused("fetch", "hpsv2")
+    assert not is_there("hpsv2")
+    server.files["/photo.json"] = json.dumps(STYLES["/photo.json"]).encode()
+    run("fetch", "hpsv2")
+    assert len(load_prompts("hpsv2").prompts) == 4
 
 
 def test_an_address_is_fetched_and_then_read_by_suites(server: Server) -> None:

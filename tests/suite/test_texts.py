@@ -11,7 +11,9 @@ import pytest
 
 from sgbench import api
 from sgbench.errors import UserError
-from sgbench.suite.sweep import expand
+from sgbench.score.t2i.geneval import TASKS
+from sgbench.suite.sweep import check_samples, expand
+from sgbench.zoo.shapes.vocabulary import SHAPES
 
 Write = Callable[..., Path]
 TEXT: dict[str, Any] = {
@@ -102,20 +104,39 @@ def test_colours_of_geneval_are_its_own(refused: Callable[..., str], prompt_file
     assert "unknown" not in refused(metrics=["geneval"], prompts=pink, samples=21)
 
 
+def six_tasks(each: int = 2) -> list[dict[str, Any]]:
+    return [record(f"a {shape}", "dog", task) for task in TASKS for shape in SHAPES[:each]]
+
+
+def test_geneval_needs_prompts_of_all_tasks(refused: Callable[..., str], prompt_file: Callable[..., str]) -> None:
+    said = refused(metrics=["geneval"], prompts=prompt_file(*six_tasks()[2:]))
+    assert "own: there are no prompts of single_object, and GenEval is the mean of six tasks" in said
+
+
 def test_geneval_needs_equally_many_images_of_every_prompt(
     refused: Callable[..., str], prompt_file: Callable[..., str], suite_file: Write
 ) -> None:
-    prompts = prompt_file(*(record(f"a {name}", "dog") for name in ("circle", "ring", "star")))
-    said = refused(metrics=["geneval"], prompts=prompts, samples=22)
-    assert "samples: geneval needs equally many images of each of 3 prompts, and 22 leave 2 missing" in said
-    assert said.endswith("write a multiple of 3; the published protocol draws 12.")
-    text = {**TEXT, "metrics": ["geneval"], "prompts": prompts, "samples": 24}
-    assert len(expand(api.load_suite(suite_file(**text)))) == 1
-    with pytest.raises(UserError, match="and 20 leave 1 missing"):
-        api.load_suite(suite_file(**text), limit=20)
+    """A few may still be drawn to look at, but they are not scored."""
+    text = {**TEXT, "metrics": ["geneval"], "prompts": prompt_file(*six_tasks())}
+    check_samples(api.load_suite(suite_file(**text, samples=24)))
+    with pytest.raises(UserError) as caught:
+        check_samples(api.load_suite(suite_file(**text, samples=22)))
+    said = str(caught.value)
+    assert "samples: geneval needs equally many images of each of 12 prompts, and 22 leave 2 missing" in said
+    assert said.endswith("write a multiple of 12; the published protocol draws 48.")
+    with pytest.raises(UserError, match="and 20 leave 4 missing"):
+        check_samples(api.load_suite(suite_file(**text, samples=24), limit=20))
     assert "labels: geneval needs equally many images of each prompt, and labels are random" in refused(
-        metrics=["geneval"], prompts=prompts, samples=24, labels="random"
+        metrics=["geneval"], prompts=text["prompts"], samples=24, labels="random"
     )
+
+
+def test_every_task_is_asked_by_two_prompts_at_least(suite_file: Write, prompt_file: Callable[..., str]) -> None:
+    last = record("a star", "star", "counting")
+    prompts = prompt_file(*(record(f"a {shape}", shape) for shape in SHAPES for _ in range(3)), last, last)
+    check_samples(api.load_suite(suite_file(**{**TEXT, "prompts": prompts, "samples": 26})))
+    with pytest.raises(UserError, match=r"samples: the first 25 images show fewer than 2 prompts of counting; raise"):
+        check_samples(api.load_suite(suite_file(**{**TEXT, "prompts": prompts, "samples": 25})))
 
 
 def test_words_that_the_shapes_model_does_not_know(

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from sgbench.cli import app
 from sgbench.errors import NoScoreError, UserError
 from sgbench.score.images import open_images
+from sgbench.score.t2i.geneval import TASKS
 from sgbench.score.t2i.layout import write_layout
 from sgbench.score.t2i.prompted import LayoutImages, PromptedImages, is_layout
 from sgbench.suite.prompts import load_prompts
@@ -24,9 +25,9 @@ from sgbench.zoo.shapes.render import render
 from sgbench.zoo.shapes.scenes import Caption, coloured, draw_scene, single
 
 CAPTIONS = [single("circle"), coloured("star", "red"), single("heart"), coloured("ring", "blue")]
+# One of each of GenEval's tasks, whatever its name would ask for.
 COCO: list[dict[str, Any]] = [
-    {"tag": "single_object", "include": [{"class": name, "count": 1}], "prompt": f"a photo of a {name}"}
-    for name in ("dog", "cat")
+    {"tag": task, "include": [{"class": "dog", "count": 1}], "prompt": f"a photo for {task}"} for task in TASKS
 ]
 
 
@@ -50,7 +51,7 @@ def picture_folder(folder: Path, images: NDArray[np.uint8]) -> Path:
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Path:
-    """Two prompts with two images each, of different sizes."""
+    """Six prompts with two images each, of different sizes."""
 
     def images_of(prompt: int) -> list[NDArray[np.uint8]]:
         rng = np.random.default_rng(prompt)
@@ -94,16 +95,15 @@ def test_images_that_are_missing_are_counted(tmp_path: Path) -> None:
 def test_genevals_folders_bring_their_prompts(layout: Path) -> None:
     assert is_layout(layout)
     found = LayoutImages(layout)
-    assert (found.count, found.labels.tolist(), found.label_policy) == (4, [0, 0, 1, 1], "balanced")
-    assert [(p.text, p.group) for p in found.prompts.prompts] == [
-        ("a photo of a dog", "single_object"), ("a photo of a cat", "single_object"),
-    ]  # fmt: skip
-    assert [part.shape for part in found.parts()] == [(1, 8, 6, 3)] * 2 + [(1, 8, 7, 3)] * 2
+    assert (found.count, found.label_policy) == (12, "balanced")
+    assert found.labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert [(p.text, p.group) for p in found.prompts.prompts] == [(f"a photo for {task}", task) for task in TASKS]
+    assert [part.shape for part in found.parts()][1:3] == [(1, 8, 6, 3), (1, 8, 7, 3)]
 
 
 def test_a_layout_with_a_missing_image_has_no_score(layout: Path) -> None:
     (layout / "00001" / "samples" / "0000.png").unlink()
-    with pytest.raises(NoScoreError, match=r"1 of 4 images are missing \(first: 00001/samples/0000.png\)"):
+    with pytest.raises(NoScoreError, match=r"1 of 12 images are missing \(first: 00001/samples/0000.png\)"):
         LayoutImages(layout)
 
 
