@@ -25,13 +25,11 @@ from sgbench.score.metrics import METRICS, MINIMUM
 from sgbench.score.nearest_training import Training, nearest_training
 from sgbench.score.neighbours import Real, prepare_real
 from sgbench.score.protocols import Protocol, extractor_of
-from sgbench.score.reference import Floor, Reference, floor
+from sgbench.score.reference import Floor, Reference, alike, floor
 from sgbench.score.weights import extractor_digest
 from sgbench.stats.jackknife import Estimate
 
 Fields = dict[str, Any]
-# Kernels round otherwise in a batch of another size: 2e-6 of the largest feature was seen for one image.
-ALIKE = 1e-5
 
 
 class Computer:
@@ -197,10 +195,7 @@ def _floor_fields(found: Floor | None) -> Fields:
 
 def _check_spread(extractor: str, arrays: Arrays, facts: Facts) -> None:
     features = arrays.get("features")
-    if features is None:
-        return
-    values = features.astype(np.float32)
-    if np.ptp(values, axis=0).max() <= ALIKE * np.abs(values).max():
+    if features is not None and alike(features):
         raise NoScoreError(
             f"all {facts.samples} images have the same features of {extractor}: they do not differ",
             where=facts.where,
