@@ -10,8 +10,10 @@ from sgbench.progress import Progress, Silent
 from sgbench.suite.schema import Suite
 
 if TYPE_CHECKING:
+    from sgbench.compare.comparison import Comparison
     from sgbench.plan.plan import Plan
     from sgbench.report.build import Report
+    from sgbench.report.site import Site
     from sgbench.run.runner import OnShard, RunSummary
     from sgbench.score.anybody import Scored
     from sgbench.score.export import Exported
@@ -195,6 +197,28 @@ def report(
 
     store = Store(results, suite.suite)
     return build_report(suite, expand(suite), store, reports / suite.suite, command, progress or Silent())
+
+
+def compare(
+    a: str | Path,
+    b: str | Path,
+    metrics: Sequence[str] | None = None,
+    *,
+    results: Path = RESULTS,
+    seconds: bool = True,
+) -> Comparison:
+    """What is better, worse, the same or not comparable in B against A: result folders, rows, cells or documents."""
+    from sgbench.compare.comparison import compare as compare_results
+
+    return compare_results(str(a), str(b), metrics, results, seconds)
+
+
+def publish(reports: Path = REPORTS, output: Path = Path("site"), folders: Sequence[Path] | None = None) -> Site:
+    """Gather report folders, all below `reports` unless given, into one with an index, for any static host."""
+    from sgbench.report.site import find_reports
+    from sgbench.report.site import publish as gather
+
+    return gather(list(folders) if folders else find_reports(reports), output)
 
 
 def bench(

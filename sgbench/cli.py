@@ -1,6 +1,7 @@
 """The verbs. Thin: each reads its options, calls the function of the same name and prints what came of it.
 
-Exit status: 0 done, 1 something a person can put right (one sentence on stderr), 2 usage, 130 interrupted.
+Exit status: 0 done, 1 something a person can put right (one sentence on stderr), 2 usage, 3 a comparison that was to
+fail on a regression found one, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -12,13 +13,17 @@ from typing import Annotated
 import typer
 
 from sgbench import api
+from sgbench.compare.cli import compare
 from sgbench.console import duration, long_duration, make_progress, restore_terminal
 from sgbench.cost.cli import flops
 from sgbench.errors import UserError
 from sgbench.guidance.cli import guidance as guidance_group
 from sgbench.models.cli import models
 from sgbench.options_cli import Batch, Device, Json, Limit, PresetName, Reports, Results, SuiteFile, finish
+from sgbench.report.cite_cli import cite
+from sgbench.report.publish_cli import publish
 from sgbench.score.cli import export, score
+from sgbench.score.nearest_cli import nearest
 from sgbench.score.reference_cli import reference as reference_group
 from sgbench.score.weights_cli import weights
 from sgbench.suite.prompts_cli import prompts as prompts_group
@@ -127,7 +132,7 @@ def time_again(
     )
 
 
-for command in (score, export, flops):
+for command in (score, export, flops, nearest, compare, cite, publish):
     app.command()(command)
 
 
@@ -142,8 +147,9 @@ def report(
 ) -> None:
     """Write tables, plots, galleries and the page."""
     loaded = api.load_suite(suite, preset, limit)
-    done = api.report(loaded, results, reports, command=_command(), progress=make_progress())
-    finish(done.as_dict(), as_json, "\n".join([*done.sentences, f"report: {done.page}"]))
+    # `bench` with the same options makes all that the report stands on.
+    done = api.report(loaded, results, reports, command=_command("bench"), progress=make_progress())
+    finish(done.as_dict(), as_json, "\n".join([*done.missing, *done.sentences, f"report: {done.page}"]))
 
 
 @app.command()
@@ -168,13 +174,14 @@ def bench(
         f"{loaded.suite}: {len(planned.cells)} cells of {loaded.samples} images, {planned.gmacs:,.0f} GMACs to do, "
         f"about {long_duration(planned.seconds)}"
     )
-    done = api.bench(loaded, results, reports, device=device, batch=batch, command=_command(), progress=progress)
+    done = api.bench(loaded, results, reports, device=device, batch=batch, command=_command("bench"), progress=progress)
     made = done["run"]["images_made"]
     scored = done["score"]["scored"]
     first = f"{made} images made, {scored} cells scored"
     if not made and not scored:
         first = "nothing was left to do: every image and score is kept"
-    finish(done, as_json, "\n".join([first, *done["report"]["sentences"], f"report: {done['report']['page']}"]))
+    told = done["report"]
+    finish(done, as_json, "\n".join([first, *told["missing"], *told["sentences"], f"report: {told['page']}"]))
 
 
 def main() -> None:
@@ -200,6 +207,6 @@ def _fail(message: str, status: int) -> None:
     sys.exit(status)
 
 
-def _command() -> str:
-    """This invocation as a reader could repeat it."""
-    return shlex.join(["sgbench", *(a for a in sys.argv[1:] if a != "--json")])
+def _command(verb: str) -> str:
+    """This invocation's suite and options under a verb, as a reader could repeat it."""
+    return shlex.join(["sgbench", verb, *(a for a in sys.argv[2:] if a != "--json")])

@@ -51,6 +51,9 @@ class Entry(NamedTuple):
     public: Public | None = None
     resolution: int | None = None
     """Side of the finished image in pixels, where it does not follow from the architecture."""
+    iterations: int | None = None
+    """Training iterations of the main checkpoint, where known."""
+    auxiliary_iterations: int | None = None
 
     @property
     def trained_sparse(self) -> bool:
@@ -150,7 +153,17 @@ def entry(name: str, where: str = "model") -> Entry:
         null_class=trained.training.label_dropout > 0,
         text=trained.architecture.family == "textdit",
     )
-    return Entry(name, name, family, trained.architecture, Checkpoint("packaged"), early, in_pixels=True)
+    return Entry(
+        name,
+        name,
+        family,
+        trained.architecture,
+        Checkpoint("packaged"),
+        early,
+        in_pixels=True,
+        iterations=trained.training.steps,
+        auxiliary_iterations=None if early is None else trained.training.early_step,
+    )
 
 
 def _file(source: str, sha256: str | None) -> Checkpoint:
@@ -182,7 +195,16 @@ def _written_out(name: str, where: str) -> Entry:
         raise UserError(f"{family.title} has no routes", where=where, fix="remove route")
     main = Checkpoint("random") if asked.weights == spec.RANDOM else _file(asked.weights, asked.sha256)
     auxiliary = None if asked.auxiliary is None else _file(asked.auxiliary, None)
-    return Entry(name, asked.without_paths(), family, architecture, main, auxiliary)
+    return Entry(
+        name,
+        asked.without_paths(),
+        family,
+        architecture,
+        main,
+        auxiliary,
+        iterations=asked.iterations,
+        auxiliary_iterations=asked.auxiliary_iterations,
+    )
 
 
 def _pipeline(name: str, asked: spec.Spec, family: Family, where: str) -> Entry:

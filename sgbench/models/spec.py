@@ -16,7 +16,10 @@ from sgbench.models.families import FAMILIES, family
 from sgbench.models.families.family import LATENT_SHRINK, SIZES, Request, Route
 from sgbench.suite.suggest import suggestion
 
-KEYS = ("family", "size", "resolution", "route", "weights", "sha256", "auxiliary")
+KEYS = (
+    *("family", "size", "resolution", "route", "weights", "sha256", "auxiliary"),
+    *("iterations", "auxiliary_iterations"),
+)
 RANDOM = "random"
 
 
@@ -30,6 +33,9 @@ class Spec(NamedTuple):
     weights: str
     sha256: str | None
     auxiliary: str | None
+    iterations: int | None = None
+    """How long the weights were trained, for plots over training; images do not depend on what is said here."""
+    auxiliary_iterations: int | None = None
 
     @property
     def request(self) -> Request:
@@ -39,12 +45,12 @@ class Spec(NamedTuple):
 
     def text(self) -> str:
         """The canonical text form; `parse` reads it back."""
-        optional = {"sha256": self.sha256, "auxiliary": self.auxiliary}
-        rest = [f"{key}={shlex.quote(value)}" for key, value in optional.items() if value is not None]
+        optional = {key: getattr(self, key) for key in ("sha256", "auxiliary", "iterations", "auxiliary_iterations")}
+        rest = [f"{key}={shlex.quote(str(value))}" for key, value in optional.items() if value is not None]
         return " ".join([*self._head(), f"weights={shlex.quote(self.weights)}", *rest])
 
     def without_paths(self) -> str:
-        """What of the text is part of a cell's identity: where the weights lie is not."""
+        """What of the text is part of a cell's identity: where the weights lie and how long they trained is not."""
         return " ".join([*self._head(), f"weights={RANDOM}"] if self.weights == RANDOM else self._head())
 
     def _head(self) -> list[str]:
@@ -115,7 +121,7 @@ def from_fields(fields: Mapping[str, Any], where: str) -> Spec:
     for key in ("family", "weights") if pipeline else ("family", "size", "weights"):
         if fields.get(key) is None or (key == "weights" and fields[key] == ""):
             raise UserError(f"a model needs {key}", where=where, fix=f"add `{key}: ...`")
-    for key in ("size", "sha256", "auxiliary"):
+    for key in ("size", "sha256", "auxiliary", "iterations", "auxiliary_iterations"):
         if pipeline and fields.get(key) is not None:
             raise UserError(f"a pipeline has no {key} of its own", where=where, fix=f"leave {key} out")
     size = "" if pipeline else str(fields["size"])
@@ -135,6 +141,8 @@ def from_fields(fields: Mapping[str, Any], where: str) -> Spec:
         raise UserError("random weights have no sha256", where=where, fix="leave sha256 out")
     if auxiliary == RANDOM:
         raise UserError("an auxiliary checkpoint is a file", where=where, fix="give its path, or leave it out")
+    if auxiliary is None and fields.get("auxiliary_iterations") is not None:
+        raise UserError("there is no auxiliary checkpoint", where=where, fix="leave auxiliary_iterations out")
     return Spec(
         str(fields["family"]),
         size,
@@ -143,7 +151,17 @@ def from_fields(fields: Mapping[str, Any], where: str) -> Spec:
         str(fields["weights"]),
         None if sha256 is None else str(sha256),
         None if auxiliary is None else str(auxiliary),
+        _iterations(fields.get("iterations"), "iterations", where),
+        _iterations(fields.get("auxiliary_iterations"), "auxiliary_iterations", where),
     )
+
+
+def _iterations(value: object, key: str, where: str) -> int | None:
+    if value is None:
+        return None
+    if not re.fullmatch(r"[1-9][0-9]*", str(value)):
+        raise UserError(f"{key} {value} is no number of training iterations", where=where, fix="give a whole number")
+    return int(str(value))
 
 
 def _spell(route: object) -> str:

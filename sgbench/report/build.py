@@ -1,37 +1,51 @@
-"""Write a report: rows in, files out. The only place that knows which files a report has."""
+"""Write a report: rows in, files out. The only place that knows which files a report has.
+
+reports/<suite>/
+  index.html                  the page, whole in itself
+  <figure>.png .svg .pdf      every figure
+  table.csv table.md table.tex table-best.tex   all cells, and the best of each rule; table.parquet with pyarrow
+  comparison.csv              each rule against the baseline
+  references.bib              methods, metrics and software used
+  gallery/                    pictures side by side; those of cells, where they are too many to stand in the page
+  report.json                 what the report says, and the files it consists of
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import matplotlib as mpl
 import pandas as pd
 
 from sgbench.atomic import write_atomic
 from sgbench.errors import UserError
 from sgbench.progress import Progress
 from sgbench.provenance import provenance
-from sgbench.report.gallery import choose_pictures
-from sgbench.report.headline import HEADLINE, compare_rules, sentences
-from sgbench.report.opinions import compare_opinions
-from sgbench.report.opinions import sentence as opinion_sentence
-from sgbench.report.page import Figures, render_page
-from sgbench.report.plots import FORMATS, plot_frontier, plot_precision_recall, render
-from sgbench.report.points import Axis, file_names, protocols_of, select_rows, with_quality
-from sgbench.report.tables import comparison_table, group_table, readable_table, result_table
-from sgbench.report.throughput import throughput_files
+from sgbench.report.citation import bibliography
+from sgbench.report.document import markdown
+from sgbench.report.figures import FORMATS, Drawn, draw_figures, render
+from sgbench.report.gallery import asked, nearest_of_cells, pictures_of_cells
+from sgbench.report.latex import latex_tables
+from sgbench.report.page.content import Content, Figure
+from sgbench.report.page.model_cards import model_card
+from sgbench.report.page.render import render_page
+from sgbench.report.points import Axis, Selection, axes_of, file_names, protocols_of, select_rows
+from sgbench.report.standing import standings_of
+from sgbench.report.strips import strips
+from sgbench.report.tables import parquet_bytes, result_table
+from sgbench.report.throughput import throughput_table, throughput_words
+from sgbench.report.words import Words, in_words
 from sgbench.run.store import Store
-from sgbench.score.metrics import METRICS, TEXT_KINDS, qualities
+from sgbench.score.metrics import qualities
 from sgbench.score.protocols import Protocol
 from sgbench.score.t2i.judges import DRAWN
 from sgbench.suite.cell import Cell
 from sgbench.suite.schema import Suite
 from sgbench.zoo import weights
-
-# Kinds of further metrics that get a plot and a sentence of their own; others stand in the tables.
-DRAWN_TOO = ("frechet", *TEXT_KINDS)
 
 
 class Report(NamedTuple):
@@ -39,166 +53,164 @@ class Report(NamedTuple):
 
     page: Path
     sentences: list[str]
+    missing: list[str]
     cells: int
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain data."""
-        return {"page": str(self.page), "sentences": self.sentences, "cells": self.cells}
+        return {
+            "page": str(self.page),
+            "sentences": self.sentences,
+            "missing": self.missing,
+            "cells": self.cells,
+        }
 
 
 def build_report(
-    suite: Suite, cells: Sequence[Cell], store: Store, folder: Path, command: str, progress: Progress
+    suite: Suite,
+    cells: Sequence[Cell],
+    store: Store,
+    folder: Path,
+    command: str,
+    progress: Progress,
+    made_by: dict[str, Any] | None = None,
 ) -> Report:
-    """Write tables, plots, galleries and index.html into `folder`.
+    """Write tables, figures, galleries and index.html into `folder`.
 
-    Raises UserError when rows are absent or of another protocol, or when `folder` cannot be written.
+    `made_by` is this version and checkout unless given. Raises UserError when there is nothing to report, when rows are
+    of several protocols, or when `folder` cannot be written.
     """
-    if not suite.metrics:
-        return _throughput_report(suite, cells, store, folder)
-    if not qualities(suite.metrics):
+    if suite.metrics and not qualities(suite.metrics):
         raise UserError(
             "a report draws quality as a distance or as a score of prompts, and the suite asks for none",
             where=f"{suite.where}: metrics",
             fix="add one, such as fd, fid or composition",
         )
-    rows = select_rows(suite, cells, store)
+    selected = select_rows(suite, cells, store)
+    rows, axes = selected.rows, axes_of(selected.rows)
     protocols = protocols_of(suite, rows, store)
-    models = list(dict.fromkeys(rows["model"]))
-    progress.begin("report", len(models) + 2, "part")
-    one_device = len(rows[["device", "threads", "batch"]].drop_duplicates()) == 1
-    axes: list[Axis] = ["gmacs_per_image", "seconds_per_image"] if one_device else ["gmacs_per_image"]
-    comparisons = [c for model in models for c in compare_rules(rows, model, axes)]
-    headline = [s for c in comparisons if c.model == models[0] and c.rule == HEADLINE for s in sentences(c)]
-    headline += second_answers(rows, models[0], suite.metrics)
-    if not headline:
-        headline = [f"{models[0]} was not run with both CFG and SG, so there is nothing to compare."]
-    others = [s for c in comparisons if (c.model, c.rule) != (models[0], HEADLINE) for s in sentences(c)]
-    compared = [o for model in models for o in compare_opinions(rows, model, qualities(suite.metrics))]
-    opinions = [opinion_sentence(o) for o in compared]
+    progress.begin("report", 4, "part")
+    words = in_words(rows, axes, selected.metrics) if selected.metrics else Words(*throughput_words(rows))
+    progress.advance(1, "comparisons")
     files: dict[str, bytes] = {}
-    drawn: list[Figures] = []
-    for model, name in file_names(models).items():
-        suffix = "" if model == models[0] else f"-{name}"
-        drawn.append(_draw(rows, model, axes, qualities(suite.metrics), suffix, files))
-        progress.advance(1, f"plots of {model}")
-    pictures = choose_pictures(rows, cells, store)
-    for picture in pictures:
-        files[f"gallery/{picture.file}"] = picture.png
-    table = readable_table(rows)
-    summary = comparison_table(comparisons)
-    groups = group_table(rows, suite.metrics)
-    files["table.csv"] = result_table(rows).to_csv(index=False, lineterminator="\n").encode()
-    files["table.md"] = _markdown(suite, headline, others, opinions, summary, groups, table, protocols)
-    files["comparison.csv"] = summary.to_csv(index=False, lineterminator="\n").encode()
-    made_by = {**provenance(), "images_made_at": sorted({str(c)[:12] for c in rows["commit"].dropna()})}
-    progress.advance(1, "tables and galleries")
-    files["index.html"] = render_page(
-        suite,
-        rows,
-        headline,
-        others,
-        opinions,
-        summary,
-        groups,
-        table,
-        drawn,
-        pictures,
-        protocol_lines(protocols),
-        made_by,
-        command,
-        one_device,
-    )
-    written = sorted([*files, "report.json"])
-    files["report.json"] = (
-        json.dumps(
-            {"suite": suite.suite, "headline": headline, "others": others, "opinions": opinions, "files": written},
-            indent=1,
-        )
-        + "\n"
-    ).encode()
+    figures = _figures(selected, axes, files)
+    progress.advance(1, "figures")
+    lines = protocol_lines(protocols)
+    _tables(suite, cells, selected, words, lines, files)
+    progress.advance(1, "tables")
+    made_by = made_by or {
+        **provenance(),
+        "matplotlib": mpl.__version__,
+        "suite_sha256": suite_sha256(suite),
+        "images_made_at": sorted({str(c)[:12] for c in rows["commit"].dropna()}),
+    }
+    content = _content(suite, cells, store, selected, axes, words, figures, lines, made_by, command, sorted(files))
+    page = render_page(content)
+    for picture in [*content.strips, *page.external]:
+        files[picture.file] = picture.data
+    files["index.html"] = page.html
+    files["report.json"] = _record(suite, selected, words, made_by, command, sorted([*files, "report.json"]))
     _write(folder, files)
     progress.advance(1, "page")
     progress.end()
-    return Report(folder / "index.html", headline, len(rows))
+    return Report(folder / "index.html", words.summary, selected.missing, len(rows))
 
 
-def _throughput_report(suite: Suite, cells: Sequence[Cell], store: Store, folder: Path) -> Report:
-    rows = select_rows(suite, cells, store)
-    files, said = throughput_files(suite, rows)
-    _write(folder, files)
-    return Report(folder / "table.md", said, len(rows))
+def suite_sha256(suite: Suite) -> str:
+    """Digest of the suite as resolved, whatever file it was written in."""
+    return hashlib.sha256(json.dumps(suite.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
 
-def _draw(
-    rows: pd.DataFrame,
-    model: str,
-    axes: list[Axis],
-    metrics: Sequence[str],
-    suffix: str,
-    files: dict[str, bytes],
-) -> Figures:
-    figures = {f"frontier-{axis.split('_')[0]}{suffix}": plot_frontier(rows, model, axis) for axis in axes}
-    # Further opinions against what is counted alone: seconds would tell the same.
-    for metric in metrics[1:]:
-        if METRICS[metric].kind in DRAWN_TOO:
-            other = with_quality(rows, metric)
-            figures[f"frontier-gmacs-{metric}{suffix}"] = plot_frontier(other, model, "gmacs_per_image")
-    if {"precision", "recall"} <= set(rows.columns):
-        figures[f"precision-recall{suffix}"] = plot_precision_recall(rows, model)
-    svgs = {}
-    for name, figure in figures.items():
+def _figures(selected: Selection, axes: list[Axis], files: dict[str, bytes]) -> list[Figure]:
+    names = file_names(selected.rows["model"].tolist())
+    first = next(iter(names))
+    suffixes = {model: "" if model == first else f"-{name}" for model, name in names.items()}
+    drawn: list[Drawn] = draw_figures(selected.rows, suffixes, axes, selected.metrics)
+    found = []
+    for one in drawn:
         for kind in FORMATS:
-            files[f"{name}.{kind}"] = render(figure, kind)
-        svgs[name] = files[f"{name}.svg"]
-    return Figures(model, svgs)
+            files[f"{one.name}.{kind}"] = render(one.figure, kind)
+        found.append(Figure(one.name, one.title, one.caption, one.model, files[f"{one.name}.svg"]))
+    return found
 
 
-def _markdown(
+def _tables(
     suite: Suite,
-    headline: list[str],
-    others: list[str],
-    opinions: list[str],
-    summary: pd.DataFrame,
-    groups: pd.DataFrame,
-    table: pd.DataFrame,
-    protocols: dict[str, Protocol],
+    cells: Sequence[Cell],
+    selected: Selection,
+    words: Words,
+    protocols: list[str],
+    files: dict[str, bytes],
+) -> None:
+    """The tables as csv, Parquet, Markdown and LaTeX, and what they rest on as BibTeX."""
+    table = result_table(selected.rows) if selected.metrics else throughput_table(selected.rows)
+    files["table.csv"] = _csv(table)
+    parquet = parquet_bytes(table)
+    if parquet is not None:
+        files["table.parquet"] = parquet
+    for section in words.sections:
+        if section.table is not None and section.file:
+            files[section.file] = _csv(section.table)
+    if selected.metrics:
+        files |= {name: text.encode() for name, text in latex_tables(suite, selected.rows, selected.metrics).items()}
+    files["table.md"] = markdown(suite, selected, words, protocols).encode()
+    files["references.bib"] = bibliography(suite, cells).encode()
+
+
+def _content(
+    suite: Suite,
+    cells: Sequence[Cell],
+    store: Store,
+    selected: Selection,
+    axes: list[Axis],
+    words: Words,
+    figures: list[Figure],
+    protocols: list[str],
+    made_by: dict[str, Any],
+    command: str,
+    files: list[str],
+) -> Content:
+    rows = selected.rows
+    firsts, nearest = pictures_of_cells(rows, cells, store), nearest_of_cells(rows, cells, store)
+    digests = rows.drop_duplicates("model").set_index("model")["checkpoint_sha256"]
+    return Content(
+        suite=suite,
+        rows=rows,
+        axes=axes,
+        metrics=selected.metrics,
+        summary=words.summary,
+        missing=[*selected.missing, *firsts.left_out, *nearest.left_out],
+        sections=words.sections,
+        figures=figures,
+        strips=[*strips(rows, cells, store), *nearest.pictures.values()],
+        cells=firsts.pictures,
+        prompts=asked(suite),
+        standings=dict(standings_of(rows).items()) if selected.metrics else {},
+        models=[model_card(str(name), str(digest)) for name, digest in digests.items()],
+        protocols=protocols,
+        notes=[],
+        made_by=made_by,
+        command=command,
+        files=files,
+    )
+
+
+def _record(
+    suite: Suite, selected: Selection, words: Words, made_by: dict[str, Any], command: str, files: list[str]
 ) -> bytes:
-    parts = [
-        f"# {suite.title}",
-        *(f"- {s}" for s in headline),
-        "",
-        summary.to_markdown(index=False) if len(summary) else "",
-        "",
-        *(
-            ["## By group of prompts, each rule's best cell", "", groups.to_markdown(index=False), ""]
-            if len(groups)
-            else []
-        ),
-        table.to_markdown(index=False),
-        "",
-        "Errors are one standard error (delete-a-group jackknife; exact for means; by prompt for prompts), "
-        "intervals 95 %.",
-        "Beside a distance stand its bias-corrected value and what as many real images score.",
-        "",
-        *(f"- {line}" for line in protocol_lines(protocols)),
-        "",
-        *(["## Do the metrics agree?", *(f"- {s}" for s in opinions), ""] if opinions else []),
-        "",
-        "## Other rules against CFG",
-        *(f"- {s}" for s in others),
-        "",
-    ]
-    return "\n".join(parts).encode()
-
-
-def second_answers(rows: pd.DataFrame, model: str, metrics: list[str]) -> list[str]:
-    """What the headline rule saves by further metrics: another feature space or judge may answer otherwise."""
-    said = []
-    for metric in qualities(metrics)[1:]:
-        if METRICS[metric].kind in DRAWN_TOO:
-            found = compare_rules(with_quality(rows, metric), model, ["gmacs_per_image"])
-            said += [sentences(c)[0] for c in found if c.rule == HEADLINE]
-    return said
+    document = {
+        "suite": suite.suite,
+        "title": suite.title,
+        "cells": len(selected.rows),
+        "samples": suite.samples,
+        "headline": words.summary,
+        "missing": selected.missing,
+        "sections": [{"title": s.title, "sentences": s.sentences} for s in words.sections],
+        "made_by": made_by,
+        "command": command,
+        "files": files,
+    }
+    return (json.dumps(document, indent=1) + "\n").encode()
 
 
 def protocol_lines(protocols: dict[str, Protocol]) -> list[str]:
@@ -214,6 +226,10 @@ def protocol_lines(protocols: dict[str, Protocol]) -> list[str]:
             "held-out renders found with the right shape, colour and place"
         )
     return lines
+
+
+def _csv(table: pd.DataFrame) -> bytes:
+    return table.to_csv(index=False, lineterminator="\n").encode()
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:

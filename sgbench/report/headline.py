@@ -1,7 +1,9 @@
-"""The answer in plain sentences, computed: what a rule saves at CFG's best quality, and what it costs elsewhere."""
+"""The answer in plain sentences, computed: what a rule saves at the baseline's best quality, and what it costs."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -14,28 +16,32 @@ from sgbench.report.points import (
     metric_title,
     noun_of,
     points,
+    quality_title,
+    rated,
     replicates,
     rule_rows,
     rules_of,
     settings_text,
 )
 from sgbench.score.metrics import METRICS, qualities
-from sgbench.stats.digits import decimals
+from sgbench.stats.digits import decimals, with_error
 from sgbench.stats.frontier import Saving, saving
 from sgbench.stats.paired import Difference, paired_difference
 
-BASELINE = "cfg"
-HEADLINE = "sg"
+# What others are compared with, and what is told first: the first of each that was run.
+BASELINES = ("cfg", "ag", "icg", "apg", "none")
+HEADLINES = ("sg", "cfg+sg", "ag+sg")
 MISSED_SHARE = 0.025
 # What a sentence tells beside distances; the table has the rest.
 TOLD = ("precision", "recall", "label_agreement")
 
 
 class Comparison(NamedTuple):
-    """One rule against CFG on one model: best cells, paired differences, savings per cost axis."""
+    """One rule against the baseline on one model: best cells, paired differences, savings per cost axis."""
 
     model: str
     rule: str
+    baseline_rule: str
     quality: str
     best: pd.Series
     baseline: pd.Series
@@ -43,32 +49,54 @@ class Comparison(NamedTuple):
     savings: dict[Axis, Saving]
 
 
-def compare_rules(rows: pd.DataFrame, model: str, axes: list[Axis]) -> list[Comparison]:
-    """Every guided rule of a model against CFG; empty where CFG was not run on it."""
-    baseline_rows = rule_rows(rows, model, BASELINE)
-    if baseline_rows.empty:
+def baseline_of(rows: pd.DataFrame, model: str) -> str | None:
+    """The rule that the others of a model are compared with; None where none of those that can be was scored."""
+    present = rules_of(rated(rows), model)
+    return next((rule for rule in BASELINES if rule in present), None)
+
+
+def name_of(rule: str) -> str:
+    """A rule as sentences call it."""
+    return RULES[rule].title if RULES[rule].guided else f"the {RULES[rule].title} model"
+
+
+def compare_rules(rows: pd.DataFrame, model: str, axes: Sequence[Axis]) -> list[Comparison]:
+    """Every guided rule of a model against its baseline; empty where there is none or no other.
+
+    Rows without a quality are left out, and so is an axis that some cell of either rule was not measured on.
+    """
+    scored, baseline_rule = rated(rows), baseline_of(rows, model)
+    if baseline_rule is None:
         return []
+    baseline_rows = rule_rows(scored, model, baseline_rule)
     baseline = best_row(baseline_rows)
     found = []
-    for rule in rules_of(rows, model):
-        if rule == BASELINE or not RULES[rule].guided:
+    for rule in rules_of(scored, model):
+        if rule == baseline_rule or not RULES[rule].guided:
             continue
-        own = rule_rows(rows, model, rule)
+        own = rule_rows(scored, model, rule)
         best = best_row(own)
-        quality = str(rows["quality_metric"].iloc[0])
         metrics = [m for m in METRICS if f"{m}_replicates" in rows and best.notna()[m] and baseline.notna()[m]]
+        measured = [axis for axis in axes if own[axis].notna().all() and baseline_rows[axis].notna().all()]
         found.append(
             Comparison(
                 model,
                 rule,
-                quality,
+                baseline_rule,
+                str(rows["quality_metric"].iloc[0]),
                 best,
                 baseline,
                 {metric: _difference(best, baseline, metric) for metric in metrics},
-                {axis: saving(points(baseline_rows, axis), points(own, axis)) for axis in axes},
+                {axis: saving(points(baseline_rows, axis), points(own, axis)) for axis in measured},
             )
         )
     return found
+
+
+def headline_rule(comparisons: Sequence[Comparison]) -> str | None:
+    """The rule that a report tells of first: a sparse one where one was compared, else the first; None of none."""
+    compared = [c.rule for c in comparisons]
+    return next((rule for rule in (*HEADLINES, *compared) if rule in compared), None)
 
 
 def sentences(comparison: Comparison) -> list[str]:
@@ -79,13 +107,52 @@ def sentences(comparison: Comparison) -> list[str]:
     ]
 
 
+def nothing_to_compare(rows: pd.DataFrame, model: str) -> str:
+    """Why `compare_rules` finds nothing for a model."""
+    rules = rules_of(rated(rows), model)
+    metric = quality_title(rows)
+    if not rules:
+        return f"No cell of {model} has a score of {metric}, so there is nothing to compare."
+    titles = " and ".join(RULES[rule].title for rule in rules)
+    if len(rules) == 1:
+        return f"{model} has scores of {metric} for {titles} alone, so there is nothing to compare it with."
+    if baseline_of(rows, model) is None:
+        usual = ", ".join(RULES[rule].title for rule in BASELINES)
+        return f"{model} has scores of {metric} for {titles}, but for no rule to compare them with ({usual})."
+    return f"{model} has scores of {metric} for {titles} alone, so there is no second guided rule to compare."
+
+
+def all_tied(comparisons: Sequence[Comparison]) -> str | None:
+    """A sentence where one model's rules are alike within noise; None where two best cells or a saving differ."""
+    if not comparisons:
+        return None
+    first = comparisons[0]
+    cells = [first.baseline, *(c.best for c in comparisons)]
+    gaps = (_difference(a, b, first.quality) for a, b in itertools.combinations(cells, 2))
+    if any(gap.significant for gap in gaps) or any(_told_apart(s) for c in comparisons for s in c.savings.values()):
+        return None
+    names = [name_of(first.baseline_rule), *(RULES[c.rule].title for c in comparisons)]
+    return (
+        f"No significant difference on {first.model}: at their best {metric_title(first.quality)}, "
+        f"{', '.join(names[:-1])} and {names[-1]} are alike within noise, and none saves compute beyond noise."
+    )
+
+
+def _told_apart(found: Saving) -> bool:
+    """Whether more or less compute is needed beyond noise; a value that is never reached needs more than there is."""
+    if found.probability_reached <= MISSED_SHARE:
+        return True
+    sure = found.reached and found.probability_reached >= 1 - MISSED_SHARE
+    return sure and not found.lower <= 0 <= found.upper
+
+
 def _saving_sentence(comparison: Comparison, axis: Axis) -> str:
     found = comparison.savings[axis]
     title, unit = RULES[comparison.rule].title, AXES[axis]
     baseline = comparison.baseline
     target = (
-        f"CFG's best {metric_title(comparison.quality)} on {comparison.model} "
-        f"({baseline['quality']:.3f} ± {baseline['quality_se']:.3f} at {settings_text(baseline)})"
+        f"{name_of(comparison.baseline_rule)}'s best {metric_title(comparison.quality)} on {comparison.model} "
+        f"({with_error(baseline['quality'], baseline['quality_se'])} at {settings_text(baseline)})"
     )
     if not found.reached and found.probability_reached <= MISSED_SHARE:
         return f"{title} does not reach {target} at any setting of this suite, so it saves no {unit}."
@@ -108,14 +175,16 @@ def _saving_sentence(comparison: Comparison, axis: Axis) -> str:
 
 
 def _quality_sentence(comparison: Comparison) -> str:
-    title = RULES[comparison.rule].title
+    title, other = RULES[comparison.rule].title, name_of(comparison.baseline_rule)
     best, baseline, gaps = comparison.best, comparison.baseline, comparison.differences
-    cost = best["gmacs_per_image"] / baseline["gmacs_per_image"]
-    told = [comparison.quality, *(m for m in qualities(list(gaps)) if m != comparison.quality), *TOLD]
+    cost = f"{best['gmacs_per_image'] / baseline['gmacs_per_image']:.0%} of {other}'s GMACs"
+    # A kernel distance says again what the Frechet distance of the same features does.
+    others = [m for m in qualities(list(gaps)) if m != comparison.quality and METRICS[m].kind not in ("kid", "cmmd")]
+    told = [comparison.quality, *others, *TOLD]
     parts = [_gap(metric, gaps[metric]) for metric in told if metric in gaps]
     return (
-        f"Each at its best {noun_of(comparison.quality)}, {title} ({settings_text(best)}; {cost:.0%} of CFG's GMACs) "
-        f"against CFG ({settings_text(baseline)}): {'; '.join(parts)}."
+        f"Each at its best {noun_of(comparison.quality)}, {title} ({settings_text(best)}; {cost}) "
+        f"against {other} ({settings_text(baseline)}): {'; '.join(parts)}."
     )
 
 

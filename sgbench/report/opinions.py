@@ -28,27 +28,30 @@ class Opinions(NamedTuple):
 
 
 def compare_opinions(rows: pd.DataFrame, model: str, metrics: Sequence[str]) -> list[Opinions]:
-    """The suite's first metric against each further one; empty where there are fewer than three cells or rules."""
-    own = rows[rows["model"] == model]
-    rules = rules_of(rows, model)
-    if len(own) < MINIMUM or len(rules) < MINIMUM:
-        return []
+    """The suite's first metric against each further one, over the cells that have both.
+
+    A pair of metrics with fewer than three such cells or rules is left out.
+    """
     found = []
     for other in metrics[1:]:
         pair = (metrics[0], other)
+        own = rows[(rows["model"] == model) & rows[list(pair)].notna().all(axis=1)]
+        rules = rules_of(own, model)
+        if len(own) < MINIMUM or len(rules) < MINIMUM:
+            continue
         signs = [sign_of(metric) for metric in pair]
         values = [(sign * own[metric]).tolist() for sign, metric in zip(signs, pair, strict=True)]
         spread = [
             [tuple(sign * r for r in replicates(text)) for text in own[f"{metric}_replicates"]]
             for sign, metric in zip(signs, pair, strict=True)
         ]
-        rankings = [_ranking(rows, model, rules, metric) for metric in pair]
+        rankings = [_ranking(own, model, rules, metric) for metric in pair]
         found.append(
             Opinions(
                 model,
                 pair,
                 (rankings[0], rankings[1]),
-                _conflicts(rows, model, rules, pair),
+                _conflicts(own, model, rules, pair),
                 agreement(values[0], values[1], spread[0], spread[1]),
                 len(own),
             )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from sgbench.errors import UserError
@@ -21,53 +22,102 @@ from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id
 from sgbench.suite.schema import Suite
 
-Axis = Literal["gmacs_per_image", "seconds_per_image"]
-AXES: dict[Axis, str] = {"gmacs_per_image": "GMACs per image", "seconds_per_image": "seconds per image"}
+Axis = Literal["gmacs_per_image", "seconds_per_image", "joules_per_image"]
+AXES: dict[Axis, str] = {
+    "gmacs_per_image": "GMACs per image",
+    "seconds_per_image": "seconds per image",
+    "joules_per_image": "joules per image",
+}
+ENDS = ("", "_se", "_corrected", "_replicates", "_floor", "_floor_sd", "_protocol", "_percentiles")
+NAMED = 3
 
 
-def select_rows(suite: Suite, cells: Sequence[Cell], store: Store) -> pd.DataFrame:
-    """The rows of the suite's cells at its number of images, each metric under one protocol.
+class Selection(NamedTuple):
+    """A suite's rows, the metrics that they hold, and what the suite asked for beyond them, in sentences."""
 
-    `quality` and its kin repeat the columns of the suite's first metric that can stand for it. Raises UserError when a
-    cell has no row.
+    rows: pd.DataFrame
+    metrics: list[str]
+    missing: list[str]
+
+
+def select_rows(suite: Suite, cells: Sequence[Cell], store: Store) -> Selection:
+    """The rows of the suite's cells at its number of images, in the suite's order.
+
+    `quality` and its kin repeat the columns of the first metric that can stand for it. Raises UserError when no cell
+    has a row, or none has a score that a frontier could be drawn of.
     """
-    rows = store.read_rows()
     wanted = {cell_id(cell): cell for cell in cells}
-    chosen = rows[rows["cell"].isin(list(wanted)) & (rows["samples"] == suite.samples)].reset_index(drop=True)
-    absent = [cell for key, cell in wanted.items() if key not in set(chosen["cell"])]
-    if absent:
+    rows = store.read_rows()
+    rows = rows[rows["cell"].isin(list(wanted)) & (rows["samples"] == suite.samples)]
+    if rows.empty:
         raise UserError(
-            f"{len(absent)} of {len(wanted)} cells have no scores at {suite.samples} images "
-            f"(first: {absent[0].describe()})",
+            f"none of {len(wanted)} cells has scores at {suite.samples} images",
             where=f"rows of {suite.suite}",
             fix="run `sgbench run` and `sgbench score` with the same options first",
         )
+    place = {key: number for number, key in enumerate(wanted)}
+    rows = rows.sort_values("cell", key=lambda ids: ids.map(place), kind="stable").reset_index(drop=True)
+    missing = _absent(suite, wanted, set(rows["cell"]))
     if not suite.metrics:
-        return chosen
-    _require_scores(suite, chosen, wanted)
+        return Selection(rows, [], missing)
     # Scores that were made for other suites' metrics stay out: nothing vouches for their protocol here.
-    unasked = tuple(f"{metric}{end}" for metric in METRICS if metric not in suite.metrics for end in ENDS)
-    groups = [column for column in map(str, chosen.columns) if "[" in column]
-    foreign = [c for c in groups if c.partition("[")[0] not in suite.metrics or chosen[c].isna().all()]
-    chosen = chosen.drop(columns=[c for c in chosen.columns if c in (*unasked, *foreign)])
-    return with_quality(chosen, qualities(suite.metrics)[0])
+    unasked = {f"{metric}{end}" for metric in METRICS if metric not in suite.metrics for end in ENDS}
+    groups = [column for column in map(str, rows.columns) if "[" in column]
+    foreign = {c for c in groups if c.partition("[")[0] not in suite.metrics or rows[c].isna().all()}
+    rows = rows.drop(columns=[c for c in rows.columns if c in unasked | foreign])
+    metrics = [metric for metric in suite.metrics if metric in rows and rows[metric].notna().any()]
+    if not qualities(metrics):
+        raise UserError(
+            f"no cell has a score of {' or '.join(qualities(suite.metrics))} at {suite.samples} images",
+            where=f"rows of {suite.suite}",
+            fix="run `sgbench score` first",
+        )
+    missing += _unscored(suite, wanted, rows)
+    return Selection(with_quality(rows, qualities(metrics)[0]), metrics, missing)
 
 
-ENDS = ("", "_se", "_corrected", "_replicates", "_floor", "_floor_sd", "_protocol")
+def _absent(suite: Suite, wanted: dict[str, Cell], there: set[str]) -> list[str]:
+    cells = [cell for key, cell in wanted.items() if key not in there]
+    if not cells:
+        return []
+    return [
+        f"{len(cells)} of {len(wanted)} cells have no scores at {suite.samples:,} images and stand nowhere here: "
+        f"{_some(cells)}. `sgbench run` and `sgbench score` complete them."
+    ]
 
 
-def _require_scores(suite: Suite, rows: pd.DataFrame, cells: dict[str, Cell]) -> None:
-    """Every cell has every score; only the unguided one has no LPIPS to itself."""
+def _unscored(suite: Suite, cells: dict[str, Cell], rows: pd.DataFrame) -> list[str]:
+    """A sentence for each metric that some cells do not have; only the unguided one has no LPIPS to itself."""
+    said = []
     for metric in suite.metrics:
         present = rows[metric].notna() if metric in rows else pd.Series(False, rows.index)
-        for name in rows.loc[~present, "cell"]:
-            cell = cells[str(name)]
-            if metric != "lpips" or cell != cell.unguided():
-                raise UserError(
-                    f"{cell.describe()} has no score of {metric} at {suite.samples} images",
-                    where=f"rows of {suite.suite}",
-                    fix="run `sgbench score` first",
-                )
+        lacking = [cells[str(name)] for name in rows.loc[~present, "cell"]]
+        if metric == "lpips":
+            lacking = [cell for cell in lacking if cell != cell.unguided()]
+        if lacking:
+            said.append(
+                f"{len(lacking)} of {len(rows)} cells have no score of {metric_title(metric)}: {_some(lacking)}. "
+                "`sgbench score` adds what is missing."
+            )
+    return said
+
+
+def _some(cells: Sequence[Cell]) -> str:
+    named = "; ".join(cell.describe() for cell in cells[:NAMED])
+    return named if len(cells) <= NAMED else f"{named}; and {len(cells) - NAMED} more"
+
+
+def axes_of(rows: pd.DataFrame) -> list[Axis]:
+    """Cost axes on which all rows may stand together: what was measured of all, on one device and in one way."""
+    alike = len(rows[["device", "threads", "batch"]].drop_duplicates()) == 1
+    joules = "joules_per_image" in rows and bool(rows["joules_per_image"].notna().all())
+    measured: list[Axis] = ["seconds_per_image", *(["joules_per_image"] if joules else [])]  # type: ignore[list-item]
+    return ["gmacs_per_image", *(measured if alike else [])]
+
+
+def rated(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows that have a quality."""
+    return rows[rows["quality"].notna()].reset_index(drop=True)
 
 
 def with_quality(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -95,7 +145,7 @@ def protocols_of(suite: Suite, rows: pd.DataFrame, store: Store) -> dict[str, Pr
     for metric in suite.metrics:
         ids = rows.get(f"{metric}_protocol", pd.Series(dtype=str)).dropna().unique()
         if not len(ids):
-            raise UserError(f"there are no scores of {metric}", where=where, fix="run `sgbench score` first")
+            continue  # told among what is missing
         present = [from_record(known.get(name, {})) for name in ids]
         if not all(present):
             raise UserError(f"{metric} was scored by an older version", where=where, fix="run `sgbench score` again")
@@ -127,7 +177,7 @@ def rules_of(rows: pd.DataFrame, model: str) -> list[str]:
 
 
 def points(rows: pd.DataFrame, axis: Axis) -> list[Point]:
-    """Quality against a cost axis, with replicates; turned round where higher is better, as a frontier wants it."""
+    """Quality of `rated` rows against a cost axis, with replicates; turned round where higher is better."""
     sign = sign_of(str(rows["quality_metric"].iloc[0]))
     return [
         Point(float(cost), sign * float(value), tuple(sign * r for r in replicates(text)))
@@ -152,6 +202,7 @@ def replicates(text: str) -> tuple[float, ...]:
 
 def on_frontier(rows: pd.DataFrame, axis: Axis) -> pd.DataFrame:
     """The rows on the frontier of quality against `axis`, by rising cost."""
+    rows = rated(rows)
     kept = frontier(rows[axis].tolist(), (sign_of(str(rows["quality_metric"].iloc[0])) * rows["quality"]).tolist())
     return rows.iloc[kept].reset_index(drop=True)
 
@@ -194,9 +245,9 @@ def _gamma(value: object) -> str:
 
 
 def best_row(rows: pd.DataFrame) -> pd.Series:
-    """The row of best quality."""
+    """The row of best quality; rows without one are passed over."""
     sign = sign_of(str(rows["quality_metric"].iloc[0]))
-    return rows.iloc[int((sign * rows["quality"]).to_numpy().argmin())]
+    return rows.iloc[int(np.nanargmin((sign * rows["quality"]).to_numpy()))]
 
 
 def quality_title(rows: pd.DataFrame) -> str:

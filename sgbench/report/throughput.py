@@ -1,44 +1,31 @@
-"""The report of a suite without metrics: what sparsity promises in MACs and what the clock says."""
+"""A suite without metrics: what sparsity promises in MACs and what the clock says."""
 
 from __future__ import annotations
-
-import json
 
 import pandas as pd
 
 from sgbench.guidance import RULES
+from sgbench.report.page.content import Section
 from sgbench.report.points import settings_text
-from sgbench.suite.schema import Suite
 
 
-def throughput_files(suite: Suite, rows: pd.DataFrame) -> tuple[dict[str, bytes], list[str]]:
-    """table.csv, table.md and report.json, and the sentences on top of them."""
-    table = throughput_table(rows)
-    sentences = [
+def throughput_words(rows: pd.DataFrame) -> tuple[list[str], list[Section]]:
+    """The summary, and the section that holds the table."""
+    ratios = throughput_table(rows)
+    most = ratios.iloc[int(ratios["MAC ratio"].to_numpy().argmax())]
+    summary = [
         "No quality was measured in this suite: it has no metrics.",
         *(["Weights are random: times and MACs are real, images are not."] if "random" in set(rows["weights"]) else []),
+        f"The sparsest cell ({most['model']}, {most['rule']}, {most['settings']}) needs {most['MAC ratio']:.2f} times "
+        f"fewer MACs than the first cell of its model and is {most['speed-up']:.2f} times as fast.",
     ]
-    notes = [
+    devices = ", ".join(sorted(set(rows["device"])))
+    batches = ", ".join(str(batch) for batch in sorted(set(rows["batch"])))
+    note = (
         "MAC ratio and speed-up are against the first cell of the same model, in this run, on this device: "
-        f"{', '.join(sorted(set(rows['device'])))}, batch {', '.join(map(str, sorted(set(rows['batch']))))}.",
-        "Seconds are of sampling; decoding is beside them.",
-    ]
-    lines = [
-        f"# {suite.title}",
-        *(f"- {s}" for s in sentences),
-        "",
-        table.astype(object).fillna("").to_markdown(index=False),
-        "",
-        *notes,
-        "",
-    ]
-    files = {
-        "table.csv": table.to_csv(index=False, lineterminator="\n").encode(),
-        "table.md": "\n".join(lines).encode(),
-    }
-    document = {"suite": suite.suite, "headline": sentences, "others": [], "files": sorted([*files, "report.json"])}
-    files["report.json"] = (json.dumps(document, indent=1) + "\n").encode()
-    return files, sentences
+        f"{devices}, batch {batches}. Seconds are of sampling; decoding is beside them."
+    )
+    return summary, [Section("What sparsity promises and what the clock says", [], ratios.drop(columns="cell"), note)]
 
 
 def throughput_table(rows: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@
                       cost.json   what it costs, as counted and as measured
                       scores.json scores by number of images
                       gallery.png the first images side by side
+                      nearest.png some of them beside their nearest training images, where that was asked for
                       shards/00000.npy, 00000.json   uint8 NHWC images; digest and timings beside them
                       features/<extractor>-<id>/00000.npz, 00000.json   outputs for a shard
 
@@ -28,6 +29,7 @@ import yaml
 
 from sgbench.atomic import write_atomic
 from sgbench.errors import UserError
+from sgbench.run.rows_file import read_rows
 from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id, cell_of, located
 from sgbench.suite.schema import Suite
@@ -90,16 +92,8 @@ class Store:
         return path
 
     def read_rows(self) -> pd.DataFrame:
-        """The rows that `score` wrote. Raises UserError when there are none."""
-        import pandas as pd
-
-        path = self.folder / "rows.csv"
-        if not path.is_file():
-            raise UserError("there are no scored cells", where=str(path), fix="run `sgbench score SUITE` first")
-        columns = pd.read_csv(path, nrows=0).columns
-        # Digests may look like numbers.
-        texts = [c for c in columns if c in ("cell", "commit") or c.endswith(("_protocol", "_sha256"))]
-        return pd.read_csv(path, dtype=dict.fromkeys(texts, str))
+        """The rows that `score` wrote. Raises UserError when there are none, or none that can be read."""
+        return read_rows(self.folder / "rows.csv")
 
     def write_protocols(self, protocols: dict[str, dict[str, Any]]) -> None:
         """Keep the protocols that rows name by their ids."""
@@ -130,6 +124,17 @@ class Store:
     def read_gallery(self, cell: Cell) -> bytes | None:
         """The picture of a cell's first images, or None where there is none."""
         path = self.cell_folder(cell) / "gallery.png"
+        return path.read_bytes() if path.is_file() else None
+
+    def write_nearest(self, cell: Cell, png: bytes) -> Path:
+        """Keep a picture of some images of a cell beside their nearest training images."""
+        path = self.cell_folder(cell) / "nearest.png"
+        self._write(path, png)
+        return path
+
+    def read_nearest(self, cell: Cell) -> bytes | None:
+        """The picture of nearest training images, or None where nobody asked for one."""
+        path = self.cell_folder(cell) / "nearest.png"
         return path.read_bytes() if path.is_file() else None
 
     # Shards

@@ -22,6 +22,7 @@ from sgbench.score.references import load_reference
 from sgbench.score.t2i.judged import Judging, judge_images, load_judge, text_fields
 from sgbench.score.t2i.prompted import LayoutImages, PromptedImages, is_layout
 from sgbench.stats.digits import with_error
+from sgbench.suite.identity import cell_id
 from sgbench.suite.prompts import load_prompts
 from sgbench.suite.suggest import suggestion
 from sgbench.suite.texts import check_records
@@ -39,6 +40,9 @@ class Scored(NamedTuple):
     protocols: dict[str, Protocol]
     foreign: bool
     """Whether others may have made the images."""
+    cell: str = ""
+    """The id of the cell that drew them; empty for others' images."""
+    seed: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The set as plain data; every score carries its protocol."""
@@ -46,7 +50,8 @@ class Scored(NamedTuple):
             metric: {**found, "protocol_id": self.protocols[metric].id, "protocol": self.protocols[metric]._asdict()}
             for metric, found in self.scores.items()
         }
-        return {"images": self.images, "samples": self.samples, "images_sha256": self.sha256, "scores": scores}
+        made = {"images": self.images, "samples": self.samples, "images_sha256": self.sha256}
+        return {**made, "cell": self.cell, "seed": self.seed, "scores": scores}
 
 
 def check_metrics(metrics: Sequence[str], reference: str | None) -> None:
@@ -164,6 +169,7 @@ def _score(
         {metric: scores[metric] for metric in metrics},
         {m: protocol(m, facts, None if computer is None else computer.reference) for m in metrics},
         not isinstance(source, CellImages),
+        *((cell_id(source.cell), source.cell.seed) if isinstance(source, CellImages) else ()),
     )
 
 

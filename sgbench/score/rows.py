@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sgbench.models import catalogue
@@ -15,11 +16,12 @@ from sgbench.run.store import Store
 from sgbench.sampling.program import call_counts
 from sgbench.sampling.samplers import SAMPLERS
 from sgbench.score.metrics import METRICS
+from sgbench.run.schema import SCHEMA_VERSION
 from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id, cell_record
 from sgbench.suite.prompts import load_prompts
 
-SCHEMA_VERSION = 3
+PERCENTILES = range(1, 100)
 
 
 def build_rows(cells: Sequence[Cell], store: Store) -> pd.DataFrame:
@@ -53,6 +55,8 @@ def _settings(cell: Cell) -> dict[str, Any]:
         "model": cell.model,
         "family": model.family.name,
         "weights": "random" if model.random else "trained",
+        "iterations": model.iterations,
+        "auxiliary_iterations": model.auxiliary_iterations,
         "trained_sparse": model.trained_sparse,
         "dropped_tokens": "no" if not dropped else "trained for it" if model.trained_sparse else "not trained for it",
         "guidance": g.rule,
@@ -121,6 +125,9 @@ def _scores(scores: dict[str, Any]) -> dict[str, Any]:
         for group, part in found.get("groups", {}).items():
             row[f"{metric}[{group}]"] = part["value"]
             row[f"{metric}[{group}]_se"] = part["standard_error"]
+        if "distances" in found:
+            spread = np.percentile(found["distances"], PERCENTILES)
+            row[f"{metric}_percentiles"] = " ".join(f"{p:.5g}" for p in spread)
         row[f"{metric}_replicates"] = " ".join(f"{r:.7g}" for r in found["replicates"])
         row[f"{metric}_protocol"] = found["protocol_id"]
     return row

@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from sgbench.stats.paired import t_quantile
 
 DRAWS = 2000
 DRAW_SEED = 0
@@ -53,24 +56,40 @@ def frontier(costs: Sequence[float], values: Sequence[float]) -> list[int]:
     return kept
 
 
-def cost_to_reach(costs: Vector, values: Vector, target: float) -> float:
-    """Least cost at which the frontier of some points reaches `target`, linear between frontier points.
+def running_best(costs: Vector, values: Vector) -> tuple[Vector, Vector]:
+    """The distinct costs (C,) in rising order, and the least value (D, C) within each, for values (D, P) of draws.
 
-    NaN where it never does; the cheapest frontier point's cost where that is already good enough.
+    A draw's frontier has a point wherever its least value falls.
     """
-    kept = frontier(costs.tolist(), values.tolist())
-    cost, value = costs[kept], values[kept]
-    if value[-1] > target:
-        return float("nan")
-    first = int(np.argmax(value <= target))
-    if first == 0:
-        return float(cost[0])
-    share = (value[first - 1] - target) / (value[first - 1] - value[first])
-    return float(cost[first - 1] + share * (cost[first] - cost[first - 1]))
+    order = np.argsort(costs, kind="stable")
+    distinct, starts = np.unique(costs[order], return_index=True)
+    return distinct, np.minimum.accumulate(np.minimum.reduceat(values[:, order], starts, axis=1), axis=1)
+
+
+def cost_to_reach(costs: Vector, values: Vector, targets: Vector) -> Vector:
+    """Least cost at which the frontier of some points reaches a target, linear between frontier points.
+
+    Costs (P,) hold for every draw; values (D, P) and targets (D,) give one answer each, (D,). NaN where the frontier
+    never gets there; the cheapest point's cost where that is already good enough. No NaN among the values.
+    """
+    cost, least = running_best(costs, values)
+    rows = np.arange(len(least))
+    # The least value never rises, so counting what is still worse finds the first that is not.
+    first = (least > targets[:, None]).sum(axis=1)
+    reached, stop = first < len(cost), np.minimum(first, len(cost) - 1)
+    before = least[rows, np.maximum(stop - 1, 0)]
+    start = (least > before[:, None]).sum(axis=1)
+    drop = before - least[rows, stop]
+    share = np.divide(before - targets, drop, out=np.zeros_like(drop), where=(stop > 0) & (drop > 0))
+    found = np.where(stop > 0, cost[start] + share * (cost[stop] - cost[start]), cost[0])
+    return np.where(reached, found, np.nan)
 
 
 def draws(points: Sequence[Point], count: int = DRAWS) -> Vector:
-    """Joint draws (count, points) around the values, with the covariance of their jackknife replicates."""
+    """Joint draws (count, points) around the values, with the covariance of their jackknife replicates.
+
+    A draw is one of the groups of images, whichever points are asked for: separate calls stay paired.
+    """
     replicates = np.array([p.replicates for p in points])
     groups = replicates.shape[1]
     deviations = (replicates - replicates.mean(axis=1, keepdims=True)) * np.sqrt((groups - 1) / groups)
@@ -79,29 +98,51 @@ def draws(points: Sequence[Point], count: int = DRAWS) -> Vector:
 
 
 def saving(baseline: Sequence[Point], rule: Sequence[Point]) -> Saving:
-    """Compute that `rule` saves at the best value of `baseline`.
+    """Compute that `rule` saves at the best value of `baseline`: any two sets of points that share their images.
 
     In every draw the baseline's best point and the rule's frontier are found anew, so the interval holds the
-    uncertainty about which points those are. Costs are taken as exact.
+    uncertainty about which points those are. Costs are taken as exact, and no value is NaN: the caller drops such
+    cells.
     """
     split = len(baseline)
     points = [*baseline, *rule]
     costs = np.array([p.cost for p in points])
-    estimate = _share_saved(costs, np.array([p.value for p in points]), split)
-    shares = np.array([_share_saved(costs, drawn, split) for drawn in draws(points)])
+    estimate = float(_shares_saved(costs, np.array([[p.value for p in points]]), split)[0])
+    shares = _shares_saved(costs, draws(points), split)
     probability = float(np.mean(~np.isnan(shares)))
     if np.isnan(estimate):
         return Saving(float("nan"), float("nan"), float("nan"), False, False, probability)
-    # Sorted draws instead of interpolated quantiles: a draw that misses the target stays minus infinity.
-    ordered = np.sort(np.where(np.isnan(shares), -np.inf, shares))
-    lower = float(ordered[int(len(ordered) * (1 - LEVEL) / 2)])
-    upper = float(ordered[int(np.ceil(len(ordered) * (1 + LEVEL) / 2)) - 1])
+    # A draw that misses the target counts as minus infinity.
+    lower, upper = interval(np.where(np.isnan(shares), -np.inf, shares))
     best = min(baseline, key=lambda p: p.value)
     cheapest = min(p.cost for p in rule)
     return Saving(estimate, lower, upper, True, bool(np.isclose(estimate, 1 - cheapest / best.cost)), probability)
 
 
-def _share_saved(costs: Vector, values: Vector, split: int) -> float:
-    """Share of the baseline's cost (the first `split` points) saved at its best value; NaN if not reached."""
-    best = int(np.argmin(values[:split]))
-    return 1 - cost_to_reach(costs[split:], values[split:], values[best]) / float(costs[best])
+def interval(drawn: Vector) -> tuple[float, float]:
+    """Bounds that hold the middle 95 % of draws (D,): draws themselves, so that one may be infinite."""
+    ordered = np.sort(drawn)
+    tail = len(ordered) * (1 - LEVEL) / 2
+    return float(ordered[int(tail)]), float(ordered[int(np.ceil(len(ordered) - tail)) - 1])
+
+
+def interval_around(estimate: float, drawn: Vector, groups: int) -> tuple[float, float]:
+    """95 % interval of a best value or an area from its draws (D,), as far to either side as the farther bound of them.
+
+    The best of several noisy cells looks better than it is, and its draws look better once more: the middle of the
+    draws would call a draw between many cells and few a win. Widened to Student's t for `groups` jackknife groups.
+    """
+    lower, upper = interval(drawn)
+    widening = t_quantile(groups) / float(ndtri((1 + LEVEL) / 2))
+    half = widening * max(upper - estimate, estimate - lower, 0.0)
+    return estimate - half, estimate + half
+
+
+def _shares_saved(costs: Vector, values: Vector, split: int) -> Vector:
+    """Share of the baseline's cost (the first `split` points) saved at its best value, (D,) for values (D, P).
+
+    NaN where it is not reached.
+    """
+    best = values[:, :split].argmin(axis=1)
+    targets = values[np.arange(len(values)), best]
+    return np.asarray(1 - cost_to_reach(costs[split:], values[:, split:], targets) / costs[best])

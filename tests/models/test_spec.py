@@ -28,8 +28,15 @@ sized = st.builds(
     weights=random_or_file,
     sha256=st.none() | st.text("0123456789abcdef", min_size=64, max_size=64),
     auxiliary=st.none() | paths,
-    # Random weights have no digest.
-).filter(lambda spec: spec.weights != "random" or spec.sha256 is None)
+    iterations=st.none() | st.integers(1),
+    auxiliary_iterations=st.none() | st.integers(1),
+    # Random weights have no digest, and what is not there has no age.
+).filter(
+    lambda spec: (
+        (spec.weights != "random" or spec.sha256 is None)
+        and (spec.auxiliary is not None or spec.auxiliary_iterations is None)
+    )
+)
 # A pipeline is a folder of several files, of the size that the folder says.
 pipelines = st.builds(
     Spec,
@@ -40,6 +47,8 @@ pipelines = st.builds(
     weights=random_or_file,
     sha256=st.none(),
     auxiliary=st.none(),
+    iterations=st.none(),
+    auxiliary_iterations=st.none(),
 )
 specs = sized | pipelines
 
@@ -86,6 +95,7 @@ def test_the_identity_holds_no_path_but_tells_random_weights(spec: Spec) -> None
         return spec._replace(weights=path, auxiliary=auxiliary).without_paths()
 
     assert at("/here") == at("/there", "/anywhere")
+    assert spec._replace(iterations=7).without_paths() == spec._replace(iterations=None).without_paths()
     assert at("random") == f"{at('/here')} weights=random"
     assert "/" not in at("/here").replace(spec.size, "")
 
@@ -130,9 +140,17 @@ def test_a_missing_key_is_named(key: str) -> None:
     assert f"a model needs {key}" in refused(lacking)
 
 
+def test_training_iterations_are_whole_and_have_a_checkpoint() -> None:
+    trained = {**TREAD, "weights": "w.pt", "iterations": 400_000}
+    assert str(text_of(trained)).endswith("weights=w.pt iterations=400000")
+    for value in (0, -5, 1.5, "many"):
+        assert f"iterations {value} is no number of training iterations" in refused({**trained, "iterations": value})
+    assert "there is no auxiliary checkpoint" in refused({**trained, "auxiliary_iterations": 50_000})
+
+
 def test_a_pipeline_is_what_its_folder_says() -> None:
     pipeline = {"family": "prx", "weights": "/models/prx"}
-    for key, value in {"size": "XL/2", "sha256": "0" * 64, "auxiliary": "early.pt"}.items():
+    for key, value in {"size": "XL/2", "sha256": "0" * 64, "auxiliary": "early.pt", "iterations": 9}.items():
         assert refused({**pipeline, key: value}) == f"a pipeline has no {key} of its own (leave {key} out)"
     assert "'512' has no key; write FAMILY RESOLUTION, then key=value" in refused_text("prx XL/2 512 weights=random")
     assert "a model needs weights" in refused({"family": "prx"})

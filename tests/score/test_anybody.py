@@ -67,6 +67,7 @@ def test_a_folder_equals_torch_fidelity(image_folder: Folder, random_inception: 
     protocol = found["scores"]["fid"]["protocol"]
     assert protocol["extractor"] == "inception"
     assert protocol["samples"] == 20
+    assert (found["cell"], found["seed"]) == ("", None)
 
 
 def test_a_folder_equals_clean_fid(image_folder: Folder, random_inception: Path) -> None:
@@ -235,6 +236,7 @@ def test_a_cell_scores_as_its_suite_does(drawn: tuple[Path, str], suite_file: Wr
     api.score(suite, results, device="cpu")
     rows = Store(results, "tiny").read_rows()
     (one,) = api.score_images([next(results.glob(f"*/cells/{cell}"))], "fashion-mnist", suite.metrics, device="cpu")
+    assert (one.as_dict()["cell"], one.as_dict()["seed"]) == (cell, suite.seed)
     for metric in suite.metrics:
         assert one.scores[metric]["value"] == pytest.approx(float(rows[metric].iloc[0]), rel=1e-12)
         assert one.protocols[metric].id == rows[f"{metric}_protocol"].iloc[0]

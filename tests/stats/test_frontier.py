@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgbench.stats.frontier import Point, cost_to_reach, draws, frontier, saving
+from sgbench.stats.frontier import Point, cost_to_reach, draws, frontier, interval, interval_around, saving
 
 POINTS = st.lists(st.tuples(st.floats(0.1, 10), st.floats(0, 10)), min_size=1, max_size=20)
+few = settings(max_examples=60, deadline=None)
 
 
 def point(cost: float, value: float, error: float = 0.0, seed: int = 0) -> Point:
@@ -46,12 +48,38 @@ def test_a_frontier_rises_in_cost_and_falls_in_value(pairs: list[tuple[float, fl
     assert all(costs[a] < costs[b] and values[a] > values[b] for a, b in itertools.pairwise(kept))
 
 
+def reach(costs: list[float], values: list[float], target: float) -> float:
+    """What `cost_to_reach` answers of one draw, stated with the frontier itself."""
+    kept = frontier(costs, values)
+    if values[kept[-1]] > target:
+        return math.nan
+    first = next(k for k, index in enumerate(kept) if values[index] <= target)
+    if first == 0:
+        return costs[kept[0]]
+    before, after = kept[first - 1], kept[first]
+    share = (values[before] - target) / (values[before] - values[after])
+    return costs[before] + share * (costs[after] - costs[before])
+
+
 def test_cost_to_reach_interpolates_and_never_extrapolates() -> None:
-    costs, values = np.array([1.0, 2.0, 4.0]), np.array([3.0, 2.0, 1.0])
-    assert cost_to_reach(costs, values, 2.5) == 1.5
-    assert cost_to_reach(costs, values, 1.5) == 3.0
-    assert cost_to_reach(costs, values, 5.0) == 1.0
-    assert math.isnan(cost_to_reach(costs, values, 0.9))
+    costs, values = np.array([1.0, 2.0, 4.0]), np.tile([3.0, 2.0, 1.0], (4, 1))
+    found = cost_to_reach(costs, values, np.array([2.5, 1.5, 5.0, 0.9]))
+    assert found[:3].tolist() == [1.5, 3.0, 1.0]
+    assert math.isnan(found[3])
+
+
+@few
+@given(st.data())
+def test_every_draw_is_answered_as_its_own_frontier_would(data: st.DataObject) -> None:
+    """Coarse numbers, so that equal costs, equal values and targets on a point are common."""
+    coarse = st.integers(0, 6).map(float)
+    count = data.draw(st.integers(1, 8))
+    costs = data.draw(st.lists(coarse, min_size=count, max_size=count))
+    draw = st.tuples(st.lists(coarse, min_size=count, max_size=count), st.floats(-1, 7))
+    values, targets = zip(*data.draw(st.lists(draw, min_size=1, max_size=5)), strict=True)
+    found = cost_to_reach(np.array(costs), np.array(values), np.array(targets))
+    wanted = [reach(costs, own, target) for own, target in zip(values, targets, strict=True)]
+    assert found.tolist() == pytest.approx(wanted, nan_ok=True)
 
 
 def test_draws_have_the_jackknife_error_and_covariance() -> None:
@@ -103,3 +131,30 @@ def test_doubt_about_the_baselines_best_point_widens_the_interval() -> None:
     found = saving(baseline, [point(0.95, 0.70, 0.001, 3)])
     assert found.lower == pytest.approx(0.05)
     assert found.upper == pytest.approx(1 - 0.95 / 1.4)
+
+
+def test_the_baseline_may_be_any_rule() -> None:
+    """What one saves is what the other spends more, where both reach one value at one setting each."""
+    first, second = [point(1.0, 1.0)], [point(4.0, 1.0)]
+    assert saving(second, first).share == 0.75
+    assert saving(first, second).share == -3.0
+
+
+def test_thousands_of_cells_are_compared_in_seconds() -> None:
+    rng = np.random.default_rng(0)
+    cells = [Point(c, v, tuple(v + 0.02 * rng.normal(size=20))) for c, v in rng.uniform(1, 2, (5000, 2)).tolist()]
+    began = time.process_time()
+    saving(cells[:2500], cells[2500:])
+    assert time.process_time() - began < 2
+
+
+@few
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=60), st.floats(-5, 5))
+def test_an_interval_around_an_estimate_is_even_and_holds_the_middle_of_the_draws(
+    drawn: list[float], estimate: float
+) -> None:
+    lower, upper = interval_around(estimate, np.array(drawn), 20)
+    assert estimate - lower == pytest.approx(upper - estimate)
+    low, high = interval(np.array(drawn))
+    assert lower <= low + 1e-12
+    assert high - 1e-12 <= upper

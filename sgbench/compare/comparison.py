@@ -1,0 +1,187 @@
+"""The comparison as a whole: every pair with what is said of it, and what a gate would fail on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sgbench.compare.lines import Line, Source
+from sgbench.compare.matching import Pair, match
+from sgbench.compare.significance import holm
+from sgbench.compare.sources import open_source
+from sgbench.compare.verdicts import (
+    GMACS,
+    LEVEL,
+    SECONDS,
+    Finding,
+    Verdict,
+    cost_findings,
+    is_tested,
+    judged,
+    score_findings,
+)
+from sgbench.errors import UserError
+from sgbench.score.metrics import METRICS
+from sgbench.suite.suggest import suggestion
+
+NAMED = 3
+QUIET: tuple[Verdict, ...] = ("same", "no significant difference")
+
+
+class Compared(NamedTuple):
+    """A pair and a finding for each of its scores and costs."""
+
+    pair: Pair
+    findings: list[Finding]
+
+
+class Comparison(NamedTuple):
+    """Two sources, pair by pair."""
+
+    a: Source
+    b: Source
+    pairs: list[Compared]
+    only_a: list[Line]
+    only_b: list[Line]
+    tests: int
+    """How many comparisons were tested; Holm's correction is for that many."""
+
+    def counts(self) -> dict[Verdict, int]:
+        """How many findings there are of each verdict."""
+        return Counter(finding.verdict for _, finding in self.findings())
+
+    def findings(self) -> Iterable[tuple[Pair, Finding]]:
+        """Every finding with its pair."""
+        return ((one.pair, finding) for one in self.pairs for finding in one.findings)
+
+    def failures(self) -> list[str]:
+        """What is worse in B, cannot be compared, or is missing in B, in sentences; empty where a gate may pass."""
+        worse = Counter(title(f.measure) for _, f in self.findings() if f.verdict == "worse")
+        said = [f"{name} is worse in {_count(number, 'pair')}" for name, number in worse.items()]
+        # What only B has is news, and no loss.
+        refused = [f for _, f in self.findings() if f.verdict == "not comparable" and f.a == f.a]
+        if refused:
+            first = f"{title(refused[0].measure)}: {refused[0].reason}"
+            said.append(f"{_count(len(refused), 'value')} of A cannot be compared (first: {first})")
+        if self.only_a:
+            said.append(f"{_count(len(self.only_a), 'line')} of A have no counterpart in B: {named(self.only_a)}")
+        return said
+
+    def as_dict(self, everything: bool = False) -> dict[str, Any]:
+        """The comparison as plain data; without `everything` findings that say nothing new are only counted."""
+        counts = self.counts()
+        return {
+            "a": _source(self.a),
+            "b": _source(self.b),
+            "pairs": len(self.pairs),
+            "only_a": [line.name for line in self.only_a],
+            "only_b": [line.name for line in self.only_b],
+            "tests": self.tests,
+            "level": LEVEL,
+            "verdicts": {verdict.replace(" ", "_"): counts[verdict] for verdict in sorted(counts)},
+            "images": dict(sorted(Counter(one.pair.images for one in self.pairs).items())),
+            "findings": [_finding(p, f) for p, f in self.findings() if everything or f.verdict not in QUIET],
+            "failures": self.failures(),
+            "passed": not self.failures(),
+        }
+
+
+def compare(
+    a: str | Path,
+    b: str | Path,
+    metrics: Sequence[str] | None = None,
+    results: Path = Path("results"),
+    seconds: bool = True,
+) -> Comparison:
+    """B against A: each a folder of results, rows, a cell, or a document of `sgbench score IMAGES... --json`.
+
+    All metrics that either has, or those named; seconds can be left out. Raises UserError where a source cannot be
+    read, a named metric is unknown or without scores in either, and where nothing at all can be compared.
+    """
+    if metrics is not None:
+        _check(metrics)
+    return compare_sources(open_source(str(a), results), open_source(str(b), results), metrics, seconds)
+
+
+def compare_sources(
+    first: Source, second: Source, metrics: Sequence[str] | None = None, seconds: bool = True
+) -> Comparison:
+    """The same of sources that were read. Raises UserError where nothing can be compared."""
+    both = f"{first.where} and {second.where}"
+    present = [{metric for line in source.lines for metric in line.scores} for source in (first, second)]
+    for source, own in zip((first, second), present, strict=True):
+        for metric in metrics or ():
+            if metric not in own:
+                raise UserError(
+                    f"there is no score of {metric}", where=source.where, fix="score it first, or leave the metric out"
+                )
+    matched = match(first.lines, second.lines)
+    if not matched.pairs:
+        raise UserError(
+            f"nothing answers each other ({named(first.lines)} against {named(second.lines)})",
+            where=both,
+            fix="compare results of the same settings, or one cell or set with one other",
+        )
+    wanted = set.union(*present) if metrics is None else set(metrics)
+    asked = [metric for metric in METRICS if metric in wanted]
+    pairs = [Compared(pair, [*score_findings(pair, asked), *cost_findings(pair, seconds)]) for pair in matched.pairs]
+    found = [finding for one in pairs for finding in one.findings]
+    if all(finding.verdict == "not comparable" for finding in found):
+        reason = f"{title(found[0].measure)}: {found[0].reason}" if found else "they have no metric in common"
+        raise UserError(f"not comparable: {reason}", where=both, fix="score both with the same options")
+    changes = [finding.change for finding in found if finding.change is not None and is_tested(finding)]
+    adjusted = iter(holm([change.p for change in changes]))
+    pairs = [Compared(pair, [judged(f, next(adjusted)) if is_tested(f) else f for f in own]) for pair, own in pairs]
+    return Comparison(first, second, pairs, matched.only_a, matched.only_b, len(changes))
+
+
+def _check(metrics: Sequence[str]) -> None:
+    if not metrics:
+        raise UserError("no metric is named", where="--metrics", fix=f"choose from: {', '.join(METRICS)}")
+    for metric in metrics:
+        if metric not in METRICS:
+            raise UserError(
+                f"there is no metric {metric!r}{suggestion(metric, list(METRICS))}",
+                where="--metrics",
+                fix=f"choose from: {', '.join(METRICS)}",
+            )
+
+
+def title(measure: str) -> str:
+    """What a finding's measure is called."""
+    return {GMACS: "GMACs/image", SECONDS: "s/image"}.get(measure) or METRICS[measure].title
+
+
+def named(lines: Sequence[Line]) -> str:
+    """The first few lines by name, and how many more there are."""
+    more = f"; and {len(lines) - NAMED} more" if len(lines) > NAMED else ""
+    return "; ".join(line.name for line in lines[:NAMED]) + more
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _source(source: Source) -> dict[str, Any]:
+    return {"source": source.where, "lines": len(source.lines), "made_by": source.made_by, "unknown": source.unknown}
+
+
+def _finding(pair: Pair, finding: Finding) -> dict[str, Any]:
+    """JSON has no NaN: what is not known is null."""
+    change = {} if finding.change is None else finding.change._asdict()
+    told = {
+        **{"name": pair.name, "cell_a": pair.a.cell, "cell_b": pair.b.cell, "samples": pair.a.samples},
+        **{"remark": pair.remark, "images": pair.images},
+        **finding._asdict(),
+        "change": {**change, "value": finding.b - finding.a},
+    }
+    return _without_nan(told)
+
+
+def _without_nan(told: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_nan(value) if isinstance(value, dict) else None if value != value else value
+        for key, value in told.items()
+    }

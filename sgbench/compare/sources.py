@@ -1,0 +1,42 @@
+"""What may be compared: results of a suite, rows, a cell, or a document of scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sgbench.compare.document import document_source
+from sgbench.compare.lines import Source
+from sgbench.compare.rows import rows_source
+from sgbench.errors import UserError
+
+FIX = "give results/<suite>, a rows.csv, a cell's folder or id, or a file that `sgbench score IMAGES... --json` wrote"
+
+
+def open_source(name: str, results: Path) -> Source:
+    """The lines of a folder of results, a table of rows, a document, a cell's folder, or a cell's id below `results`.
+
+    Raises UserError for anything else.
+    """
+    path = Path(name)
+    if (path / "cell.json").is_file():
+        folder = path.resolve()
+        return rows_source(_rows_beside(folder), folder.name)._replace(where=name)
+    if path.is_dir():
+        if not (path / "rows.csv").is_file():
+            raise UserError("there is no rows.csv in this folder", where=name, fix=FIX)
+        return rows_source(path / "rows.csv")._replace(where=name)
+    if path.is_file():
+        return rows_source(path) if path.suffix in (".csv", ".parquet") else document_source(path)
+    cells = sorted(results.glob(f"*/cells/{name}/cell.json")) if name.isalnum() else []
+    if not cells:
+        raise UserError("there is no such file, folder or cell", where=name, fix=FIX)
+    # Suites may share a cell; the one that has rows serves.
+    return rows_source(_rows_beside(max(cells, key=_scored).parent), name)._replace(where=f"cell {name}")
+
+
+def _rows_beside(cell: Path) -> Path:
+    return cell.parent.parent / "rows.csv"
+
+
+def _scored(card: Path) -> bool:
+    return _rows_beside(card.parent).is_file()

@@ -1,0 +1,117 @@
+"""A comparison as Markdown: changes first, refusals by their reasons, the rest counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pandas as pd
+
+from sgbench.compare.comparison import QUIET, Comparison, named, title
+from sgbench.compare.lines import Source
+from sgbench.compare.matching import Pair
+from sgbench.compare.verdicts import LEVEL, SLOWER, Finding, Verdict
+from sgbench.stats.digits import decimals
+
+ORDER: tuple[Verdict, ...] = ("worse", "better", "changed", "no significant difference", "same")
+
+
+def markdown(comparison: Comparison, everything: bool = False) -> str:
+    """The comparison for people; with `everything` unchanged values have lines, too."""
+    shown = [(p, f) for p, f in comparison.findings() if f.verdict in ORDER and (everything or f.verdict not in QUIET)]
+    shown.sort(key=lambda one: ORDER.index(one[1].verdict))
+    alone = len(comparison.pairs) == 1
+    lines = [{**({} if alone else _what(pair)), **_line(finding)} for pair, finding in shown]
+    # Texts as they are: tabulate would round what looks like a number.
+    table = (
+        pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
+        if lines
+        else "Nothing that compares changed."
+    )
+    return "\n".join(
+        [
+            f"A: {_source(comparison.a)}  ",
+            f"B: {_source(comparison.b)}",
+            "",
+            _pairs(comparison),
+            "",
+            table,
+            "",
+            *[f"- {sentence}" for sentence in [*_refused(comparison), *_rest(comparison, everything)]],
+        ]
+    )
+
+
+def _source(source: Source) -> str:
+    parts = [f"{source.where}, {len(source.lines):,} line{'' if len(source.lines) == 1 else 's'}"]
+    parts += [source.made_by] if source.made_by else []
+    parts += [f"not known to this version: {', '.join(source.unknown)}"] if source.unknown else []
+    return "; ".join(parts)
+
+
+def _pairs(comparison: Comparison) -> str:
+    """How many pairs there are, how they answer each other, and what is on one side only."""
+    pairs = [one.pair for one in comparison.pairs]
+    remarks = Counter(pair.remark for pair in pairs if pair.remark)
+    images = Counter(pair.images for pair in pairs if pair.images != "unknown")
+    told = [f"{number:,} with {remark}" for remark, number in remarks.items()]
+    told += [f"images {state} in {number:,}" for state, number in images.items()]
+    first = f"{_name(pairs[0])}: 1 pair" if len(pairs) == 1 else f"{len(pairs):,} pairs"
+    parts = [f"{first} ({', '.join(told)})." if told else f"{first}."]
+    for side, lines in (("A", comparison.only_a), ("B", comparison.only_b)):
+        if lines:
+            parts.append(f"Only in {side}: {len(lines):,} ({named(lines)}).")
+    return " ".join(parts)
+
+
+def _name(pair: Pair) -> str:
+    return pair.name.replace("|", r"\|")
+
+
+def _what(pair: Pair) -> dict[str, str]:
+    return {"what": f"{_name(pair)} [{pair.remark}]" if pair.remark else _name(pair)}
+
+
+def _line(finding: Finding) -> dict[str, str]:
+    change, gap = finding.change, finding.b - finding.a
+    if change is not None:
+        digits = decimals(change.standard_error or abs(gap))
+        values = [f"{finding.a:.{digits}f}", f"{finding.b:.{digits}f}", f"{gap:+.{digits}f}"]
+        interval = f"{change.lower:+.{digits}f} to {change.upper:+.{digits}f}"
+        how = "paired" if finding.paired else "unpaired"
+    else:
+        share = f"{100 * gap / finding.a:+.3g}%" if finding.a else ""
+        values = [f"{finding.a:.6g}", f"{finding.b:.6g}", share]
+        interval = how = ""
+    a, b, moved = values
+    return {
+        "measure": title(finding.measure),
+        "A": a,
+        "B": b,
+        "change": moved,
+        "95 % interval": interval,
+        "error": how,
+        "verdict": finding.verdict,
+    }
+
+
+def _refused(comparison: Comparison) -> list[str]:
+    """What cannot be compared, a sentence for each measure and reason."""
+    reasons = Counter((f.measure, f.reason) for _, f in comparison.findings() if f.verdict == "not comparable")
+    return [
+        f"Not comparable: {title(measure)} of {number:,} pair{'' if number == 1 else 's'}, {reason}."
+        for (measure, reason), number in reasons.items()
+    ]
+
+
+def _rest(comparison: Comparison, everything: bool) -> list[str]:
+    """What has no line, and how all of it was decided."""
+    counts = comparison.counts()
+    quiet = [f"{counts[verdict]:,} {verdict}" for verdict in QUIET if counts[verdict]]
+    said = [f"Unchanged: {', '.join(quiet)}."] if quiet and not everything else []
+    tests = f"{comparison.tests:,} comparison{'' if comparison.tests == 1 else 's'}"
+    return [
+        *said,
+        f"Scores: significant at {LEVEL:.0%} after Holm's correction for {tests}; intervals are of each change alone.",
+        f"GMACs are counts. Seconds are worse or better where quartile ranges are apart, and medians by more than "
+        f"{SLOWER - 1:.0%}.",
+    ]

@@ -1,0 +1,163 @@
+"""BibTeX of what a suite rests on: paper, rules, samplers, models, data, metrics, statistics, software. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from importlib import resources
+
+from sgbench.guidance import RULES
+from sgbench.guidance.intervals import ALWAYS
+from sgbench.models import catalogue
+from sgbench.models.autoencoder_files import NONE, OWN
+from sgbench.models.families import FAMILIES
+from sgbench.report import cited
+from sgbench.report.cited import Works
+from sgbench.report.points import metric_title
+from sgbench.sampling.samplers import SAMPLERS
+from sgbench.score.metrics import HOME, METRICS, qualities
+from sgbench.score.protocols import extractor_of
+from sgbench.score.reference_catalogue import home_of
+from sgbench.suite.cell import Cell
+from sgbench.suite.schema import Suite
+
+Use = tuple[str, Works]
+"""What works are cited for, and their keys."""
+
+
+def bibliography(suite: Suite | None = None, cells: Sequence[Cell] = ()) -> str:
+    """A BibTeX file of all that a suite and its cells rest on, or of all that there is to cite.
+
+    Entries are sorted by key; a line above each says what it is cited for. Raises UserError for a reference whose card
+    cannot be read.
+    """
+    known = entries()
+    return "\n".join(f"% {'; '.join(uses)}\n{known[key]}\n" for key, uses in citations(suite, cells).items())
+
+
+def citations(suite: Suite | None = None, cells: Sequence[Cell] = ()) -> dict[str, list[str]]:
+    """The keys that `bibliography` holds, in its order, each with what it is cited for."""
+    found: dict[str, dict[str, None]] = {}
+    for use, works in _everything() if suite is None else _of_suite(suite, cells):
+        for key in works:
+            found.setdefault(key, {})[use] = None
+    return {key: list(found[key]) for key in sorted(found)}
+
+
+@cache
+def entries() -> dict[str, str]:
+    """Every entry of references.bib as it stands there, by key."""
+    text = (resources.files("sgbench.report") / "references.bib").read_text("utf-8")
+    return {entry.partition("{")[2].partition(",")[0]: entry for entry in text.strip().split("\n\n")}
+
+
+def _of_suite(suite: Suite, cells: Sequence[Cell]) -> Iterator[Use]:
+    yield "the paper that this benchmark follows", cited.PAPER
+    for rule in dict.fromkeys(cell.guidance.rule for cell in cells):
+        yield _rule(rule)
+    for sampler in dict.fromkeys(cell.sampler.name for cell in cells):
+        yield _sampler(sampler)
+    yield from _settings(cells)
+    for model in dict.fromkeys(cell.model for cell in cells):
+        yield from _model(model)
+    if any(cell.autoencoder not in ("", NONE, OWN) for cell in cells):
+        yield "decoding of latents", cited.LATENTS
+    if any(cell.text_encoder for cell in cells):
+        yield "text encoder", cited.TEXT_ENCODER
+    yield f"reference {suite.reference}", cited.REFERENCE_WORKS.get(suite.reference, ())
+    yield f"prompts {suite.prompts}", cited.PROMPT_WORKS.get(suite.prompts, ())
+    for metric in suite.metrics:
+        yield _metric(metric, suite.reference)
+    yield from _statistics(suite.metrics)
+    yield "software", cited.SOFTWARE
+
+
+def _everything() -> Iterator[Use]:
+    yield "the paper that this benchmark follows", cited.PAPER
+    yield from map(_rule, RULES)
+    yield from map(_sampler, SAMPLERS)
+    yield from _SETTINGS.items()
+    for family in FAMILIES.values():
+        yield f"model family {family.title}", cited.FAMILY_WORKS[family.name]
+    for name in catalogue.embedded_names():
+        yield from _model(name)
+    yield "decoding of latents", cited.LATENTS
+    yield "pipelines", cited.PIPELINES
+    yield "text encoder", cited.TEXT_ENCODER
+    for reference, works in cited.REFERENCE_WORKS.items():
+        yield f"reference {reference}", works
+    for prompts, works in cited.PROMPT_WORKS.items():
+        yield f"prompts {prompts}", works
+    for metric in METRICS:
+        yield _metric(metric, "")
+    yield from _statistics(METRICS)
+    yield "comparison of two result sets", cited.COMPARISONS
+    yield "software", cited.SOFTWARE
+
+
+def _rule(name: str) -> Use:
+    return f"guidance rule {RULES[name].title}", cited.RULE_WORKS[name]
+
+
+def _sampler(name: str) -> Use:
+    return f"sampler {name}", cited.SAMPLER_WORKS[name]
+
+
+_SETTINGS: dict[str, Works] = {
+    "guidance in a limited interval": cited.INTERVAL,
+    "rescaled guidance": cited.RESCALE,
+    "power-cosine schedule of the scale": cited.POWER_COSINE,
+    "tokens dropped in groups": cited.GROUPS,
+    "shifted time": cited.SHIFT,
+}
+
+
+def _settings(cells: Sequence[Cell]) -> Iterator[Use]:
+    guidances, samplers = {cell.guidance for cell in cells}, {cell.sampler for cell in cells}
+    intervals = {value for g in guidances for value in (g.interval, dict(g.parameters).get("perturb_interval", ALWAYS))}
+    used = (
+        intervals != {ALWAYS},
+        any(g.rescale for g in guidances),
+        any(g.scale_schedule.startswith("power-cosine") for g in guidances),
+        any(g.subset == "groups" for g in guidances),
+        any(s.shift != 1 for s in samplers),
+    )
+    for (use, works), is_used in zip(_SETTINGS.items(), used, strict=True):
+        if is_used:
+            yield use, works
+
+
+def _model(name: str) -> Iterator[Use]:
+    entry = catalogue.entry(name)
+    family = entry.family
+    if family.name in cited.FAMILY_WORKS:
+        yield f"model family {family.title}", cited.FAMILY_WORKS[family.name]
+    else:
+        yield f"model {name}", cited.OWN_WORKS[entry.architecture.family]
+    if getattr(entry.architecture, "routes", ()):
+        yield "routing of tokens", cited.ROUTES
+    if family.pipeline:
+        yield "pipelines", cited.PIPELINES
+
+
+def _metric(name: str, reference: str) -> Use:
+    metric = METRICS[name]
+    # Without a reference, metrics of its home extractor have none to name.
+    network = extractor_of(name, home_of(reference)) if reference or metric.extractor != HOME else ""
+    works = (
+        *cited.KIND_WORKS[metric.kind],
+        *(cited.NETWORK_WORKS[network] if network else ()),
+        *cited.METRIC_WORKS.get(name, ()),
+    )
+    return f"metric {metric_title(name)}", works
+
+
+def _statistics(metrics: Iterable[str]) -> Iterator[Use]:
+    drawn = qualities(list(metrics))
+    if any(metrics):
+        yield "standard errors", cited.ERRORS
+        yield "scores and intervals", cited.SCORING
+    if drawn:
+        yield "knee and area of a frontier", cited.FRONTIERS
+    if len(drawn) > 1:
+        yield "agreement of metrics", cited.RANKINGS

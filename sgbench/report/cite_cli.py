@@ -1,0 +1,52 @@
+"""`sgbench cite`: what to cite for a suite, as BibTeX."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sgbench import api
+from sgbench.atomic import write_atomic
+from sgbench.errors import UserError
+from sgbench.options_cli import Json, PresetName
+
+OneSuite = Annotated[
+    Path | None, typer.Argument(metavar="[SUITE]", help="A suite file; without one, all that there is to cite.")
+]
+Output = Annotated[Path | None, typer.Option("--output", help="Write to this file.")]
+
+
+def cite(suite: OneSuite = None, preset: PresetName = None, output: Output = None, as_json: Json = False) -> None:
+    """BibTeX of the methods, models, data, metrics and software that a suite uses."""
+    from sgbench.report.citation import bibliography, citations
+    from sgbench.suite.sweep import expand
+
+    if suite is None and preset is not None:
+        raise UserError("a preset is one of a suite", where="--preset", fix="name the suite file, too")
+    loaded = None if suite is None else api.load_suite(suite, preset)
+    cells = [] if loaded is None else expand(loaded)
+    text = bibliography(loaded, cells)
+    if output is not None:
+        _write(output, text)
+    if as_json:
+        name = None if loaded is None else loaded.suite
+        file = None if output is None else str(output)
+        print(json.dumps({"suite": name, "works": citations(loaded, cells), "bibtex": text, "file": file}))
+    elif output is not None:
+        print(f"{len(citations(loaded, cells))} works: {output}")
+    else:
+        print(text, end="")
+
+
+def _write(output: Path, text: str) -> None:
+    try:
+        write_atomic(output, text.encode())
+    except OSError as error:
+        raise UserError(
+            f"the file cannot be written there ({error.strerror})",
+            where=str(output),
+            fix="choose another place with --output, or mend its permissions",
+        ) from error

@@ -1,0 +1,161 @@
+"""What every figure is made of: its record, the facts under it, the scale of its axes."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from pathlib import PurePath
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib import ticker
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from sgbench.guidance import RULES
+from sgbench.models import spec
+from sgbench.report.points import metric_title, replicates
+from sgbench.report.style import STYLES, WIDTH
+from sgbench.score.metrics import METRICS
+from sgbench.stats.frontier import Vector
+from sgbench.stats.paired import t_quantile
+
+# More cells than this, and bars of cells off the frontier hide the cells.
+MOST_BARS = 60
+# More than this, and cells off the frontier are an image inside of a vector file.
+MOST_VECTORS = 300
+# Inches of a letter of a title, on average.
+LETTER = 0.084
+# Markers of thin strokes need more area than others to look as large.
+AREAS = {"P": 1.6, "X": 1.6, "*": 1.8, "d": 1.3}
+CLOCK = ("device", "threads", "batch")
+
+
+class Drawn(NamedTuple):
+    """One figure: the stem of its files, what it shows, what one has to know to read it, the drawing, its model."""
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+    model: str
+
+
+def model_text(model: str) -> str:
+    """A model's name as it stands in titles: of a written-out one what it is and its files, without folders."""
+    if not spec.is_spec(model):
+        return model
+    asked = spec.parse(model, "model")
+    files = [asked.weights, *([asked.auxiliary] if asked.auxiliary else [])]
+    return " ".join([asked.family, asked.size, ", weak ".join(PurePath(file).stem for file in files)])
+
+
+def figure_title(model: str, shows: str, width: float = WIDTH) -> str:
+    """`model: what it shows`, broken into lines that fit over axes in a figure of `width` inches."""
+    return broken(f"{model_text(model)}: {shows}", width - 0.7)
+
+
+def broken(title: str, width: float) -> str:
+    """A title, broken into lines of `width` inches."""
+    return textwrap.fill(title, round(width / LETTER))
+
+
+def metric_label(rows: pd.DataFrame, metric: str) -> str:
+    """A metric as an axis names it, with its direction and the number of images."""
+    better = METRICS[metric].better
+    direction = f" ({better} is better)" if better else ""
+    return f"{metric_title(metric)}{direction}, N = {rows['samples'].iloc[0]:,}"
+
+
+def metric_facts(rows: pd.DataFrame, metric: str) -> str:
+    """What a caption says of a metric's values: images, protocol, and what their bars are."""
+    ids = rows.get(f"{metric}_protocol", pd.Series(dtype=str)).dropna().unique()
+    protocol = f" (protocol {ids[0]})" if len(ids) else ""
+    return f"{metric_title(metric)}{protocol} of {rows['samples'].iloc[0]:,} images a cell; bars are 95 % intervals."
+
+
+def clock_facts(rows: pd.DataFrame) -> str:
+    """Where seconds and joules were measured; the rows are of one device."""
+    first = rows.iloc[0]
+    return f"Measured on {first['device']}, {first['threads']} threads, batch {first['batch']}."
+
+
+def half_widths(rows: pd.DataFrame, metric: str) -> Vector:
+    """Half of each row's 95 % interval, by Student's t with as many groups as were deleted; NaN without an error."""
+    known = rows[f"{metric}_replicates"].dropna()
+    groups = len(replicates(known.iloc[0])) if len(known) else 0
+    errors = rows[f"{metric}_se"].to_numpy(dtype=np.float64)
+    return t_quantile(groups) * errors if groups > 1 else np.full(len(rows), np.nan)
+
+
+def one_clock(rows: pd.DataFrame) -> bool:
+    """Whether times may stand on one axis."""
+    return not rows.empty and len(rows[list(CLOCK)].drop_duplicates()) == 1
+
+
+def logarithmic(values: Iterable[float], beyond: float) -> bool:
+    """Whether values spread so far, largest over smallest, that a linear axis would crush the small ones."""
+    found = np.asarray(list(values), dtype=np.float64)
+    found = found[np.isfinite(found)]
+    return bool(len(found)) and found.min() > 0 and found.max() > beyond * found.min()
+
+
+def scale_quality(axes: Axes, values: Iterable[float], metric: str) -> None:
+    """Logarithmic from a factor of 3 on, for what is better when lower: its ratios mean more than its differences."""
+    if METRICS[metric].better == "lower" and logarithmic(values, 3):
+        set_log(axes, "y")
+
+
+def scale_cost(axes: Axes, values: Iterable[float]) -> None:
+    """Logarithmic from a factor of 5 on: costs of steps and tokens are multiplied, not added."""
+    if logarithmic(values, 5):
+        set_log(axes, "x")
+
+
+def set_log(axes: Axes, which: str) -> None:
+    """A logarithmic axis with plain numbers at 1, 2 and 5, and at more digits where it is short."""
+    axes.set(**{f"{which}scale": "log"})
+    axis: Any = axes.xaxis if which == "x" else axes.yaxis
+    low, high = axis.get_data_interval()
+    wide = high > 10 * low
+    axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if wide else (1, 1.5, 2, 3, 4, 5, 7)))
+    axis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    axis.set_minor_locator(ticker.NullLocator())
+
+
+def rule_handle(rule: str, line: bool = True) -> Line2D:
+    """A rule's entry in a legend."""
+    style = STYLES[rule]
+    return Line2D(
+        [],
+        [],
+        color=style.colour,
+        marker=style.marker,
+        linestyle=style.line if line else "none",
+        markersize=5.5 * AREAS.get(style.marker, 1.0) ** 0.5,
+        label=RULES[rule].title,
+    )
+
+
+def scatter_cells(axes: Axes, rows: pd.DataFrame, x: str, y: str, rule: str, cells: int) -> None:
+    """A rule's cells as marks, smaller where the axes hold many `cells`."""
+    style = STYLES[rule]
+    axes.scatter(
+        rows[x],
+        rows[y],
+        s=(32 if cells <= MOST_BARS else 14) * AREAS.get(style.marker, 1.0),
+        marker=style.marker,
+        color=style.colour,
+        edgecolor="white",
+        linewidth=0.3,
+        alpha=0.9,
+        zorder=3,
+        rasterized=cells > MOST_VECTORS,
+    )
+
+
+def legend_below(figure: Figure, handles: list[Any], columns: int = 4) -> None:
+    """A legend under the axes, where it covers no cell however many there are."""
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), handletextpad=0.5)

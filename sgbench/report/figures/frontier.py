@@ -1,0 +1,177 @@
+"""Quality against compute: one frontier per rule, ties within noise hollow, the points that matter named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from sgbench.guidance import RULES
+from sgbench.report.figures.drawn import (
+    AREAS,
+    MOST_BARS,
+    MOST_VECTORS,
+    Drawn,
+    clock_facts,
+    figure_title,
+    half_widths,
+    legend_below,
+    metric_facts,
+    metric_label,
+    rule_handle,
+    scale_cost,
+    scale_quality,
+)
+from sgbench.report.figures.labels import Label, place_labels
+from sgbench.report.headline import baseline_of
+from sgbench.report.points import (
+    AXES,
+    Axis,
+    best_row,
+    metric_title,
+    rated,
+    rule_rows,
+    rules_of,
+    settings_text,
+    sign_of,
+)
+from sgbench.report.standing import standings_of
+from sgbench.report.style import LOOK, STYLES, WIDTH
+from sgbench.stats.knee import knee
+
+COUNTED = "One multiply-accumulate counts as one; FLOPs are twice that."
+READING = (
+    "Lines join each rule's frontier: filled marks are on it, hollow ones are dominated only within noise (paired "
+    "difference, 95 %), faint ones beyond it."
+)
+
+
+def draw(rows: pd.DataFrame, model: str, suffix: str, axis: Axis, metric: str = "") -> list[Drawn]:
+    """Quality of one model against `axis`; `metric` goes into the file's name where it is not the suite's first."""
+    own = rated(rows[(rows["model"] == model) & rows[axis].notna()])
+    if own.empty:
+        return []
+    quality = str(own["quality_metric"].iloc[0])
+    name = "-".join(["frontier", axis.removesuffix("_per_image"), *([metric] if metric else [])])
+    facts = [READING, metric_facts(own, quality), COUNTED if axis == "gmacs_per_image" else clock_facts(own)]
+    title = f"{metric_title(quality)} against {AXES[axis]}"
+    return [Drawn(f"{name}{suffix}", title, " ".join(facts), _figure(own, model, axis, title), model)]
+
+
+@mpl.rc_context(LOOK)
+def _figure(rows: pd.DataFrame, model: str, axis: Axis, title: str) -> Figure:
+    figure = Figure(figsize=(WIDTH, 4.5), layout="constrained")
+    axes = figure.subplots()
+    quality = str(rows["quality_metric"].iloc[0])
+    rules, baseline = rules_of(rows, model), baseline_of(rows, model)
+    rows = rows.assign(standing=rows["cell"].map(standings_of(rows, axis)))
+    for rule in rules:
+        _draw_rule(axes, rule_rows(rows, model, rule), rule, axis, len(rows))
+    scale_cost(axes, rows[axis])
+    scale_quality(axes, rows["quality"], quality)
+    _draw_floor(axes, float(rows["quality_floor"].iloc[0]))
+    axes.set(xlabel=AXES[axis], ylabel=metric_label(rows, quality), title=figure_title(model, title))
+    handles: list[Any] = [rule_handle(rule) for rule in rules]
+    handles += [_state("within noise", fill="white", edge="0.3"), _state("dominated", fill="0.8", edge="none")]
+    equal: list[pd.Series] = []
+    if baseline is not None and len(rules) > 1:
+        best = best_row(rule_rows(rows, model, baseline))
+        equal = _as_good(rows[rows["guidance"] != baseline], float(best["quality"]), axis)
+        line: dict[str, Any] = {"color": STYLES[baseline].colour, "linewidth": 0.9, "linestyle": (0, (4, 3))}
+        axes.axhline(best["quality"], zorder=1, **line)
+        handles.append(Line2D([], [], label=f"{RULES[baseline].title}'s best", **line))
+    if equal:
+        axes.plot(
+            [row[axis] for row in equal], [row["quality"] for row in equal], "o", zorder=5, markersize=11,
+            markerfacecolor="none", markeredgecolor="0.25", markeredgewidth=0.9,
+        )  # fmt: skip
+        handles.append(_state("cheapest as good", fill="none", edge="0.25", size=9))
+    legend_below(figure, handles)
+    place_labels(axes, _labels(rows, axis, equal, baseline))
+    return figure
+
+
+def _draw_rule(axes: Axes, rows: pd.DataFrame, rule: str, axis: Axis, cells: int) -> None:
+    """A rule's cells by their standing, and its frontier; bars of the frontier alone where there are many `cells`."""
+    style = STYLES[rule]
+    standing, crowded = rows["standing"].to_numpy(), cells > MOST_VECTORS
+    cost, value = rows[axis].to_numpy(dtype=np.float64), rows["quality"].to_numpy(dtype=np.float64)
+    half = half_widths(rows, "quality")
+    size = (14.0 if crowded else 30.0) * AREAS.get(style.marker, 1.0)
+    looks: dict[str, Any] = {
+        "dominated": {"facecolor": style.colour, "edgecolor": "none", "alpha": 0.25, "zorder": 2, "s": 0.8 * size},
+        "tie": {"facecolor": "white", "edgecolor": style.colour, "linewidth": 1.0, "zorder": 3, "s": size},
+        "frontier": {"facecolor": style.colour, "edgecolor": "white", "linewidth": 0.3, "zorder": 4, "s": 1.3 * size},
+    }
+    for state, look in looks.items():
+        here = standing == state
+        if not here.any():
+            continue
+        axes.scatter(cost[here], value[here], marker=style.marker, rasterized=crowded and state != "frontier", **look)
+        if state == "frontier" or cells <= MOST_BARS:
+            axes.errorbar(
+                cost[here], value[here], yerr=half[here], fmt="none", ecolor=style.colour, elinewidth=0.8,
+                alpha=0.25 if state == "dominated" else 0.8, zorder=look["zorder"] - 0.5,
+            )  # fmt: skip
+    order = np.flatnonzero(standing == "frontier")
+    order = order[np.argsort(cost[order])]
+    axes.plot(cost[order], value[order], color=style.colour, linestyle=style.line, zorder=3.4)
+
+
+def _as_good(rows: pd.DataFrame, target: float, axis: Axis) -> list[pd.Series]:
+    """Each rule's cheapest cell that is as good as `target`, by the estimates, cheapest first."""
+    sign = sign_of(str(rows["quality_metric"].iloc[0]))
+    reached = rows[sign * rows["quality"] <= sign * target].sort_values(axis, kind="stable")
+    return [row for _, row in reached.drop_duplicates("guidance").iterrows()]
+
+
+def _labels(rows: pd.DataFrame, axis: Axis, equal: list[pd.Series], baseline: str | None) -> list[Label]:
+    """The best cell, the cheapest of those as good as the baseline's best, and the knee; a cell is named once."""
+    named: dict[str, tuple[pd.Series, list[str]]] = {}
+
+    def name(row: pd.Series, role: str) -> None:
+        named.setdefault(str(row["cell"]), (row, []))[1].append(role)
+
+    name(best_row(rows), "best")
+    if equal and baseline is not None and str(equal[0]["cell"]) not in named:
+        name(equal[0], f"as good as {RULES[baseline].title}'s best")
+    sign = sign_of(str(rows["quality_metric"].iloc[0]))
+    bend = knee(rows[axis].tolist(), (sign * rows["quality"]).tolist())
+    if bend is not None:
+        name(rows.iloc[bend], "knee")
+    return [
+        Label(
+            float(row[axis]),
+            float(row["quality"]),
+            f"{' and '.join(roles)}: {RULES[row['guidance']].title}\n{settings_text(row)}",
+            STYLES[row["guidance"]].colour,
+        )
+        for row, roles in named.values()
+    ]
+
+
+def _draw_floor(axes: Axes, floor: float) -> None:
+    """The floor as a line, or in words where a line would squeeze the cells into a corner."""
+    if floor != floor:  # the reference has no held-out images
+        return
+    low, high = axes.get_ylim()
+    text = f"floor {floor:.3g}: real test images"
+    if low / 2 < floor < high:
+        axes.axhline(floor, color="0.4", linestyle=":", linewidth=1.2)
+        place: dict[str, Any] = {"xy": (1, floor), "xycoords": ("axes fraction", "data"), "xytext": (-4, 3)}
+    else:
+        text += " (below this axis)"
+        place = {"xy": (1, 0), "xycoords": "axes fraction", "xytext": (-4, 4)}
+    axes.annotate(text, **place, textcoords="offset points", ha="right", color="0.35", fontsize=8)
+
+
+def _state(label: str, fill: str, edge: str, size: float = 5.5) -> Line2D:
+    """The legend's entry of a standing."""
+    return Line2D(
+        [], [], linestyle="none", marker="o", label=label, markersize=size, markerfacecolor=fill, markeredgecolor=edge
+    )

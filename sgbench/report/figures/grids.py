@@ -1,0 +1,106 @@
+"""Grids over (gamma_strong, gamma_weak) in the rows: which cells form one, all else equal."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from sgbench.report.points import rule_rows, settings_text
+from sgbench.stats.frontier import Vector
+
+# Rules whose both gammas are free to be swept.
+RULES_OF_TWO_GAMMAS = ("sg", "cfg+sg", "ag+sg")
+# Settings that cells of one grid share, beside the scale.
+ALIKE = (
+    *("interval", "scale_schedule", "rescale", "channels", "subset", "sharing", "parameters"),
+    *("sampler", "steps", "shift", "churn", "seed", "labels", "prompts", "dtype", "compile"),
+)
+# Less than three by two gammas is a line or a dot.
+SIDES = (3, 2)
+MOST_TICKS = 10
+
+
+class Panel(NamedTuple):
+    """The cells of one scale; one row for each pair of gammas."""
+
+    scale: float
+    rows: pd.DataFrame
+
+    def values(self, strong: Vector, weak: Vector, column: str) -> Vector:
+        """A column as an array (gamma_weak, gamma_strong), NaN where no cell was run."""
+        table = self.rows.pivot(index="gamma_weak", columns="gamma_strong", values=column)
+        return table.reindex(index=weak, columns=strong).to_numpy(dtype=np.float64)
+
+
+class Grid(NamedTuple):
+    """Panels that differ in scale alone, and the gammas on their common axes, rising."""
+
+    rule: str
+    settings: str
+    strong: Vector
+    weak: Vector
+    panels: list[Panel]
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """The cells of all panels."""
+        return pd.concat([panel.rows for panel in self.panels], ignore_index=True)
+
+
+def grids(rows: pd.DataFrame, model: str, rule: str, alike: tuple[str, ...] = ALIKE) -> list[Grid]:
+    """The grids of a rule on a model, those of most cells first; gammas that are schedules belong to none."""
+    own = numeric_gammas(rule_rows(rows, model, rule))
+    found = []
+    for _, group in grouped(own, alike):
+        panels = [
+            Panel(float(str(scale)), cells.drop_duplicates(["gamma_strong", "gamma_weak"]))
+            for scale, cells in group.groupby("scale")
+        ]
+        panels = [panel for panel in panels if _is_grid(panel.rows)]
+        if panels:
+            cells = pd.concat([panel.rows for panel in panels])
+            first = cells.iloc[0]
+            sampler = settings_text(first).rsplit(", ", 1)[-1]
+            strong, weak = (np.unique(cells[column].to_numpy()) for column in ("gamma_strong", "gamma_weak"))
+            found.append(Grid(rule, sampler, strong, weak, panels))
+    return sorted(found, key=lambda grid: -len(grid.rows))
+
+
+def numeric_gammas(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose gammas are numbers, as numbers."""
+    gammas = {column: pd.to_numeric(rows[column], errors="coerce") for column in ("gamma_strong", "gamma_weak")}
+    return rows.assign(**gammas).dropna(subset=list(gammas))
+
+
+def grouped(rows: pd.DataFrame, alike: tuple[str, ...]) -> list[tuple[object, pd.DataFrame]]:
+    """The rows by the settings of `alike` that they have, in order of appearance."""
+    present = [column for column in alike if column in rows]
+    return [(key, group) for key, group in rows.groupby(present, dropna=False, sort=False)]
+
+
+def tick_gammas(axes: Axes, grid: Grid) -> None:
+    """Ticks at the gammas of the grid, or at every other one where they are many."""
+    axes.set_xticks(_some(grid.strong))
+    axes.set_yticks(_some(grid.weak))
+    axes.tick_params(axis="x", rotation=90 if len(_some(grid.strong)) > 6 else 0)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.grid(False)
+
+
+def edges(gammas: Vector) -> Vector:
+    """Borders of the cells around rising gammas: half way between neighbours."""
+    middle = (gammas[1:] + gammas[:-1]) / 2
+    return np.concatenate([[2 * gammas[0] - middle[0]], middle, [2 * gammas[-1] - middle[-1]]])
+
+
+def _is_grid(rows: pd.DataFrame) -> bool:
+    sides = sorted((rows["gamma_strong"].nunique(), rows["gamma_weak"].nunique()), reverse=True)
+    return sides[0] >= SIDES[0] and sides[1] >= SIDES[1] and len(rows) >= SIDES[0] * SIDES[1]
+
+
+def _some(gammas: Vector) -> Vector:
+    return gammas[:: -(-len(gammas) // MOST_TICKS)]

@@ -1,0 +1,1 @@
+"""index.html: one self-contained file, every value escaped, no request to anywhere. No torch."""

@@ -1,0 +1,126 @@
+"""The cells as compact JSON for the page's scripts: column by column, without replicates."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+
+from sgbench.guidance import RULES
+from sgbench.report.page.content import Content
+from sgbench.report.page.markers import marker_path
+from sgbench.report.points import AXES, metric_title, settings_text
+from sgbench.report.style import STYLES
+from sgbench.score.metrics import METRICS
+from sgbench.stats.jackknife import GROUPS
+from sgbench.stats.paired import t_quantile
+
+SETTINGS = (
+    *("model", "family", "weights", "iterations", "auxiliary_iterations", "trained_sparse", "dropped_tokens"),
+    *("guidance", "scale", "gamma_strong", "gamma_weak", "interval", "scale_schedule", "rescale", "channels"),
+    *("guided_channels", "subset", "sharing", "parameters", "sampler", "steps", "shift", "churn", "seed", "labels"),
+    *("prompts", "dtype", "compile", "samples"),
+)
+COSTS: dict[str, str] = {
+    **{str(axis): title for axis, title in AXES.items()},
+    "gflops_per_image": "GFLOPs per image",
+    "gmacs_per_step": "GMACs per step",
+    "paper_gmacs_per_image": "GMACs per image (paper's convention)",
+    "paper_gmacs_per_step": "GMACs per step (paper's convention)",
+    "seconds_q25": "seconds per image, lower quartile",
+    "seconds_q75": "seconds per image, upper quartile",
+    "images_per_second": "images per second",
+    "decode_gmacs_per_image": "GMACs per image, decoder",
+    "decode_seconds_per_image": "seconds per image, decoder",
+    "peak_mib": "peak memory, MiB",
+    "batch": "batch",
+}
+ORIGIN = {
+    "device": "device",
+    "threads": "threads",
+    "other_devices": "other devices",
+    "checkpoint_sha256": "checkpoint sha256",
+    "auxiliary_sha256": "auxiliary checkpoint sha256",
+    "autoencoder_sha256": "autoencoder sha256",
+    "text_encoder_sha256": "text encoder sha256",
+    "sgbench": "sgbench",
+    "torch": "torch",
+    "commit": "commit",
+    "dirty": "files changed since the commit",
+}
+SCORE_ENDS = ("", "_se", "_corrected", "_floor", "_floor_sd", "_protocol")
+
+
+def payload(content: Content, sources: dict[str, str]) -> str:
+    """What the page's scripts read, as JSON that may stand in a script element; `sources` is where pictures are."""
+    rows = content.rows
+    titles = {
+        **{name: name.replace("_", " ") for name in SETTINGS},
+        **COSTS,
+        **ORIGIN,
+    }
+    data = {
+        "axes": [{"key": axis, "title": AXES[axis]} for axis in content.axes],
+        "metrics": [_metric(rows, metric) for metric in content.metrics],
+        "rules": [_rule(rule) for rule in RULES if rule in set(rows["guidance"])],
+        "half": t_quantile(GROUPS),
+        "settings": _present(SETTINGS, rows),
+        "costs": _present(COSTS, rows),
+        "origin": _present(ORIGIN, rows),
+        "titles": titles,
+        "prompts": content.prompts,
+        "pictures": {
+            cell: {"src": sources[p.file], "alt": p.alt, "caption": p.caption, "width": p.width, "height": p.height}
+            for cell, p in content.cells.items()
+        },
+        "cells": len(rows),
+        "columns": {name: _encoded(column) for name, column in _columns(content).items()},
+    }
+    # Nothing in it may end the element that it stands in.
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _metric(rows: pd.DataFrame, metric: str) -> dict[str, Any]:
+    groups = [str(c) for c in rows if str(c).startswith(f"{metric}[") and str(c).endswith("]")]
+    return {"key": metric, "title": metric_title(metric), "better": METRICS[metric].better, "groups": groups}
+
+
+def _rule(rule: str) -> dict[str, str]:
+    style = STYLES[rule]
+    drawn = {"colour": style.colour, "line": style.line, "path": marker_path(style.marker)}
+    return {"name": rule, "title": RULES[rule].title, **drawn}
+
+
+def _present(names: Any, rows: pd.DataFrame) -> list[str]:
+    return [name for name in names if name in rows and rows[name].notna().any()]
+
+
+def _columns(content: Content) -> dict[str, pd.Series]:
+    rows = content.rows
+    names = [*_present(SETTINGS, rows), *_present(COSTS, rows), *_present(ORIGIN, rows)]
+    for metric in content.metrics:
+        names += [f"{metric}{end}" for end in SCORE_ENDS if f"{metric}{end}" in rows]
+        names += [f"{group}{end}" for group in _metric(rows, metric)["groups"] for end in ("", "_se")]
+    # A line of all columns is slow to take out of a wide table.
+    slim = rows[[name for name in rows if name in SETTINGS]]
+    told = {
+        "cell": rows["cell"],
+        "text": pd.Series([settings_text(row) for _, row in slim.iterrows()], rows.index),
+        "rule": rows["guidance"],
+        "standing": rows["cell"].map(content.standings),
+    }
+    return {**{name: rows[name] for name in names}, **told}
+
+
+def _encoded(column: pd.Series) -> Any:
+    """A column as `{"always": value}`, a list, or distinct values and each line's number among them."""
+    # Numbers in full: rounded for reading, they are then the ones that other tables show.
+    values: list[Any] = [None if pd.isna(value) else value for value in column.tolist()]
+    distinct = list(dict.fromkeys(values))
+    if len(distinct) == 1:
+        return {"always": distinct[0]}
+    if len(distinct) > len(values) / 2:
+        return values
+    places = {value: number for number, value in enumerate(distinct)}
+    return {"values": distinct, "codes": [places[value] for value in values]}

@@ -1,0 +1,31 @@
+"""`sgbench publish`: reports and an index over them, ready for any static host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sgbench import api
+from sgbench.options_cli import Json, Reports, finish
+
+
+def publish(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[REPORT]...", help="Report folders; all below --reports unless given."),
+    ] = None,
+    reports: Reports = api.REPORTS,
+    output: Annotated[
+        Path, typer.Option("--output", help="The folder to write; its other files are never touched.")
+    ] = Path("site"),
+    as_json: Json = False,
+) -> None:
+    """Gather reports into one folder with an index, for a web page."""
+    done = api.publish(reports, output, folders)
+    finish(
+        done.as_dict(),
+        as_json,
+        f"{done.page}: {done.reports} reports, {done.files} files ({done.written} written, {done.removed} removed)",
+    )

@@ -1,0 +1,219 @@
+"""The real images nearest to some generated ones, side by side: a look at what a small distance to training means.
+
+The packaged reference keeps features of its 60,000 training images in the order of `zoo.data.load`, so neighbours are
+training images. Of other references it is known which real images they were made of, not what a model was trained on;
+neighbours are then images of the reference. Distances are Euclidean, in the reference's home extractor.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import yaml
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from sgbench.errors import UserError
+from sgbench.progress import Progress
+from sgbench.run.store import Store
+from sgbench.score.extractors.extract import Loaded, load_extractor
+from sgbench.score.features import cell_features
+from sgbench.score.image_files import Images, read_image
+from sgbench.score.images import CellImages, FolderImages, ImageSet, Seen, check_against
+from sgbench.score.nearest_training import Training
+from sgbench.score.neighbours import cloud, squared_distances
+from sgbench.score.reference import Reference
+from sgbench.score.references import load_reference
+from sgbench.suite.cell import Cell
+from sgbench.suite.identity import cell_id
+from sgbench.zoo import data as zoo_data
+
+GAP_SHARE = 4
+WHITE = 255
+SHAPES = "shapes"
+# The keyword of PNG under which the picture says what it shows; a report repeats it.
+SAYS = "Description"
+
+
+class Nearest(NamedTuple):
+    """What was found: for each image the places of its neighbours among the real ones, nearest first, and distances."""
+
+    cell: str
+    file: str
+    extractor: str
+    among: str
+    usual: float | None
+    """Mean distance of real held-out images to their nearest training image; None where there are none."""
+    neighbours: list[list[int]]
+    distances: list[list[float]]
+
+    def describe(self) -> str:
+        """The picture in a sentence or two."""
+        least = [line[0] for line in self.distances]
+        count = len(self.distances[0])
+        beside = "the nearest" if count == 1 else f"the {count} nearest, nearest first,"
+        usual = "" if self.usual is None else f"; real images held out of training lie {self.usual:.3f} away on average"
+        return (
+            f"Left the first {len(least)} generated images, beside each {beside} of {self.among} by features of "
+            f"{self.extractor}. The nearest lie {min(least):.3f} to {max(least):.3f} away{usual}."
+        )
+
+
+class _Real(NamedTuple):
+    """Real images that are looked through: features (T, D), pixels by place, what they are, features held out."""
+
+    features: NDArray[np.floating]
+    pixels: Callable[[list[int]], Images]
+    what: str
+    held_out: NDArray[np.floating] | None
+
+
+Load = Callable[[str], Loaded]
+
+
+def find_nearest(
+    cell: Cell, store: Store, images: int, neighbours: int, data: Path | None, device: torch.device, progress: Progress
+) -> Nearest:
+    """Find the neighbours of a cell's first images and keep the picture as nearest.png.
+
+    `data` holds the reference's images: fashion-mnist.npz (`data` by default), or what another reference was built of.
+    Raises UserError where images, reference, its images or weights are missing, or do not belong together.
+    """
+    count = store.images_there(cell, images)
+    reference = load_reference(_reference_of(cell, store), str(store.folder / "suite.lock.yaml"))
+    generated = np.concatenate(list(CellImages(cell, store, count).parts()))
+    seen = Seen("", (generated.shape[2], generated.shape[1]), generated.shape[3])
+    check_against(seen, reference.side, reference.channels, reference.name, str(store.cell_folder(cell)))
+    load = functools.cache(lambda name: load_extractor(name, device))
+    packaged = reference.sha256 == zoo_data.DIGEST
+    real = _training(reference, data) if packaged else _of_reference(reference, data, load, progress)
+    features = cell_features(reference.home, cell, store, count, load)["features"]
+    training = Training(real.features, device)
+    places, distances = search(features, real.features, training, min(neighbours, len(real.features)))
+    usual = None if real.held_out is None else float(training.distances(real.held_out).mean())
+    pixels = real.pixels(places.reshape(-1).tolist()).reshape(*places.shape, *generated.shape[1:3], -1)
+    found = Nearest(
+        cell_id(cell),
+        str(store.cell_folder(cell) / "nearest.png"),
+        reference.home,
+        real.what,
+        usual,
+        places.tolist(),
+        [[round(float(d), 5) for d in line] for line in distances],
+    )
+    store.write_nearest(cell, picture(generated, pixels, found.describe()))
+    return found
+
+
+def search(
+    features: NDArray[np.floating], real: NDArray[np.floating], training: Training, neighbours: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Places (N, k) and distances (N, k) of the nearest real images to features (N, D), nearest first."""
+    placed = cloud(features, training.centre)
+    with torch.inference_mode():
+        found = [
+            block.topk(neighbours, largest=False).indices for _, _, block in squared_distances(placed, training.cloud)
+        ]
+    places = torch.cat(found).cpu().numpy()
+    # Blocks are of single precision, which a copy of a real image would show.
+    distances = np.linalg.norm(features[:, None].astype(np.float64) - real[places], axis=2)
+    order = np.argsort(distances, axis=1, kind="stable")
+    return np.take_along_axis(places, order, axis=1), np.take_along_axis(distances, order, axis=1)
+
+
+def picture(generated: Images, neighbours: Images, says: str) -> bytes:
+    """A PNG with a line per generated image (N, H, W, C): itself, a gap, then its neighbours (N, k, H, W, C)."""
+    channels = max(generated.shape[-1], neighbours.shape[-1])
+    count, height, width = generated.shape[:3]
+    own, near = (np.broadcast_to(part, (*part.shape[:-1], channels)) for part in (generated, neighbours))
+    gap = np.full((count, height, max(2, width // GAP_SHARE), channels), WHITE, np.uint8)
+    lines = np.concatenate([own, gap, *np.moveaxis(near, 1, 0)], axis=2)
+    sheet = lines.reshape(count * height, -1, channels)
+    noted = PngInfo()
+    noted.add_text(SAYS, says)
+    buffer = io.BytesIO()
+    Image.fromarray(sheet.squeeze(-1) if channels == 1 else sheet).save(buffer, "PNG", optimize=True, pnginfo=noted)
+    return buffer.getvalue()
+
+
+def _reference_of(cell: Cell, store: Store) -> str:
+    """The reference of the suite that a cell belongs to. Raises UserError where it has none, or nobody knows."""
+    path = store.folder / "suite.lock.yaml"
+    try:
+        reference = str(yaml.safe_load(path.read_text())["suite"]["reference"])
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise UserError(
+            "what the cell's suite compares with is not written there", where=str(path), fix="run the suite again"
+        ) from error
+    if not reference:
+        endless = " (the model learnt from drawings made anew at every step and kept nowhere)"
+        raise UserError(
+            f"the suite has no reference, so no real images to look through{endless * (cell.model == SHAPES)}",
+            where=str(store.cell_folder(cell)),
+            fix="choose a cell of a suite with a reference",
+        )
+    return reference
+
+
+def _training(reference: Reference, data: Path | None) -> _Real:
+    """The 60,000 training images of Fashion-MNIST, whose features the reference keeps in their order."""
+    home = reference.home
+    reference.require(home, "features", "training", None)
+    train, _ = zoo_data.load(data or Path("data"))
+    return _Real(
+        reference.training(home, "features"),
+        lambda places: train.images[places][..., None],
+        f"{len(train.images):,} training images of {reference.name}",
+        reference.features(home, "features"),
+    )
+
+
+def _of_reference(reference: Reference, data: Path | None, load: Load, progress: Progress) -> _Real:
+    """The images that a reference was made of, and their features in the same order."""
+    source = reference.source if data is None else _source(reference, data)
+    if source is None:
+        raise UserError(
+            f"the reference {reference.name} keeps features of its images, not the images",
+            where=str(reference.folder),
+            fix="give the folder or npz that it was built of with --data",
+        )
+
+    def extract(name: str) -> dict[str, NDArray[Any]]:
+        progress.say(f"reference {reference.name}: {name} of {source.count} images")
+        return load(name)(source.parts(), source.where)
+
+    opened = Reference(reference.folder, reference.card, source)
+    opened.require(reference.home, "features", "features", extract)
+    features = opened.features(reference.home, "features")
+    what = f"{source.count:,} images of the reference {reference.name}"
+    return _Real(features, lambda places: _pick(source, places), what, None)
+
+
+def _source(reference: Reference, data: Path) -> ImageSet:
+    """The images in `data`. Raises UserError unless the reference was made of them."""
+    made = load_reference(str(data), "--data")
+    if made.source is None or made.sha256 != reference.sha256:
+        raise UserError(
+            f"these are not the images that the reference {reference.name} was made of",
+            where=str(data),
+            fix="give the folder or npz that it was built of with --data",
+        )
+    return made.source
+
+
+def _pick(source: ImageSet, places: list[int]) -> Images:
+    """The images (n, H, W, C) at some places of a set, without keeping the others."""
+    if isinstance(source, FolderImages):
+        return np.stack([read_image(source.paths[place]) for place in places])
+    wanted, kept, start = set(places), {}, 0
+    for part in source.parts():
+        kept.update({place: part[place - start].copy() for place in wanted if start <= place < start + len(part)})
+        start += len(part)
+    return np.stack([kept[place] for place in places])

@@ -1,0 +1,200 @@
+"""The page as text: what it holds, what it escapes, what it leaves beside itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sgbench.report.page.content import Content, Figure, Section
+from sgbench.report.page.library import as_script, without_library
+from sgbench.report.page.payload import payload
+from sgbench.report.page.pictures import EMBEDDED_BYTES, place
+from sgbench.report.page.render import Page, render_page, said
+from sgbench.report.page.svg import inline_svg
+
+Fill = Callable[..., Content]
+HOSTILE = '<script>alert(1)</script></script><!--"><img src=x onerror=alert(2)>'
+
+
+class _Reader(HTMLParser):
+    """Elements, ids, addresses, the levels of headings, and the text of scripts."""
+
+    def __init__(self, html: bytes) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.addresses: list[str] = []
+        self.levels: list[int] = []
+        self.events: list[str] = []
+        self.scripts: list[str] = []
+        self.policy = ""
+        self.inside = False
+        self.feed(html.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {key: value or "" for key, value in attrs}
+        self.tags.append(tag)
+        self.ids += [values["id"]] if "id" in values else []
+        self.addresses += [values[key] for key in ("src", "href") if key in values]
+        self.events += [key for key in values if key.startswith("on")]
+        if re.fullmatch(r"h[1-6]", tag):
+            self.levels.append(int(tag[1]))
+        if tag == "script" and values.get("type") != "application/json":
+            self.scripts.append("")
+            self.inside = True
+        if values.get("http-equiv") == "Content-Security-Policy":
+            self.policy = values["content"]
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            self.scripts[-1] += data
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = False
+
+
+@pytest.fixture(scope="module")
+def page(content: Fill) -> Page:
+    return render_page(content("fashion-mnist"))
+
+
+def test_the_page_holds_everything_and_loads_nothing(page: Page) -> None:
+    reader = _Reader(page.html)
+    assert page.external == []
+    allowed = ("data:", "#")
+    beside = {a for a in reader.addresses if not a.startswith(allowed)}
+    assert beside == {"table.csv", "frontier%20gmacs.svg"}
+    assert not {"iframe", "object", "embed", "base"} & set(reader.tags)
+    assert b"@import" not in page.html
+    assert len(page.html) < 3_000_000
+
+
+def test_ids_are_unique_and_headings_in_order(page: Page) -> None:
+    reader = _Reader(page.html)
+    assert len(reader.ids) == len(set(reader.ids))
+    assert reader.levels[0] == 1
+    assert reader.levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in zip(reader.levels, reader.levels[1:], strict=False))
+
+
+def test_only_the_pages_own_scripts_may_run(page: Page) -> None:
+    reader = _Reader(page.html)
+    allowed = set(re.findall(r"'sha256-([^']+)'", reader.policy))
+    own = {base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in reader.scripts if s}
+    assert len(own) == 2
+    assert own == allowed
+    assert "unsafe-eval" not in reader.policy
+    assert "script-src 'unsafe-inline'" not in reader.policy
+    assert reader.events == []
+
+
+def test_the_same_content_gives_the_same_bytes(content: Fill, page: Page) -> None:
+    assert render_page(content("fashion-mnist")).html == page.html
+    smaller = without_library(page.html)
+    assert len(page.html) - len(smaller) > 500_000
+    assert b"sha256-" not in smaller
+    assert b"Summary" in smaller
+
+
+def test_hostile_text_stays_text(content: Fill) -> None:
+    plain = content("shapes")
+    suite = plain.suite.model_copy(update={"title": HOSTILE})
+    rows = plain.rows.assign(model=HOSTILE, parameters=HOSTILE)
+    dirty = plain._replace(
+        suite=suite,
+        rows=rows,
+        summary=[HOSTILE, f"`{HOSTILE}`"],
+        missing=[HOSTILE],
+        sections=[Section(HOSTILE, [HOSTILE], pd.DataFrame({HOSTILE: [HOSTILE]}), HOSTILE)],
+        figures=[Figure(HOSTILE, HOSTILE, HOSTILE, HOSTILE, plain.figures[0].svg)],
+        strips=[plain.strips[0]._replace(caption=HOSTILE, alt=HOSTILE)],
+        prompts=[HOSTILE],
+        models=[plain.models[0]._replace(name=HOSTILE, licence=HOSTILE)],
+        protocols=[HOSTILE],
+        notes=[HOSTILE],
+        made_by={"commit": HOSTILE, "devices": [HOSTILE]},
+        command=HOSTILE,
+        files=["javascript:alert(1)"],
+    )
+    clean, found = _Reader(render_page(plain).html), _Reader(render_page(dirty).html)
+    assert found.tags.count("script") == clean.tags.count("script")
+    assert found.tags.count("img") == clean.tags.count("img")
+    assert found.events == []
+    assert not [a for a in found.addresses if a.startswith("javascript:")]
+
+
+def test_code_in_sentences_is_marked_and_escaped() -> None:
+    assert said("run `a <b>` & go") == "run <code>a &lt;b&gt;</code> &amp; go"
+    assert said("one ` alone") == "one ` alone"
+
+
+def test_many_pictures_stay_outside(content: Fill) -> None:
+    plain = content("shapes")
+    big = {cell: p._replace(data=b"x" * 60_000) for cell, p in plain.cells.items()}
+    made = render_page(plain._replace(cells=big))
+    assert [p.file for p in made.external] == [p.file for p in big.values()]
+    assert "img-src data: 'self' file:;" in _Reader(made.html).policy
+    data = json.loads(payload(plain._replace(cells=big), {p.file: p.file for p in big.values()}))
+    assert all(p["src"].startswith("gallery/") for p in data["pictures"].values())
+
+
+def test_pictures_are_placed_by_the_size_they_have_in_the_page(content: Fill) -> None:
+    strip = content("shapes").strips[0]
+    fits = strip._replace(data=b"x" * (EMBEDDED_BYTES * 3 // 4 - 1))
+    over = strip._replace(file="gallery/over.png", data=b"x" * (EMBEDDED_BYTES * 3 // 4))
+    placed = place([[fits], [over]])
+    assert placed.sources[fits.file].startswith("data:image/png;base64,")
+    assert placed.external == [over]
+
+
+def test_the_payload_gives_back_every_value(content: Fill) -> None:
+    plain = content("fashion-mnist")
+    rows = plain.rows.copy()
+    rows.loc[3, "fd"] = float("nan")
+    rows["gamma_weak"] = ["cosine 0.6 to 0" if n % 2 else "0.0" for n in range(len(rows))]
+    data = json.loads(payload(plain._replace(rows=rows), {p.file: "" for p in plain.cells.values()}))
+
+    def column(name: str) -> list[Any]:
+        found = data["columns"][name]
+        if isinstance(found, list):
+            return found
+        return [found["always"]] * len(rows) if "always" in found else [found["values"][c] for c in found["codes"]]
+
+    assert column("cell") == rows["cell"].tolist()
+    assert column("gamma_weak") == rows["gamma_weak"].tolist()
+    assert column("steps") == rows["steps"].tolist()
+    assert column("fd")[3] is None
+    for name in ("fd", "fd_se", "kd", "gmacs_per_image", "seconds_per_image"):
+        np.testing.assert_array_equal(np.array(column(name), dtype=float), rows[name].to_numpy())
+    assert not [name for name in data["columns"] if "replicates" in name]
+
+
+def test_no_scores_no_chart(content: Fill) -> None:
+    plain = content("fashion-mnist")
+    reader = _Reader(render_page(plain._replace(metrics=[], sections=[], figures=[], strips=[], standings={})).html)
+    assert "chart" not in reader.ids
+    assert {"filters", "table"} <= set(reader.ids)
+    assert len([s for s in reader.scripts if s]) == 1
+
+
+def test_an_svg_brings_no_style_and_no_ids_of_its_own(content: Fill) -> None:
+    svg = content("shapes").figures[0].svg
+    text = inline_svg(svg, "figure-1", 'a "name"')
+    assert text.startswith('<svg id="figure-1" role="img" aria-label="a &quot;name&quot;"')
+    assert 'href="#figure-1-a"' in text
+    assert 'id="figure-1-a"' in text
+    assert "#figure-1 *{" in text
+    assert "metadata" not in text
+
+
+def test_a_script_cannot_end_its_element() -> None:
+    assert as_script("a('</SCRIPT>' + '<!--')") == r"a('\x3c/SCRIPT>' + '\x3c!--')"
