@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import pandas as pd
+import PIL
 
 from sgbench.atomic import write_atomic
 from sgbench.errors import UserError
@@ -101,6 +102,7 @@ def build_report(
     made_by = made_by or {
         **provenance(),
         "matplotlib": mpl.__version__,
+        "pillow": PIL.__version__,
         "suite_sha256": suite_sha256(suite),
         "images_made_at": sorted({str(c)[:12] for c in rows["commit"].dropna()}),
     }

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from sgbench.models import catalogue
+from sgbench.run.schema import SCHEMA_VERSION
 from sgbench.run.store import Store
 from sgbench.sampling.program import call_counts
 from sgbench.sampling.samplers import SAMPLERS
 from sgbench.score.metrics import METRICS
-from sgbench.run.schema import SCHEMA_VERSION
 from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id, cell_record
 from sgbench.suite.prompts import load_prompts

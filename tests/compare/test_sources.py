@@ -49,7 +49,7 @@ def test_a_cell_by_folder_and_by_id(cell: str) -> None:
 
 
 def test_rows_of_older_schemas_are_migrated() -> None:
-    stored = ROOT / "tests/score/rows"
+    stored = ROOT / "tests/run/rows"
     old, new = (open_source(str(stored / f"schema-{n}.csv"), RESULTS) for n in (3, 4))
     assert [line.settings for line in old.lines] == [line.settings for line in new.lines]
     with pytest.raises(UserError, match="schema 1, which is no longer read"):

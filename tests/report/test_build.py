@@ -65,13 +65,8 @@ def test_report_has_all_its_files(tmp_path: Path, scored: tuple[Path, Path]) -> 
     assert {"GMACs/image", "GFLOPs/image", *kinds} <= set(table)
     assert (folder / "table.md").read_text().count("| fashion-routing") > 5
     assert "@" in (folder / "references.bib").read_text()
-    assert [p.name for p in (folder / "gallery").iterdir()] == [
-        "rules-fashion-routing.webp",
-        "gammas-fashion-routing.webp",
-    ] or {p.name for p in (folder / "gallery").iterdir()} == {
-        "rules-fashion-routing.webp",
-        "gammas-fashion-routing.webp",
-    }
+    pictures = {p.name for p in (folder / "gallery").iterdir()}
+    assert pictures == {"rules-fashion-routing.webp", "gammas-fashion-routing.webp"}
     assert report.sentences
     assert report.missing == []
     record = json.loads((folder / "report.json").read_text())
@@ -79,7 +74,7 @@ def test_report_has_all_its_files(tmp_path: Path, scored: tuple[Path, Path]) -> 
     assert record["command"] == "sgbench bench x"
     there = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     assert set(record["files"]) == there
-    assert TABLES <= there
+    assert there >= TABLES
 
 
 def test_the_same_rows_give_the_same_files(tmp_path: Path, scored: tuple[Path, Path]) -> None:
@@ -148,7 +143,7 @@ def test_missing_cells_and_scores_are_told(tmp_path: Path, scored: tuple[Path, P
     report = api.report(api.load_suite(path), tmp_path, tmp_path / "reports")
     assert report.cells == 4
     assert report.missing == [
-        "1 of 5 cells have no scores at 20 images and stand nowhere here: fashion-routing none gamma=0 2 steps. "
+        "1 of 5 cells have no scores at 20 images and stand nowhere here: fashion-routing none 2 steps. "
         "`sgbench run` and `sgbench score` complete them.",
         "1 of 4 cells have no score of recall: fashion-routing none gamma=0.5 2 steps. "
         "`sgbench score` adds what is missing.",
@@ -170,8 +165,8 @@ def test_quality_that_some_cells_lack(tmp_path: Path, scored: tuple[Path, Path])
     assert len(report.missing) == 1
     assert "no score of FD[fashion-cnn]" in report.missing[0]
     assert report.sentences == [
-        "fashion-routing has scores of FD[fashion-cnn] for unguided and CFG alone, so there is no second guided rule to "
-        "compare."
+        "fashion-routing has scores of FD[fashion-cnn] for unguided and CFG alone, so there is no second guided rule "
+        "to compare."
     ]
 
 

@@ -22,7 +22,7 @@ SUITES = Path(__file__).parents[2] / "suites"
 FILES = sorted(SUITES.rglob("*.yaml"))
 PAPER = [path for path in FILES if path.parent.name == "paper"]
 ABLATIONS = [path for path in FILES if path.parent.name == "ablations"]
-EMBEDDED = ("fashion-mnist", "shapes")
+EMBEDDED = ("fashion-mnist", "shapes", "fashion-gammas")
 PUBLISHED = [path for path in FILES if path not in [*PAPER, *ABLATIONS] and path.stem not in EMBEDDED]
 
 
