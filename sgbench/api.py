@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,13 @@ from sgbench.suite.schema import Suite
 
 if TYPE_CHECKING:
     from sgbench.compare.comparison import Comparison
+    from sgbench.doctor.examine import Diagnosis
+    from sgbench.doctor.finding import Finding
     from sgbench.plan.plan import Plan
     from sgbench.report.build import Report
     from sgbench.report.site import Site
-    from sgbench.run.runner import OnShard, RunSummary
+    from sgbench.run.part import OnShard
+    from sgbench.run.runner import RunSummary
     from sgbench.score.anybody import Scored
     from sgbench.score.export import Exported
     from sgbench.score.protocols import Protocol
@@ -56,18 +59,28 @@ def run(
     batch: int | None = None,
     progress: Progress | None = None,
     on_shard: OnShard | None = None,
+    shard_timeout: float | None = None,
 ) -> RunSummary:
-    """Make the images of every cell that are not there yet."""
+    """Make the images of every cell that are not there yet.
+
+    Several processes may call it at once and share the work. Cells that failed are told of in the summary's `failed`,
+    and do not keep others from their images. A shard that takes longer than `shard_timeout` seconds (an hour on a GPU
+    unless given, any time on a CPU) ends the process with status 1: a device that hangs cannot be interrupted.
+    """
     from sgbench.run.device import resolve_device
     from sgbench.run.runner import run_cells
     from sgbench.run.store import Store
+    from sgbench.run.watchdog import default_timeout
     from sgbench.suite.sweep import expand
 
     cells = expand(suite)
-    store = Store(results, suite.suite)
+    store = Store(results, suite.suite, (progress or Silent()).say)
     store.prepare()
     store.write_lock(suite, cells)
-    return run_cells(cells, suite.samples, store, resolve_device(device), progress or Silent(), batch, on_shard)
+    store.remove_leftovers()
+    on = resolve_device(device)
+    limit = shard_timeout or default_timeout(on)
+    return run_cells(cells, suite.samples, store, on, progress or Silent(), batch, on_shard, limit)
 
 
 def time(
@@ -85,7 +98,7 @@ def time(
     from sgbench.run.timing import time_cells
     from sgbench.suite.sweep import expand
 
-    store = Store(results, suite.suite)
+    store = Store(results, suite.suite, (progress or Silent()).say)
     store.prepare()
     return time_cells(expand(suite), rounds, store, resolve_device(device), progress or Silent(), batch)
 
@@ -93,28 +106,48 @@ def time(
 def score(
     suite: Suite, results: Path = RESULTS, *, device: str = "auto", progress: Progress | None = None
 ) -> ScoreSummary:
-    """Score every cell and write the rows."""
+    """Score every cell and write the rows.
+
+    Cells that failed to be drawn are told of in the summary's `failed`. Raises UserError where others have no score.
+    """
+    from sgbench.run.claims import Claims
     from sgbench.run.device import resolve_device
     from sgbench.run.store import Store
     from sgbench.score.rows import build_rows
-    from sgbench.score.scorer import refusal, score_cells
+    from sgbench.score.scorer import ROWS_CLAIM, refusal, score_cells
     from sgbench.suite.identity import cell_id
     from sgbench.suite.sweep import expand
 
     cells = expand(suite)
-    store = Store(results, suite.suite)
+    store = Store(results, suite.suite, (progress or Silent()).say)
     store.prepare()
     try:
         summary = score_cells(cells, suite, store, resolve_device(device), progress or Silent())
     finally:
         # Rows of other cells in the tree (another preset's, say) stay; what was scored before a fault is in them, too.
         own = {cell_id(cell) for cell in cells}
-        others = [cell for cell in store.known_cells() if cell_id(cell) not in own]
-        store.write_rows(build_rows([*cells, *others], store))
+        # One process at a time, from reading to writing: an older view never replaces a newer one.
+        with Claims(store.folder).awaited(ROWS_CLAIM):
+            others = [cell for cell in store.known_cells() if cell_id(cell) not in own]
+            store.write_rows(build_rows([*cells, *others], store))
     refused = refusal(summary)
     if refused is not None:
         raise refused
     return summary
+
+
+def kept(suite: Suite, results: Path = RESULTS) -> dict[str, int]:
+    """What a results tree holds of a suite, as noted there: images and cells with scores, of how many."""
+    from sgbench.run.store import Store
+    from sgbench.suite.sweep import expand
+
+    cells, store = expand(suite), Store(results, suite.suite)
+    return {
+        "images_kept": sum(store.noted_images(cell, suite.samples) for cell in cells),
+        "images": len(cells) * suite.samples,
+        "cells_scored": sum(str(suite.samples) in (store.read_record(cell, "scores") or {}) for cell in cells),
+        "cells": len(cells),
+    }
 
 
 def score_images(
@@ -195,7 +228,7 @@ def report(
     from sgbench.run.store import Store
     from sgbench.suite.sweep import expand
 
-    store = Store(results, suite.suite)
+    store = Store(results, suite.suite, (progress or Silent()).say)
     return build_report(suite, expand(suite), store, reports / suite.suite, command, progress or Silent())
 
 
@@ -230,6 +263,7 @@ def bench(
     batch: int | None = None,
     command: str = "",
     progress: Progress | None = None,
+    shard_timeout: float | None = None,
 ) -> dict[str, Any]:
     """The chain: run, score, report. Returns what each of them did."""
     from sgbench.run.device import resolve_device
@@ -243,10 +277,37 @@ def bench(
     check_judges(suite)
     idle = idle_device(resolve_device(device))
     if idle is None or not extractors_for(suite, idle):
-        ran = run(suite, results, device=device, batch=batch, progress=progress)
+        ran = run(suite, results, device=device, batch=batch, progress=progress, shard_timeout=shard_timeout)
     else:
         with Beside(suite, Store(results, suite.suite), idle) as beside:
-            ran = run(suite, results, device=device, batch=batch, progress=progress, on_shard=beside)
+            ran = run(
+                suite,
+                results,
+                device=device,
+                batch=batch,
+                progress=progress,
+                on_shard=beside,
+                shard_timeout=shard_timeout,
+            )
     scored = score(suite, results, device=device, progress=progress)
     reported = report(suite, results, reports, command=command, progress=progress)
-    return {"run": ran._asdict(), "score": scored.as_dict(), "report": reported.as_dict()}
+    return {"run": ran.as_dict(), "score": scored.as_dict(), "report": reported.as_dict()}
+
+
+def doctor(
+    results: Path = RESULTS,
+    reports: Path | None = REPORTS,
+    suites: Sequence[str] = (),
+    *,
+    repair: bool = False,
+    installation: bool = True,
+    progress: Progress | None = None,
+    told: Callable[[Finding, bool], None] | None = None,
+) -> Diagnosis:
+    """Look for damage in results and reports, all suites unless named, and in the installation.
+
+    `told` hears of each finding and whether it was repaired, as they come.
+    """
+    from sgbench.doctor.examine import examine
+
+    return examine(results, reports, suites, repair=repair, installation=installation, progress=progress, told=told)

@@ -1,27 +1,45 @@
 """The verbs. Thin: each reads its options, calls the function of the same name and prints what came of it.
 
 Exit status: 0 done, 1 something a person can put right (one sentence on stderr), 2 usage, 3 a comparison that was to
-fail on a regression found one, 130 interrupted.
+fail on a regression found one, 130 stopped by SIGINT, 143 by SIGTERM.
 """
 
 from __future__ import annotations
 
 import shlex
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sgbench import api
+from sgbench.atomic import WriteError, refusal
 from sgbench.compare.cli import compare
-from sgbench.console import duration, long_duration, make_progress, restore_terminal
+from sgbench.console import duration, long_duration, make_progress, neutralise_output, restore_terminal
 from sgbench.cost.cli import flops
+from sgbench.doctor.cli import doctor
 from sgbench.errors import UserError
 from sgbench.guidance.cli import guidance as guidance_group
 from sgbench.models.cli import models
-from sgbench.options_cli import Batch, Device, Json, Limit, PresetName, Reports, Results, SuiteFile, finish
+from sgbench.options_cli import (
+    Batch,
+    Device,
+    Json,
+    Limit,
+    PresetName,
+    Reports,
+    Results,
+    ShardTimeout,
+    SuiteFile,
+    end_with,
+    finish,
+    telling_what_is_kept,
+)
 from sgbench.report.cite_cli import cite
 from sgbench.report.publish_cli import publish
+from sgbench.run.faults import Failure
+from sgbench.run.signals import Interruption, install
 from sgbench.score.cli import export, score
 from sgbench.score.nearest_cli import nearest
 from sgbench.score.reference_cli import reference as reference_group
@@ -30,6 +48,8 @@ from sgbench.suite.prompts_cli import prompts as prompts_group
 from sgbench.zoo.cli import zoo
 
 INTERRUPTED = 130
+PLAN_LINES = 1000
+CONTINUES = "all that was finished is kept, and the same command continues"
 
 app = typer.Typer(
     name="sgbench",
@@ -76,11 +96,14 @@ def plan(
     made = api.make_plan(api.load_suite(suite, preset, limit), results)
     if not as_json:
         print(f"{'cell':16}  {'GMACs/image':>11}  {'GFLOPs':>7}  {'images':>6}  {'kept':>6}  what")
-        for c in made.cells:
+        # More lines than that nobody reads; the file of --json may be.
+        for c in made.cells[:PLAN_LINES]:
             print(
                 f"{c.id}  {c.gmacs_per_image:11.3f}  {2 * c.gmacs_per_image:7.3f}  {c.images:6d}  "
                 f"{c.images_kept:6d}  {c.cell.describe()}"
             )
+        if len(made.cells) > PLAN_LINES:
+            print(f"and {len(made.cells) - PLAN_LINES:,} more cells, which --json lists")
     finish(
         made.as_dict(),
         as_json,
@@ -99,17 +122,22 @@ def run(
     results: Results = api.RESULTS,
     device: Device = "auto",
     batch: Batch = None,
+    shard_timeout: ShardTimeout = None,
     as_json: Json = False,
 ) -> None:
     """Make the images of every cell; again, to continue after a stop."""
     loaded = api.load_suite(suite, preset, limit)
-    done = api.run(loaded, results, device=device, batch=batch, progress=make_progress())
+    with telling_what_is_kept(loaded, results, as_json):
+        done = api.run(
+            loaded, results, device=device, batch=batch, progress=make_progress(), shard_timeout=shard_timeout
+        )
     finish(
-        done._asdict(),
+        done.as_dict(),
         as_json,
-        f"{done.cells} cells complete: {done.images_made} images made, {done.images_kept} kept, "
+        f"{done.cells - len(done.failed)} cells complete: {done.images_made} images made, {done.images_kept} kept, "
         f"in {duration(done.seconds)}",
     )
+    end_with(done.failed)
 
 
 @app.command("time")
@@ -124,7 +152,8 @@ def time_again(
 ) -> None:
     """Measure the seconds of every cell again, in turn, on a machine that does nothing else."""
     loaded = api.load_suite(suite, preset)
-    spent = api.time(loaded, results, rounds=rounds, device=device, batch=batch, progress=make_progress())
+    with telling_what_is_kept(loaded, results, as_json):
+        spent = api.time(loaded, results, rounds=rounds, device=device, batch=batch, progress=make_progress())
     finish(
         {"suite": loaded.suite, "rounds": rounds, "seconds": spent},
         as_json,
@@ -132,7 +161,7 @@ def time_again(
     )
 
 
-for command in (score, export, flops, nearest, compare, cite, publish):
+for command in (score, export, flops, nearest, compare, cite, publish, doctor):
     app.command()(command)
 
 
@@ -148,7 +177,8 @@ def report(
     """Write tables, plots, galleries and the page."""
     loaded = api.load_suite(suite, preset, limit)
     # `bench` with the same options makes all that the report stands on.
-    done = api.report(loaded, results, reports, command=_command("bench"), progress=make_progress())
+    with telling_what_is_kept(loaded, results, as_json):
+        done = api.report(loaded, results, reports, command=_command("bench"), progress=make_progress())
     finish(done.as_dict(), as_json, "\n".join([*done.missing, *done.sentences, f"report: {done.page}"]))
 
 
@@ -161,6 +191,7 @@ def bench(
     reports: Reports = api.REPORTS,
     device: Device = "auto",
     batch: Batch = None,
+    shard_timeout: ShardTimeout = None,
     as_json: Json = False,
 ) -> None:
     """Run, score and report, keeping all that is there already."""
@@ -174,7 +205,17 @@ def bench(
         f"{loaded.suite}: {len(planned.cells)} cells of {loaded.samples} images, {planned.gmacs:,.0f} GMACs to do, "
         f"about {long_duration(planned.seconds)}"
     )
-    done = api.bench(loaded, results, reports, device=device, batch=batch, command=_command("bench"), progress=progress)
+    with telling_what_is_kept(loaded, results, as_json):
+        done = api.bench(
+            loaded,
+            results,
+            reports,
+            device=device,
+            batch=batch,
+            command=_command("bench"),
+            progress=progress,
+            shard_timeout=shard_timeout,
+        )
     made = done["run"]["images_made"]
     scored = done["score"]["scored"]
     first = f"{made} images made, {scored} cells scored"
@@ -182,22 +223,30 @@ def bench(
         first = "nothing was left to do: every image and score is kept"
     told = done["report"]
     finish(done, as_json, "\n".join([first, *told["missing"], *told["sentences"], f"report: {told['page']}"]))
+    end_with([Failure(**failure) for failure in done["run"]["failed"]])
 
 
 def main() -> None:
     """Entry point of the `sgbench` command."""
+    install()
+    neutralise_output()
     try:
         status = app(standalone_mode=False)
     except UserError as error:
         _fail(str(error), 1)
-    except (KeyboardInterrupt, typer.Abort):
+    except WriteError as error:
+        fix = "make room or mend the permissions, then repeat the command"
+        _fail(str(refusal(error, "the file cannot be written", where=Path(error.filename), fix=fix)), 1)
+    except Interruption as stop:
+        _fail(f"{stop}: {stop.kept}{CONTINUES}", stop.status)
+    except typer.Abort:
         status = INTERRUPTED
     except Exception as error:
         if not hasattr(error, "format_message"):  # the parser's own usage errors say what is wrong
             raise
         _fail(f"{error.format_message()} (see `sgbench --help`)", getattr(error, "exit_code", 2))
-    if status == INTERRUPTED:  # typer turns Ctrl-C into this status
-        _fail("interrupted: all that was finished is kept, and the same command continues", INTERRUPTED)
+    if status == INTERRUPTED:
+        _fail(f"interrupted: {CONTINUES}", INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -1,17 +1,50 @@
-"""How progress and results look: bars with ETA on a terminal, plain lines in a pipe. All of it on stderr."""
+"""How progress and results look: bars with ETA on a terminal, plain lines in a pipe. Progress goes to stderr.
+
+Whatever else is printed, by whom ever, passes one place that lets no escape sequence through: names of files, prompts
+and messages of other libraries may hold any.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, TextIO, cast
 
+from sgbench.printable import printable
 from sgbench.progress import Progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
 PLAIN_EVERY_SECONDS = 5.0
+
+
+class Neutral:
+    """A text stream that writes what could steer a terminal as its escape; lines and tabs pass."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text, and say that all of it was."""
+        self.stream.write(printable(text, keep="\n\t"))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def neutralise_output() -> None:
+    """From here on stdout and stderr show text of unknown origin and do nothing that it says."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if not isinstance(stream, Neutral):
+            setattr(sys, name, Neutral(stream))
+
+
+def own_stderr() -> IO[str]:
+    """The stream below, for what draws bars with escape sequences of its own."""
+    return cast(IO[str], getattr(sys.stderr, "stream", sys.stderr))
 
 
 def make_progress() -> Progress:
@@ -95,8 +128,9 @@ class _Bars:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[doing]}"),
-            console=Console(stderr=True),
+            # Brackets in a name are no markup.
+            TextColumn("{task.fields[doing]}", markup=False),
+            console=Console(file=own_stderr()),
         )
         self._bars.start()
         _Bars.standing = self._bars
@@ -104,10 +138,11 @@ class _Bars:
 
     def advance(self, amount: int, doing: str) -> None:
         self._kept += amount if doing.endswith("(kept)") else 0
-        self._bars.update(self._task, advance=amount, doing=doing)
+        self._bars.update(self._task, advance=amount, doing=printable(doing))
 
     def say(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        # Standing bars have put a stream of their own in the place of stderr.
+        print(printable(line, keep="\n\t"), file=sys.stderr, flush=True)
 
     def end(self) -> None:
         self._bars.update(self._task, doing="")

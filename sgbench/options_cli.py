@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from sgbench import api
+from sgbench.run.faults import Failure, sentences
+from sgbench.run.signals import Interruption
+from sgbench.suite.schema import Suite
 
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="A suite file, such as suites/fashion-mnist.yaml.")]
 PresetName = Annotated[str | None, typer.Option("--preset", help="A preset of the suite file.")]
@@ -18,9 +26,42 @@ Batch = Annotated[
     int | None,
     typer.Option("--batch", min=1, help="Images per batch, on a CPU in whole groups; does not change them."),
 ]
+ShardTimeout = Annotated[
+    float | None,
+    typer.Option(
+        "--shard-timeout",
+        min=0.001,
+        metavar="SECONDS",
+        help="End when a shard takes longer: on a GPU an hour unless given, on a CPU never.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document as the last line.")]
 
 
 def finish(document: dict[str, Any], as_json: bool, text: str) -> None:
     """The last line of a command's output: one JSON document, or text."""
     print(json.dumps(document) if as_json else text, flush=True)
+
+
+@contextlib.contextmanager
+def telling_what_is_kept(suite: Suite, results: Path, as_json: bool) -> Iterator[None]:
+    """Around work on a suite's results: a signal that ends it is told with what is there by then."""
+    try:
+        yield
+    except Interruption as stop:
+        there = api.kept(suite, results)
+        stop.kept = (
+            f"{there['images_kept']} of {there['images']} images are there, "
+            f"{there['cells_scored']} of {there['cells']} cells have scores; "
+        )
+        if as_json:
+            print(json.dumps({"suite": suite.suite, "stopped": str(stop), **there}), flush=True)
+        raise
+
+
+def end_with(failed: Sequence[Failure]) -> None:
+    """End a command with status 1 where cells failed, after one sentence for each of the first."""
+    for line in sentences(failed):
+        print(f"sgbench: {line}", file=sys.stderr, flush=True)
+    if failed:
+        raise typer.Exit(1)

@@ -23,7 +23,7 @@ from sgbench.models.catalogue import Checkpoint, Entry
 from sgbench.models.families import FAMILIES
 from sgbench.sampling.conditions import ClassConditions
 from sgbench.sampling.networks import Networks
-from sgbench.sampling.program import call_counts, program
+from sgbench.sampling.program import _call_counts, program
 
 BASE: dict[str, Any] = {
     "suite": "tiny",
@@ -111,4 +111,4 @@ def tiny() -> Iterator[Tiny]:
         yield make
     # What was worked out for these names must not outlive them.
     program.cache_clear()
-    call_counts.cache_clear()
+    _call_counts.cache_clear()

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from sgbench import api
-from sgbench.errors import UserError
 from sgbench.options_cli import Json, Results, finish
 
 REGRESSION = 3
@@ -48,11 +47,9 @@ def compare(
 
 
 def _write(path: Path, text: str) -> None:
-    from sgbench.atomic import write_atomic
+    from sgbench.atomic import refusal, write_atomic
 
     try:
         write_atomic(path, f"{text}\n".encode())
     except OSError as error:
-        raise UserError(
-            f"the comparison could not be written ({error.strerror})", where=str(path), fix="choose another file"
-        ) from error
+        raise refusal(error, "the comparison could not be written", where=path, fix="choose another file") from error

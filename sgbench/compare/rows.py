@@ -13,6 +13,7 @@ from sgbench.errors import UserError
 from sgbench.guidance import RULES
 from sgbench.report.points import replicates, settings_text
 from sgbench.run.rows_file import read_rows
+from sgbench.run.schema import succeeded
 from sgbench.run.store import Store
 from sgbench.score.metrics import METRICS
 from sgbench.score.protocols import Protocol, from_record
@@ -37,7 +38,7 @@ def rows_source(path: Path, cell: str | None = None) -> Source:
     Raises UserError for what is no table of rows, for numbers that are none, and for a cell without rows.
     """
     where = str(path)
-    rows = read_rows(path)
+    rows = succeeded(read_rows(path))
     if cell is not None:
         rows = rows[rows["cell"] == cell].reset_index(drop=True)
         if rows.empty:
@@ -135,7 +136,7 @@ def _images_sha256(folder: Path, cell: str, samples: int) -> str:
     try:
         scores = json.loads((folder / "cells" / cell / "scores.json").read_bytes())
         return str(scores[str(samples)]["images_sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sgbench.bounded import is_there
 from sgbench.compare.document import document_source
 from sgbench.compare.lines import Source
 from sgbench.compare.rows import rows_source
 from sgbench.errors import UserError
+from sgbench.run.store import LONGEST_NAME
 
 FIX = "give results/<suite>, a rows.csv, a cell's folder or id, or a file that `sgbench score IMAGES... --json` wrote"
 
@@ -18,16 +20,16 @@ def open_source(name: str, results: Path) -> Source:
     Raises UserError for anything else.
     """
     path = Path(name)
-    if (path / "cell.json").is_file():
+    if is_there(path / "cell.json"):
         folder = path.resolve()
         return rows_source(_rows_beside(folder), folder.name)._replace(where=name)
-    if path.is_dir():
+    if is_there(path) and path.is_dir():
         if not (path / "rows.csv").is_file():
             raise UserError("there is no rows.csv in this folder", where=name, fix=FIX)
         return rows_source(path / "rows.csv")._replace(where=name)
-    if path.is_file():
+    if is_there(path) and path.is_file():
         return rows_source(path) if path.suffix in (".csv", ".parquet") else document_source(path)
-    cells = sorted(results.glob(f"*/cells/{name}/cell.json")) if name.isalnum() else []
+    cells = sorted(results.glob(f"*/cells/{name}/cell.json")) if name.isalnum() and len(name) <= LONGEST_NAME else []
     if not cells:
         raise UserError("there is no such file, folder or cell", where=name, fix=FIX)
     # Suites may share a cell; the one that has rows serves.

@@ -7,6 +7,7 @@ half open as in Kynkaanniemi et al., arXiv 2404.07724).
 
 from __future__ import annotations
 
+import math
 import re
 from functools import cache
 from typing import NamedTuple
@@ -42,6 +43,8 @@ def interval(text: str) -> Interval:
     if found is None:
         raise ValueError(f"{text!r} is no interval: write always, `progress 0.2 to 0.8` or `noise 0 to 0.7`")
     clock, start, end = found[1], float(found[2]), float(found[3])
+    if math.isinf(end):
+        raise ValueError(f"{text!r} is no interval: give levels that are numbers")
     if start > end:
         raise ValueError(f"{text!r} ends before it starts: swap the two numbers")
     if clock == "progress" and end > 1:

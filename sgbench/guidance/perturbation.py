@@ -8,6 +8,8 @@ from functools import cache
 from typing import Literal, NamedTuple
 
 Kind = Literal["identity", "blur", "skip"]
+# No network has so many, and a range is written out.
+MOST_BLOCKS = 10_000
 
 
 class Perturbation(NamedTuple):
@@ -38,6 +40,9 @@ def layers(text: str) -> tuple[int, ...]:
     found: set[int] = set()
     for part in text.replace(" ", "").split(","):
         first, _, last = part.partition("-")
+        # Counted before it is read: Python refuses numbers of thousands of digits.
+        if max(len(first), len(last)) > len(str(MOST_BLOCKS)) or int(last or first) > MOST_BLOCKS:
+            raise ValueError(f"{text!r} goes beyond block {MOST_BLOCKS}: no network has so many")
         if int(last or first) < int(first):
             raise ValueError(f"{part} ends before it starts: swap the two numbers")
         found |= set(range(int(first), int(last or first) + 1))

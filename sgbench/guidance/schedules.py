@@ -83,7 +83,7 @@ def scale_schedule(text: str) -> ScaleSchedule:
     falling = words[-1:] == ["falling"]
     shape, *rest = (words[:-1] if falling else words) or [""]
     power = float(rest[0]) if len(rest) == 1 and re.fullmatch(NUMBER, rest[0]) else None
-    if shape not in SHAPES or len(rest) != (shape == "power-cosine") or (rest and not power):
+    if shape not in SHAPES or len(rest) != (shape == "power-cosine") or (rest and not power) or power == math.inf:
         raise ValueError(
             f"{text!r} is no schedule of the scale: write constant, linear, cosine or `power-cosine 4`, "
             "with ` falling` behind it for one that falls"

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sgbench.errors import UserError
 from sgbench.models.autoencoder_files import NONE, OWN, find_folder, missing, weights_file
+from sgbench.models.digest import require_recorded
 
 # The decoder works at full resolution and needs far more memory per image than the denoiser.
 BATCH = 8
@@ -42,6 +43,7 @@ def load_decoder(name: str, device: torch.device) -> Decoder | None:
     file = None if folder is None else weights_file(folder)
     if file is None:
         raise missing(name)
+    require_recorded(file)
     try:
         from diffusers import AutoencoderKL
     except ImportError as error:

@@ -51,7 +51,9 @@ def _other_scale(config: Path) -> str:
     """Scale and offset of latents where they are not those of Stable Diffusion's autoencoder: images depend on them."""
     try:
         sizes = json.loads(config.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
+        return ""
+    if not isinstance(sizes, dict):
         return ""
     scale, offset = sizes.get("scaling_factor", USUAL_SCALE), sizes.get("shift_factor") or 0
     return "" if (scale, offset) == (USUAL_SCALE, 0) else f" scale {scale} offset {offset}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import uuid
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from sgbench.atomic import temporary_name
 from sgbench.errors import UserError
 from sgbench.models.digest import unreadable
 from sgbench.models.mismatch import explain_mismatch
@@ -184,7 +184,7 @@ def load_strict(network: nn.Module, state: Mapping[str, Tensor], where: str, ign
 
 def save_weights(weights: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
     """Write tensors as they are to a safetensors file, whole or not at all. Raises UserError when it cannot."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = temporary_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -195,8 +195,11 @@ def save_weights(weights: Mapping[str, Tensor], path: Path, metadata: dict[str, 
         finally:
             temporary.unlink(missing_ok=True)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
+        needed = sum(tensor.nbytes for tensor in weights.values())
         raise UserError(
-            f"the weights cannot be written ({error})", where=str(path), fix="check the folder and the space left"
+            f"the weights cannot be written ({error}): {needed:,} bytes are needed",
+            where=str(path),
+            fix="check the folder and the space left",
         ) from error
 
 

@@ -78,7 +78,7 @@ def read_sidecar(path: Path) -> dict[str, Any] | None:
     """What is recorded of `path`, true or outdated; None when nothing of ours is."""
     try:
         content = json.loads(sidecar_path(path).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) and set(content) == SIDECAR_KEYS else None
 
@@ -127,3 +127,21 @@ def sha256_of(path: Path, progress: Progress | None = None) -> str:
     copied = outdated is not None and outdated["sha256"] == digest
     record_sha256(path, digest, outdated["source"] if outdated and copied else path.name, seen)
     return digest
+
+
+def require_recorded(path: Path) -> None:
+    """Read a file that is about to be loaded and compare it with its digest, recorded or fresh.
+
+    A record is trusted for names and plans as long as size and time of the file are its own; a flipped bit changes
+    neither. Raises UserError for a file that is not the one whose digest was taken.
+    """
+    recorded = recorded_sha256(path)
+    if recorded is None:
+        return
+    found = sha256_file(path)
+    if found != recorded:
+        raise UserError(
+            f"the file was damaged since its digest was taken (sha256 {found[:12]}, recorded {recorded[:12]})",
+            where=str(path),
+            fix=f"fetch or copy it again; where it is meant to be another file, delete {sidecar_path(path).name}",
+        )

@@ -11,6 +11,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
+from sgbench.atomic import refusal
 from sgbench.errors import UserError
 from sgbench.models.digest import Megabytes, read_sidecar, record_sha256, sha256_file, sha256_of
 from sgbench.models.part import Part
@@ -94,11 +95,9 @@ def _from_address(source: str, folder: Path, expected: str | None, progress: Pro
             _compare(found, expected, source, "the download was deleted; correct the digest or the address")
         part.finish(found)
     except OSError as error:
-        raise UserError(
-            f"the file cannot be written ({error.strerror or error})",
-            where=str(path),
-            fix="check the folder's permissions and the space left, then run the same command again",
-        ) from error
+        fix = "check the folder's permissions and the space left, then run the same command again"
+        needed = Part(path, source).total
+        raise refusal(error, "the file cannot be written", where=path, fix=fix, needed=needed) from error
     if expected is None:
         progress.say(f"{name}: sha256 {found}, not compared with a known one")
     return path

@@ -22,7 +22,7 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]] | None:
                 return None
             header = json.loads(stream.read(length))
         return {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

@@ -13,7 +13,7 @@ from sgbench.errors import UserError
 from sgbench.models.build import Network, build
 from sgbench.models.catalogue import Checkpoint, Entry
 from sgbench.models.checkpoints import load_strict, read_state
-from sgbench.models.digest import sha256_of
+from sgbench.models.digest import require_recorded, sha256_of
 from sgbench.models.families import Family
 from sgbench.models.headers import LAST_LAYER, UNUSED
 from sgbench.zoo.weights import load_weights
@@ -33,6 +33,7 @@ def load_network(entry: Entry, which: Literal["main", "auxiliary"], device: torc
     if checkpoint.kind == "packaged":
         network.load_state_dict(load_weights(entry.name, "final" if which == "main" else "early"))
     elif path is not None:
+        require_recorded(path)
         load_strict(network, adapt(network, entry.family, read_state(path)), str(path), ignore=UNUSED)
     return network.eval().requires_grad_(False).to(device)
 

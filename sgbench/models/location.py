@@ -26,7 +26,10 @@ def local_path(source: str) -> Path:
             return Path(source).expanduser()
         except RuntimeError as error:
             raise UserError("there is no such user", where=source, fix="write the folder out") from error
-    name = PurePosixPath(urlparse(source).path).name or "checkpoint"
+    try:
+        name = PurePosixPath(urlparse(source).path).name or "checkpoint"
+    except ValueError as error:
+        raise UserError(f"this is no address ({error})", where=source, fix="correct it") from error
     # Files of one name from two places must not meet.
     return models_folder() / "addresses" / hashlib.sha256(source.encode()).hexdigest()[:12] / name
 

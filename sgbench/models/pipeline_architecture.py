@@ -182,7 +182,7 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise unreadable(path, error) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError("the file is not JSON", where=str(path), fix="download the folder again") from error
     if not isinstance(content, dict):
         raise UserError("the file is no configuration", where=str(path), fix="download the folder again")

@@ -98,7 +98,7 @@ def parse_routes(text: str, where: str) -> tuple[Route, ...]:
     """`2-24` or `2-12,14-24`: first and last block of each route, both included. `none` is no route."""
     if text == "none":
         return ()
-    if not re.fullmatch(r"\d+-\d+(,\d+-\d+)*", text):
+    if not re.fullmatch(r"[0-9]{1,5}-[0-9]{1,5}(,[0-9]{1,5}-[0-9]{1,5})*", text):
         raise UserError(f"{text!r} is not a route", where=where, fix="write FIRST-LAST, such as 2-24, or none")
     return tuple((int(first), int(last)) for first, last in (part.split("-") for part in text.split(",")))
 
@@ -159,7 +159,7 @@ def from_fields(fields: Mapping[str, Any], where: str) -> Spec:
 def _iterations(value: object, key: str, where: str) -> int | None:
     if value is None:
         return None
-    if not re.fullmatch(r"[1-9][0-9]*", str(value)):
+    if not re.fullmatch(r"[1-9][0-9]{0,99}", str(value)):
         raise UserError(f"{key} {value} is no number of training iterations", where=where, fix="give a whole number")
     return int(str(value))
 
@@ -174,7 +174,7 @@ def _spell(route: object) -> str:
 
 def _resolution(value: object, where: str) -> int:
     text = str(value)
-    if not re.fullmatch(r"[0-9]+", text) or int(text) == 0 or int(text) % 64:
+    if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) == 0 or int(text) % 64:
         raise UserError(
             f"resolution {text} cannot be served",
             where=where,

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from sgbench.errors import UserError
 from sgbench.models.checkpoints import load_strict, read_state
-from sgbench.models.digest import unreadable
+from sgbench.models.digest import require_recorded, unreadable
 from sgbench.models.text_encoder_files import WEIGHTS
 
 # Bounds memory: a list of prompts may have thousands.
@@ -108,6 +108,7 @@ def load_text_encoder(path: Path, device: torch.device, sizes: TowerSizes = DFN5
     if path.is_dir():
         file = _weights_in(path)
         _check_config(path / CONFIG, sizes)
+    require_recorded(file)
     encoder = CaptionEncoder(sizes)
     state = {name.removeprefix("text."): tensor for name, tensor in read_state(file).items()}
     load_strict(encoder.tower, state, str(file), ignore=ELSEWHERE)

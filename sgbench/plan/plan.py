@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sgbench.cost.cell_cost import image_macs
-from sgbench.models import catalogue
-from sgbench.models.autoencoder_files import NONE
 from sgbench.processor import processor_name, usable_cores
+from sgbench.run.room import image_bytes
 from sgbench.run.store import Store
 from sgbench.score.extractors.catalogue import EXTRACTORS
 from sgbench.score.protocols import extractor_of
@@ -64,7 +64,7 @@ class Plan(NamedTuple):
     @property
     def bytes(self) -> int:
         """Bytes of all images on disk."""
-        return sum(c.images * _image_bytes(c.cell) for c in self.cells)
+        return sum(c.images * image_bytes(c.cell) for c in self.cells)
 
     @property
     def gpu_hours(self) -> float:
@@ -99,22 +99,14 @@ class Plan(NamedTuple):
         }
 
 
-def _image_bytes(cell: Cell) -> int:
-    model = catalogue.entry(cell.model)
-    if cell.autoencoder == NONE:
-        # The stand-in for a decoded image: three channels of the latent's size.
-        return 3 * model.architecture.input_size**2
-    return model.image_channels * model.image_side**2
-
-
 def make_plan(suite: Suite, cells: Sequence[Cell], store: Store) -> Plan:
     """Plan the cells of a suite on this machine's processor."""
-    planned = []
+    planned, there = [], store.cell_names()
     for cell in cells:
-        macs = image_macs(cell)
-        kept = store.noted_images(cell, suite.samples)
-        planned.append(PlannedCell(cell_id(cell), cell, macs.macs / 1e9, macs.paper / 1e9, suite.samples, kept))
-    rate, basis = _rate(suite, cells, store)
+        name, macs = cell_id(cell), image_macs(cell)
+        kept = store.noted_images(cell, suite.samples) if name in there else 0
+        planned.append(PlannedCell(name, cell, macs.macs / 1e9, macs.paper / 1e9, suite.samples, kept))
+    rate, basis = _rate(suite, [c.cell for c in planned if c.id in there], store)
     plan = Plan(suite, planned, 0.0, rate, basis)
     return plan._replace(seconds=plan.gmacs / rate + _scoring_seconds(suite, plan.images - plan.images_kept, rate))
 
@@ -130,13 +122,19 @@ def _scoring_seconds(suite: Suite, images: int, rate: float) -> float:
 
 
 def _rate(suite: Suite, cells: Sequence[Cell], store: Store) -> tuple[float, str]:
-    """GMACs per second: from a cell measured on this processor earlier, else from a default per core."""
+    """GMACs per second: from one of `cells` that was measured on this processor, else from a default per core."""
     here = processor_name()
     for cell in cells:
         cost = store.read_record(cell, "cost")
-        if cost is not None and cost["measured"]["device"]["name"] == here:
-            measured = cost["measured"]
-            rate = cost["macs_per_image"] / 1e9 / measured["seconds_per_image"]["median"]
-            return rate, f"measured earlier on {here}, {measured['device']['threads']} threads"
+        try:
+            measured = {} if cost is None else cost["measured"]
+            if not measured or measured["device"]["name"] != here:
+                continue
+            rate = float(cost["macs_per_image"] / 1e9 / measured["seconds_per_image"]["median"])  # type: ignore[index]
+            threads = int(measured["device"]["threads"])
+        except (KeyError, TypeError, ValueError, ArithmeticError):
+            continue  # Not what `run` writes, and nothing is lost: the next cell may tell.
+        if 0 < rate < math.inf:
+            return rate, f"measured earlier on {here}, {threads} threads"
     cores = usable_cores()
     return DEFAULT_RATE_PER_CORE[suite.dtype] * cores, f"a default for {cores} cores; the first cell will tell better"

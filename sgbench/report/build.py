@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,8 +23,9 @@ import matplotlib as mpl
 import pandas as pd
 import PIL
 
-from sgbench.atomic import write_atomic
+from sgbench.atomic import refusal, remove_leftovers, write_atomic
 from sgbench.errors import UserError
+from sgbench.printable import printable
 from sgbench.progress import Progress
 from sgbench.provenance import provenance
 from sgbench.report.citation import bibliography
@@ -47,6 +49,9 @@ from sgbench.score.t2i.judges import DRAWN
 from sgbench.suite.cell import Cell
 from sgbench.suite.schema import Suite
 from sgbench.zoo import weights
+
+# What a spreadsheet would work out; numbers and intervals that begin with a sign are none.
+FORMULA = re.compile(r"\s*(?:[=@]|[+-](?![0-9.]))")
 
 
 class Report(NamedTuple):
@@ -231,7 +236,17 @@ def protocol_lines(protocols: dict[str, Protocol]) -> list[str]:
 
 
 def _csv(table: pd.DataFrame) -> bytes:
-    return table.to_csv(index=False, lineterminator="\n").encode()
+    """A table that a spreadsheet may open: text that it would take for a formula begins with an apostrophe."""
+    texts = {
+        name: table[name].map(lambda value: _as_text(value) if isinstance(value, str) else value)
+        for name in table.select_dtypes(include=["object", "string"]).columns
+    }
+    return table.assign(**texts).to_csv(index=False, lineterminator="\n").encode()
+
+
+def _as_text(value: str) -> str:
+    plain = printable(value)
+    return f"'{plain}" if FORMULA.match(plain) else plain
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:
@@ -241,19 +256,18 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
             write_atomic(folder / name, content)
         for name in before - set(files):
             (folder / name).unlink(missing_ok=True)
+        for place in {(folder / name).parent for name in files}:
+            remove_leftovers(place)
     except OSError as error:
-        raise UserError(
-            f"the report cannot be written there ({error.strerror})",
-            where=str(folder),
-            fix="choose another folder with --reports, or mend its permissions",
-        ) from error
+        fix = "make room, choose another folder with --reports, or mend its permissions"
+        raise refusal(error, "the report cannot be written there", where=folder, fix=fix) from error
 
 
 def _files_before(folder: Path) -> set[str]:
     """The files of the report that stood there, as its report.json lists them; only names inside the folder."""
     try:
         names = json.loads((folder / "report.json").read_text())["files"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return set()
     return {
         name for name in names if isinstance(name, str) and (folder / name).resolve().is_relative_to(folder.resolve())

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sgbench import api
-from sgbench.atomic import write_atomic
+from sgbench.atomic import refusal, write_atomic
 from sgbench.errors import UserError
 from sgbench.options_cli import Json, PresetName
 
@@ -45,8 +45,5 @@ def _write(output: Path, text: str) -> None:
     try:
         write_atomic(output, text.encode())
     except OSError as error:
-        raise UserError(
-            f"the file cannot be written there ({error.strerror})",
-            where=str(output),
-            fix="choose another place with --output, or mend its permissions",
-        ) from error
+        fix = "choose another place with --output, or mend its permissions"
+        raise refusal(error, "the file cannot be written there", where=output, fix=fix) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sgbench.report.markdown import markdown_table
+from sgbench.report.markdown import markdown_table, without_tags
 from sgbench.report.marks import bold_cells
 from sgbench.report.page.content import Section
 from sgbench.report.points import Selection
@@ -20,7 +20,7 @@ ERRORS = (
 def markdown(suite: Suite, selected: Selection, words: Words, protocols: list[str]) -> str:
     """Summary, what is missing, sections, all cells, protocols."""
     parts = [
-        f"# {suite.title}",
+        f"# {without_tags(suite.title)}",
         "",
         *_bullets(words.summary),
         *(["## Missing", "", *_bullets(selected.missing)] if selected.missing else []),
@@ -45,4 +45,4 @@ def _section(section: Section) -> list[str]:
 
 
 def _bullets(sentences: list[str]) -> list[str]:
-    return [*(f"- {s}" for s in sentences), ""] if sentences else []
+    return [*(f"- {without_tags(s)}" for s in sentences), ""] if sentences else []

@@ -76,7 +76,9 @@ def compare_rules(rows: pd.DataFrame, model: str, axes: Sequence[Axis]) -> list[
             continue
         own = rule_rows(scored, model, rule)
         best = best_row(own)
-        metrics = [m for m in METRICS if f"{m}_replicates" in rows and best.notna()[m] and baseline.notna()[m]]
+        metrics = [
+            m for m in METRICS if {m, f"{m}_replicates"} <= set(rows) and best.notna()[m] and baseline.notna()[m]
+        ]
         measured = [axis for axis in axes if own[axis].notna().all() and baseline_rows[axis].notna().all()]
         found.append(
             Comparison(

@@ -6,8 +6,16 @@ import re
 
 import pandas as pd
 
+from sgbench.printable import printable
+
+TAG = re.compile(r"<(?=[A-Za-z/!?])")
 # Ends a cell, begins emphasis, code or a tag; a tilde strikes out.
 SPECIAL = re.compile(r"([\\|*_`<>~])")
+
+
+def without_tags(text: str) -> str:
+    """Text on one line in which nothing begins a tag of HTML; Markdown of ours stays."""
+    return TAG.sub(r"\\<", printable(" ".join(text.split())))
 
 
 def markdown_table(table: pd.DataFrame, bold: pd.DataFrame | None = None) -> str:

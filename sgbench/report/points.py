@@ -13,6 +13,7 @@ import pandas as pd
 from sgbench.errors import UserError
 from sgbench.guidance import RULES
 from sgbench.models import catalogue
+from sgbench.run.schema import succeeded
 from sgbench.run.store import Store
 from sgbench.score.expected import suite_protocols
 from sgbench.score.metrics import METRICS, qualities
@@ -49,15 +50,18 @@ def select_rows(suite: Suite, cells: Sequence[Cell], store: Store) -> Selection:
     wanted = {cell_id(cell): cell for cell in cells}
     rows = store.read_rows()
     rows = rows[rows["cell"].isin(list(wanted)) & (rows["samples"] == suite.samples)]
+    failed = {str(cell): str(reason) for cell, reason in zip(rows["cell"], rows["failed"], strict=True) if reason}
+    rows = succeeded(rows)
     if rows.empty:
+        why = f", since {len(failed)} failed: {next(iter(failed.values()))}" if failed else ""
         raise UserError(
-            f"none of {len(wanted)} cells has scores at {suite.samples} images",
+            f"none of {len(wanted)} cells has scores at {suite.samples} images{why}",
             where=f"rows of {suite.suite}",
             fix="run `sgbench run` and `sgbench score` with the same options first",
         )
     place = {key: number for number, key in enumerate(wanted)}
     rows = rows.sort_values("cell", key=lambda ids: ids.map(place), kind="stable").reset_index(drop=True)
-    missing = _absent(suite, wanted, set(rows["cell"]))
+    missing = [*_failed(wanted, failed), *_absent(suite, wanted, {*rows["cell"], *failed})]
     if not suite.metrics:
         return Selection(rows, [], missing)
     # Scores that were made for other suites' metrics stay out: nothing vouches for their protocol here.
@@ -74,6 +78,18 @@ def select_rows(suite: Suite, cells: Sequence[Cell], store: Store) -> Selection:
         )
     missing += _unscored(suite, wanted, rows)
     return Selection(with_quality(rows, qualities(metrics)[0]), metrics, missing)
+
+
+def _failed(wanted: dict[str, Cell], failed: dict[str, str]) -> list[str]:
+    """A sentence on the cells that failed, by id, with the reason of each."""
+    if not failed:
+        return []
+    named = [f"{wanted[name].describe()} ({reason})" for name, reason in list(failed.items())[:NAMED]]
+    more = [f"and {len(failed) - NAMED} more"] if len(failed) > NAMED else []
+    return [
+        f"{len(failed)} of {len(wanted)} cells failed and stand nowhere here: {'; '.join([*named, *more])}. "
+        "`sgbench run` tries them again."
+    ]
 
 
 def _absent(suite: Suite, wanted: dict[str, Cell], there: set[str]) -> list[str]:

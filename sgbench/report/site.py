@@ -21,11 +21,14 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
-from sgbench.atomic import write_atomic
+from sgbench.atomic import refusal, write_atomic
 from sgbench.errors import UserError
+from sgbench.printable import printable, steers
 
 RECORD, PAGE, MANIFEST, NO_JEKYLL = "report.json", "index.html", "site.json", ".nojekyll"
 THUMBNAILS = (".png", ".svg")
+# Bytes of a file's name.
+LONGEST_PART = 255
 
 
 class Site(NamedTuple):
@@ -99,11 +102,9 @@ def publish(folders: Sequence[Path], output: Path) -> Site:
         gone = [name for name in sorted(before - names) if _remove(output, name)]
         _write(output / MANIFEST, _manifest(names))
     except OSError as error:
-        raise UserError(
-            f"the site cannot be written ({error.strerror})",
-            where=str(error.filename or output),
-            fix="make room, mend the permissions, or choose another folder with --output",
-        ) from error
+        where = Path(str(error.filename or output))
+        fix = "make room, mend the permissions, or choose another folder with --output"
+        raise refusal(error, "the site cannot be written", where=where, fix=fix) from error
     return Site(output / PAGE, len(entries), len(names), written, len(gone))
 
 
@@ -114,11 +115,11 @@ def read_entry(folder: Path) -> Entry:
     try:
         record = json.loads(path.read_text())
         files = record["files"]
-        headline = [str(sentence) for sentence in record["headline"]]
-        title = str(record.get("title") or record["suite"])
+        headline = [printable(str(sentence)) for sentence in record["headline"]]
+        title = printable(str(record.get("title") or record["suite"]))
     except OSError as error:
         raise UserError(f"this is no report: it has no {RECORD}", where=str(folder), fix=again) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{RECORD} is damaged", where=str(path), fix=again) from error
     if not isinstance(files, list) or not all(isinstance(name, str) and _is_inside(folder, name) for name in files):
         raise UserError(f"{RECORD} lists files outside of the report", where=str(path), fix=again)
@@ -157,7 +158,7 @@ def _written_before(output: Path) -> set[str]:
     """The files that an earlier call wrote; only names inside the folder."""
     try:
         names = json.loads((output / MANIFEST).read_text())["files"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return set()
     return {name for name in names if isinstance(name, str) and _is_inside(output, name)}
 
@@ -177,7 +178,8 @@ def _check_output(output: Path, before: set[str]) -> None:
 
 def _is_inside(folder: Path, name: str) -> bool:
     """Whether a name leads to a file below the folder, links followed."""
-    inside = "\0" not in name and ".." not in Path(name).parts
+    plain = not any(map(steers, name)) and max(len(part.encode()) for part in name.split("/")) <= LONGEST_PART
+    inside = plain and ".." not in Path(name).parts
     return inside and (folder / name).resolve().is_relative_to(folder.resolve())
 
 

@@ -4,6 +4,7 @@
 2  every setting that cells have now
 3  protocols by the digests of what they name
 4  prompts and text encoder of every row, training iterations of both checkpoints, percentiles of LPIPS
+5  rows of cells that failed, which have the reason in `failed` and neither cost nor scores
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ import pandas as pd
 
 from sgbench.errors import UserError
 from sgbench.guidance import RULES
+from sgbench.run.rows_checks import check_values
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 OLDEST = 2
 # What a report cannot do without; scores and their kin depend on the suite.
-TEXTS = ("cell", "model", "guidance", "sampler", "device")
-NUMBERS = ("scale", "steps", "seed", "samples", "gmacs_per_image", "seconds_per_image", "batch", "threads")
+TEXTS = ("cell", "model", "guidance", "gamma_strong", "gamma_weak", "sampler")
+NUMBERS = ("scale", "steps", "seed", "samples")
+# The same of cells that did not fail.
+MEASURED_TEXTS = ("device",)
+MEASURED_NUMBERS = ("gmacs_per_image", "seconds_per_image", "batch", "threads")
+WHOLE = ("batch", "threads", "other_devices")
 AGAIN = "run `sgbench score` again, which writes them anew from the cells"
 
 
@@ -42,8 +48,18 @@ def migrate(rows: pd.DataFrame, where: str) -> pd.DataFrame:
             )
     for version in range(versions[0], SCHEMA_VERSION):
         rows = STEPS[version](rows)
+    for column in ("prompts", "failed"):
+        if column not in rows:
+            raise UserError(f"the rows have no column {column}", where=where, fix=AGAIN)
     # An empty text is nothing at all in a csv file.
-    return _checked(rows.assign(schema=SCHEMA_VERSION, prompts=rows["prompts"].astype(object).fillna("")), where)
+    texts = {name: rows[name].astype(object).fillna("") for name in ("prompts", "failed")}
+    return _checked(rows.assign(schema=SCHEMA_VERSION, **texts), where)
+
+
+def succeeded(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of cells that did not fail, with whole numbers as such: a gap beside them turns them into floats."""
+    found = rows[rows["failed"] == ""].drop(columns="failed").reset_index(drop=True)
+    return found.astype({name: int for name in WHOLE if name in found and found[name].notna().all()})
 
 
 def _versions(rows: pd.DataFrame, where: str) -> list[int]:
@@ -71,19 +87,32 @@ def _from_3(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-STEPS: dict[int, Callable[[pd.DataFrame], pd.DataFrame]] = {2: _from_2, 3: _from_3}
+def _from_4(rows: pd.DataFrame) -> pd.DataFrame:
+    """Cells that failed had no row; a table of mixed versions has the column already."""
+    return rows.assign(failed=rows.get("failed", pd.Series("", rows.index)))
+
+
+STEPS: dict[int, Callable[[pd.DataFrame], pd.DataFrame]] = {2: _from_2, 3: _from_3, 4: _from_4}
 
 
 def _checked(rows: pd.DataFrame, where: str) -> pd.DataFrame:
-    for column in (*TEXTS, *NUMBERS):
+    _require(rows, TEXTS, NUMBERS, where)
+    measured = rows[rows["failed"] == ""]
+    if not measured.empty:
+        _require(measured, MEASURED_TEXTS, MEASURED_NUMBERS, where)
+    for rule in rows["guidance"].unique():
+        if rule not in RULES:
+            raise UserError(f"there is no guidance rule {rule!r} in this version", where=where, fix=AGAIN)
+    check_values(rows, where, AGAIN)
+    return rows
+
+
+def _require(rows: pd.DataFrame, texts: tuple[str, ...], numbers: tuple[str, ...], where: str) -> None:
+    for column in (*texts, *numbers):
         if column not in rows:
             raise UserError(f"the rows have no column {column}", where=where, fix=AGAIN)
         if rows[column].isna().any():
             raise UserError(f"a row has no {column}", where=where, fix=AGAIN)
-    for column in NUMBERS:
+    for column in numbers:
         if pd.to_numeric(rows[column], errors="coerce").isna().any():
             raise UserError(f"a row's {column} is no number", where=where, fix=AGAIN)
-    for rule in rows["guidance"].unique():
-        if rule not in RULES:
-            raise UserError(f"there is no guidance rule {rule!r} in this version", where=where, fix=AGAIN)
-    return rows

@@ -2,18 +2,22 @@
 
     results/<suite>/
       suite.lock.yaml             the suite as resolved, with the ids of its cells
-      rows.csv                    one row per cell and number of images, derived from what follows
+      rows.csv, rows.csv.sha256   one row per cell and number of images, derived from what follows; its digest
       protocols.json              what the numbers in the rows mean, by protocol id
+      .claims                     locks of the processes at work, by run/claims.py; empty
       cells/<cell-id>/cell.json   what the cell is
                       cost.json   what it costs, as counted and as measured
                       scores.json scores by number of images
+                      failure.json why a cell failed when it was last tried, until it is complete
                       gallery.png the first images side by side
                       nearest.png some of them beside their nearest training images, where that was asked for
                       shards/00000.npy, 00000.json   uint8 NHWC images; digest and timings beside them
                       features/<extractor>-<id>/00000.npz, 00000.json   outputs for a shard
 
 A file is written under a temporary name, flushed and renamed, so it is whole or absent. There is no status
-anywhere: a cell is complete when its shards are there and have the digests written beside them.
+anywhere: a cell is complete when its shards are there and have the digests written beside them. Records carry a digest
+of their own content (`sealed.py`), pictures the checksums of PNG. What does not agree with its digest is as good as
+absent, and told of once.
 """
 
 from __future__ import annotations
@@ -21,15 +25,18 @@ from __future__ import annotations
 import hashlib
 import io
 import itertools
-import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from sgbench.atomic import write_atomic
+from sgbench.atomic import refusal, remove_leftovers, write_atomic
+from sgbench.bounded import is_there
 from sgbench.errors import UserError
-from sgbench.run.rows_file import read_rows
+from sgbench.run.png import is_whole
+from sgbench.run.rows_file import digest_lines, digest_path, read_digests, read_rows
+from sgbench.run.sealed import read_record, seal, with_digest
 from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id, cell_of, located
 from sgbench.suite.schema import Suite
@@ -41,6 +48,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHARD = 240
+MOST_NOTICES = 10
+LONGEST_NAME = 64
+# The C library's emitter writes the same text ten times as fast.
+Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+# What notes must hold for their payload to be used.
+SHARD_NOTES: dict[str, type] = {"sha256": str, "images": int}
+FEATURE_NOTES: dict[str, type] = {"sha256": str, "shard_sha256": str}
 
 
 class Shard(NamedTuple):
@@ -51,22 +67,22 @@ class Shard(NamedTuple):
 
 
 class Store:
-    """Reads and writes one suite's results below `root`."""
+    """Reads and writes one suite's results below `root`; `notice` is told of damaged files as they are met."""
 
-    def __init__(self, root: Path, suite: str) -> None:
+    def __init__(self, root: Path, suite: str, notice: Callable[[str], None] | None = None) -> None:
         self.folder = root / suite
+        self._notice = notice
+        self._damaged: set[Path] = set()
 
     def prepare(self) -> None:
         """Make sure that results can be written. Raises UserError where they cannot."""
         try:
             write_atomic(self.folder / ".writable", b"")
-            (self.folder / ".writable").unlink()
+            # Another process may just have taken it away.
+            (self.folder / ".writable").unlink(missing_ok=True)
         except OSError as error:
-            raise UserError(
-                f"results cannot be written there ({error.strerror})",
-                where=str(self.folder),
-                fix="choose another folder with --results, or mend its permissions",
-            ) from error
+            fix = "choose another folder with --results, or mend its permissions"
+            raise refusal(error, "results cannot be written there", where=self.folder, fix=fix) from error
 
     def cell_folder(self, cell: Cell) -> Path:
         """Where everything of one cell lives."""
@@ -77,19 +93,27 @@ class Store:
     def write_lock(self, suite: Suite, cells: list[Cell]) -> None:
         """Keep the resolved suite and the ids of its cells."""
         lock = {"suite": suite.model_dump(mode="json"), "cells": {cell_id(c): c.describe() for c in cells}}
-        self._write(self.folder / "suite.lock.yaml", yaml.safe_dump(lock, sort_keys=False).encode())
+        text = yaml.dump(with_digest(lock), Dumper=Dumper, sort_keys=False)
+        self._write(self.folder / "suite.lock.yaml", text.encode())
 
     def write_rows(self, rows: pd.DataFrame) -> Path:
         """Write rows.csv, and rows.parquet where pyarrow is installed."""
         path = self.folder / "rows.csv"
-        self._write(path, rows.to_csv(index=False, lineterminator="\n").encode())
+        self._write_noted(path, rows_csv(rows))
         try:
             buffer = io.BytesIO()
             rows.to_parquet(buffer, index=False)
         except ImportError:
             return path
-        self._write(path.with_suffix(".parquet"), buffer.getvalue())
+        self._write_noted(path.with_suffix(".parquet"), buffer.getvalue())
         return path
+
+    def _write_noted(self, path: Path, payload: bytes) -> None:
+        """Write a file and its digest beside it; in between both the old and the new content agree with it."""
+        noted, digest = digest_path(path), _sha256(payload)
+        self._write(noted, digest_lines(path, [digest, *read_digests(path)[:1]]))
+        self._write(path, payload)
+        self._write(noted, digest_lines(path, [digest]))
 
     def read_rows(self) -> pd.DataFrame:
         """The rows that `score` wrote. Raises UserError when there are none, or none that can be read."""
@@ -97,11 +121,11 @@ class Store:
 
     def write_protocols(self, protocols: dict[str, dict[str, Any]]) -> None:
         """Keep the protocols that rows name by their ids."""
-        self._write(self.folder / "protocols.json", _json(dict(sorted(protocols.items()))))
+        self._write(self.folder / "protocols.json", seal(dict(sorted(protocols.items()))))
 
     def read_protocols(self) -> dict[str, dict[str, Any]]:
-        """Protocols by id; empty where none were written."""
-        return _read_json(self.folder / "protocols.json") or {}
+        """Protocols by id; empty where none were written, or they are damaged."""
+        return self._read(self.folder / "protocols.json") or {}
 
     # Records of a cell
 
@@ -111,11 +135,32 @@ class Store:
 
     def write_record(self, cell: Cell, name: str, content: dict[str, Any]) -> None:
         """Write `name`.json of a cell: cell, cost or scores."""
-        self._write(self.cell_folder(cell) / f"{name}.json", _json(content))
+        self._write(self.cell_folder(cell) / f"{name}.json", seal(content))
 
     def read_record(self, cell: Cell, name: str) -> dict[str, Any] | None:
-        """`name`.json of a cell, or None where it is absent or not JSON."""
-        return _read_json(self.cell_folder(cell) / f"{name}.json")
+        """`name`.json of a cell, or None where it is absent or damaged."""
+        return self._read(self.cell_folder(cell) / f"{name}.json")
+
+    def refuse_record(self, cell: Cell, name: str, problem: str) -> None:
+        """Tell of a record that is whole and still cannot be used."""
+        self._tell(self.cell_folder(cell) / f"{name}.json", problem)
+
+    def remove_record(self, cell: Cell, name: str) -> None:
+        """Take `name`.json of a cell away, where it is there."""
+        (self.cell_folder(cell) / f"{name}.json").unlink(missing_ok=True)
+
+    def remove_leftovers(self, cell: Cell | None = None) -> None:
+        """Remove what writers that were killed left of a cell, or beside the cells, under temporary names."""
+        folder = self.folder if cell is None else self.cell_folder(cell)
+        for place in [folder] if cell is None else [folder, folder / "shards", *folder.glob("features/*")]:
+            remove_leftovers(place)
+
+    def discard(self, *paths: Path) -> None:
+        """Take files of this tree away, those that are there: what is damaged and can be made again."""
+        for path in paths:
+            if not path.is_symlink() and not path.parent.resolve().is_relative_to(self.folder.resolve()):
+                raise ValueError(f"{path} is not below {self.folder}")
+            path.unlink(missing_ok=True)
 
     def write_gallery(self, cell: Cell, png: bytes) -> None:
         """Keep the first images of a cell as one picture."""
@@ -123,8 +168,7 @@ class Store:
 
     def read_gallery(self, cell: Cell) -> bytes | None:
         """The picture of a cell's first images, or None where there is none."""
-        path = self.cell_folder(cell) / "gallery.png"
-        return path.read_bytes() if path.is_file() else None
+        return self._read_picture(self.cell_folder(cell) / "gallery.png")
 
     def write_nearest(self, cell: Cell, png: bytes) -> Path:
         """Keep a picture of some images of a cell beside their nearest training images."""
@@ -134,8 +178,14 @@ class Store:
 
     def read_nearest(self, cell: Cell) -> bytes | None:
         """The picture of nearest training images, or None where nobody asked for one."""
-        path = self.cell_folder(cell) / "nearest.png"
-        return path.read_bytes() if path.is_file() else None
+        return self._read_picture(self.cell_folder(cell) / "nearest.png")
+
+    def _read_picture(self, path: Path) -> bytes | None:
+        png = path.read_bytes() if path.is_file() else None
+        if png is not None and not is_whole(png):
+            self._tell(path, "its checksums do not agree")
+            return None
+        return png
 
     # Shards
 
@@ -144,22 +194,26 @@ class Store:
         path = self._shard_path(cell, number)
         payload = _npy(images)
         self._write(path, payload)
-        self._write(path.with_suffix(".json"), _json({"sha256": _sha256(payload), "images": len(images), **notes}))
+        self._write(path.with_suffix(".json"), seal({"sha256": _sha256(payload), "images": len(images), **notes}))
 
     def read_shard(self, cell: Cell, number: int) -> Shard | None:
         """The shard if it is there and whole, else None: a damaged one is made again, never used."""
         import numpy as np
 
         path = self._shard_path(cell, number)
-        notes = _read_json(path.with_suffix(".json"))
-        payload = _read_verified(path, notes)
+        notes = self._read_notes(path, SHARD_NOTES)
+        payload = self._read_verified(path, notes)
         if payload is None or notes is None:
             return None
-        return Shard(np.load(io.BytesIO(payload), allow_pickle=False), notes)
+        images = np.load(io.BytesIO(payload), allow_pickle=False)
+        if len(images) != notes["images"]:
+            self._tell(path, "the notes beside it are of another number of images")
+            return None
+        return Shard(images, notes)
 
     def shard_sha256(self, cell: Cell, number: int) -> str | None:
         """The digest noted beside a shard; None where there is no shard."""
-        notes = _read_json(self._shard_path(cell, number).with_suffix(".json"))
+        notes = self._read_notes(self._shard_path(cell, number), SHARD_NOTES)
         return None if notes is None else str(notes["sha256"])
 
     def read_images(self, cell: Cell, samples: int) -> NDArray[np.uint8] | None:
@@ -181,7 +235,7 @@ class Store:
             return 0
         found = 0
         for number, count in shard_sizes(samples):
-            notes = _read_json(folder / f"{number:05d}.json")
+            notes = self._read_notes(folder / f"{number:05d}.npy", SHARD_NOTES)
             found += min(count, notes["images"]) if notes else 0
         return found
 
@@ -198,7 +252,7 @@ class Store:
     def _run_of_images(self, cell: Cell) -> int:
         found = 0
         for number in itertools.count():
-            notes = _read_json(self.cell_folder(cell) / "shards" / f"{number:05d}.json")
+            notes = self._read_notes(self._shard_path(cell, number), SHARD_NOTES)
             found += notes["images"] if notes else 0
             if not notes or notes["images"] < SHARD:
                 return found
@@ -217,7 +271,7 @@ class Store:
         np.savez(buffer, allow_pickle=False, **arrays)
         self._write(path, buffer.getvalue())
         notes = {"sha256": _sha256(buffer.getvalue()), "shard_sha256": shard_sha256}
-        self._write(path.with_suffix(".json"), _json(notes))
+        self._write(path.with_suffix(".json"), seal(notes))
 
     def read_features(
         self, cell: Cell, extractor: str, number: int, shard_sha256: str
@@ -226,36 +280,83 @@ class Store:
         import numpy as np
 
         path = self._features_path(cell, extractor, number)
-        notes = _read_json(path.with_suffix(".json"))
-        payload = _read_verified(path, notes)
-        if payload is None or notes is None or notes.get("shard_sha256") != shard_sha256:
+        notes = self._read_notes(path, FEATURE_NOTES)
+        payload = None if notes is None or notes["shard_sha256"] != shard_sha256 else self._read_verified(path, notes)
+        if payload is None:
             return None
         with np.load(io.BytesIO(payload), allow_pickle=False) as stored:
             return dict(stored)
+
+    def cell_names(self) -> set[str]:
+        """The names of all cell folders, read in one go."""
+        cells = self.folder / "cells"
+        return {path.name for path in cells.iterdir()} if cells.is_dir() else set()
 
     def known_cells(self) -> list[Cell]:
         """Every cell of the tree that this version and these weights can still name, in the order of their ids."""
         found = []
         for path in sorted(self.folder.glob("cells/*/cell.json")):
-            record = _read_json(path)
-            try:
-                cell = cell_of(record) if record else None
-            except (KeyError, TypeError, UserError):
-                continue
-            if cell is not None and cell_id(cell) == path.parent.name:
+            cell = named_cell(self._read(path), path.parent.name)
+            if cell is not None:
                 found.append(cell)
         return found
 
     def _write(self, path: Path, payload: bytes) -> None:
         """Write a file whole. Raises UserError where the file system refuses; nothing that was there is lost."""
+        # A link in place of a folder must not lead what is written out of the tree, which itself may be a link.
+        if not path.parent.resolve().is_relative_to(self.folder.resolve()):
+            raise UserError(
+                "a link leads out of the results tree, and nothing is written beyond it",
+                where=str(path.parent),
+                fix="remove the link; the whole tree may lie elsewhere: name it with --results",
+            )
         try:
             write_atomic(path, payload)
         except OSError as error:
-            raise UserError(
-                f"{len(payload)} bytes could not be written ({error.strerror})",
-                where=str(path),
-                fix="make room or mend the permissions, then repeat the command: all that was finished is kept",
-            ) from error
+            fix = "make room or mend the permissions, then repeat the command: all that was finished is kept"
+            raise refusal(error, "the file could not be written", where=path, fix=fix) from error
+
+    def _read(self, path: Path) -> dict[str, Any] | None:
+        """The content of a record; None, and a notice, where it is damaged."""
+        record = read_record(path)
+        if record.problem:
+            self._tell(path, record.problem)
+        return record.content
+
+    def _read_notes(self, path: Path, kinds: dict[str, type]) -> dict[str, Any] | None:
+        """The notes beside a payload at `path`, if they hold what they must."""
+        beside = path.with_suffix(".json")
+        notes = self._read(beside)
+        if notes is None or all(type(notes.get(key)) is kind for key, kind in kinds.items()):
+            return notes
+        self._tell(beside, "something is missing from it")
+        return None
+
+    def _read_verified(self, path: Path, notes: dict[str, Any] | None) -> bytes | None:
+        """A payload that has the digest noted beside it; None, and a notice where there is something, otherwise."""
+        there = path.is_file()
+        if notes is None:
+            if there:
+                self._tell(path, "there are no notes beside it")
+            return None
+        if not there:
+            self._tell(path, "there are notes beside it, and it is missing")
+            return None
+        payload = path.read_bytes()
+        if _sha256(payload) == notes["sha256"]:
+            return payload
+        self._tell(path, "its digest is another than the one beside it")
+        return None
+
+    def _tell(self, path: Path, problem: str) -> None:
+        """Give notice of a damaged file, once each, and of so many."""
+        if self._notice is None or path in self._damaged:
+            return
+        self._damaged.add(path)
+        if len(self._damaged) <= MOST_NOTICES:
+            self._notice(f"damaged and not used: {path} ({problem})")
+        elif len(self._damaged) == MOST_NOTICES + 1:
+            self._notice("more files are damaged: `sgbench doctor` names them all")
 
     def _shard_path(self, cell: Cell, number: int) -> Path:
         return self.cell_folder(cell) / "shards" / f"{number:05d}.npy"
@@ -264,15 +365,21 @@ class Store:
         return self.cell_folder(cell) / "features" / extractor / f"{number:05d}.npz"
 
 
-def open_cell(folder: Path) -> tuple[Cell, Store]:
-    """The cell in `folder`, and the results tree it stands in. Raises UserError for anything else."""
-    record = _read_json(folder / "cell.json")
-    suite = folder.resolve().parent.parent
+def named_cell(record: dict[str, Any] | None, name: str) -> Cell | None:
+    """The cell that a record tells of, if that is the cell called `name`; None for whatever else the record holds."""
     try:
         cell = cell_of(record) if record else None
-    except (KeyError, TypeError, UserError):
-        cell = None
-    if cell is None or cell_id(cell) != folder.resolve().name:
+        return cell if cell is not None and cell_id(cell) == name else None
+    except (KeyError, TypeError, ValueError, AttributeError, UserError):
+        return None
+
+
+def open_cell(folder: Path) -> tuple[Cell, Store]:
+    """The cell in `folder`, and the results tree it stands in. Raises UserError for anything else."""
+    record = read_record(folder / "cell.json").content
+    suite = folder.resolve().parent.parent
+    cell = named_cell(record, folder.resolve().name)
+    if cell is None:
         raise UserError(
             "this is no cell that this version and these weights can name",
             where=str(folder),
@@ -283,9 +390,10 @@ def open_cell(folder: Path) -> tuple[Cell, Store]:
 
 def find_cell(name: str, results: Path) -> tuple[Cell, Store]:
     """A cell by its folder, or by its id in any suite below `results`. Raises UserError when there is none."""
-    if (Path(name) / "cell.json").is_file():
+    if is_there(Path(name) / "cell.json"):
         return open_cell(Path(name))
-    found = sorted(results.glob(f"*/cells/{name}/cell.json")) if name.isalnum() else []
+    # An id has sixteen digits; nothing else may become part of a pattern or a path.
+    found = sorted(results.glob(f"*/cells/{name}/cell.json")) if name.isalnum() and len(name) <= LONGEST_NAME else []
     if not found:
         raise UserError(
             f"there is no cell {name!r}",
@@ -301,21 +409,6 @@ def shard_sizes(samples: int) -> list[tuple[int, int]]:
     return [(start // SHARD, min(SHARD, samples - start)) for start in range(0, samples, SHARD)]
 
 
-def _read_verified(path: Path, notes: dict[str, Any] | None) -> bytes | None:
-    if notes is None or not path.is_file():
-        return None
-    payload = path.read_bytes()
-    return payload if _sha256(payload) == notes.get("sha256") else None
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
-
-
 def _npy(array: NDArray[Any]) -> bytes:
     import numpy as np
 
@@ -324,8 +417,9 @@ def _npy(array: NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _json(content: dict[str, Any]) -> bytes:
-    return (json.dumps(content, indent=1) + "\n").encode()
+def rows_csv(rows: pd.DataFrame) -> bytes:
+    """Rows as they stand in rows.csv."""
+    return rows.to_csv(index=False, lineterminator="\n").encode()
 
 
 def _sha256(payload: bytes) -> str:

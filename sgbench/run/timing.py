@@ -15,8 +15,11 @@ from sgbench.cost.clock import summarise, timed
 from sgbench.errors import UserError
 from sgbench.guidance import RULES
 from sgbench.progress import Progress
+from sgbench.run.claims import Claims
 from sgbench.run.device import describe_device
-from sgbench.run.runner import batch_size, check_weights
+from sgbench.run.recording import cost_claim
+from sgbench.run.runner import check_weights
+from sgbench.run.shards import batch_size
 from sgbench.run.store import Store
 from sgbench.sampling.engine import sample
 from sgbench.sampling.networks import load_networks
@@ -42,11 +45,12 @@ def time_cells(
             raise UserError(
                 "the cell has no images yet", where=cell.describe(), fix="run `sgbench run` with the same suite first"
             )
+    claims = Claims(store.folder)
     progress.begin("time", len(cells) * (rounds + 1), "reading")
     spent = 0.0
     for model in dict.fromkeys(cell.model for cell in cells):
         mine = [cell for cell in cells if cell.model == model]
-        size = batch_size(mine[0], device, batch)
+        size = batch_size(mine[0], device, batch).size
         networks = load_networks(mine[0], any(RULES[cell.guidance.rule].needs_auxiliary for cell in mine), device)
         sampling: dict[Cell, list[float]] = {cell: [] for cell in mine}
         decoding: dict[Cell, list[float]] = {cell: [] for cell in mine}
@@ -59,10 +63,8 @@ def time_cells(
                 spent += seconds
                 progress.advance(1, cell.describe())
         for cell in mine:
-            record = records[cell]
-            assert record is not None
             timing = summarise(sampling[cell][1:])
-            record["measured"] |= {
+            measured = {
                 "seconds_per_image": timing._asdict(),
                 "images_per_second": 1 / timing.median,
                 "decode_seconds_per_image": summarise(decoding[cell][1:]).median,
@@ -70,6 +72,10 @@ def time_cells(
                 "device": describe_device(device),
                 "other_devices": 0,
             }
-            store.write_record(cell, "cost", record)
+            # A run may have written the record again since it was read.
+            with claims.awaited(cost_claim(cell)):
+                record = store.read_record(cell, "cost") or records[cell]
+                assert record is not None
+                store.write_record(cell, "cost", {**record, "measured": {**record["measured"], **measured}})
     progress.end()
     return spent

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sgbench.errors import UserError
+from sgbench.errors import CellError
 from sgbench.guidance import RULES
 from sgbench.models import catalogue
 from sgbench.models.autoencoder import decode, preview
@@ -46,7 +46,7 @@ def sample(cell: Cell, networks: Networks, indices: Sequence[int], device: torch
     """Images of the given sample indices.
 
     On a CPU, and at one number of threads, they are the same bit for bit in whatever calls they are asked for.
-    Raises UserError when a prediction is not finite.
+    Raises CellError when a prediction is not finite.
     """
     if device.type != "cpu":
         return _draw(cell, networks, indices, device)
@@ -61,16 +61,18 @@ def sample(cell: Cell, networks: Networks, indices: Sequence[int], device: torch
 def _draw(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device) -> Drawn:
     """Images of the given sample indices, drawn together."""
     state = final_state(cell, networks, indices, device).float()
-    if not torch.isfinite(state).all():
-        raise UserError(
-            "the denoiser's prediction is not finite",
-            where=cell.describe(),
-            fix="lower the scale, or use dtype: float32",
-        )
     began = time.perf_counter()
     images = state
     if networks.decoder is not None:
         images = decode(networks.decoder, state)
+        if not torch.isfinite(images).all():
+            raise CellError(
+                "the decoder's images are not finite, though all predictions are",
+                where=cell.describe(),
+                fix="use another autoencoder, or lower the scale",
+                step=cell.sampler.steps,
+                branch="decoder",
+            )
     elif cell.autoencoder:
         images = preview(state)
     quantised = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu()
@@ -79,7 +81,10 @@ def _draw(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.
 
 @torch.inference_mode()
 def final_state(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device) -> Tensor:
-    """Where the sampler ends (N, C, H, W), before decoding; in float64 where the published sampler keeps it so."""
+    """Where the sampler ends (N, C, H, W), before decoding; in float64 where the published sampler keeps it so.
+
+    Raises CellError when a prediction is not finite.
+    """
     shape = networks.main.architecture.sample_shape
     guided = GuidedPrediction(cell, networks, asked(cell, indices), indices, device)
     noise = to_device(torch.from_numpy(randomness.noise(cell.seed, indices, shape)), device)
@@ -90,5 +95,10 @@ def final_state(cell: Cell, networks: Networks, indices: Sequence[int], device: 
         return to_device(torch.from_numpy(randomness.step_noise(cell.seed, indices, shape, step)), device)
 
     if RULES[cell.guidance.rule].replaces_update:
-        return solve_plus_plus(cell.sampler, guided.pair, noise)
-    return solve(cell.sampler, guided, noise, fresh)
+        state = solve_plus_plus(cell.sampler, guided.pair, noise)
+    else:
+        state = solve(cell.sampler, guided, noise, fresh)
+    # What overflows outside of the predictions shows at the end, in float32 at the latest.
+    guided.finite.note(cell.sampler.steps - 1, "sampler's state", state.float())
+    guided.finite.require(cell)
+    return state

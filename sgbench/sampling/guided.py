@@ -13,6 +13,7 @@ from sgbench.guidance.rescale import rescale
 from sgbench.models import catalogue
 from sgbench.models.prediction import from_image, predict, to_image
 from sgbench.sampling import randomness
+from sgbench.sampling.finite import Finite
 from sgbench.sampling.networks import Networks
 from sgbench.sampling.program import Call, Evaluation, Slot, program
 from sgbench.sampling.samplers import SAMPLERS
@@ -38,6 +39,7 @@ class GuidedPrediction:
         self.evaluations = program(cell)
         self.parameters = dict(cell.guidance.parameters)
         self.memory: dict[str, Tensor] = {}
+        self.finite = Finite()
         self.null = networks.conditions.null
         self.given = networks.conditions.of(to_device(labels, device))
         self.random = None
@@ -84,6 +86,7 @@ class GuidedPrediction:
             guided = push(guided, strong, part["perturbed"], evaluation.strength)
         if self.cell.guidance.rescale:
             guided = rescale(guided, strong, self.cell.guidance.rescale)
+        self.finite.note(evaluation.moment.step, "guided combination", guided)
         return guided if channels == everything.shape[1] else torch.cat([guided, everything[:, channels:]], dim=1)
 
     def _steered(self, strong: Tensor, weak: Tensor, scale: float, x: Tensor, level: float) -> Tensor:
@@ -123,6 +126,8 @@ class GuidedPrediction:
                 # A graph writes its next result where this one is.
                 joint = joint.clone()
             found |= zip([call.slot for call in calls], joint.chunk(len(calls)), strict=True)
+        for slot, prediction in found.items():
+            self.finite.note(evaluation.moment.step, f"{slot} branch", prediction)
         return found
 
     def _condition(self, call: Call, number: int) -> Tensor:

@@ -9,14 +9,15 @@ from typing import Literal, NamedTuple
 from sgbench.cost.closed_form import kept_tokens
 from sgbench.guidance import RULES, Branch
 from sgbench.guidance.cfg_zero import ZERO_STEPS
-from sgbench.guidance.intervals import interval
+from sgbench.guidance.intervals import ALWAYS, interval
 from sgbench.guidance.perturbation import Perturbation, layers
-from sgbench.guidance.schedules import scale_schedule
+from sgbench.guidance.schedules import CONSTANT, scale_schedule
 from sgbench.models import catalogue
 from sgbench.sampling.clocks import Moment, moments
 from sgbench.suite.cell import Cell, Guidance
 
 Slot = Literal["strong", "weak", "perturbed"]
+ANY_SCALE = 2.0
 
 
 class Call(NamedTuple):
@@ -45,15 +46,37 @@ def program(cell: Cell) -> tuple[Evaluation, ...]:
     return tuple(_evaluation(cell, number, moment) for number, moment in enumerate(moments(cell.sampler)))
 
 
-@lru_cache(maxsize=4096)
 def call_counts(cell: Cell) -> tuple[tuple[Call, int], ...]:
     """The different calls of one image and how often each is made, in the order they first occur."""
-    groups = Counter(evaluation.calls for evaluation in program(cell))
+    guidance = cell.guidance
+    if guidance.scale_schedule == CONSTANT and guidance.scale != 1:
+        # How strong a guidance is that always acts changes no call: a sweep over scales is counted once.
+        guidance = guidance._replace(scale=ANY_SCALE)
+    return _call_counts(cell._replace(guidance=guidance))
+
+
+@lru_cache(maxsize=1 << 16)
+def _call_counts(cell: Cell) -> tuple[tuple[Call, int], ...]:
+    found = moments(cell.sampler)
+    if _is_steady(cell.guidance):
+        groups = Counter({_evaluation(cell, 0, found[0]).calls: len(found)})
+    else:
+        groups = Counter(_evaluation(cell, number, moment).calls for number, moment in enumerate(found))
     counts: Counter[Call] = Counter()
     for calls, times in groups.items():
         for call in calls:
             counts[call] += times
     return tuple(counts.items())
+
+
+def _is_steady(guidance: Guidance) -> bool:
+    """Whether every evaluation makes the same calls."""
+    rule, parameters = RULES[guidance.rule], dict(guidance.parameters)
+    moves = isinstance(guidance.gamma_strong, str) or isinstance(guidance.gamma_weak, str)
+    drawn = guidance.subset == "bernoulli" or (rule.perturbed is not None and rule.perturbed.disturbed == "random skip")
+    limited = guidance.interval != ALWAYS or parameters.get("perturb_interval", ALWAYS) != ALWAYS
+    scheduled = guidance.scale_schedule != CONSTANT or float(parameters.get(ZERO_STEPS, 0)) > 0
+    return not (moves or drawn or limited or scheduled)
 
 
 def _evaluation(cell: Cell, number: int, moment: Moment) -> Evaluation:

@@ -12,7 +12,7 @@ import typer
 from sgbench import api
 from sgbench.console import make_progress
 from sgbench.errors import UserError
-from sgbench.options_cli import Device, Json, Limit, PresetName, Results, finish
+from sgbench.options_cli import Device, Json, Limit, PresetName, Results, end_with, finish, telling_what_is_kept
 
 
 def score(
@@ -96,13 +96,15 @@ def _score_suite(
     if explain:
         _print_protocols(api.explain_suite(loaded), as_json)
         return
-    done = api.score(loaded, results, device=device, progress=make_progress())
+    with telling_what_is_kept(loaded, results, as_json):
+        done = api.score(loaded, results, device=device, progress=make_progress())
     rows = results / loaded.suite / "rows.csv"
     finish(
         {**done.as_dict(), "rows": str(rows)},
         as_json,
-        f"{done.scored} cells scored, {done.cells - done.scored} kept: {rows}",
+        f"{done.scored} cells scored, {done.cells - done.scored - len(done.failed)} kept: {rows}",
     )
+    end_with(done.failed)
 
 
 def _print_protocols(protocols: list[Any], as_json: bool) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import uuid
+import math
 import zipfile
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
+from sgbench.atomic import refusal, writing
 from sgbench.errors import UserError
 from sgbench.run.store import SHARD
 from sgbench.score.image_files import Images
@@ -31,23 +31,15 @@ def export_adm(images: CellImages, path: Path) -> Exported:
     """Write the npz, whole or not at all. Raises UserError when images are missing or the disk refuses."""
     seen = look(images)
     grey = seen.channels == 1
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    shape = (images.count, seen.side[1], seen.side[0], 3)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as stream:
-                _write(images, (images.count, seen.side[1], seen.side[0], 3), stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with writing(path) as stream:
+            _write(images, shape, stream)
     except OSError as error:
-        raise UserError(
-            f"the images could not be written ({error.strerror})",
-            where=str(path),
-            fix="make room or choose another place",
-        ) from error
+        fix = "make room or choose another place"
+        what, needed = "the images could not be written", math.prod(shape)
+        raise refusal(error, what, where=path, fix=fix, needed=needed) from error
     return Exported(str(path), images.count, grey)
 
 

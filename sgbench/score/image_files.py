@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
+import io
+import math
 import os
 import re
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sgbench.bounded import read_bounded
 from sgbench.errors import UserError
+from sgbench.models.digest import unreadable
 
 Images = NDArray[np.uint8]
+FORMATS: Final = ("PNG", "JPEG", "WEBP")
+ANIMATED: Final = ("PNG", "WEBP")
+# Of one image, and of the file that holds it.
+MOST_PIXELS: Final = 1 << 26
+MOST_BYTES: Final = 1 << 28
+# deflate's own limit.
+DEFLATE_AT_BEST: Final = 1032
+# Of one array that is read whole: labels, features, moments.
+MOST_ARRAY_BYTES: Final = 1 << 32
 
 
 def read_image(path: Path) -> Images:
     """One file as uint8 (H, W, C), C 1 for grey and 3 for RGB. Raises UserError naming it for anything else."""
+    content = _content(path)
     try:
-        with Image.open(path) as image:
+        # Only these decoders: others run programs, or read what the ending does not promise.
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels are more than {MOST_PIXELS:,}")
+            if image.format in ANIMATED and getattr(image, "n_frames", 1) > 1:
+                raise ValueError("it holds several pictures")
             mode = _exact_mode(image)
             image.load()
             pixels = np.asarray(image)
@@ -38,6 +57,13 @@ def read_image(path: Path) -> Images:
         where=str(path),
         fix="convert it, so that what is scored is what you decided on",
     )
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_bounded(path, MOST_BYTES)
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def _exact_mode(image: Image.Image) -> str:
@@ -77,19 +103,34 @@ def read_header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[np.gen
 
 def header_of(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic], bool]:
     """Shape, type and order of an array whose npy header comes next in a stream. Raises ValueError for none."""
-    version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, by_columns, kind = read(stream)
+    # Later versions, made for names of thousands of columns, may claim headers of gigabytes.
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError("its npy header is not of version 1.0")
+    shape, by_columns, kind = np.lib.format.read_array_header_1_0(stream)
     return shape, kind, by_columns
 
 
 def read_array(path: Path, name: str) -> NDArray[np.generic]:
     """An array of an npz. Raises UserError for a damaged file and for pickled objects, which are never read."""
+    header = read_header(path, name)
     try:
+        if header is None:
+            raise ValueError(f"there is no array {name} in it")
+        # What a header claims is allotted before anything is read.
+        size = math.prod(header[0]) * header[1].itemsize
+        if size > MOST_ARRAY_BYTES or size > _uncompressed(path, name):
+            raise ValueError(f"its array {name} claims {size:,} bytes")
         with np.load(path, allow_pickle=False) as stored:
             return np.asarray(stored[name])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise damaged(path, error) from error
+
+
+def _uncompressed(path: Path, name: str) -> int:
+    """Bytes of an array's member; an archive that claims more than its compression could hold has none."""
+    with zipfile.ZipFile(path) as archive:
+        member = archive.getinfo(f"{name}.npy")
+        return member.file_size if member.file_size <= DEFLATE_AT_BEST * (member.compress_size + 1) else 0
 
 
 def damaged(path: Path, error: Exception) -> UserError:

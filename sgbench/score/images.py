@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sgbench.errors import NoScoreError, UserError
 from sgbench.run.store import Store, shard_sizes
 from sgbench.score.image_files import (
+    MOST_PIXELS,
     Images,
     damaged,
     files_below,
@@ -36,7 +37,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 LOSSY = {".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp"}
 # Pictures of other kinds, which must not be left out in silence.
 OTHER_SUFFIXES = (".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jp2", ".avif", ".heic", ".npy")
-PART = 480
+PART, PART_BYTES = 480, 1 << 28
 
 
 class ImageSet(Protocol):
@@ -206,12 +207,25 @@ class NpzImages:
         if header is None:
             raise UserError("there is no array arr_0 in the file", where=self.where, fix="write ADM's layout")
         shape, kind, by_columns = header
-        if kind != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3) or 0 in shape[1:] or by_columns:
+        if (
+            kind != np.uint8
+            or len(shape) != 4
+            or shape[3] not in (1, 3)
+            or min(shape[1:]) < 1
+            or shape[0] < 0
+            or by_columns
+        ):
             raise UserError(
                 f"arr_0 is {kind} of shape {shape}{', stored by columns' if by_columns else ''}, and ADM's layout is "
                 "uint8 (N, height, width, 3)",
                 where=self.where,
                 fix="write the images as uint8, rounded and clamped; values that are not finite have no place there",
+            )
+        if shape[1] * shape[2] > MOST_PIXELS:
+            raise UserError(
+                f"an image of arr_0 has {shape[2]} x {shape[1]} pixels, and {MOST_PIXELS:,} are the most",
+                where=self.where,
+                fix="give smaller images",
             )
         self.count, self.shape = shape[0], shape[1:]
         given = read_array(path, "arr_1") if read_header(path, "arr_1") else None
@@ -231,8 +245,9 @@ class NpzImages:
         try:
             with zipfile.ZipFile(self.path) as archive, archive.open("arr_0.npy") as stream:
                 header_of(stream)
-                for start in range(0, self.count, PART):
-                    count = min(PART, self.count - start)
+                part = max(1, min(PART, PART_BYTES // size))
+                for start in range(0, self.count, part):
+                    count = min(part, self.count - start)
                     payload = stream.read(count * size)
                     if len(payload) < count * size:
                         raise EOFError(f"it ends after {start + len(payload) // size} of {self.count} images")

@@ -88,7 +88,11 @@ def require_one(protocols: Iterable[Protocol], where: str, fix: str) -> Protocol
     return first
 
 
-def from_record(record: dict[str, object]) -> Protocol | None:
+def from_record(record: object) -> Protocol | None:
     """A protocol as it stands in scores.json; None for one that an older version wrote."""
+    if not isinstance(record, dict):
+        return None
     known = {"prompts": "", "prompts_sha256": "", **record}
-    return Protocol(**known) if set(known) == set(Protocol._fields) else None  # type: ignore[arg-type]
+    texts = all(isinstance(known[key], str) for key in known if key != "samples")
+    ours = texts and set(known) == set(Protocol._fields) and known.get("metric") in METRICS
+    return Protocol(**known) if ours else None

@@ -97,7 +97,7 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise UserError(
             "there is no reference", where=str(path), fix="build one: sgbench reference build IMAGES --out FOLDER"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError("the card of the reference is damaged", where=str(path), fix="build it again") from error
     if not isinstance(card, dict) or not {"name", "home", "sha256", "what", "parts"} <= set(card):
         raise UserError("this is no card of a reference", where=str(path), fix="build it again")

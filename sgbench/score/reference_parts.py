@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from sgbench.atomic import write_atomic
+from sgbench.atomic import refusal, write_atomic
 from sgbench.errors import UserError
 from sgbench.score.reference_catalogue import CARD
 
@@ -55,11 +55,8 @@ def _write(path: Path, payload: bytes) -> None:
     try:
         write_atomic(path, payload)
     except OSError as error:
-        raise UserError(
-            f"{len(payload)} bytes could not be written ({error.strerror})",
-            where=str(path),
-            fix="make room or mend the permissions, then repeat the command",
-        ) from error
+        fix = "make room or mend the permissions, then repeat the command"
+        raise refusal(error, "the file could not be written", where=path, fix=fix) from error
 
 
 def read_part(path: Path, sha256: str) -> dict[str, Array]:

@@ -1,6 +1,6 @@
 """One row per cell and number of images: settings, cost, scores, protocols, provenance. No torch.
 
-Rows are derived: `build_rows` makes them from cell.json, cost.json and scores.json alone.
+Rows are derived: `build_rows` makes them from cell.json, cost.json, scores.json and failure.json alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from sgbench.models import catalogue
-from sgbench.run.schema import SCHEMA_VERSION
+from sgbench.run.faults import RECORD
+from sgbench.run.schema import SCHEMA_VERSION, WHOLE
 from sgbench.run.store import Store
 from sgbench.sampling.program import call_counts
 from sgbench.sampling.samplers import SAMPLERS
@@ -22,16 +23,34 @@ from sgbench.suite.identity import cell_id, cell_record
 from sgbench.suite.prompts import load_prompts
 
 PERCENTILES = range(1, 100)
+# What comes of records that hold anything else than `score` writes: a cell without them has no row.
+FOREIGN = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
 def build_rows(cells: Sequence[Cell], store: Store) -> pd.DataFrame:
-    """Rows of all given cells that have a cost and scores, in order; one for each number of images scored."""
+    """Rows of all given cells that have a cost and scores, in order; one for each number of images scored.
+
+    A cell that failed has one without either, of the number of images that it failed to reach.
+    """
     rows: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
     for cell in cells:
         cost, scores = store.read_record(cell, "cost"), store.read_record(cell, "scores")
         if cost is not None and scores is not None:
-            rows += [_row(cell, cost, int(n), scores[n]) for n in sorted(scores, key=int)]
-    return pd.DataFrame(rows)
+            try:
+                rows += [_row(cell, cost, int(n), scores[n]) for n in sorted(scores, key=int)]
+            except FOREIGN as error:
+                store.refuse_record(cell, "scores", f"no row can be made of it and cost.json: {error!r}")
+        failure = store.read_record(cell, RECORD)
+        if failure is not None and str(failure["samples"]) not in (scores or {}):
+            rows.append(_failed_row(cell, failure))
+            failed.append(rows[-1])
+    if not failed:
+        return pd.DataFrame(rows)
+    measured = [row for row in rows if not row["failed"]]
+    columns = dict.fromkeys(name for row in [*measured, *failed] for name in row)
+    table = pd.DataFrame(rows, columns=list(columns))
+    return table.astype({name: "Int64" for name in WHOLE if name in table})
 
 
 def _row(cell: Cell, cost: dict[str, Any], samples: int, scores: dict[str, Any]) -> dict[str, Any]:
@@ -40,9 +59,21 @@ def _row(cell: Cell, cost: dict[str, Any], samples: int, scores: dict[str, Any])
         "cell": cell_id(cell),
         **_settings(cell),
         "samples": samples,
+        "failed": "",
         **_cost(cell, cost),
         **_scores(scores),
-        **_made_by(cell, cost),
+        **_made_by(cell, cost["made_by"]),
+    }
+
+
+def _failed_row(cell: Cell, failure: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA_VERSION,
+        "cell": cell_id(cell),
+        **_settings(cell),
+        "samples": failure["samples"],
+        "failed": failure["reason"],
+        **_made_by(cell, failure),
     }
 
 
@@ -133,10 +164,9 @@ def _scores(scores: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def _made_by(cell: Cell, cost: dict[str, Any]) -> dict[str, Any]:
+def _made_by(cell: Cell, made_by: dict[str, Any]) -> dict[str, Any]:
     checkpoints = cell_record(cell)["checkpoints"]
     assert isinstance(checkpoints, dict)
-    made_by = cost["made_by"]
     return {
         "checkpoint_sha256": checkpoints["main"],
         "auxiliary_sha256": checkpoints.get("auxiliary"),

@@ -11,7 +11,10 @@ import torch
 from sgbench.errors import NoScoreError
 from sgbench.progress import Progress
 from sgbench.provenance import provenance
+from sgbench.run.claims import Claims
+from sgbench.run.faults import Failure, read_failure
 from sgbench.run.store import Store
+from sgbench.run.turns import take_turns
 from sgbench.score.compute import Computer, fields
 from sgbench.score.expected import facts_of, suite_protocols
 from sgbench.score.features import cell_features
@@ -20,21 +23,26 @@ from sgbench.score.metrics import METRICS, image_metrics
 from sgbench.score.reference import Reference
 from sgbench.score.references import load_reference
 from sgbench.score.t2i.judged import TextScorer
-from sgbench.score.weights import require
+from sgbench.score.weights import to_load
 from sgbench.suite.cell import Cell
+from sgbench.suite.identity import cell_id
 from sgbench.suite.schema import Suite
+
+ROWS_CLAIM = "rows"
 
 
 class ScoreSummary(NamedTuple):
-    """What a scoring pass did; `refused` holds why cells have no score."""
+    """What a scoring pass did; `refused` holds why cells have no score, `failed` which have no images to score."""
 
     cells: int
     scored: int
     refused: tuple[NoScoreError, ...] = ()
+    failed: tuple[Failure, ...] = ()
 
-    def as_dict(self) -> dict[str, int]:
+    def as_dict(self) -> dict[str, Any]:
         """The numbers as plain data."""
-        return {"cells": self.cells, "scored": self.scored}
+        failed = [failure._asdict() for failure in self.failed]
+        return {"cells": self.cells, "scored": self.scored, "failed": failed}
 
 
 class CellScorer:
@@ -78,6 +86,7 @@ class CellScorer:
             return False
         if absent is not None:
             raise absent
+        self.store.remove_leftovers(cell)
         computed, failure = self._compute(cell, images, missing)
         for metric, found in computed.items():
             chosen = self.protocols[metric]
@@ -123,7 +132,7 @@ class CellScorer:
         if "lpips" in metrics:
             from sgbench.score.lpips import load, lpips
 
-            self._lpips = self._lpips or load(require("lpips"), self.device)
+            self._lpips = self._lpips or load(to_load("lpips"), self.device)
             other = CellImages(cell.unguided(), self.store, self.suite.samples)
             estimate, distances = lpips(self._lpips, images.parts(), other.parts(), self.device)
             told = {"distances": [round(float(d), 5) for d in distances], "unguided_sha256": self._unguided(cell)}
@@ -154,24 +163,38 @@ def score_cells(
     """Write scores.json of every cell.
 
     A cell that has no score (black images, say) does not keep the others from theirs; it is told of in the summary.
+    So is one that failed to be drawn. Several processes may score one tree at once, and share the work.
     Raises UserError for what keeps all of them: missing weights, a full disk.
     """
     scorer = CellScorer(suite, store, device, progress)
     refused: list[NoScoreError] = []
+    failed: list[Failure] = []
     scored = 0
+
+    def score(cell: Cell) -> None:
+        nonlocal scored
+        fresh = False
+        try:
+            fresh = scorer.score(cell)
+        except IncompleteError as error:
+            failure = read_failure(cell, store)
+            if failure is None:
+                refused.append(error)
+            else:
+                failed.append(failure)
+        except NoScoreError as error:
+            refused.append(error)
+        scored += fresh
+        progress.advance(1, cell.describe() + ("" if fresh else " (kept)"))
+
+    claims = Claims(store.folder)
     progress.begin("score", len(cells), "cell")
     with scorer:
-        for cell in cells:
-            try:
-                fresh = scorer.score(cell)
-            except NoScoreError as error:
-                refused.append(error)
-                fresh = False
-            scored += fresh
-            progress.advance(1, cell.describe() + ("" if fresh else " (kept)"))
+        take_turns(cells, lambda cell: f"{cell_id(cell)} score", score, claims, progress.say)
     progress.end()
-    write_protocols(cells, store)
-    return ScoreSummary(len(cells), scored, tuple(refused))
+    with claims.awaited(ROWS_CLAIM):
+        write_protocols(cells, store)
+    return ScoreSummary(len(cells), scored, tuple(refused), tuple(failed))
 
 
 def refusal(summary: ScoreSummary) -> NoScoreError | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sgbench.errors import UserError
-from sgbench.models.digest import sha256_file, sha256_of
+from sgbench.models.digest import require_recorded, sha256_file, sha256_of
 from sgbench.models.location import hub_cache
 from sgbench.models.public import models_folder
 from sgbench.score.extractors.catalogue import EXTRACTORS
@@ -199,6 +199,14 @@ def find(name: str, file: WeightFile) -> Path | None:
 def require(name: str) -> list[Path]:
     """The verified files of an entry, in order. Raises UserError when one is missing or has another digest."""
     return [_verified(name, file) for file in known()[name].files]
+
+
+def to_load(name: str) -> list[Path]:
+    """The same, read anew whatever digest is recorded beside them: for whoever loads them. Raises as `require`."""
+    paths = require(name)
+    for path in paths:
+        require_recorded(path)
+    return paths
 
 
 def digest(name: str) -> str:

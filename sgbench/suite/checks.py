@@ -178,7 +178,8 @@ def _check_auxiliary(rule: Rule, model: Entry, where: str) -> None:
 def _check_fewer_tokens(rule: Rule, model: Entry, guidance: Guidance, sampler: Sampler, where: str) -> None:
     """Two gammas may differ and still keep equally many tokens of a small grid."""
     grid = model.architecture.grid_tokens
-    for moment in moments(sampler):
+    moves = isinstance(guidance.gamma_strong, str) or isinstance(guidance.gamma_weak, str)
+    for moment in moments(sampler)[: None if moves else 1]:
         gammas = [gamma_at(gamma, moment.progress) for gamma in (guidance.gamma_strong, guidance.gamma_weak)]
         strong, weak = (kept_tokens(grid, gamma) for gamma in gammas)
         if weak >= strong:

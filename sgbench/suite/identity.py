@@ -90,5 +90,11 @@ def located(cell: Cell) -> dict[str, object]:
 
 def cell_id(cell: Cell) -> str:
     """Sixteen hexadecimal digits of the record's sha256."""
-    canonical = json.dumps(cell_record(cell), sort_keys=True, separators=(",", ":"))
+    return record_id(cell_record(cell))
+
+
+def record_id(record: dict[str, Any]) -> str:
+    """The id that the content of a record gives, whether its weights are here or not; `where` counts not."""
+    counted = {key: value for key, value in record.items() if key != "where"}
+    canonical = json.dumps(counted, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]

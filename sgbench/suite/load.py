@@ -10,10 +10,16 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from sgbench.bounded import read_bounded
 from sgbench.errors import UserError
+from sgbench.printable import shortened
 from sgbench.processor import automatic_dtype
 from sgbench.suite.schema import Preset, Suite
 from sgbench.suite.suggest import suggestion
+from sgbench.suite.yaml_file import parse_yaml
+
+MOST_BYTES = 8 << 20
+LONGEST_VALUE = 200
 
 
 def load_suite(path: str | Path, preset: str | None = None) -> Suite:
@@ -40,7 +46,7 @@ def _find_preset(suite: Suite, preset: str, path: Path) -> Preset:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(read_bounded(path, MOST_BYTES).decode("utf-8-sig"))
     except FileNotFoundError as error:
         raise UserError("there is no such suite file", where=str(path), fix="check the path") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -48,7 +54,7 @@ def _read(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"{path}, line {mark.line + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or "not YAML"
+        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
         raise UserError(f"the file is not valid YAML ({problem})", where=line, fix="mend that line") from error
     if not isinstance(content, dict):
         raise UserError(
@@ -84,9 +90,8 @@ def _explain(error: ValidationError, path: Path) -> UserError:
         return UserError(f"the key is missing{more}", where=f"{path}: {key}", fix="add it")
     message = first["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
-    return UserError(
-        f"{message}, but {first['input']!r} was given{more}", where=f"{path}: {key}", fix="correct the value"
-    )
+    given = shortened(repr(first["input"]), LONGEST_VALUE)
+    return UserError(f"{message}, but {given} was given{more}", where=f"{path}: {key}", fix="correct the value")
 
 
 def _spell(location: tuple[int | str, ...]) -> str:

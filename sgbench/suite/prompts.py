@@ -17,15 +17,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from sgbench.bounded import read_bounded
 from sgbench.errors import UserError
 from sgbench.models.digest import sidecar_path
 from sgbench.models.location import is_remote, local_path
 from sgbench.models.public import models_folder
+from sgbench.printable import DIRECTIONS
 from sgbench.suite.suggest import suggestion
 
 NOT_FETCHED: Final = "not fetched"
 LONGEST: Final = 2_000
 MOST: Final = 1_000_000
+MOST_BYTES: Final = 1 << 28
 SUFFIXES: Final = (".txt", ".jsonl", ".json", ".csv")
 GROUP_KEYS: Final = ("group", "tag", "style", "category")
 PACKAGED: Final = Path(__file__).parents[1] / "zoo" / "prompts"
@@ -147,7 +150,12 @@ def from_records(name: str, records: Sequence[Record], where: str) -> PromptSet:
 
 
 def _named(name: str, prompts: Sequence[Prompt]) -> PromptSet:
-    content = json.dumps([[p.text, p.group, dict(p.record)] for p in prompts], sort_keys=True, ensure_ascii=True)
+    try:
+        content = json.dumps([[p.text, p.group, dict(p.record)] for p in prompts], sort_keys=True, ensure_ascii=True)
+    except RecursionError as error:
+        raise UserError(
+            "a prompt's record is nested too deeply", where=name, fix="leave out what is no prompt"
+        ) from error
     return PromptSet(name, tuple(prompts), hashlib.sha256(content.encode()).hexdigest())
 
 
@@ -168,7 +176,7 @@ def _read(path: Path) -> Iterator[tuple[str, Record]]:
             fix=f"give one of {', '.join(SUFFIXES)}, or a folder of them",
         )
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bounded(path, MOST_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"the prompts cannot be read ({error})", where=str(path), fix="give UTF-8 text") from error
     yield from {".txt": _text, ".jsonl": _json_lines, ".json": _json_list, ".csv": _table}[path.suffix.lower()](
@@ -230,9 +238,9 @@ def _checked(where: str, record: Record, group: str) -> Prompt:
     if len(text) > LONGEST:
         raise UserError(f"the prompt has {len(text)} characters", where=where, fix=f"write at most {LONGEST}")
     own = next((str(record[key]) for key in GROUP_KEYS if isinstance(record.get(key), str | int)), group)
-    # Cc: control characters; Cs: half a surrogate pair, which is no text at all.
+    # Cc: control characters; Cs: half a surrogate pair, which is no text at all; directions show another text.
     for name, part in (("prompt", text), ("group", own)):
-        bad = next((c for c in part if unicodedata.category(c) in ("Cc", "Cs")), None)
+        bad = next((c for c in part if unicodedata.category(c) in ("Cc", "Cs") or c in DIRECTIONS), None)
         if bad is not None:
             raise UserError(f"the {name} holds the control character U+{ord(bad):04X}", where=where, fix="remove it")
     rest = {key: value for key, value in record.items() if key != "prompt"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
 from sgbench.guidance.intervals import spell_interval
 from sgbench.guidance.perturbation import layers, spell_layers
@@ -44,7 +44,7 @@ def _as_layers(value: object) -> object:
 
 
 def _as_metric(value: object) -> object:
-    if value not in METRICS:
+    if not isinstance(value, str) or value not in METRICS:
         raise ValueError(f"there is no such metric{suggestion(str(value), list(METRICS))}")
     return value
 
@@ -61,6 +61,27 @@ def _off(value: object) -> object:
     return "none" if value is False else value
 
 
+def _as_name(value: str) -> str:
+    """A suite's name is that of its folders, on any file system."""
+    if value.endswith(".") or value.partition(".")[0] in DEVICES:
+        raise ValueError("a name of a device, or one that ends in a point, is no name of a folder everywhere")
+    return value
+
+
+def _as_place(value: str) -> str:
+    """The name of something, or where it lies: no file system takes longer ones."""
+    if len(value.encode()) > LONGEST_PATH or max(len(part.encode()) for part in value.split("/")) > LONGEST_PART:
+        raise ValueError(f"no file has a name of more than {LONGEST_PART} bytes, or a path of more than {LONGEST_PATH}")
+    return value
+
+
+def _as_shift(value: float) -> float:
+    """Far beyond these, all times are 0 or 1 to the last bit."""
+    if not 1e-3 <= value <= 1e3:
+        raise ValueError("a shift is a number from 0.001 to 1000")
+    return value
+
+
 def _text(check: Any) -> BeforeValidator:
     return BeforeValidator(lambda value: check(str(value)))
 
@@ -70,6 +91,7 @@ NUMBER = BeforeValidator(_no_truth)
 StepCount = Annotated[int, NUMBER, Field(gt=0, le=10_000)]
 Share = Annotated[float, NUMBER, Field(ge=0, le=1)]
 Positive = Annotated[float, NUMBER, Field(gt=0, allow_inf_nan=False)]
+Shift = Annotated[float, NUMBER, Field(gt=0, allow_inf_nan=False), AfterValidator(_as_shift)]
 Churn = Annotated[float, NUMBER, Field(ge=0, allow_inf_nan=False)]
 Blur = Annotated[float, NUMBER, Field(gt=0)]
 Finite = Annotated[float, NUMBER, Field(allow_inf_nan=False)]
@@ -79,9 +101,20 @@ Metric = Annotated[str, BeforeValidator(_as_metric)]
 # One value may stand for a list of one.
 LIST = (BeforeValidator(_as_list), Field(min_length=1))
 Names = Annotated[list[str], *LIST]
-Models = Annotated[list[str], BeforeValidator(_as_models), Field(min_length=1)]
 Gammas = Annotated[list[Gamma], *LIST]
 Numbers = Annotated[list[Finite], *LIST]
+
+
+# What Windows keeps for itself.
+DEVICES = ("con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)))
+LONGEST_NAME, LONGEST_PART, LONGEST_PATH = 100, 255, 2_000
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=LONGEST_NAME), AfterValidator(_as_name)]
+Place = Annotated[str, AfterValidator(_as_place)]
+# A thousand times what anybody scores; more is a slip of the keyboard.
+MOST_SAMPLES = 100_000_000
+
+
+Models = Annotated[list[Place], BeforeValidator(_as_models), Field(min_length=1)]
 
 
 class _Strict(BaseModel):
@@ -118,7 +151,7 @@ class SweepEntry(_Strict):
     steps: Annotated[list[StepCount], *LIST] | None = Field(
         default=None, description="sampler steps, where they differ from the suite's"
     )
-    shift: Annotated[list[Positive], *LIST] | None = Field(default=None, description="time shift of flow samplers")
+    shift: Annotated[list[Shift], *LIST] | None = Field(default=None, description="time shift of flow samplers")
     churn: Annotated[list[Churn], *LIST] | None = Field(default=None, description="S_churn of EDM's sampler")
     eta: Numbers | None = Field(default=None, description="of APG")
     momentum: Numbers | None = Field(default=None, description="of APG")
@@ -142,10 +175,12 @@ class SamplerSettings(_Strict):
 
     name: SamplerName = "euler"
     steps: StepCount
-    shift: Positive = Field(default=1.0, description="time shift of flow samplers")
+    shift: Shift = Field(default=1.0, description="time shift of flow samplers")
     churn: Churn = Field(default=0.0, description="S_churn of EDM's sampler")
     churn_min: Churn = Field(default=0.0, description="S_min: lowest sigma with churn")
-    churn_max: float = Field(default=float("inf"), gt=0, description="S_max: highest sigma with churn")
+    churn_max: Annotated[float, NUMBER] = Field(
+        default=float("inf"), gt=0, description="S_max: highest sigma with churn"
+    )
     churn_noise: Positive = Field(default=1.0, description="S_noise: deviation of the noise that churn adds")
 
     @model_validator(mode="after")
@@ -158,7 +193,7 @@ class SamplerSettings(_Strict):
 class Preset(_Strict):
     """A variant of the suite: what is given here takes the place of the suite's own value."""
 
-    samples: int | None = Field(default=None, gt=0)
+    samples: int | None = Field(default=None, gt=0, le=MOST_SAMPLES)
     dtype: DType | None = None
     sweep: list[SweepEntry] | None = Field(default=None, min_length=1)
 
@@ -166,10 +201,10 @@ class Preset(_Strict):
 class Suite(_Strict):
     """A suite file after `preset` was applied."""
 
-    suite: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="name; also that of its folders")
+    suite: Name = Field(description="name; also that of its folders")
     title: str
     seed: int = Field(ge=0, lt=2**63)
-    samples: int = Field(gt=0, description="images per cell")
+    samples: int = Field(gt=0, le=MOST_SAMPLES, description="images per cell")
     labels: Literal["balanced", "random"] = Field(
         default="balanced",
         description="balanced: image i asks for class i mod C; random: uniform over classes",
@@ -180,17 +215,17 @@ class Suite(_Strict):
     compile: Annotated[Literal["none", "default", "cuda-graphs"], BeforeValidator(_off)] = Field(
         default="none", description="have torch compile the networks; fused kernels round otherwise"
     )
-    reference: str = Field(
+    reference: Place = Field(
         default="", description="the real images that generated ones are compared with; needed by metrics"
     )
     metrics: list[Metric] = Field(description="scores; an empty list for work on throughput alone")
-    autoencoder: str = Field(
+    autoencoder: Place = Field(
         default="", description="what decodes latents: a folder, a hub id, or none; the model's own unless given"
     )
-    text_encoder: str = Field(
+    text_encoder: Place = Field(
         default="", description="what reads prompts: a file, a folder or a hub id; the model's own unless given"
     )
-    prompts: str = Field(
+    prompts: Place = Field(
         default="", description="what text-to-image models are asked for: a prompt set by name, file or address"
     )
     model: Models = Field(description="models of every sweep entry that names none")

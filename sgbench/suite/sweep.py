@@ -16,12 +16,14 @@ from sgbench.suite.cell import Cell, Sampler
 from sgbench.suite.checks import check_model, check_served
 from sgbench.suite.schema import Suite, SweepEntry
 from sgbench.suite.settings import guidance_settings
+from sgbench.suite.size import check_size
 from sgbench.suite.suggest import suggestion
 from sgbench.suite.texts import check_enough, check_texts
 
 
 def expand(suite: Suite) -> list[Cell]:
     """All distinct cells in the order of the file. Raises UserError naming the file and the sweep entry at fault."""
+    check_size(suite)
     _check_scoring(suite)
     cells: dict[Cell, None] = {}
     for number, entry in enumerate(suite.sweep):

@@ -15,7 +15,7 @@ from PIL import Image
 from sgbench import api
 from sgbench.report import gallery
 from sgbench.report.gallery import asked, asked_for, nearest_of_cells, pictures_of_cells
-from sgbench.run.runner import GALLERY_COLUMNS, GALLERY_ROWS, gallery_png
+from sgbench.run.gallery import GALLERY_COLUMNS, GALLERY_ROWS, gallery_png
 from sgbench.run.store import Store
 from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id

@@ -15,7 +15,7 @@ from PIL import Image
 
 from sgbench import api
 from sgbench.report.strips import Line, best_cells, by_gamma, draw, strips
-from sgbench.run.runner import gallery_png
+from sgbench.run.gallery import gallery_png
 from sgbench.run.store import Store
 from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id

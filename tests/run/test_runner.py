@@ -20,12 +20,13 @@ from sgbench.errors import UserError
 from sgbench.models import catalogue
 from sgbench.progress import Silent
 from sgbench.run.device import resolve_device
-from sgbench.run.runner import gallery_png, run_cells
+from sgbench.run.gallery import gallery_png
+from sgbench.run.runner import run_cells
 from sgbench.run.store import SHARD, Store
 from sgbench.suite.cell import Cell, Guidance, Sampler
 
 store_module = importlib.import_module("sgbench.run.store")
-runner_module = importlib.import_module("sgbench.run.runner")
+shards_module = importlib.import_module("sgbench.run.shards")
 CPU = torch.device("cpu")
 CFG = Cell("fashion-routing", Guidance("cfg", 1.5, 0.0, 0.0), Sampler("euler", 2), 3, "balanced", "float32")
 KILLED = """
@@ -45,7 +46,7 @@ SG = CFG._replace(guidance=Guidance("sg", 2.0, 0.0, 0.7))
 @pytest.fixture(autouse=True)
 def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "SHARD", 8)
-    monkeypatch.setattr(runner_module, "SHARD", 8)
+    monkeypatch.setattr(shards_module, "SHARD", 8)
 
 
 def run(root: Path, samples: int, batch: int = 5, cells: tuple[Cell, ...] = (CFG,)) -> tuple[int, int, Store]:
@@ -93,8 +94,9 @@ def test_cells_take_turns_so_that_an_interrupted_run_leaves_them_level(tmp_path:
     store = Store(tmp_path, "s")
     with pytest.raises(KeyboardInterrupt):
         run_cells((CFG, SG), 20, store, CPU, StopsAt(), 5)
-    assert [store.noted_images(cell, 20) for cell in (CFG, SG)] == [16, 8]
-    assert run(tmp_path, 20, cells=(CFG, SG))[:2] == (16, 24)
+    # The batch that was just finished is kept, too.
+    assert [store.noted_images(cell, 20) for cell in (CFG, SG)] == [16, 16]
+    assert run(tmp_path, 20, cells=(CFG, SG))[:2] == (8, 32)
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "no sidecar", "bad sidecar", "delete"])

@@ -18,7 +18,7 @@ from sgbench.models.check import open_golden, recorded_sampler
 from sgbench.sampling import engine, guided, randomness
 from sgbench.sampling.conditions import ClassConditions
 from sgbench.sampling.networks import Networks
-from sgbench.sampling.program import call_counts, program
+from sgbench.sampling.program import _call_counts, program
 from sgbench.suite.cell import Cell, Guidance
 
 RUNS = sorted((Path(__file__).parents[1] / "golden").glob("traj_*.safetensors"))
@@ -83,7 +83,7 @@ def test_the_engine_ends_where_the_published_sampler_did(
         found = engine.final_state(cell, networks, range(len(noise)), CPU)
     finally:
         program.cache_clear()
-        call_counts.cache_clear()
+        _call_counts.cache_clear()
     assert relative_error(found, tensors[f"out/{name}"]) < float(golden.config.get("tolerance", 1e-5))
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sgbench.errors import NoScoreError, UserError
 from sgbench.score.extractors.catalogue import EXTRACTORS, Extractor
-from sgbench.score.weights import require
+from sgbench.score.weights import to_load
 
 # The sizes at which convolutions of each network run best on two cores; GPUs take four times as many.
 BATCHES = {"fashion-cnn": 240, "lite0": 16}
@@ -94,7 +94,7 @@ def load_extractor(name: str, device: torch.device) -> Loaded:
     extractor = EXTRACTORS[name]
     module, function = LOADERS[name]
     load = getattr(importlib.import_module(f"sgbench.score.extractors.{module}"), function)
-    return Loaded(extractor, load(require(extractor.weights)[0], device), device)
+    return Loaded(extractor, load(to_load(extractor.weights)[0], device), device)
 
 
 def channels_for(extractor: Extractor, images: NDArray[np.uint8], where: str) -> NDArray[np.uint8]:

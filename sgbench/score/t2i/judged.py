@@ -23,7 +23,7 @@ from sgbench.score.t2i.composition import composition, preference
 from sgbench.score.t2i.geneval import Box, Detection
 from sgbench.score.t2i.geneval import judge as decide
 from sgbench.score.t2i.judges import DRAWN, DRAWN_RULES, GENEVAL_JUDGE, JUDGES
-from sgbench.score.weights import extractor_id, require
+from sgbench.score.weights import extractor_id, to_load
 from sgbench.suite.cell import Cell
 from sgbench.suite.prompts import Prompt, PromptSet
 
@@ -39,7 +39,7 @@ def load_judge(name: str, device: torch.device, stack: ExitStack) -> Judging:
     """
     if name == DRAWN:
         return _drawn
-    paths = [path for entry in JUDGES[name].weights for path in require(entry)]
+    paths = [path for entry in JUDGES[name].weights for path in to_load(entry)]
     if name == GENEVAL_JUDGE:
         from sgbench.score.t2i import clip_colours, mask2former
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sgbench.atomic import write_atomic
+from sgbench.atomic import refusal, write_atomic
 from sgbench.errors import NoScoreError, UserError
 from sgbench.models.digest import unreadable
 from sgbench.score.image_files import read_image
@@ -46,11 +46,8 @@ def write_layout(
             for number, image in enumerate(images_of(index)):
                 _write_image(place / SAMPLES / _image_name(number), image)
     except OSError as error:
-        raise UserError(
-            f"the images could not be written ({error.strerror or error})",
-            where=str(folder),
-            fix="make room or choose another place",
-        ) from error
+        fix = "make room or choose another place"
+        raise refusal(error, "the images could not be written", where=folder, fix=fix) from error
 
 
 def read_layout(

@@ -1,0 +1,37 @@
+"""What the doctor finds: a file, what is wrong with it, and what helps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+RUN = "`sgbench run` with its suite makes it again"
+SCORE = "`sgbench score` with its suite makes it again"
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong, or worth knowing; `repair` puts it right where that loses nothing."""
+
+    where: Path
+    what: str
+    remedy: str
+    repair: Callable[[], object] | None = None
+    problem: bool = True
+    """False for what is worth knowing and fails no check."""
+
+    def as_dict(self, repaired: bool) -> dict[str, Any]:
+        """The finding as plain data."""
+        return {
+            "where": str(self.where),
+            "what": self.what,
+            "remedy": self.remedy,
+            "problem": self.problem,
+            "repairable": self.repair is not None,
+            "repaired": repaired,
+        }
+
+
+def note(where: Path, what: str, remedy: str, repair: Callable[[], object] | None = None) -> Finding:
+    """A finding that is no problem."""
+    return Finding(where, what, remedy, repair, problem=False)

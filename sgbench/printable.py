@@ -1,0 +1,40 @@
+"""Text of unknown origin made safe to print: no escape sequence, no second line, no change of direction."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+# Embeddings, overrides and isolates, which show text in another order than it is stored in.
+DIRECTIONS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Controls, halves of surrogate pairs, and line and paragraph separators.
+CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+ELLIPSIS: Final = " [...] "
+
+
+def printable(text: str, keep: str = "") -> str:
+    """`text` with every character that could steer a terminal or a reader's eye written as its escape.
+
+    Characters in `keep`, such as a newline, stay as they are. Markup is untouched: `[red]` prints as `[red]`.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escaped(c) if c not in keep and steers(c) else c for c in text)
+
+
+def steers(character: str) -> bool:
+    """Whether a character does something other than to stand for itself."""
+    return character in DIRECTIONS or unicodedata.category(character) in CATEGORIES
+
+
+def shortened(text: str, most: int) -> str:
+    """At most `most` characters of a text, its beginning and its end."""
+    if len(text) <= most:
+        return text
+    tail = most // 4
+    return f"{text[: most - tail - len(ELLIPSIS)]}{ELLIPSIS}{text[-tail:]}"
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -1,0 +1,126 @@
+"""Claims: which process works on what in one results tree, so that several share the work and none does it twice.
+
+A claim is a lock of one byte of the file `.claims`; the byte's number is a hash of what is claimed. The kernel drops
+the locks of a process that ends, however it ends, so no claim is ever stale, and children of a fork have none. Nothing
+rests on claims but economy: every file is written whole, and the same content whoever writes it. Where a file system
+knows no locks, work may therefore be done twice and comes to the same.
+
+Closing any descriptor of a file drops all locks that the process has on it: nobody else may open `.claims`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+FILE = ".claims"
+HELD = (errno.EACCES, errno.EAGAIN)
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 3.0
+
+
+class _LockFile:
+    """The one descriptor that this process has of a file, and the bytes of it that its threads hold."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self.process = os.getpid()
+        self.held: set[int] = set()
+        self.guard = threading.Lock()
+        self.locks = True
+        self.told = False
+
+    def is_at(self, path: Path) -> bool:
+        """Whether this is the process that opened it, and the file still stands there."""
+        try:
+            there = path.stat()
+        except OSError:
+            return False
+        return self.process == os.getpid() and os.path.samestat(there, os.fstat(self.descriptor))
+
+
+_files: dict[Path, _LockFile] = {}
+_opening = threading.Lock()
+
+
+class Claims:
+    """The claims of one suite's results in `folder`. Threads of one process keep each other out, too."""
+
+    def __init__(self, folder: Path) -> None:
+        path = (folder / FILE).absolute()
+        with _opening:
+            if path not in _files or not _files[path].is_at(path):
+                _files[path] = _LockFile(path)
+            self._file = _files[path]
+
+    def notice(self) -> str:
+        """What to say, once, where the file system turned out to have no locks; empty otherwise."""
+        if self._file.locks or self._file.told:
+            return ""
+        self._file.told = True
+        return "the file system of the results has no locks: several processes may do the same work, to the same end"
+
+    @contextlib.contextmanager
+    def held(self, unit: str) -> Iterator[bool]:
+        """Hold the claim on `unit` for the time of the context; False where another process or thread holds it."""
+        byte = _byte(unit)
+        mine = self._take(byte)
+        try:
+            yield mine
+        finally:
+            if mine:
+                self._drop(byte)
+
+    @contextlib.contextmanager
+    def awaited(self, unit: str) -> Iterator[None]:
+        """The same, waiting for as long as another holds it."""
+        for pause in pauses():
+            with self.held(unit) as mine:
+                if mine:
+                    yield
+                    return
+            time.sleep(pause)
+
+    def _take(self, byte: int) -> bool:
+        file = self._file
+        with file.guard:
+            if byte in file.held:
+                return False
+            try:
+                fcntl.lockf(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+            except OSError as error:
+                if error.errno in HELD:
+                    return False
+                if error.errno not in NO_LOCKS:
+                    raise
+                file.locks = False
+            file.held.add(byte)
+            return True
+
+    def _drop(self, byte: int) -> None:
+        file = self._file
+        with file.guard:
+            file.held.discard(byte)
+            if file.locks:
+                fcntl.lockf(file.descriptor, fcntl.LOCK_UN, 1, byte)
+
+
+def pauses() -> Iterator[float]:
+    """Seconds to wait before looking again, growing to a few."""
+    pause = FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(1.5 * pause, LONGEST_PAUSE)
+
+
+def _byte(unit: str) -> int:
+    """62 bits: what the offsets of every file system take."""
+    return int.from_bytes(hashlib.blake2b(unit.encode(), digest_size=8).digest()) >> 2

@@ -1,0 +1,169 @@
+"""Make one shard of one cell: the unit of work, whoever hands it out."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sgbench.cost.clock import timed
+from sgbench.cost.energy import EnergyMeter
+from sgbench.cost.memory import peak_bytes, reset_peak
+from sgbench.errors import UserError
+from sgbench.models import catalogue
+from sgbench.progress import Progress
+from sgbench.run.device import describe_device
+from sgbench.run.memory import Batch
+from sgbench.run.signals import stop_if_asked
+from sgbench.run.store import SHARD, Shard, Store, shard_sizes
+from sgbench.sampling.conditions import asked
+from sgbench.sampling.engine import Drawn, group_size, sample
+from sgbench.sampling.networks import Networks
+from sgbench.suite.cell import Cell
+from sgbench.suite.identity import cell_id
+
+# A GPU takes as many tokens at a time as a shard of the embedded models has.
+GPU_TOKENS = SHARD * 64
+Images = NDArray[np.uint8]
+
+
+class Gap(NamedTuple):
+    """A shard that is not complete: its number, the images wanted in it and the images there."""
+
+    number: int
+    wanted: int
+    there: int
+
+    @property
+    def missing(self) -> int:
+        """Images to make."""
+        return self.wanted - self.there
+
+
+def missing_shards(store: Store, cell: Cell, samples: int) -> dict[int, Gap]:
+    """The shards that are not complete, by their number."""
+    found = {}
+    for number, count in shard_sizes(samples):
+        shard = store.read_shard(cell, number)
+        have = 0 if shard is None else min(count, len(shard.images))
+        if have < count:
+            found[number] = Gap(number, count, have)
+    return found
+
+
+def shard_claim(cell: Cell, number: int) -> str:
+    """The name under which a process claims a shard."""
+    return f"{cell_id(cell)} shard {number}"
+
+
+def batch_size(cell: Cell, device: torch.device, asked: int | None) -> Batch:
+    """Images drawn between two readings of the clock: on a CPU whole groups, on a GPU what it may hold."""
+    tokens = catalogue.entry(cell.model).architecture.grid_tokens
+    if device.type == "cpu":
+        group = group_size(tokens)
+        return Batch(math.ceil((asked or group) / group) * group, least=group)
+    return Batch(asked or max(1, GPU_TOKENS // tokens))
+
+
+class ShardMaker:
+    """Makes shards of one model's cells in one results tree, with networks that are loaded once."""
+
+    def __init__(
+        self, networks: Networks, store: Store, device: torch.device, batch: Batch, progress: Progress
+    ) -> None:
+        self.networks, self.store, self.device, self.batch, self.progress = networks, store, device, batch, progress
+        self.made = 0
+        """Images written, those of shards that were broken off too."""
+        self._warm: set[Cell] = set()
+
+    def complete(self, cell: Cell, number: int, wanted: int) -> int:
+        """Bring a shard to `wanted` images and return how many that took; none where a whole one is there.
+
+        To be called by the holder of the shard's claim. Whatever stops it, the batches that are finished are kept as a
+        shorter shard. Raises CellError for predictions that are not finite and for memory that is too small.
+        """
+        before = self.store.read_shard(cell, number)
+        there = 0 if before is None else min(wanted, len(before.images))
+        if there == wanted:
+            return 0
+        if cell not in self._warm:
+            # Buffers and kernels of this cell's shapes are made here, not in the first measured batch.
+            self.batch.draw(cell, lambda size: sample(cell, self.networks, range(size), self.device))
+            self._warm.add(cell)
+        first = number * SHARD
+        drawing = _Drawing(range(first + there, first + wanted), before, self.device)
+        try:
+            self._draw(cell, drawing)
+        except BaseException:
+            if drawing.parts:
+                with contextlib.suppress(UserError):
+                    self._keep(cell, number, drawing, there)
+            raise
+        self._keep(cell, number, drawing, there)
+        return wanted - there
+
+    def _keep(self, cell: Cell, number: int, drawing: _Drawing, there: int) -> None:
+        self.store.write_shard(cell, number, *drawing.finished(there))
+        self.made += drawing.next - drawing.indices.start
+
+    def _draw(self, cell: Cell, drawing: _Drawing) -> None:
+        self.networks.conditions.prepare(asked(cell, drawing.indices))
+        while drawing.next < drawing.indices.stop:
+            stop_if_asked()
+
+            def batch(size: int) -> tuple[range, Drawn, float]:
+                # At multiples of the batch, so that no group is drawn for two chunks.
+                last = min((drawing.next // size + 1) * size, drawing.indices.stop)
+                chunk = range(drawing.next, last)
+                return chunk, *timed(lambda: sample(cell, self.networks, chunk, self.device), self.device)
+
+            chunk, drawn, seconds = self.batch.draw(cell, batch)
+            drawing.add(chunk, drawn, seconds)
+            self.progress.advance(len(chunk), cell.describe())
+
+
+class _Drawing:
+    """Images of `indices` as far as they are drawn, and notes on how long, how much memory and energy they took."""
+
+    def __init__(self, indices: range, before: Shard | None, device: torch.device) -> None:
+        self.indices, self.next = indices, indices.start
+        self.parts: list[Images] = []
+        self._before, self._device = before, device
+        self._batches: list[dict[str, Any]] = []
+        self._meter = EnergyMeter(device)
+        reset_peak(device)
+        self._joules = self._meter.joules()
+
+    def add(self, chunk: range, drawn: Drawn, seconds: float) -> None:
+        """A batch is finished."""
+        self.parts.append(drawn.images.numpy())
+        self._batches.append(
+            {
+                # What the seconds are for: a CPU draws whole groups.
+                "images": drawn.made,
+                "seconds": round(seconds - drawn.decode_seconds, 6),
+                "decode_seconds": round(drawn.decode_seconds, 6),
+                "device": describe_device(self._device),
+            }
+        )
+        self.next = chunk.stop
+
+    def finished(self, there: int) -> tuple[Images, dict[str, Any]]:
+        """The first `there` images of the shard that was there, those drawn since, and the notes on both."""
+        joules = self._meter.joules()
+        spent = None if self._joules is None or joules is None else joules - self._joules
+        parts, batches = self.parts, self._batches
+        if self._before is not None:
+            parts = [self._before.images[:there], *parts]
+            batches = [*self._before.notes["batches"], *batches]
+        notes = {
+            "batches": batches,
+            "peak_bytes": peak_bytes(self._device),
+            "joules": spent,
+            "joules_images": self.next - self.indices.start,
+        }
+        return np.concatenate(parts), notes

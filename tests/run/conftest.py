@@ -1,0 +1,96 @@
+"""Processes that run `sgbench` on one small suite."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+WORKER = Path(__file__).parent / "worker.py"
+SUITE = """
+suite: s
+title: s
+seed: 3
+samples: {samples}
+reference: fashion-mnist
+metrics: [fd, precision]
+model: fashion-routing
+sampler: {{name: euler, steps: 1}}
+sweep: [{{guidance: none}}, {{guidance: cfg, scale: {scales}}}]
+"""
+
+
+class Processes:
+    """Starts processes on the suite; the tree of each is below the test's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.running: list[subprocess.Popen[str]] = []
+
+    def suite(self, samples: int, scales: str = "[1.5, 2]") -> Path:
+        """The suite file: shards are of 24 images."""
+        path = self.folder / "s.yaml"
+        path.write_text(SUITE.format(samples=samples, scales=scales))
+        return path
+
+    def start(self, mode: str, *arguments: str | Path) -> subprocess.Popen[str]:
+        """`worker.py` in a mode."""
+        command = [sys.executable, str(WORKER), mode, str(self.folder), *map(str, arguments)]
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A background shell hands down SIGINT as ignored; a user's terminal does not.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        )
+        self.running.append(process)
+        return process
+
+    def run(self, *arguments: str | Path) -> dict[str, Any]:
+        """The JSON document of a command that has to succeed."""
+        return self.document(self.start("plain", *arguments, "--json"))
+
+    @staticmethod
+    def document(process: subprocess.Popen[str]) -> dict[str, Any]:
+        """What a process that has to succeed says last."""
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        found: dict[str, Any] = json.loads(out.splitlines()[-1])
+        return found
+
+    @staticmethod
+    def until(condition: Callable[[], object], seconds: float = 60) -> None:
+        """Wait for a condition."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "it did not happen"
+            time.sleep(0.01)
+
+    @staticmethod
+    def tree(folder: Path) -> dict[str, bytes]:
+        """The images, features and pictures below a results tree: what does not depend on the time they took."""
+        kinds = ("*.npy", "*.npz", "gallery.png", "cell.json", "protocols.json")
+        found = (path for kind in kinds for path in sorted(folder.rglob(kind)))
+        return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+    def end(self) -> None:
+        """Leave none behind."""
+        for process in self.running:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    """Processes of one test."""
+    made = Processes(tmp_path)
+    yield made
+    made.end()

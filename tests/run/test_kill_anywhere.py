@@ -1,0 +1,74 @@
+"""Killed at any moment, a bench continues to the same bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).parent / "kill_anywhere.py"
+TREES, SEED = 10, 20260
+# Beside the tree, not of it: locks, what this test notes.
+OURS = (".claims", "log", "stage", "stages.json")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder but those."""
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in OURS)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+def test_fifty_kills_leave_no_trace(processes: Any, tmp_path: Path) -> None:
+    """Images, features, scores, rows and report are those of an uninterrupted run, byte for byte."""
+    processes.suite(72)
+    command = [sys.executable, str(SCRIPT), str(tmp_path), str(TREES), str(SEED)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    kills = json.loads(done.stdout.splitlines()[-1])
+    hit = Counter(kill["stage"] for kill in kills)
+    assert len(kills) >= 45, hit
+    assert set(hit) == {"run", "score", "rows", "report"}, hit
+    whole = files(tmp_path / "whole")
+    assert {"results/s/rows.csv", "reports/s/index.html"} <= set(whole)
+    assert sum(name.endswith(".npy") for name in whole) == 9
+    for tree in range(TREES):
+        found = files(tmp_path / str(tree))
+        assert set(found) == set(whole)
+        assert [name for name in whole if found[name] != whole[name]] == []
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_command_itself_is_killed_and_continues(processes: Any, tmp_path: Path, seed: int) -> None:
+    """The same with a Python of its own for each attempt, and the real clock: images, features and scores."""
+    suite = processes.suite(72)
+    chance = random.Random(seed)
+    command = [sys.executable, "-m", "sgbench", "bench", str(suite), "--json"]
+    folders = ["--results", str(tmp_path / "r"), "--reports", str(tmp_path / "p")]
+    for _ in range(2):
+        process = subprocess.Popen([*command, *folders], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # Not while Python only imports.
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "r" / "s" / "suite.lock.yaml").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(3 * chance.random())
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    document = processes.document(
+        subprocess.Popen([*command, *folders], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    )
+    assert document["run"]["images_made"] + document["run"]["images_kept"] == 216
+    folders = ["--results", str(tmp_path / "whole"), "--reports", str(tmp_path / "whole-p")]
+    subprocess.run([*command, *folders], check=True, capture_output=True)
+    assert processes.tree(tmp_path / "r") == processes.tree(tmp_path / "whole")
+    scores = [sorted((tmp_path / name).rglob("scores.json")) for name in ("r", "whole")]
+    assert [path.read_bytes() for path in scores[0]] == [path.read_bytes() for path in scores[1]]
