@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -207,7 +207,7 @@ def on_frontier(rows: pd.DataFrame, axis: Axis) -> pd.DataFrame:
     return rows.iloc[kept].reset_index(drop=True)
 
 
-def settings_text(row: pd.Series) -> str:
+def settings_text(row: pd.Series | Mapping[Any, Any]) -> str:
     """A row's settings in a few words: `w 2, gamma 0 / 0.7, 10 steps`."""
     rule = RULES[row["guidance"]]
     parts = [f"w {row['scale']:g}"] if rule.takes_scale else []

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +80,19 @@ def test_a_committed_report_was_made_from_a_clean_checkout(name: str) -> None:
 @pytest.mark.parametrize("name", COMMITTED)
 def test_a_committed_page_is_small(name: str) -> None:
     assert (ROOT / "reports" / name / "index.html").stat().st_size < MOST_BYTES
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
+@pytest.mark.parametrize("name", COMMITTED)
+def test_committed_tables_and_references_compile(name: str, tmp_path: Path) -> None:
+    folder = ROOT / "reports" / name
+    packages = "".join(rf"\usepackage{{{package}}}" for package in ("booktabs", "longtable"))
+    inputs = "".join(rf"\input{{{folder / table}}}" for table in ("table.tex", "table-best.tex"))
+    references = rf"\nocite{{*}}\bibliographystyle{{plain}}\bibliography{{{folder / 'references'}}}"
+    text = rf"\documentclass{{article}}{packages}\begin{{document}}{inputs}{references}\end{{document}}"
+    (tmp_path / "paper.tex").write_text(text)
+    latex = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    for command in (latex, ["bibtex", "paper"], latex, latex):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-2000:]
+        assert "Warning--" not in done.stdout

@@ -235,4 +235,7 @@ def test_the_command_prints_distances(built: tuple[Path, Path], suite_file: Suit
     assert document["file"] == str(store.cell_folder(cell) / "nearest.png")
     text = CliRunner().invoke(app, [*arguments, "--neighbours", "1"], catch_exceptions=False).stdout
     assert text.splitlines()[0] == f"image   0  nearest at {document['distances'][0][0]:.3f}"
-    assert "The first 4 generated images, to the right of each the one nearest to it of 24 images of the reference real" in text
+    assert (
+        "The first 4 generated images, to the right of each the one nearest to it of 24 images of the reference real"
+        in text
+    )

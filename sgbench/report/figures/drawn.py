@@ -99,18 +99,28 @@ def logarithmic(values: Iterable[float], beyond: float) -> bool:
     """Whether values spread so far, largest over smallest, that a linear axis would crush the small ones."""
     found = np.asarray(list(values), dtype=np.float64)
     found = found[np.isfinite(found)]
-    return bool(len(found)) and found.min() > 0 and found.max() > beyond * found.min()
+    return len(found) > 0 and bool(found.min() > 0 and found.max() > beyond * found.min())
+
+
+def logarithmic_quality(values: Iterable[float], metric: str) -> bool:
+    """From a factor of 3 on, for what is better when lower: its ratios mean more than its differences."""
+    return METRICS[metric].better == "lower" and logarithmic(values, 3)
+
+
+def logarithmic_cost(values: Iterable[float]) -> bool:
+    """From a factor of 5 on: costs of steps and tokens are multiplied, not added."""
+    return logarithmic(values, 5)
 
 
 def scale_quality(axes: Axes, values: Iterable[float], metric: str) -> None:
-    """Logarithmic from a factor of 3 on, for what is better when lower: its ratios mean more than its differences."""
-    if METRICS[metric].better == "lower" and logarithmic(values, 3):
+    """Set the axis of qualities logarithmic where they ask for it."""
+    if logarithmic_quality(values, metric):
         set_log(axes, "y")
 
 
 def scale_cost(axes: Axes, values: Iterable[float]) -> None:
-    """Logarithmic from a factor of 5 on: costs of steps and tokens are multiplied, not added."""
-    if logarithmic(values, 5):
+    """Set the axis of costs logarithmic where they ask for it."""
+    if logarithmic_cost(values):
         set_log(axes, "x")
 
 

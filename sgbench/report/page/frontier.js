@@ -7,7 +7,7 @@ const tip = document.getElementById("tip");
 const MOST_BARS = 400;
 const MOST_VECTORS = 400;
 const DASHES = { "-": [1, 0], "--": [6, 3], ":": [2, 2], "-.": [8, 3, 2, 3] };
-const FAINT = 0.35;
+const FAINT = { light: 0.35, dark: 0.5 };
 const ERRORS_ALONE = 1;
 let view = null;
 let drawing = 0;
@@ -15,15 +15,18 @@ let waiting = false;
 
 function prepareChart() {
   if (!chart) return;
-  const { x, y } = axisForm.elements;
+  const { x, y, logX, logY } = axisForm.elements;
   x.append(...data.axes.map(axis => new Option(axis.title, axis.key)));
   y.append(...data.metrics.map(metric => new Option(metric.title, metric.key)));
   axisForm.addEventListener("submit", event => event.preventDefault());
-  axisForm.addEventListener("change", drawChart);
-  dark.addEventListener("change", () => {
-    drawLegend();
+  setLog(logX, axes.get(x.value));
+  setLog(logY, metrics.get(y.value));
+  axisForm.addEventListener("change", event => {
+    if (event.target === x) setLog(logX, axes.get(x.value));
+    if (event.target === y) setLog(logY, metrics.get(y.value));
     drawChart();
   });
+  dark.addEventListener("change", drawChart);
   chart.addEventListener("pointerleave", hideTip);
   addEventListener("scroll", hideTip, { passive: true });
   addEventListener("keydown", event => event.key === "Escape" && hideTip());
@@ -42,32 +45,35 @@ function plotted() {
   );
   const fronts = frontiers(drawable, cost, value, metric.better);
   const kept = new Set(fronts.flatMap(front => front.lines));
+  const faint = dark.matches ? FAINT.dark : FAINT.light;
   const points = drawable.map(line => {
     const rule = rules.get(read("rule", line));
-    const colour = visible(rule.colour);
+    const colour = onPage(rule.colour);
     const tie = home && read("standing", line) === "tie";
     const strong = kept.has(line) || tie || !metric.better;
     return {
       line, x: cost(line), y: value(line), path: rule.path, colour,
-      fill: tie && !kept.has(line) ? "transparent" : colour, opacity: strong ? 1 : FAINT,
+      fill: tie && !kept.has(line) ? "transparent" : colour, opacity: strong ? 1 : faint,
     };
   });
-  const bars = points.length > MOST_BARS ? [] : points.flatMap(point => bar(point, metric.key, logY.checked));
+  // What counts is drawn last, over what does not.
+  points.sort((a, b) => a.opacity - b.opacity);
+  const bars = points.length > MOST_BARS ? [] : points.flatMap(point => bar(point, metric, logY.checked));
   const paths = fronts.flatMap(front =>
     front.lines.map(line => {
       const rule = rules.get(read("rule", line));
-      return { x: cost(line), y: value(line), group: front.group, colour: visible(rule.colour), dash: DASHES[rule.line] };
+      return { x: cost(line), y: value(line), group: front.group, colour: onPage(rule.colour), dash: DASHES[rule.line] };
     })
   );
   return { points, bars, paths };
 }
 
 function bar(point, metric, log) {
-  const error = read(`${metric}_se`, point.line);
-  if (error === null) return [];
-  const low = point.y - data.half * error;
+  const error = read(`${metric.key}_se`, point.line);
+  if (error === null || metric.half === null) return [];
+  const low = point.y - metric.half * error;
   if (log && low <= 0) return [];
-  return [{ x: point.x, low, high: point.y + data.half * error, colour: point.colour, opacity: point.opacity }];
+  return [{ x: point.x, low, high: point.y + metric.half * error, colour: point.colour, opacity: point.opacity }];
 }
 
 // Per model and rule the cells that no other of them beats in both, by rising cost.
@@ -98,7 +104,9 @@ function fillChart() {
   waiting = true;
   requestAnimationFrame(async () => {
     waiting = false;
-    for (const [name, values] of Object.entries(plotted())) view.data(name, values);
+    const drawn = plotted();
+    describe(drawn.points);
+    for (const [name, values] of Object.entries(drawn)) view.data(name, values);
     await view.runAsync();
     chart.dataset.marks = view.data("points").length;
   });
@@ -109,10 +117,11 @@ async function drawChart() {
   const mine = ++drawing;
   const { x, y, logX, logY } = axisForm.elements;
   const metric = metrics.get(y.value);
-  describe(metric, axes.get(x.value));
-  offerLog(logX, x.value);
-  offerLog(logY, metric.key);
-  const result = await vegaEmbed(chart, spec(metric, axes.get(x.value), logX.checked, logY.checked), {
+  const axis = axes.get(x.value);
+  const drawn = plotted();
+  explain(metric, axis);
+  describe(drawn.points);
+  const result = await vegaEmbed(chart, spec(metric, axis, logX.checked, logY.checked, drawn), {
     mode: "vega-lite",
     renderer: data.cells > MOST_VECTORS ? "canvas" : "svg",
     actions: false,
@@ -134,26 +143,43 @@ async function drawChart() {
   });
 }
 
-// A log axis has no place for zero and below.
-function offerLog(box, name) {
-  const positive = lines.every(line => read(name, line) === null || read(name, line) > 0);
-  box.disabled = !positive;
-  if (!positive) box.checked = false;
+// Logarithmic to begin with where the figures are; no such axis has a place for zero and below.
+function setLog(box, { key, log }) {
+  box.disabled = lines.some(line => read(key, line) !== null && read(key, line) <= 0);
+  box.checked = log && !box.disabled;
 }
 
-function describe(metric, axis) {
+// What the chart shows, for who does not see it.
+function describe(points) {
+  const { x, y } = axisForm.elements;
+  const metric = metrics.get(y.value);
+  const direction = metric.better ? `${metric.better} is better` : "neither end is better";
+  const title = `Scatter plot of ${metric.title} (${direction}) against ${axes.get(x.value).title}`;
+  const parts = [`${title}, one mark for each of ${points.length} cells.`];
+  if (metric.better && points.length) {
+    const best = points.reduce((a, b) => (metric.better === "higher" ? b.y > a.y : b.y < a.y) ? b : a);
+    const rule = rules.get(read("rule", best.line)).title;
+    parts.push(`Best: ${rule}, ${read("text", best.line)}: ${told(y.value, metric.title, best.line)}, ${costOf(x.value, best.line)}.`);
+  }
+  plot.setAttribute("aria-label", parts.join(" "));
+}
+
+const told = (key, title, line) => `${title} ${withError(read(key, line), read(`${key}_se`, line))}`;
+const costOf = (key, line) => `${brief(read(key, line))} ${axes.get(key).title}`;
+
+function explain(metric, axis) {
   const home = metric === data.metrics[0] && axis.key === "gmacs_per_image";
-  const best = metric.better ? `${metric.better} is better` : "neither end is better";
-  plot.setAttribute("aria-label", `Scatter plot of ${metric.title} (${best}) against ${axis.title}, one mark per cell.`);
   const parts = metric.better
     ? ["Lines join each rule's frontier over the cells shown; the cells behind it are faint."]
     : ["Neither end of this metric is better, so there is no frontier."];
   if (home) parts.push("Hollow marks are behind it only within noise: ties.");
-  if (data.cells <= MOST_BARS) parts.push("Bars are 95 % intervals.");
+  if (metric.half !== null) {
+    parts.push(data.cells > MOST_BARS ? `Up to ${MOST_BARS} cells have bars: 95 % intervals.` : "Bars are 95 % intervals.");
+  }
   document.getElementById("chart-key").textContent = parts.join(" ");
 }
 
-function spec(metric, axis, logX, logY) {
+function spec(metric, axis, logX, logY, drawn) {
   const style = getComputedStyle(document.documentElement);
   const [ink, faint, line] = ["--ink", "--faint", "--line"].map(name => style.getPropertyValue(name).trim());
   const scale = log => ({ nice: true, padding: 12, ...(log ? { type: "log" } : { zero: false }) });
@@ -168,7 +194,7 @@ function spec(metric, axis, logX, logY) {
     height: matchMedia("(max-width: 40rem)").matches ? 300 : 440,
     autosize: { type: "fit", contains: "padding" },
     background: "transparent",
-    datasets: plotted(),
+    datasets: drawn,
     layer: [
       {
         data: { name: "paths" }, mark: { type: "line", strokeWidth: 1.75, opacity: 0.8, ...still },
@@ -201,22 +227,22 @@ function showTip(event, item) {
   const line = item.datum.line;
   if (tip.dataset.line !== String(line)) {
     const { x, y } = axisForm.elements;
-    const picture = data.pictures[read("cell", line)];
     tip.dataset.line = line;
     tip.replaceChildren(
       make("strong", {}, rules.get(read("rule", line)).title),
       make("div", {}, read("text", line)),
       ...(models.length > 1 ? [make("div", {}, read("model", line))] : []),
-      make("div", {}, `${metrics.get(y.value).title} ${withError(read(y.value, line), read(`${y.value}_se`, line))}`),
-      make("div", {}, `${brief(read(x.value, line))} ${axes.get(x.value).title}`),
-      ...(picture ? [image(picture, "")] : [])
+      make("div", {}, told(y.value, metrics.get(y.value).title, line)),
+      make("div", {}, costOf(x.value, line)),
+      ...(read("picture", line) ? [image(line, "")] : [])
     );
   }
   tip.hidden = false;
   const { width, height } = tip.getBoundingClientRect();
   const left = event.clientX + 16 + width > innerWidth ? event.clientX - 16 - width : event.clientX + 16;
-  const top = Math.min(event.clientY + 16, innerHeight - height - 8);
-  tip.style.transform = `translate(${Math.max(8, left)}px, ${Math.max(8, top)}px)`;
+  // Beside the pointer where there is room, inside of the window in any case.
+  const inside = (wanted, most) => Math.max(8, Math.min(wanted, most - 8));
+  tip.style.transform = `translate(${inside(left, innerWidth - width)}px, ${inside(event.clientY + 16, innerHeight - height)}px)`;
 }
 
 function hideTip() {

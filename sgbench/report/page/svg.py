@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from html import escape
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -73,7 +74,8 @@ def _short(key: str, value: str) -> str:
 
 
 def _rounded(number: re.Match[str]) -> str:
-    return f"{float(number.group()):.2f}".rstrip("0").rstrip(".").replace("-0.", "-.").removeprefix("-0") or "0"
+    text = f"{float(number.group()):.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
 
 
 def _share(root: ElementTree.Element, paths: dict[str, str], prefix: str) -> None:
@@ -83,7 +85,7 @@ def _share(root: ElementTree.Element, paths: dict[str, str], prefix: str) -> Non
         for path in list(parent.iter("path")):
             identity = path.attrib.pop("id", None)
             if identity is not None and path in list(parent):
-                shape = "".join(f' {key}="{value}"' for key, value in path.attrib.items())
+                shape = "".join(f' {key}="{escape(value)}"' for key, value in path.attrib.items())
                 moved[identity] = paths.setdefault(shape, f"mark-{len(paths) + 1}")
                 parent.remove(path)
     wanted = {name for part in root.iter() for value in part.attrib.values() for name in REFERENCE.findall(value)}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import pandas as pd
 import pytest
@@ -70,7 +72,6 @@ def filled(name: str, **changes: Any) -> Content:
         standings={cell: ("frontier", "tie", "dominated")[n % 3] for n, cell in enumerate(cells)},
         models=[ModelCard(str(rows["model"].iloc[0]), "A model", True, "1,000", "Apache-2.0", "0123456789abcdef" * 4)],
         protocols=["FD: as it is measured"],
-        notes=["Intervals are 95 %."],
         made_by={"sgbench": "0.1.0", "commit": "abc", "dirty": True, "images_made_at": ["def"], "devices": []},
         command="sgbench report suites/x.yaml",
         files=["table.csv", "frontier gmacs.svg"],
@@ -85,8 +86,24 @@ class Opened(NamedTuple):
     complaints: list[str]
     requests: list[str]
 
+    def until(self, expression: str) -> None:
+        """Wait until an expression is true in the page, ten seconds at most.
+
+        `Page.wait_for_function` cannot: it evaluates in a timer of the page, where the page's policy forbids it.
+        """
+        deadline = time.monotonic() + 10
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < deadline, f"still not: {expression}"
+            time.sleep(0.02)
+
 
 Open = Callable[..., Opened]
+
+
+def _no_browser(why: str) -> NoReturn:
+    if os.environ.get("SGBENCH_NEEDS_BROWSER"):
+        pytest.fail(f"SGBENCH_NEEDS_BROWSER is set, and {why}")
+    pytest.skip(why)
 
 
 @pytest.fixture(scope="session")
@@ -97,12 +114,15 @@ def content() -> Callable[..., Content]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Headless Chromium; skipped where there is none."""
-    api_ = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    """Headless Chromium. Where there is none, tests are skipped, and with SGBENCH_NEEDS_BROWSER set they fail."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        _no_browser("playwright is not installed")
     executable = shutil.which("chromium")
     if executable is None:
-        pytest.skip("there is no chromium on PATH")
-    with api_.sync_playwright() as playwright:
+        _no_browser("there is no chromium on PATH")
+    with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         yield launched
         launched.close()
