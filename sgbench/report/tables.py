@@ -114,7 +114,9 @@ def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
             if not found.reached:
                 line[SAVED[axis]] = f"not reached ({found.probability_reached:.0%} of draws reach it)"
             else:
-                line[SAVED[axis]] = f"{found.share:.0%} [{_bound(found.lower)}, {_bound(found.upper)}]"
+                # Where the cheapest cell is better already, what is saved may be more.
+                bound = "≥ " if found.at_least else ""
+                line[SAVED[axis]] = f"{bound}{found.share:.0%} [{_bound(found.lower)}, {_bound(found.upper)}]"
         lines.append(line)
     return pd.DataFrame(lines).fillna("")
 

@@ -155,6 +155,25 @@ def test_missing_cells_and_scores_are_told(tmp_path: Path, scored: tuple[Path, P
     assert table["recall"].isna().tolist() == [True, False, False, False]
 
 
+def test_costs_that_do_not_compare_are_told(tmp_path: Path, scored: tuple[Path, Path]) -> None:
+    path, results = scored
+    rows = Store(results, "tiny").read_rows()
+    joules = [1.0, *[np.nan] * (len(rows) - 1)]
+    copied(scored, tmp_path, rows.assign(device=["another", *rows["device"][1:]], joules_per_image=joules))
+    report = api.report(api.load_suite(path), tmp_path, tmp_path / "reports")
+    seconds, energy = report.missing
+    assert seconds.startswith("Seconds are not compared: device differs between cells (another, ")
+    assert energy == "Joules are not compared: 4 of 5 cells have none."
+
+
+def test_a_cell_with_two_rows_is_refused(tmp_path: Path, scored: tuple[Path, Path]) -> None:
+    path, results = scored
+    rows = Store(results, "tiny").read_rows()
+    copied(scored, tmp_path, pd.concat([rows, rows.iloc[:1]]))
+    with pytest.raises(UserError, match="a cell has two rows of 20 images: fashion-routing none 2 steps"):
+        api.report(api.load_suite(path), tmp_path, tmp_path / "reports")
+
+
 def test_quality_that_some_cells_lack(tmp_path: Path, scored: tuple[Path, Path]) -> None:
     path, results = scored
     rows = Store(results, "tiny").read_rows()

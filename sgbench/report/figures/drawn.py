@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 
 from sgbench.guidance import RULES
 from sgbench.models import spec
-from sgbench.report.points import metric_title, replicates
+from sgbench.report.points import CLOCK, metric_title, replicates
 from sgbench.report.style import STYLES, WIDTH
 from sgbench.score.metrics import METRICS
 from sgbench.stats.frontier import Vector
@@ -30,7 +30,6 @@ MOST_VECTORS = 300
 LETTER = 0.084
 # Markers of thin strokes need more area than others to look as large.
 AREAS = {"P": 1.6, "X": 1.6, "*": 1.8, "d": 1.3}
-CLOCK = ("device", "threads", "batch")
 
 
 class Drawn(NamedTuple):

@@ -43,6 +43,8 @@ function aligned(value) {
   return typeof value !== "number" || Math.abs(value) >= 1000 ? brief(value) : value.toPrecision(4);
 }
 
+const cellsOf = number => `${number.toLocaleString("en")} ${number === 1 ? "cell" : "cells"}`;
+
 // An element with attributes and children; text never becomes markup.
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);

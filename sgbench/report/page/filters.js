@@ -76,8 +76,7 @@ function applyFilters() {
       (!standings || standings.includes(read("standing", line))) &&
       words.every(word => word.test(haystack[line]))
   );
-  const all = `${data.cells.toLocaleString("en")} ${data.cells === 1 ? "cell" : "cells"}`;
-  const count = `${shown.length.toLocaleString("en")} of ${all} shown.`;
+  const count = `${shown.length.toLocaleString("en")} of ${cellsOf(data.cells)} shown.`;
   document.getElementById("count").textContent = count;
   document.getElementById("count-again").textContent = count;
   fillTable(true);

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -21,9 +20,9 @@ from sgbench.report.page.text import output, said, visible
 from sgbench.report.points import metric_title
 from sgbench.report.tables import short
 
-SCRIPTS = ("data.js", "filters.js", "frontier.js", "table.js", "detail.js", "page.js")
+SCRIPTS = ("data.js", "filters.js", "frontier.js", "chart.js", "table.js", "detail.js", "page.js")
 # What is longer than this stands folded, sentences behind the first few.
-MOST_SENTENCES, MOST_LINES, MOST_FIGURES = 4, 20, 4
+MOST_SENTENCES, MOST_LINES, MOST_FIGURES = 4, 12, 4
 
 
 class _Shown(NamedTuple):

@@ -89,7 +89,9 @@ function fillTable(afresh) {
 
 function tableLine(line) {
   const [first, ...others] = columns;
-  const link = make("a", { href: `#cell-${read("cell", line)}` }, first.show(line));
+  // Cells of several rules have the same settings; out of the table a link is read without its line.
+  const name = `${rules.get(read("rule", line)).title}: ${first.show(line)}`;
+  const link = make("a", { href: `#cell-${read("cell", line)}`, "aria-label": name }, first.show(line));
   const cells = others.map(one => {
     const text = one.show ? one.show(line) : brief(one.key(line));
     return make("td", one.number ? { class: "number" } : {}, ...(one.name === "rule" ? [ruleMarker(line)] : []), text);

@@ -119,7 +119,7 @@ def test_ties_are_hollow_and_what_is_dominated_is_faint_and_behind(content: Fill
     ).page
     looks = page.evaluate(
         """() => [...document.querySelectorAll("#chart .mark-symbol path")]
-          .map(mark => [mark.getAttribute("fill"), Number(mark.getAttribute("opacity"))])"""
+          .map(mark => [mark.getAttribute("fill"), Number(mark.getAttribute("opacity") ?? 1)])"""
     )
     assert ["transparent", 1] in looks
     opacities = [opacity for _, opacity in looks]

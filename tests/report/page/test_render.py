@@ -188,7 +188,7 @@ def test_long_sections_are_folded_behind_their_beginning(content: Fill) -> None:
     assert texts(MOST_SENTENCES + 1, MOST_LINES)[0] == 0
     folded, html = texts(MOST_SENTENCES + 2, MOST_LINES + 1)
     assert folded == 2
-    assert html.index(f"Answer {MOST_SENTENCES - 1}.") < html.index("2 more of A question") < html.index("Answer 5.")
+    assert html.index(f"Answer {MOST_SENTENCES - 1}.") < html.index("2 more sentences") < html.index("Answer 5.")
     assert f"Table of {MOST_LINES + 1} lines" in html
 
 
@@ -218,7 +218,10 @@ def test_the_page_says_what_made_it(content: Fill) -> None:
         assert told in html
     clean = render_page(plain._replace(made_by={**made_by, "dirty": False})).html.decode()
     assert "abc (clean)" in clean
-    assert "unknown" in dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", _without(plain, made_by, "devices")))["devices"]
+    assert (
+        "unknown"
+        in dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", _without(plain, made_by, "devices")))["devices"]
+    )
 
 
 def _without(content: Content, made_by: dict[str, Any], name: str) -> str:
@@ -228,7 +231,9 @@ def _without(content: Content, made_by: dict[str, Any], name: str) -> str:
 
 def test_the_floor_is_told_with_its_metric(content: Fill) -> None:
     html = render_page(content("fashion-mnist")).html.decode()
-    floor = "As many real test images have a FD[fashion-cnn] of 0.015 (the floor, standard deviation between sets 0.0014)."
+    floor = (
+        "As many real test images have a FD[fashion-cnn] of 0.015 (the floor, standard deviation between sets 0.0014)."
+    )
     assert floor in html
     assert "the floor" not in render_page(content("shapes")).html.decode()
 

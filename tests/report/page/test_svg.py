@@ -25,7 +25,9 @@ def drawn() -> bytes:
 def test_nothing_of_a_figure_reaches_the_page_but_what_is_drawn(drawn: bytes) -> None:
     made = inline_svgs([drawn], ['a "name" & more'])
     text = made.figures[0] + made.shared
-    assert text.startswith('<svg id="figure-1" role="img" aria-label="a &quot;name&quot; &amp; more" viewBox="0 0 216 144"')
+    assert text.startswith(
+        '<svg id="figure-1" role="img" aria-label="a &quot;name&quot; &amp; more" viewBox="0 0 216 144"'
+    )
     for unwanted in ("<style", "metadata", "<!--", "<?xml", "DOCTYPE", "xmlns", "http:", "xlink"):
         assert unwanted not in text
     ElementTree.fromstring(made.figures[0])
@@ -50,12 +52,14 @@ def test_what_figures_share_is_held_once(drawn: bytes) -> None:
 
 def test_coordinates_are_rounded_and_scales_are_not() -> None:
     svg = (
-        b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><g id="unused"><path d="M 1.23456 -0.001 \nL 2 3.5 \nz" '
-        b'transform="translate(1.98765 2) scale(0.015625)" style="fill: none; stroke: #000000"/></g></svg>'
+        b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><g id="unused">'
+        b'<path d="M 1.23456 -0.001 \nL 2 3.5 \nz" transform="translate(1.98765 2) scale(0.015625)" '
+        b'style="fill: none; stroke: #000000"/></g></svg>'
     )
     (figure,) = inline_svgs([svg], ["x"]).figures
     assert figure.partition('butt">')[2] == (
-        '<path d="M1.23 0L2 3.5z" transform="translate(1.99 2) scale(0.015625)" style="fill:none;stroke:#000000" /></svg>'
+        '<path d="M1.23 0L2 3.5z" transform="translate(1.99 2) scale(0.015625)" style="fill:none;stroke:#000000" />'
+        "</svg>"
     )
 
 
