@@ -105,7 +105,7 @@ def build_report(
         "pillow": PIL.__version__,
         "suite_sha256": suite_sha256(suite),
         "images_made_at": _images_made_at(rows),
-        "devices": sorted({_device(*pair) for pair in zip(rows["device"], rows["threads"], strict=True)}),
+        "devices": sorted({f"{d}, {n} threads" for d, n in zip(rows["device"], rows["threads"], strict=True)}),
     }
     content = _content(suite, cells, store, selected, axes, words, figures, lines, made_by, command, sorted(files))
     page = render_page(content)
@@ -124,10 +124,6 @@ def _images_made_at(rows: pd.DataFrame) -> list[str]:
     made = rows[["commit", "dirty"]].dropna(subset="commit").drop_duplicates()
     pairs = zip(made["commit"], made["dirty"], strict=True)
     return sorted(f"{str(commit)[:12]}{' (files changed since)' if dirty is True else ''}" for commit, dirty in pairs)
-
-
-def _device(name: str, threads: float | None) -> str:
-    return name if threads is None or threads != threads else f"{name}, {threads:g} threads"
 
 
 def suite_sha256(suite: Suite) -> str:

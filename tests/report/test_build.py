@@ -135,6 +135,20 @@ def test_a_suite_without_scored_cells_is_refused(tmp_path: Path, scored: tuple[P
         api.report(suite, tmp_path, tmp_path / "reports")
 
 
+def test_devices_commits_and_protocols_are_told(tmp_path: Path, scored: tuple[Path, Path]) -> None:
+    path, results = scored
+    rows = Store(results, "tiny").read_rows()
+    made = {"commit": ["a" * 40] * 4 + ["b" * 40], "dirty": [False] * 4 + [True], "device": ["one"] * 4 + ["other"]}
+    copied(scored, tmp_path, rows.assign(**made, threads=[2, 2, 2, 2, 1]))
+    report = api.report(api.load_suite(path), tmp_path, tmp_path / "reports")
+    made_by = json.loads((report.page.parent / "report.json").read_text())["made_by"]
+    assert made_by["images_made_at"] == ["a" * 12, f"{'b' * 12} (files changed since)"]
+    assert made_by["devices"] == ["one, 2 threads", "other, 1 threads"]
+    page = report.page.read_text()
+    for told in (*made_by["images_made_at"], *made_by["devices"], f"(protocol {rows['fd_protocol'].iloc[0]})"):
+        assert told in page
+
+
 def test_missing_cells_and_scores_are_told(tmp_path: Path, scored: tuple[Path, Path]) -> None:
     path, results = scored
     rows = Store(results, "tiny").read_rows().iloc[1:].reset_index(drop=True)

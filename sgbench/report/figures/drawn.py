@@ -68,11 +68,12 @@ def metric_label(rows: pd.DataFrame, metric: str) -> str:
     return f"{metric_title(metric)}{direction}, N = {rows['samples'].iloc[0]:,}"
 
 
-def metric_facts(rows: pd.DataFrame, metric: str) -> str:
-    """What a caption says of a metric's values: images, protocol, and what their bars are."""
+def metric_facts(rows: pd.DataFrame, metric: str, bars: bool = True) -> str:
+    """What a caption says of a metric's values: images, protocol, and what their bars are where some are drawn."""
     ids = rows.get(f"{metric}_protocol", pd.Series(dtype=str)).dropna().unique()
     protocol = f" (protocol {ids[0]})" if len(ids) else ""
-    return f"{metric_title(metric)}{protocol} of {rows['samples'].iloc[0]:,} images a cell; bars are 95 % intervals."
+    said = "; bars are 95 % intervals" if bars else ""
+    return f"{metric_title(metric)}{protocol} of {rows['samples'].iloc[0]:,} images a cell{said}."
 
 
 def clock_facts(rows: pd.DataFrame) -> str:

@@ -4,6 +4,7 @@ const tip = document.getElementById("tip");
 const MOST_VECTORS = 400;
 const ERRORS_ALONE = 1;
 const POINTS = ["behind", "ahead"];
+const FONT = "system-ui, sans-serif";
 let view = null;
 let drawing = 0;
 let waiting = false;
@@ -97,7 +98,7 @@ function spec(metric, axis, logX, logY) {
   const axisOf = (name, orient, title) => ({
     scale: name, orient, title, grid: true, gridColor: line, gridOpacity: 0.6, domain: false, tickColor: line, tickCount: 8,
     labelColor: pale, labelFontSize: 11, labelOverlap: true, titleColor: ink, titleFontWeight: 500, titleFontSize: 12,
-    titlePadding: 10, aria: false,
+    titlePadding: 10, labelFont: FONT, titleFont: FONT, aria: false,
   });
   const symbols = (from, look) => ({
     type: "symbol", aria: false, from: { data: from },
@@ -111,7 +112,9 @@ function spec(metric, axis, logX, logY) {
   return {
     signals: [{ name: "width", init: roomy, on: [{ events: "window:resize", update: roomy }] }],
     height: matchMedia("(max-width: 40rem)").matches ? 300 : 440,
-    autosize: { type: "fit", contains: "padding" },
+    // Room for labels is found anew with every change: other values have longer ones.
+    autosize: { type: "fit", contains: "padding", resize: true },
+    padding: 5,
     background: "transparent",
     data: ["bars", "paths", ...POINTS].map(name => ({ name })),
     scales: [
@@ -143,7 +146,6 @@ function spec(metric, axis, logX, logY) {
       symbols("behind", { opacity: { value: faint() } }),
       symbols("ahead", { ...own("stroke", "stroke"), strokeWidth: { value: 1.4 } }),
     ],
-    config: { font: "system-ui, sans-serif" },
   };
 }
 

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 # Of attributes that hold coordinates all numbers may lose what no screen shows; scales must keep their digits.
 COORDINATES = ("d", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "points")
 LONG = re.compile(r"-?\d*\.\d{3,}(?:e[-+]?\d+)?")
+SHIFT = re.compile(r"translate\(([-.\d]+) ([-.\d]+)\)")
 REFERENCE = re.compile(r"#([^\s)\"']+)")
 
 
@@ -41,7 +42,7 @@ def inline_svgs(svgs: Sequence[bytes], names: Sequence[str]) -> Inlined:
             # What matplotlib's style sheet says of every element of its file.
             "style": "stroke-linejoin:round;stroke-linecap:butt",
         }
-        figures.append(ElementTree.tostring(root, encoding="unicode"))
+        figures.append(ElementTree.tostring(root, encoding="unicode").replace(" />", "/>"))
     held = "".join(f'<path id="{identity}"{shape}/>' for shape, identity in paths.items())
     # Not `display: none`: what is not displayed cannot be referred to in every browser.
     shared = f'<svg class="unseen" aria-hidden="true"><defs>{held}</defs></svg>' if held else ""
@@ -53,6 +54,11 @@ def _plain(element: ElementTree.Element) -> None:
     element.tag = _local(element.tag)
     element.text = element.tail = None
     element.attrib = {_local(key): _short(_local(key), value) for key, value in element.attrib.items()}
+    moved = SHIFT.fullmatch(element.attrib.get("transform", "")) if element.tag == "use" else None
+    if moved and not {"x", "y"} & set(element.attrib):
+        # The same in fewer letters, and most of a figure are letters.
+        del element.attrib["transform"]
+        element.attrib |= {key: value for key, value in zip("xy", moved.groups(), strict=True) if value != "0"}
     for child in list(element):
         if _local(child.tag) in ("metadata", "style"):
             element.remove(child)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
@@ -21,10 +19,6 @@ from sgbench.report.page.render import render_page
 from sgbench.score.metrics import METRICS
 
 ROOT = Path(__file__).parents[3]
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
-    *("--disable-sync", "--no-first-run", "--disable-quic"),
-]
 SVG = (
     b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20"><metadata>http://x</metadata>'
     b'<defs><style type="text/css">*{stroke-linejoin: round}</style><path id="a" d="M0,0L40,20"/></defs>'
@@ -100,32 +94,10 @@ class Opened(NamedTuple):
 Open = Callable[..., Opened]
 
 
-def _no_browser(why: str) -> NoReturn:
-    if os.environ.get("SGBENCH_NEEDS_BROWSER"):
-        pytest.fail(f"SGBENCH_NEEDS_BROWSER is set, and {why}")
-    pytest.skip(why)
-
-
 @pytest.fixture(scope="session")
 def content() -> Callable[..., Content]:
     """The content of a page, by the name of its suite and with parts replaced."""
     return filled
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Headless Chromium. Where there is none, tests are skipped, and with SGBENCH_NEEDS_BROWSER set they fail."""
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        _no_browser("playwright is not installed")
-    executable = shutil.which("chromium")
-    if executable is None:
-        _no_browser("there is no chromium on PATH")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture

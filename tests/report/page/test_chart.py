@@ -24,6 +24,16 @@ MARK = """n => new Promise(done => {
     done([box.x + box.width / 2, box.y + box.height / 2]);
   }));
 })"""
+# Texts and marks that reach beyond the chart's own picture.
+CUT = """() => {
+  const whole = document.querySelector("#chart svg").getBoundingClientRect();
+  return [...document.querySelectorAll("#chart svg text, #chart .mark-symbol path")]
+    .filter(part => part.getAttribute("opacity") !== "0" && part.textContent + (part.getAttribute("d") ?? ""))
+    .map(part => [part.textContent, part.getBoundingClientRect()])
+    .filter(([_, box]) => box.left < whole.left - 1 || box.right > whole.right + 1
+      || box.top < whole.top - 1 || box.bottom > whole.bottom + 1)
+    .map(([text, box]) => `${text} ${box.left} ${box.top}`);
+}"""
 SCALES = """() => ["x", "y"].map(name => document.querySelector(`#axes [name=log${name.toUpperCase()}]`).checked)"""
 
 
@@ -80,6 +90,22 @@ def test_axes_change_and_a_log_axis_is_offered_to_positive_values_alone(content:
     page.wait_for_selector("#chart >> text=KD[fashion-cnn] (lower is better)")
     assert page.get_by_label("log quality").is_disabled()
     assert not page.get_by_label("log quality").is_checked()
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_nothing_of_the_chart_is_cut_off(content: Fill, open_page: Open, width: int) -> None:
+    """Neither at first nor when other values, as small as kernel distances, want longer labels."""
+    opened = open_page(content("fashion-mnist"), viewport={"width": width, "height": 800})
+    page = opened.page
+    for metric, title in (("fd", "FD[fashion-cnn] (lower is better)"), ("kd", "KD[fashion-cnn] (lower is better)")):
+        page.locator("[name=y]").select_option(metric)
+        page.wait_for_selector(f"#chart >> text={title}")
+        assert page.evaluate(CUT) == []
+        page.get_by_label("Search").fill("cfg w 1.5")
+        opened.until("document.querySelectorAll('#chart .mark-symbol path').length < 15")
+        assert page.evaluate(CUT) == []
+        page.get_by_label("Search").fill("")
+        opened.until("document.querySelectorAll('#chart .mark-symbol path').length > 15")
 
 
 def test_an_axis_is_logarithmic_where_its_figure_is(content: Fill, open_page: Open) -> None:

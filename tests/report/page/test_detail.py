@@ -121,7 +121,7 @@ def test_pictures_beside_the_page_come_when_they_are_wanted(content: Fill, open_
 
 def test_strips_are_loaded_when_they_come_near(content: Fill, open_page: Open) -> None:
     plain = content("shapes")
-    strip = plain.strips[0]._replace(data=plain.strips[0].data + b" " * 1_000_000)
+    strip = plain.strips[0]._replace(data=plain.strips[0].data + b" " * 1_200_000)
     tall = [f"Sentence {n}." for n in range(400)]
     opened = open_page(plain._replace(strips=[strip], summary=tall), written=[strip.file])
     assert not [url for url in opened.requests if "gallery" in url]

@@ -58,7 +58,7 @@ def test_coordinates_are_rounded_and_scales_are_not() -> None:
     )
     (figure,) = inline_svgs([svg], ["x"]).figures
     assert figure.partition('butt">')[2] == (
-        '<path d="M1.23 0L2 3.5z" transform="translate(1.99 2) scale(0.015625)" style="fill:none;stroke:#000000" />'
+        '<path d="M1.23 0L2 3.5z" transform="translate(1.99 2) scale(0.015625)" style="fill:none;stroke:#000000"/>'
         "</svg>"
     )
 
@@ -75,3 +75,17 @@ def test_an_image_inside_of_a_figure_stays() -> None:
     figure.subplots().imshow([[0, 1], [2, 3]])
     (element,) = inline_svgs([render(figure, "svg")], ["x"]).figures
     assert re.search(r'<image [^>]*href="data:image/png;base64,[A-Za-z0-9+/= ]+"', element)
+
+
+def test_letters_are_shifted_in_few_words() -> None:
+    svg = (
+        b'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 9 9">'
+        b'<defs><path id="a" d="M 0 0"/></defs><use xlink:href="#a" transform="translate(63.625 0)"/>'
+        b'<use xlink:href="#a" x="1" transform="translate(2 3)"/><use xlink:href="#a" transform="scale(2)"/></svg>'
+    )
+    (figure,) = inline_svgs([svg], ["x"]).figures
+    assert re.findall(r"<use ([^/]*)/>", figure) == [
+        'href="#mark-1" x="63.62"',
+        'href="#mark-1" x="1" transform="translate(2 3)"',
+        'href="#mark-1" transform="scale(2)"',
+    ]

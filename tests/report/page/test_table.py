@@ -22,7 +22,7 @@ def texts(page: Any, column: str) -> list[str]:
     place = page.evaluate(
         "name => [...document.querySelectorAll('#table thead th')].findIndex(th => th.dataset.column === name)", column
     )
-    return [text.strip() for text in page.locator(f"{LINES} > :nth-child({place + 1})").all_inner_texts()]
+    return [text.strip() for text in page.locator(f"{LINES} > :nth-child({place + 1})").all_text_contents()]
 
 
 def test_columns_sort_by_number_both_ways_and_missing_values_stay_last(content: Fill, open_page: Open) -> None:
