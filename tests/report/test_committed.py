@@ -19,7 +19,7 @@ import pytest
 
 from sgbench import api
 from sgbench.progress import Silent
-from sgbench.report.build import build_report
+from sgbench.report import build
 from sgbench.report.page.library import without_library
 from sgbench.run.store import Store
 from sgbench.suite.sweep import expand
@@ -50,9 +50,9 @@ def test_a_committed_report_is_the_output_of_its_rows(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Written where pyarrow is, and so not committed.
-    monkeypatch.setattr("sgbench.report.build.parquet_bytes", lambda table: None)
+    monkeypatch.setattr(build, "parquet_bytes", lambda table: None)
     suite, record, there = api.load_suite(ROOT / "suites" / f"{name}.yaml"), record_of(name), ROOT / "reports" / name
-    build_report(
+    build.build_report(
         suite, expand(suite), Store(ROOT / "results", name), tmp_path, record["command"], Silent(), record["made_by"]
     )
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
