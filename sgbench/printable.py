@@ -5,8 +5,9 @@ from __future__ import annotations
 import unicodedata
 from typing import Final
 
-# Embeddings, overrides and isolates, which show text in another order than it is stored in.
-DIRECTIONS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Embeddings, overrides and isolates, which show text in another order than it is stored in. Right-to-left letters are
+# not among them. And the byte order mark, which nobody sees.
+DIRECTIONS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 # Controls, halves of surrogate pairs, and line and paragraph separators.
 CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 ELLIPSIS: Final = " [...] "

@@ -32,13 +32,15 @@ def open_source(name: str, results: Path) -> Source:
     cells = sorted(results.glob(f"*/cells/{name}/cell.json")) if name.isalnum() and len(name) <= LONGEST_NAME else []
     if not cells:
         raise UserError("there is no such file, folder or cell", where=name, fix=FIX)
-    # Suites may share a cell; the one that has rows serves.
-    return rows_source(_rows_beside(max(cells, key=_scored).parent), name)._replace(where=f"cell {name}")
+    # Suites may share a cell, at other numbers of images.
+    scored = [card.parent for card in cells if _rows_beside(card.parent).is_file()] or [cells[0].parent]
+    if len(scored) > 1:
+        suites = " and ".join(folder.parent.parent.name for folder in scored)
+        raise UserError(
+            f"the cell {name} has rows in {suites}", where=str(results), fix=f"give its folder: {scored[0]}"
+        )
+    return rows_source(_rows_beside(scored[0]), name)._replace(where=f"cell {name}")
 
 
 def _rows_beside(cell: Path) -> Path:
     return cell.parent.parent / "rows.csv"
-
-
-def _scored(card: Path) -> bool:
-    return _rows_beside(card.parent).is_file()

@@ -162,7 +162,7 @@ def _by(gap: Difference | None) -> str:
     if gap is None or not gap.significant:
         return ""
     low, high = sorted((abs(gap.lower), abs(gap.upper)))
-    return f" (by {low:.1%} to {high:.1%})"
+    return f" (by {100 * low:.1f} to {100 * high:.1f} points)"
 
 
 def _value(cell: pd.Series) -> str:

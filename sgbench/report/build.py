@@ -109,7 +109,8 @@ def build_report(
         "matplotlib": mpl.__version__,
         "pillow": PIL.__version__,
         "suite_sha256": suite_sha256(suite),
-        "images_made_at": sorted({str(c)[:12] for c in rows["commit"].dropna()}),
+        "images_made_at": _images_made_at(rows),
+        "devices": sorted({f"{d}, {n} threads" for d, n in zip(rows["device"], rows["threads"], strict=True)}),
     }
     content = _content(suite, cells, store, selected, axes, words, figures, lines, made_by, command, sorted(files))
     page = render_page(content)
@@ -121,6 +122,13 @@ def build_report(
     progress.advance(1, "page")
     progress.end()
     return Report(folder / "index.html", words.summary, selected.missing, len(rows))
+
+
+def _images_made_at(rows: pd.DataFrame) -> list[str]:
+    """The commits that made the images, each with whether files had been changed since it."""
+    made = rows[["commit", "dirty"]].dropna(subset="commit").drop_duplicates()
+    pairs = zip(made["commit"], made["dirty"], strict=True)
+    return sorted(f"{str(commit)[:12]}{' (files changed since)' if dirty is True else ''}" for commit, dirty in pairs)
 
 
 def suite_sha256(suite: Suite) -> str:
@@ -195,7 +203,6 @@ def _content(
         standings=dict(standings_of(rows).items()) if selected.metrics else {},
         models=[model_card(str(name), str(digest)) for name, digest in digests.items()],
         protocols=protocols,
-        notes=[],
         made_by=made_by,
         command=command,
         files=files,
@@ -222,7 +229,7 @@ def _record(
 
 def protocol_lines(protocols: dict[str, Protocol]) -> list[str]:
     """The protocols in words; with the accuracy of the packaged classifier where it judges."""
-    lines = [p.describe() for p in protocols.values()]
+    lines = [f"{p.describe()} (protocol {p.id})" for p in protocols.values()]
     if any(p.extractor == "fashion-cnn" for p in protocols.values()):
         accuracy = weights.card("fashion-cnn")["accuracy_held_out"]
         lines.append(f"fashion-cnn: {accuracy:.2%} of the 10,000 held-out images classified right")

@@ -83,7 +83,7 @@ def pictures_of_cells(
         alt = f"The first images of {titles[name]}, uncurated, {COLUMNS} to a row"
         pictures[name] = Picture(_file(name, media), titles[name], alt, data, media, sheet.width, sheet.height)
     left_out = [
-        _told(found.absent, len(rows), "no picture of their first images", "`sgbench run` makes it"),
+        _told(found.absent, len(rows), "no gallery.png", "`sgbench run` makes it"),
         _told(found.damaged, len(rows), "a damaged gallery.png", "delete it and repeat `sgbench run`"),
         _told(found.beyond, len(rows), "no picture here", f"the others are {MOST_BYTES // 10**6} MB already"),
     ]
@@ -99,8 +99,8 @@ def nearest_of_cells(rows: pd.DataFrame, cells: Sequence[Cell], store: Store) ->
     pictures = {}
     for name, sheet in found.sheets.items():
         data, media = encode(sheet.png, sides[models[name]])
-        caption = f"{titles[name]}. {sheet.says or 'Left the generated images, beside each those nearest to it.'}"
-        alt = f"Nearest real images of {titles[name]}: a line for each generated image, which stands first"
+        caption = f"{titles[name]}. {sheet.says or 'Generated images, to the right of each those nearest to it.'}"
+        alt = f"Nearest real images of {titles[name]}: each generated image, then those nearest to it"
         file = _file(f"{name}-nearest", media)
         pictures[name] = Picture(file, caption, alt, data, media, sheet.width, sheet.height)
     left_out = _told(found.damaged, len(rows), "a damaged nearest.png", "repeat `sgbench nearest`")

@@ -163,17 +163,33 @@ def _saving_sentence(comparison: Comparison, axis: Axis) -> str:
             f"No significant difference in {unit}: on the estimates {title} does not quite reach {target}, but it "
             f"does in {found.probability_reached:.0%} of draws from the joint uncertainty."
         )
-    share = _percent(found.share)
     if found.probability_reached < 1 - MISSED_SHARE:
         return (
-            f"No significant difference in {unit}: {title} reaches {target} with {share}, but in "
+            f"No significant difference in {unit}: {title} reaches {target} with {_percent(found.share)}, but in "
             f"{1 - found.probability_reached:.0%} of draws from the joint uncertainty it does not reach it at all."
         )
-    interval = f"95 % interval {_signed(found.lower)} to {_signed(found.upper)}"
     if found.lower <= 0 <= found.upper:
-        return f"No significant difference in {unit}: {title} reaches {target} with {share} ({interval})."
-    bound = " (its cheapest frontier cell is already that good: the saving is at least this)" if found.at_least else ""
-    return f"{title} reaches {target} with {share} {unit}{bound} ({interval} saved)."
+        between = f"95 % interval {_signed(found.lower)} to {_signed(found.upper)} saved"
+        return (
+            f"No significant difference in {unit}: {title} reaches {target} with {_percent(found.share)} ({between})."
+        )
+    return f"{title} reaches {target} with {_sure_share(found, unit)}."
+
+
+def _sure_share(found: Saving, unit: str) -> str:
+    """A saving, or its contrary, beyond noise, in words. Where the cheapest cell does already, it is a bound."""
+    more = found.share < 0
+    low, high = sorted((abs(found.lower), abs(found.upper)))
+    direction = "more" if more else "fewer"
+    # Of a rule's cheapest cell only the baseline's best one is uncertain, and that may never change.
+    between = "" if low == high else f" (95 % interval {low:.0%} to {high:.0%} {'more' if more else 'saved'})"
+    if not found.at_least:
+        return f"{abs(found.share):.0%} {direction} {unit}{between}"
+    bound, hint = ("at most", "may need less") if more else ("at least", "may save more")
+    return (
+        f"{bound} {abs(found.share):.0%} {direction} {unit}{between}: its cheapest frontier cell is that good already, "
+        f"so it {hint}"
+    )
 
 
 def _quality_sentence(comparison: Comparison) -> str:
@@ -208,8 +224,11 @@ def _difference(best: pd.Series, baseline: pd.Series, metric: str) -> Difference
 
 
 def _percent(share: float) -> str:
-    return f"{share:.0%} fewer" if share >= 0 else f"{-share:.0%} more"
+    if not round(share, 2):
+        return "the same cost"
+    return f"{share:.0%} fewer" if share > 0 else f"{-share:.0%} more"
 
 
 def _signed(share: float) -> str:
-    return f"{share:.0%}"
+    # Without the sign of a zero.
+    return f"{round(share, 2) + 0.0:.0%}"

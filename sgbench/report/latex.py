@@ -16,7 +16,7 @@ from sgbench.suite.schema import Suite
 # A float is one page at most; what is longer breaks over pages.
 LINES = 60
 # Characters of \scriptsize, the gaps between columns among them, that a page of one column holds.
-WIDTH, GAP = 110, 3
+WIDTH, GAP = 92, 3
 TEXTS = ("rule", "settings", "standing")
 COSTS = ("GMACs/image", "ms/image", "J/image")
 ARROWS = {"lower": r"~$\downarrow$", "higher": r"~$\uparrow$", "": ""}

@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from sgbench.report.points import metric_title, sign_of
 from sgbench.score.metrics import METRICS
-from sgbench.stats.paired import t_quantile
+from sgbench.stats.paired import t_quantiles
 
 
 def best_and_tied(rows: pd.DataFrame, metric: str) -> list[bool]:
     """For each row, whether it has the best value of `metric` on its model, or one tied with it.
 
-    Tied is what has a paired difference to the best (`stats.paired.paired_difference`) whose 95 % interval holds zero.
+    Tied is what has a paired difference to the best whose interval holds zero. Intervals are so wide that all of a
+    model's hold together with 95 % (`stats.paired.t_quantiles`): the best of many looks better than it is.
     A value without replicates ties with an equal one alone. Never a row without the score, and no row at all for a
     metric that is neither better when lower nor when higher.
     """
@@ -51,5 +52,6 @@ def _not_worse(values: NDArray[np.float64], texts: NDArray[np.object_]) -> NDArr
         gaps = np.array([part for part, fits in zip(parts, paired, strict=True) if fits], dtype=float)
         gaps = gaps - np.array(parts[best], dtype=float)
         error = np.sqrt((groups - 1) / groups * ((gaps - gaps.mean(axis=1, keepdims=True)) ** 2).sum(axis=1))
-        tied[paired] |= values[paired] - values[best] <= t_quantile(groups) * error
+        width = t_quantiles(groups, np.array(len(values) - 1))
+        tied[paired] |= values[paired] - values[best] <= width * error
     return np.asarray(tied)

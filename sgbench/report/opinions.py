@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from sgbench.guidance import RULES
@@ -61,6 +62,11 @@ def compare_opinions(rows: pd.DataFrame, model: str, metrics: Sequence[str]) -> 
 
 def sentence(opinions: Opinions) -> str:
     """The comparison in words."""
+    if np.isnan(opinions.over_cells.tau):
+        return (
+            f"{metric_title(opinions.metrics[1])} and {metric_title(opinions.metrics[0])} do not rank the cells of "
+            f"{opinions.model}: all have the same value of one of them."
+        )
     first, other = (metric_title(metric) for metric in opinions.metrics)
     tau = opinions.over_cells
     # Of a few cells well apart, no replicate changes the order, and an interval would feign certainty.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,8 @@ AXES: dict[Axis, str] = {
     "seconds_per_image": "seconds per image",
     "joules_per_image": "joules per image",
 }
+# Seconds and joules compare where these agree.
+CLOCK = ("device", "threads", "batch")
 ENDS = ("", "_se", "_corrected", "_replicates", "_floor", "_floor_sd", "_protocol", "_percentiles")
 NAMED = 3
 
@@ -59,9 +61,20 @@ def select_rows(suite: Suite, cells: Sequence[Cell], store: Store) -> Selection:
             where=f"rows of {suite.suite}",
             fix="run `sgbench run` and `sgbench score` with the same options first",
         )
+    if rows["cell"].duplicated().any():
+        twice = wanted[str(rows.loc[rows["cell"].duplicated(), "cell"].iloc[0])]
+        raise UserError(
+            f"a cell has two rows of {suite.samples} images: {twice.describe()}",
+            where=f"rows of {suite.suite}",
+            fix="run `sgbench score` again, which writes the rows anew from the cells",
+        )
     place = {key: number for number, key in enumerate(wanted)}
     rows = rows.sort_values("cell", key=lambda ids: ids.map(place), kind="stable").reset_index(drop=True)
-    missing = [*_failed(wanted, failed), *_absent(suite, wanted, {*rows["cell"], *failed})]
+    missing = [
+        *_failed(wanted, failed),
+        *_absent(suite, wanted, {*rows["cell"], *failed}),
+        *_unmeasured(rows),
+    ]
     if not suite.metrics:
         return Selection(rows, [], missing)
     # Scores that were made for other suites' metrics stay out: nothing vouches for their protocol here.
@@ -102,6 +115,23 @@ def _absent(suite: Suite, wanted: dict[str, Cell], there: set[str]) -> list[str]
     ]
 
 
+def _unmeasured(rows: pd.DataFrame) -> list[str]:
+    """Why rows have no common axis of seconds, or of joules that some of them have."""
+    said = []
+    for column in CLOCK:
+        ways = [str(way) for way in dict.fromkeys(rows[column])]
+        if len(ways) > 1:
+            said.append(
+                f"Seconds are not compared: {column} differs between cells ({', '.join(ways[:NAMED])}"
+                f"{', ...' if len(ways) > NAMED else ''}). `sgbench time` measures all of them again on one machine."
+            )
+            break
+    metered = rows["joules_per_image"].notna() if "joules_per_image" in rows else pd.Series(False, rows.index)
+    if metered.any() and not metered.all():
+        said.append(f"Joules are not compared: {(~metered).sum()} of {len(rows)} cells have none.")
+    return said
+
+
 def _unscored(suite: Suite, cells: dict[str, Cell], rows: pd.DataFrame) -> list[str]:
     """A sentence for each metric that some cells do not have; only the unguided one has no LPIPS to itself."""
     said = []
@@ -125,7 +155,7 @@ def _some(cells: Sequence[Cell]) -> str:
 
 def axes_of(rows: pd.DataFrame) -> list[Axis]:
     """Cost axes on which all rows may stand together: what was measured of all, on one device and in one way."""
-    alike = len(rows[["device", "threads", "batch"]].drop_duplicates()) == 1
+    alike = len(rows[list(CLOCK)].drop_duplicates()) == 1
     joules = "joules_per_image" in rows and bool(rows["joules_per_image"].notna().all())
     measured: list[Axis] = ["seconds_per_image", *(["joules_per_image"] if joules else [])]  # type: ignore[list-item]
     return ["gmacs_per_image", *(measured if alike else [])]
@@ -223,7 +253,7 @@ def on_frontier(rows: pd.DataFrame, axis: Axis) -> pd.DataFrame:
     return rows.iloc[kept].reset_index(drop=True)
 
 
-def settings_text(row: pd.Series) -> str:
+def settings_text(row: pd.Series | Mapping[Any, Any]) -> str:
     """A row's settings in a few words: `w 2, gamma 0 / 0.7, 10 steps`."""
     rule = RULES[row["guidance"]]
     parts = [f"w {row['scale']:g}"] if rule.takes_scale else []

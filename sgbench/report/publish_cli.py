@@ -18,14 +18,12 @@ def publish(
     ] = None,
     reports: Reports = api.REPORTS,
     output: Annotated[
-        Path, typer.Option("--output", help="The folder to write; its other files are never touched.")
+        Path, typer.Option("--output", help="The folder to write; refused where it holds anything else.")
     ] = Path("site"),
     as_json: Json = False,
 ) -> None:
     """Gather reports into one folder with an index, for a web page."""
     done = api.publish(reports, output, folders)
-    finish(
-        done.as_dict(),
-        as_json,
-        f"{done.page}: {done.reports} reports, {done.files} files ({done.written} written, {done.removed} removed)",
-    )
+    over = "1 report" if done.reports == 1 else f"{done.reports} reports"
+    counts = f"{done.files} files ({done.written} new or changed, {done.removed} removed)"
+    finish(done.as_dict(), as_json, f"{done.page}: {over}, {counts}")

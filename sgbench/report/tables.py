@@ -114,7 +114,9 @@ def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
             if not found.reached:
                 line[SAVED[axis]] = f"not reached ({found.probability_reached:.0%} of draws reach it)"
             else:
-                line[SAVED[axis]] = f"{found.share:.0%} [{_bound(found.lower)}, {_bound(found.upper)}]"
+                # Where the cheapest cell is better already, what is saved may be more.
+                bound = "≥ " if found.at_least else ""
+                line[SAVED[axis]] = f"{bound}{found.share:.0%} [{_bound(found.lower)}, {_bound(found.upper)}]"
         lines.append(line)
     return pd.DataFrame(lines).fillna("")
 
@@ -156,8 +158,9 @@ def short(value: float) -> str:
 
 def settings_texts(rows: pd.DataFrame) -> pd.Series:
     """The settings of every row in a few words."""
-    told = rows[[column for column in rows if column in SETTINGS]]
-    return pd.Series([settings_text(row) for _, row in told.iterrows()], rows.index, dtype=object)
+    # Dictionaries: lines of a table of many columns are slow to take out of it.
+    told = rows[[column for column in rows if column in SETTINGS]].to_dict("records")
+    return pd.Series([settings_text(row) for row in told], rows.index, dtype=object)
 
 
 def _what(rows: pd.DataFrame) -> dict[str, pd.Series]:

@@ -36,9 +36,13 @@ SAVINGS = (
 )
 AREAS = (
     "Share of the box between the reference point and no cost at the best value of any rule that a rule's cells "
-    "dominate, in steps, without interpolation. Intervals are 95 %, paired."
+    "dominate, in steps, without interpolation. Intervals are 95 %, paired, and wider where many cells make a rule "
+    "look better than it is."
 )
-BUDGETS = "The best measured cell that costs no more; best cells are found anew in every draw behind an interval."
+BUDGETS = (
+    "The best measured cell that costs no more; best cells are found anew in every draw behind an interval, so "
+    "intervals are wider here than between two cells that stand fixed."
+)
 
 
 class Words(NamedTuple):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,10 +59,10 @@ class Nearest(NamedTuple):
         """The picture in a sentence or two."""
         least = [line[0] for line in self.distances]
         count = len(self.distances[0])
-        beside = "the nearest" if count == 1 else f"the {count} nearest, nearest first,"
+        those = "the one nearest to it" if count == 1 else f"the {count} nearest to it, nearest first,"
         usual = "" if self.usual is None else f"; real images held out of training lie {self.usual:.3f} away on average"
         return (
-            f"Left the first {len(least)} generated images, beside each {beside} of {self.among} by features of "
+            f"The first {len(least)} generated images, to the right of each {those} of {self.among} by features of "
             f"{self.extractor}. The nearest lie {min(least):.3f} to {max(least):.3f} away{usual}."
         )
 
@@ -86,8 +87,8 @@ def find_nearest(
     `data` holds the reference's images: fashion-mnist.npz (`data` by default), or what another reference was built of.
     Raises UserError where images, reference, its images or weights are missing, or do not belong together.
     """
-    count = store.images_there(cell, images)
     reference = load_reference(_reference_of(cell, store), str(store.folder / "suite.lock.yaml"))
+    count = store.images_there(cell, images)
     generated = np.concatenate(list(CellImages(cell, store, count).parts()))
     seen = Seen("", (generated.shape[2], generated.shape[1]), generated.shape[3])
     check_against(seen, reference.side, reference.channels, reference.name, str(store.cell_folder(cell)))
@@ -129,18 +130,32 @@ def search(
 
 
 def picture(generated: Images, neighbours: Images, says: str) -> bytes:
-    """A PNG with a line per generated image (N, H, W, C): itself, a gap, then its neighbours (N, k, H, W, C)."""
+    """A PNG with a line per generated image (N, H, W, C): itself, a gap, then its neighbours (N, k, H, W, C).
+
+    Lines fill columns from top to bottom, as many as keep the picture from being much taller than wide.
+    """
     channels = max(generated.shape[-1], neighbours.shape[-1])
     count, height, width = generated.shape[:3]
     own, near = (np.broadcast_to(part, (*part.shape[:-1], channels)) for part in (generated, neighbours))
-    gap = np.full((count, height, max(2, width // GAP_SHARE), channels), WHITE, np.uint8)
-    lines = np.concatenate([own, gap, *np.moveaxis(near, 1, 0)], axis=2)
-    sheet = lines.reshape(count * height, -1, channels)
+    gap, margin = (np.full((count, height, wide, channels), WHITE, np.uint8) for wide in (_gap(width), width))
+    lines = np.concatenate([own, gap, *np.moveaxis(near, 1, 0), margin], axis=2)
+    wide = lines.shape[2]
+    deep = math.ceil(count / math.ceil(math.sqrt(count * height / wide)))
+    columns = math.ceil(count / deep)
+    filled = np.full((columns * deep, *lines.shape[1:]), WHITE, np.uint8)
+    filled[:count] = lines
+    sheet = np.moveaxis(filled.reshape(columns, deep * height, wide, channels), 0, 1)
+    sheet = sheet.reshape(deep * height, columns * wide, channels)[:, :-width]
     noted = PngInfo()
     noted.add_text(SAYS, says)
     buffer = io.BytesIO()
     Image.fromarray(sheet.squeeze(-1) if channels == 1 else sheet).save(buffer, "PNG", optimize=True, pnginfo=noted)
     return buffer.getvalue()
+
+
+def _gap(width: int) -> int:
+    """Pixels between a generated image and those nearest to it."""
+    return max(2, width // GAP_SHARE)
 
 
 def _reference_of(cell: Cell, store: Store) -> str:

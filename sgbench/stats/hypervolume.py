@@ -42,7 +42,9 @@ def hypervolume(costs: Sequence[float], values: Sequence[float], box: Box) -> fl
     Steps between the points, without interpolation. Points that cost as much as the reference or more, or are no
     better, count nothing; a point better than `best` counts as `best`. A box without height or width gives 0.
     """
-    return float(_covered(np.array(costs, dtype=np.float64), np.array([values], dtype=np.float64), box)[0])
+    inside = np.maximum(np.array([values], dtype=np.float64), box.best)
+    # Widths that add up to one may do so with a rounding error on top.
+    return min(1.0, float(_covered(np.array(costs, dtype=np.float64), inside, box)[0]))
 
 
 def cover(points: Sequence[Point], box: Box) -> Cover:
@@ -54,7 +56,7 @@ def cover(points: Sequence[Point], box: Box) -> Cover:
 
 def area(found: Cover) -> Area:
     """A hypervolume with its interval, which stays between 0 and 1."""
-    lower, upper = interval_around(found.value, found.drawn, found.groups)
+    lower, upper = _interval(found.value, found.drawn, found.groups)
     return Area(found.value, max(lower, 0.0), min(upper, 1.0))
 
 
@@ -64,17 +66,30 @@ def area_difference(baseline: Cover, rule: Cover) -> Difference:
     Paired: `draws` gives any points that share their groups of images the same draws of those.
     """
     value, drawn = rule.value - baseline.value, rule.drawn - baseline.drawn
-    lower, upper = interval_around(value, drawn, rule.groups)
+    lower, upper = _interval(value, drawn, rule.groups)
     return Difference(value, float(drawn.std()), max(lower, -1.0), min(upper, 1.0))
 
 
+def _interval(value: float, drawn: Vector, groups: int) -> tuple[float, float]:
+    """95 % interval of an area or a difference of two.
+
+    Of many cells near a frontier some look better than they are, in the draws once more than in the estimate. How far
+    the draws lie off the estimate tells by how much, and the interval reaches as far again.
+    """
+    lower, upper = interval_around(value, drawn, groups)
+    bias = abs(float(drawn.mean()) - value)
+    return lower - bias, upper + bias
+
+
 def _covered(costs: Vector, values: Vector, box: Box) -> Vector:
-    """Share of the box below each draw's frontier, (D,) for costs (P,) and values (D, P)."""
+    """Size of what each draw's frontier dominates, in boxes, (D,) for costs (P,) and values (D, P).
+
+    More than one where values are better than `best`: that is an estimate, and half of the draws around it are better.
+    """
     inside = costs < box.cost
     if not inside.any() or box.best >= box.value:
         return np.zeros(len(values))
     cost, least = running_best(costs[inside], values[:, inside])
-    heights = np.clip((box.value - least) / (box.value - box.best), 0, 1)
+    heights = np.maximum((box.value - least) / (box.value - box.best), 0)
     widths = np.diff(cost, append=box.cost) / box.cost
-    # Widths that add up to one may do so with a rounding error on top.
-    return np.minimum(heights @ widths, 1.0)
+    return np.asarray(heights @ widths)

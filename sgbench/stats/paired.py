@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 
@@ -26,6 +28,11 @@ class Difference(NamedTuple):
 def t_quantile(groups: int) -> float:
     """Half width of a 95 % interval in standard errors: Student's t with groups - 1 degrees of freedom."""
     return float(stdtrit(groups - 1, 0.975))
+
+
+def t_quantiles(groups: int, comparisons: NDArray[np.int_]) -> NDArray[np.float64]:
+    """The same for each number of comparisons, so that all of them hold together with 95 % (Bonferroni)."""
+    return np.asarray(stdtrit(groups - 1, 1 - 0.025 / np.maximum(comparisons, 1)))
 
 
 def paired_difference(

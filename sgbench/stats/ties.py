@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgbench.stats.frontier import Point, Vector, frontier
-from sgbench.stats.paired import t_quantile
+from sgbench.stats.paired import t_quantiles
 
 Standing = Literal["frontier", "tie", "dominated"]
 CHUNK = 256
@@ -19,9 +19,11 @@ Flags = NDArray[np.bool_]
 def standings(points: Sequence[Point]) -> list[Standing]:
     """For each point of one rule: on the frontier, off it within noise, or dominated beyond noise.
 
-    A point is dominated when some point of no greater cost is better by a paired difference whose 95 % interval
-    (`paired.paired_difference`) leaves out zero. All such points are asked, not the frontier's alone: one that moves
-    with the point under deletion of the same images can tell a smaller difference. Values and replicates hold no NaN.
+    A point is dominated when some point of no greater cost is better by a paired difference whose interval leaves out
+    zero. All such points are asked, not the frontier's alone: one that moves with the point under deletion of the same
+    images can tell a smaller difference. Intervals are so wide that all of a point's hold together with 95 %
+    (`paired.t_quantiles`): of thirty cells alike, some rival would else seem better by chance alone. Values and
+    replicates hold no NaN.
     """
     if not points:
         return []
@@ -36,6 +38,8 @@ def _beaten(costs: Vector, values: Vector, replicates: Vector) -> Flags:
     groups = replicates.shape[1]
     deviations = (replicates - replicates.mean(axis=1, keepdims=True)) * np.sqrt((groups - 1) / groups)
     squares = (deviations**2).sum(axis=1)
+    rivals_of = np.searchsorted(np.sort(costs), costs, side="right") - 1
+    widths = t_quantiles(groups, rivals_of)
     order = np.argsort(values, kind="stable")
     undecided, beaten = order, np.zeros(len(costs), dtype=np.bool_)
     # Best rivals first: they settle most points, and few are left for the others.
@@ -43,7 +47,7 @@ def _beaten(costs: Vector, values: Vector, replicates: Vector) -> Flags:
         rivals = order[start : start + CHUNK]
         # The variance of a difference by its three products: no array of pairs by groups.
         variance = squares[undecided, None] + squares[rivals] - 2 * deviations[undecided] @ deviations[rivals].T
-        half = t_quantile(groups) * np.sqrt(np.maximum(variance, 0))
+        half = widths[undecided, None] * np.sqrt(np.maximum(variance, 0))
         better = (values[undecided, None] - values[rivals] > half) & (costs[rivals] <= costs[undecided, None])
         beaten[undecided] = better.any(axis=1)
         undecided = undecided[~beaten[undecided]]

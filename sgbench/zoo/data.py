@@ -14,6 +14,8 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -57,10 +59,14 @@ def load(folder: Path) -> tuple[Split, Split]:
     path = folder / "fashion-mnist.npz"
     if not path.is_file():
         raise UserError(f"the training images are not in {path}", where="--data", fix="run `sgbench zoo data` first")
-    with np.load(path, allow_pickle=False) as stored:
-        images, labels = stored["images"], stored["labels"].astype(np.int64)
+    again = "delete it and run `sgbench zoo data` again"
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            images, labels = stored["images"], stored["labels"].astype(np.int64)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{path} is damaged", where="--data", fix=again) from error
     if digest(images, labels) != DIGEST:
-        raise UserError(f"{path} is damaged", where="its digest", fix="delete it and run `sgbench zoo data` again")
+        raise UserError(f"{path} is damaged", where="its digest", fix=again)
     order = np.random.Generator(np.random.PCG64(SPLIT_SEED)).permutation(len(images))
     train, held_out = order[:TRAIN], order[TRAIN:]
     return Split(images[train], labels[train]), Split(images[held_out], labels[held_out])

@@ -33,7 +33,8 @@ def one_set(images: str = "theirs", **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def cell(fashion: pd.DataFrame) -> str:
-    return str(fashion["cell"].iloc[0])
+    """A cell that no other suite has: of the model that was trained densely."""
+    return str(fashion.loc[fashion["model"] == "fashion-dense", "cell"].iloc[0])
 
 
 def test_a_cell_by_folder_and_by_id(cell: str) -> None:
@@ -42,10 +43,18 @@ def test_a_cell_by_folder_and_by_id(cell: str) -> None:
     assert by_folder.lines == by_id.lines
     (line,) = by_id.lines
     assert line.cell == cell
-    assert line.name == "fashion-routing, unguided (gamma 0, 10 steps)"
+    assert line.name == "fashion-dense, unguided (gamma 0, 10 steps)"
     assert len(line.images_sha256) == 64
     assert line.scores["fd"].protocol is not None
     assert line.scores["fd"].protocol.id == line.scores["fd"].protocol_id
+
+
+def test_an_id_of_two_suites_is_ambiguous(fashion: pd.DataFrame) -> None:
+    shared = str(fashion.loc[(fashion["model"] == "fashion-routing") & (fashion["guidance"] == "none"), "cell"].iloc[0])
+    with pytest.raises(
+        UserError, match=rf"the cell {shared} has rows in fashion-gammas and fashion-mnist; give its fol"
+    ):
+        open_source(shared, RESULTS)
 
 
 def test_rows_of_older_schemas_are_migrated() -> None:
@@ -128,5 +137,5 @@ def test_bad_input_is_one_sentence(
     asked = name if name.isalnum() and not (tmp_path / name).exists() else str(tmp_path / name)
     with pytest.raises(UserError) as caught:
         open_source(asked, RESULTS)
-    assert said.replace("CELL", cell) in str(caught.value)
+    assert said.replace("CELL", str(fashion["cell"].iloc[0])) in str(caught.value)
     assert "\n" not in str(caught.value)

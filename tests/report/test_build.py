@@ -135,6 +135,20 @@ def test_a_suite_without_scored_cells_is_refused(tmp_path: Path, scored: tuple[P
         api.report(suite, tmp_path, tmp_path / "reports")
 
 
+def test_devices_commits_and_protocols_are_told(tmp_path: Path, scored: tuple[Path, Path]) -> None:
+    path, results = scored
+    rows = Store(results, "tiny").read_rows()
+    made = {"commit": ["a" * 40] * 4 + ["b" * 40], "dirty": [False] * 4 + [True], "device": ["one"] * 4 + ["other"]}
+    copied(scored, tmp_path, rows.assign(**made, threads=[2, 2, 2, 2, 1]))
+    report = api.report(api.load_suite(path), tmp_path, tmp_path / "reports")
+    made_by = json.loads((report.page.parent / "report.json").read_text())["made_by"]
+    assert made_by["images_made_at"] == ["a" * 12, f"{'b' * 12} (files changed since)"]
+    assert made_by["devices"] == ["one, 2 threads", "other, 1 threads"]
+    page = report.page.read_text()
+    for told in (*made_by["images_made_at"], *made_by["devices"], f"(protocol {rows['fd_protocol'].iloc[0]})"):
+        assert told in page
+
+
 def test_missing_cells_and_scores_are_told(tmp_path: Path, scored: tuple[Path, Path]) -> None:
     path, results = scored
     rows = Store(results, "tiny").read_rows().iloc[1:].reset_index(drop=True)
@@ -153,6 +167,25 @@ def test_missing_cells_and_scores_are_told(tmp_path: Path, scored: tuple[Path, P
     assert "1 of 5 cells have no scores" in (tmp_path / "reports" / "tiny" / "table.md").read_text()
     table = pd.read_csv(tmp_path / "reports" / "tiny" / "table.csv")
     assert table["recall"].isna().tolist() == [True, False, False, False]
+
+
+def test_costs_that_do_not_compare_are_told(tmp_path: Path, scored: tuple[Path, Path]) -> None:
+    path, results = scored
+    rows = Store(results, "tiny").read_rows()
+    joules = [1.0, *[np.nan] * (len(rows) - 1)]
+    copied(scored, tmp_path, rows.assign(device=["another", *rows["device"][1:]], joules_per_image=joules))
+    report = api.report(api.load_suite(path), tmp_path, tmp_path / "reports")
+    seconds, energy = report.missing
+    assert seconds.startswith("Seconds are not compared: device differs between cells (another, ")
+    assert energy == "Joules are not compared: 4 of 5 cells have none."
+
+
+def test_a_cell_with_two_rows_is_refused(tmp_path: Path, scored: tuple[Path, Path]) -> None:
+    path, results = scored
+    rows = Store(results, "tiny").read_rows()
+    copied(scored, tmp_path, pd.concat([rows, rows.iloc[:1]]))
+    with pytest.raises(UserError, match="a cell has two rows of 20 images: fashion-routing none 2 steps"):
+        api.report(api.load_suite(path), tmp_path, tmp_path / "reports")
 
 
 def test_quality_that_some_cells_lack(tmp_path: Path, scored: tuple[Path, Path]) -> None:

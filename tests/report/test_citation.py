@@ -21,6 +21,7 @@ from sgbench.models.families import FAMILIES
 from sgbench.report import cited
 from sgbench.report.citation import bibliography, citations, entries
 from sgbench.report.cite_cli import cite
+from sgbench.report.points import metric_title
 from sgbench.sampling.samplers import SAMPLERS
 from sgbench.score.extractors.catalogue import EXTRACTORS
 from sgbench.score.metrics import METRICS
@@ -168,6 +169,22 @@ def test_public_models_and_settings_are_cited() -> None:
     assert "xiao2017fashionmnist" not in found
     suite = api.load_suite(ROOT / "suites" / "paper" / "figure-a1.yaml")
     assert not {"efron1981jackknife", "heusel2017fid", "virtanen2020scipy"} & set(citations(suite, expand(suite)))
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "suites").rglob("*.yaml")), ids=lambda path: path.stem)
+def test_every_rule_sampler_and_metric_of_a_suite_has_an_entry(file: Path) -> None:
+    suite = api.load_suite(file)
+    cells = expand(suite)
+    text = bibliography(suite, cells)
+    assert set(parse(text)) <= set(everything())
+    told = {use for uses in citations(suite, cells).values() for use in uses}
+    rules = {f"guidance rule {RULES[cell.guidance.rule].title}" for cell in cells if cell.guidance.rule not in OWN}
+    samplers = {f"sampler {cell.sampler.name}" for cell in cells}
+    metrics = {f"metric {metric_title(name)}" for name in suite.metrics if METRICS[name].kind not in OWN}
+    assert rules | samplers | metrics <= told
+    assert samplers
+    for use in told:
+        assert re.search(rf"^% (.*; )?{re.escape(use)}(; .*)?$", text, re.MULTILINE), use
 
 
 def run(*arguments: str) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import pytest
 
 from sgbench import api
 from sgbench.progress import Silent
-from sgbench.report.build import build_report
+from sgbench.report import build
 from sgbench.report.page.library import without_library
 from sgbench.run.store import Store
 from sgbench.suite.sweep import expand
@@ -48,9 +50,9 @@ def test_a_committed_report_is_the_output_of_its_rows(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Written where pyarrow is, and so not committed.
-    monkeypatch.setattr("sgbench.report.build.parquet_bytes", lambda table: None)
+    monkeypatch.setattr(build, "parquet_bytes", lambda table: None)
     suite, record, there = api.load_suite(ROOT / "suites" / f"{name}.yaml"), record_of(name), ROOT / "reports" / name
-    build_report(
+    build.build_report(
         suite, expand(suite), Store(ROOT / "results", name), tmp_path, record["command"], Silent(), record["made_by"]
     )
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
@@ -78,3 +80,19 @@ def test_a_committed_report_was_made_from_a_clean_checkout(name: str) -> None:
 @pytest.mark.parametrize("name", COMMITTED)
 def test_a_committed_page_is_small(name: str) -> None:
     assert (ROOT / "reports" / name / "index.html").stat().st_size < MOST_BYTES
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
+@pytest.mark.parametrize("name", COMMITTED)
+def test_committed_tables_and_references_compile(name: str, tmp_path: Path) -> None:
+    folder = ROOT / "reports" / name
+    packages = "".join(rf"\usepackage{{{package}}}" for package in ("booktabs", "longtable"))
+    inputs = "".join(rf"\input{{{folder / table}}}" for table in ("table.tex", "table-best.tex"))
+    references = rf"\nocite{{*}}\bibliographystyle{{plain}}\bibliography{{{folder / 'references'}}}"
+    text = rf"\documentclass{{article}}{packages}\begin{{document}}{inputs}{references}\end{{document}}"
+    (tmp_path / "paper.tex").write_text(text)
+    latex = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    for command in (latex, ["bibtex", "paper"], latex, latex):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-2000:]
+        assert "Warning--" not in done.stdout

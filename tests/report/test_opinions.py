@@ -85,3 +85,11 @@ def test_the_best_cell_of_a_rule_is_the_highest_of_a_score() -> None:
     worse = found.iloc[:1].assign(fd=9.0, composition=0.1)
     (opinions,) = compare_opinions(pd.concat([found, worse]), "fashion-routing", ["fd", "composition"])
     assert opinions.rankings == (["cfg", "sg", "icg"], ["cfg", "sg", "icg"])
+
+
+def test_values_that_are_all_alike_rank_nothing() -> None:
+    alike, apart = dict.fromkeys(NAMES, 1.0), {"cfg": 3.0, "sg": 2.0, "icg": 1.0}
+    assert words(alike, apart, error=0.0) == (
+        "FD[lite0] and FD[fashion-cnn] do not rank the cells of fashion-routing: all have the same value of one of "
+        "them."
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,6 +86,25 @@ def test_the_picture_has_a_line_per_image() -> None:
     # A grey image beside neighbours in colour is shown in colour; the gap is white.
     assert sheet.shape == (16, 8 + 2 + 3 * 8, 3)
     assert sheet[::8, ::8, 0].tolist() == [[0, 255, 10, 11, 12], [1, 255, 13, 14, 15]]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 6), st.sampled_from([(8, 8), (8, 24), (24, 8)]))
+def test_many_lines_fill_columns(count: int, k: int, size: tuple[int, int]) -> None:
+    """Every image is there once, down the columns; the picture is not much taller than wide."""
+    height, width = size
+    own = np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1) + np.zeros((1, height, width, 1), np.uint8)
+    near = (100 + np.arange(k)).astype(np.uint8).reshape(1, -1, 1, 1, 1) + own[:, None]
+    sheet = np.asarray(Image.open(io.BytesIO(picture(own, near, "said"))))
+    gap = max(2, width // 4)
+    wide = gap + (k + 2) * width
+    assert sheet.shape[0] <= sheet.shape[1] + width + height
+    # All columns but the last have a white margin.
+    margined = np.pad(sheet[::height], ((0, 0), (0, width)), constant_values=255)
+    lines = np.concatenate(np.split(margined, margined.shape[1] // wide, axis=1))[:count]
+    assert lines[:, 0].tolist() == list(range(count))
+    assert lines[:, gap + width : gap + (k + 1) * width : width].tolist() == near[:, :, 0, 0, 0].tolist()
+    assert all((line == 255).sum() == gap for line in lines[:, : gap + (k + 1) * width])
 
 
 def test_training_features_stand_in_the_order_of_the_training_images(train: data.Split) -> None:
@@ -187,6 +207,9 @@ def test_what_is_missing_is_named(built: tuple[Path, Path], suite_file: SuiteFil
     store.write_lock(suite.model_copy(update={"reference": ""}), [cell])
     with pytest.raises(UserError, match="the suite has no reference, so no real images to look through; choose"):
         look(cell, store)
+    shutil.rmtree(store.cell_folder(cell) / "shards")
+    with pytest.raises(UserError, match="the suite has no reference"):
+        look(cell, store)
     store.write_lock(suite.model_copy(update={"reference": str(built[1])}), [cell])
     store.write_shard(cell, 0, grey[:, :16, :16], {})
     with pytest.raises(UserError, match="the images are 16 x 16 pixels, and those of the reference real 32 x 32"):
@@ -212,4 +235,7 @@ def test_the_command_prints_distances(built: tuple[Path, Path], suite_file: Suit
     assert document["file"] == str(store.cell_folder(cell) / "nearest.png")
     text = CliRunner().invoke(app, [*arguments, "--neighbours", "1"], catch_exceptions=False).stdout
     assert text.splitlines()[0] == f"image   0  nearest at {document['distances'][0][0]:.3f}"
-    assert "Left the first 4 generated images, beside each the nearest of 24 images of the reference real" in text
+    assert (
+        "The first 4 generated images, to the right of each the one nearest to it of 24 images of the reference real"
+        in text
+    )

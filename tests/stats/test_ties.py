@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import t
 
 from sgbench.stats import ties
 from sgbench.stats.frontier import Point, frontier
@@ -25,9 +24,11 @@ def cloud(count: int, error: float, shared: float, seed: int) -> list[Point]:
     return [Point(c, v, tuple((v + common + error * rng.normal(size=20)).tolist())) for c, v in grid]
 
 
-def worse_beyond_noise(point: Point, rival: Point) -> bool:
+def worse_beyond_noise(point: Point, rival: Point, rivals: int) -> bool:
+    """By a difference whose interval would hold for as many rivals."""
     gap = paired_difference(point.value, rival.value, point.replicates, rival.replicates)
-    return rival.cost <= point.cost and gap.lower > 0
+    width = t.ppf(1 - 0.025 / rivals, len(point.replicates) - 1)
+    return rival.cost <= point.cost and gap.value > width * gap.standard_error
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 256])
@@ -42,7 +43,8 @@ def test_a_dominated_point_has_a_rival_that_is_better_beyond_noise(
         patch.setattr(ties, "CHUNK", chunk)
         found = standings(points)
     for index, point in enumerate(points):
-        beaten = any(worse_beyond_noise(point, rival) for rival in points)
+        rivals = sum(other.cost <= point.cost for other in points) - 1
+        beaten = rivals > 0 and any(worse_beyond_noise(point, rival, rivals) for rival in points)
         assert found[index] == ("frontier" if index in kept else "dominated" if beaten else "tie")
 
 
@@ -76,10 +78,21 @@ def test_no_points_have_no_standings() -> None:
 
 
 @pytest.mark.parametrize("error", [0.01, 100.0])
-def test_thousands_of_points_take_seconds_even_where_all_are_tied(error: float) -> None:
+def test_thousands_of_points_are_told_apart_or_tied(error: float) -> None:
     rng = np.random.default_rng(0)
     points = [Point(c, v, tuple(v + error * rng.normal(size=20))) for c, v in rng.uniform(1, 2, (5000, 2)).tolist()]
-    began = time.process_time()
-    found = standings(points)
-    assert time.process_time() - began < 3
-    assert ("dominated" in found) == (error < 1)
+    assert ("dominated" in standings(points)) == (error < 1)
+
+
+def test_cells_alike_are_rarely_called_dominated() -> None:
+    """Of thirty cells of one truth and cost, some rival always looks better; by chance alone 5 % may be called so."""
+    rng = np.random.default_rng(0)
+    called = 0
+    for _ in range(100):
+        # Twenty groups of images: replicates as the jackknife makes them of independent group means.
+        means = rng.normal(size=(30, 20))
+        values, left = means.mean(axis=1), (means.sum(axis=1, keepdims=True) - means) / 19
+        called += standings([Point(1, v, tuple(r)) for v, r in zip(values, left.tolist(), strict=True)]).count(
+            "dominated"
+        )
+    assert called / 3000 < 0.05

@@ -103,6 +103,13 @@ def test_incomplete_or_absent_data_is_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "fashion-mnist.npz", images=images(5)[0], labels=images(5)[1])
     with pytest.raises(UserError, match="is damaged"):
         data.load(tmp_path)
+    whole = (tmp_path / "fashion-mnist.npz").read_bytes()
+    for broken in (whole[: len(whole) // 2], whole.replace(b"labels", b"prices"), b""):
+        (tmp_path / "fashion-mnist.npz").write_bytes(broken)
+        with pytest.raises(
+            UserError, match=r"fashion-mnist\.npz is damaged; delete it and run `sgbench zoo data` again"
+        ):
+            data.load(tmp_path)
     with pytest.raises(UserError, match="is not a file"):
         data.prepare(tmp_path, "somewhere.tgz")
 

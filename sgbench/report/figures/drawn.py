@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 
 from sgbench.guidance import RULES
 from sgbench.models import spec
-from sgbench.report.points import metric_title, replicates
+from sgbench.report.points import CLOCK, metric_title, replicates
 from sgbench.report.style import STYLES, WIDTH
 from sgbench.score.metrics import METRICS
 from sgbench.stats.frontier import Vector
@@ -30,7 +30,6 @@ MOST_VECTORS = 300
 LETTER = 0.084
 # Markers of thin strokes need more area than others to look as large.
 AREAS = {"P": 1.6, "X": 1.6, "*": 1.8, "d": 1.3}
-CLOCK = ("device", "threads", "batch")
 
 
 class Drawn(NamedTuple):
@@ -69,11 +68,12 @@ def metric_label(rows: pd.DataFrame, metric: str) -> str:
     return f"{metric_title(metric)}{direction}, N = {rows['samples'].iloc[0]:,}"
 
 
-def metric_facts(rows: pd.DataFrame, metric: str) -> str:
-    """What a caption says of a metric's values: images, protocol, and what their bars are."""
+def metric_facts(rows: pd.DataFrame, metric: str, bars: bool = True) -> str:
+    """What a caption says of a metric's values: images, protocol, and what their bars are where some are drawn."""
     ids = rows.get(f"{metric}_protocol", pd.Series(dtype=str)).dropna().unique()
     protocol = f" (protocol {ids[0]})" if len(ids) else ""
-    return f"{metric_title(metric)}{protocol} of {rows['samples'].iloc[0]:,} images a cell; bars are 95 % intervals."
+    said = "; bars are 95 % intervals" if bars else ""
+    return f"{metric_title(metric)}{protocol} of {rows['samples'].iloc[0]:,} images a cell{said}."
 
 
 def clock_facts(rows: pd.DataFrame) -> str:
@@ -99,18 +99,28 @@ def logarithmic(values: Iterable[float], beyond: float) -> bool:
     """Whether values spread so far, largest over smallest, that a linear axis would crush the small ones."""
     found = np.asarray(list(values), dtype=np.float64)
     found = found[np.isfinite(found)]
-    return bool(len(found)) and found.min() > 0 and found.max() > beyond * found.min()
+    return len(found) > 0 and bool(found.min() > 0 and found.max() > beyond * found.min())
+
+
+def logarithmic_quality(values: Iterable[float], metric: str) -> bool:
+    """From a factor of 3 on, for what is better when lower: its ratios mean more than its differences."""
+    return METRICS[metric].better == "lower" and logarithmic(values, 3)
+
+
+def logarithmic_cost(values: Iterable[float]) -> bool:
+    """From a factor of 5 on: costs of steps and tokens are multiplied, not added."""
+    return logarithmic(values, 5)
 
 
 def scale_quality(axes: Axes, values: Iterable[float], metric: str) -> None:
-    """Logarithmic from a factor of 3 on, for what is better when lower: its ratios mean more than its differences."""
-    if METRICS[metric].better == "lower" and logarithmic(values, 3):
+    """Set the axis of qualities logarithmic where they ask for it."""
+    if logarithmic_quality(values, metric):
         set_log(axes, "y")
 
 
 def scale_cost(axes: Axes, values: Iterable[float]) -> None:
-    """Logarithmic from a factor of 5 on: costs of steps and tokens are multiplied, not added."""
-    if logarithmic(values, 5):
+    """Set the axis of costs logarithmic where they ask for it."""
+    if logarithmic_cost(values):
         set_log(axes, "x")
 
 

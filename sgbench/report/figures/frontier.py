@@ -77,7 +77,9 @@ def _figure(rows: pd.DataFrame, model: str, axis: Axis, title: str) -> Figure:
     _draw_floor(axes, float(rows["quality_floor"].iloc[0]))
     axes.set(xlabel=AXES[axis], ylabel=metric_label(rows, quality), title=figure_title(model, title))
     handles: list[Any] = [rule_handle(rule) for rule in rules]
-    handles += [_state("within noise", fill="white", edge="0.3"), _state("dominated", fill="0.8", edge="none")]
+    there = set(rows["standing"])
+    handles += [_state("within noise", fill="white", edge="0.3")] if "tie" in there else []
+    handles += [_state("dominated", fill="0.8", edge="none")] if "dominated" in there else []
     equal: list[pd.Series] = []
     if baseline is not None and len(rules) > 1:
         best = best_row(rule_rows(rows, model, baseline))

@@ -72,7 +72,7 @@ def _figure(grid: Grid, model: str, title: str, metric: str) -> Figure:
     columns = min(len(grid.panels), COLUMNS)
     lines = -(-len(grid.panels) // columns)
     figure = Figure(figsize=(max(WIDTH - 1, 0.9 + 2.1 * columns), 0.9 + 2.1 * lines), layout="constrained")
-    panes = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat
+    panes = list(figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat)
     for axes, panel in zip(panes, grid.panels, strict=False):
         cells = panel.values(grid.strong, grid.weak, "quality")
         mesh = axes.pcolormesh(
@@ -88,7 +88,10 @@ def _figure(grid: Grid, model: str, title: str, metric: str) -> Figure:
         tick_gammas(axes, grid)
         axes.set_title(f"w = {panel.scale:g}", fontweight="normal", loc="center")
         axes.set_facecolor("white")
-    for axes in list(panes)[len(grid.panels) :]:
+    for place, axes in enumerate(panes):
+        # The last panel of its column has the gammas below it.
+        axes.tick_params(labelbottom=place + columns >= len(grid.panels))
+    for axes in panes[len(grid.panels) :]:
         axes.remove()
     figure.supxlabel("gamma of the strong branch", fontsize=10)
     figure.supylabel("gamma of the weak branch", fontsize=10)

@@ -74,7 +74,7 @@ def _cost(box: Bbox, ink: Vector, taken: Sequence[Bbox], frame: Bbox) -> float:
     """How bad a place is: outside of the frame or over another label worst, then what it hides."""
     hidden = np.all((ink >= box.min) & (ink <= box.max), axis=1).sum()
     outside = not (frame.contains(*box.min) and frame.contains(*box.max))
-    return 1000.0 * outside + 1000.0 * sum(box.overlaps(other) for other in taken) + 25.0 * float(hidden)
+    return 1e6 * outside + 1000.0 * sum(box.overlaps(other) for other in taken) + 25.0 * float(hidden)
 
 
 def _ink(axes: Axes) -> Vector:

@@ -30,7 +30,8 @@ def draw(rows: pd.DataFrame, model: str, suffix: str) -> list[Drawn]:
     own = rows[(rows["model"] == model) & rows["precision"].notna() & rows["recall"].notna()]
     if own.empty:
         return []
-    caption = " ".join(["Up and right is better.", metric_facts(own, "precision"), metric_facts(own, "recall")])
+    facts = [metric_facts(own, metric, bars=len(own) <= MOST_BARS) for metric in ("precision", "recall")]
+    caption = " ".join(["Up and right is better.", *facts])
     return [Drawn(f"precision-recall{suffix}", TITLE, caption, _figure(own, model), model)]
 
 

@@ -10,7 +10,6 @@ from matplotlib.lines import Line2D
 
 from sgbench.guidance import RULES
 from sgbench.report.figures.drawn import (
-    CLOCK,
     MOST_BARS,
     Drawn,
     clock_facts,
@@ -21,7 +20,7 @@ from sgbench.report.figures.drawn import (
     scatter_cells,
 )
 from sgbench.report.figures.grids import numeric_gammas
-from sgbench.report.points import rule_rows, rules_of
+from sgbench.report.points import CLOCK, rule_rows, rules_of
 from sgbench.report.style import LOOK, STYLES, WIDTH
 
 TITLE = "speed-up against MAC ratio"
@@ -84,8 +83,8 @@ def _figure(rows: pd.DataFrame, model: str) -> Figure:
     promise = Line2D([], [], color="0.4", linestyle="--", linewidth=1, label="as promised")
     axes.axline((1, 1), slope=1, color="0.4", linestyle="--", linewidth=1)
     axes.set(
-        xlabel="MAC ratio: MACs of the dense cell over its own",
-        ylabel="speed-up: seconds of the dense cell over its own",
+        xlabel="MAC ratio (MACs, dense over own)",
+        ylabel="speed-up (seconds, dense over own)",
         title=figure_title(model, TITLE, WIDTH - 0.6),
     )
     legend_below(figure, [*(rule_handle(rule, line=False) for rule in rules), promise])

@@ -28,6 +28,8 @@ from sgbench.report.figures.runs import best_along, families
 from sgbench.report.points import metric_title
 from sgbench.report.style import LOOK, STYLES, WIDTH, Line
 
+# Checkpoints that have a tick each.
+MOST_TICKS = 8
 # One for each training run of an architecture, such as a fine-tune.
 LINES: tuple[Line, ...] = ("-", "--", ":", "-.")
 
@@ -75,6 +77,9 @@ def _figure(series: list[Series], model: str, title: str, metric: str) -> Figure
     together = pd.concat([one.cells for one in series])
     scale_cost(axes, together["iterations"])
     scale_quality(axes, together["quality"], metric)
+    ages = sorted(set(together["iterations"]))
+    if len(ages) <= MOST_TICKS:
+        axes.set_xticks(ages)
     axes.xaxis.set_major_formatter(mpl.ticker.EngFormatter(sep=""))
     axes.set(
         xlabel="training iterations",

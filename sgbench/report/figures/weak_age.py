@@ -44,7 +44,8 @@ def draw(rows: pd.DataFrame, models: Mapping[str, str]) -> list[Drawn]:
                 continue
             title = f"{metric_title(metric)} against the age of the weak checkpoint"
             caption = (
-                f"Each rule's best cell at each weak checkpoint; the main one has {iterations:,.0f} iterations. "
+                f"Each rule's best cell at each weak checkpoint; the main one, {names[0]}, has {iterations:,.0f} "
+                f"iterations. "
                 f"{metric_facts(own, metric)}"
             )
             figure = _figure(cells, title, metric)

@@ -71,7 +71,6 @@ class Content(NamedTuple):
     """By cell id: frontier, tie or dominated, in the first metric and GMACs."""
     models: list[ModelCard]
     protocols: list[str]
-    notes: list[str]
     made_by: dict[str, Any]
     """sgbench, commit, dirty, python, torch, suite_sha256, images_made_at, devices; what is unknown is left out."""
     command: str

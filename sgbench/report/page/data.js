@@ -38,6 +38,13 @@ function brief(value) {
   return size >= 0.001 ? String(Number(value.toPrecision(4))) : value.toPrecision(3);
 }
 
+// The same in a column: zeros at the end stay, so that digits stand under each other.
+function aligned(value) {
+  return typeof value !== "number" || Math.abs(value) >= 1000 ? brief(value) : value.toPrecision(4);
+}
+
+const cellsOf = number => `${number.toLocaleString("en")} ${number === 1 ? "cell" : "cells"}`;
+
 // An element with attributes and children; text never becomes markup.
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -54,11 +61,12 @@ function marker(rule) {
   svg.setAttribute("aria-hidden", "true");
   const path = document.createElementNS(markers, "path");
   path.setAttribute("d", rule.path);
-  path.setAttribute("fill", visible(rule.colour));
+  path.setAttribute("fill", rule.colour === BLACK ? "currentColor" : rule.colour);
   svg.append(path);
   return svg;
 }
 
 // Rules keep their colours everywhere; black alone would vanish on a dark page.
+const BLACK = "#000000";
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const visible = colour => (dark.matches && colour === "#000000" ? "#e8eaed" : colour);
+const onPage = colour => (dark.matches && colour === BLACK ? "#e6e9ec" : colour);

@@ -35,11 +35,10 @@ function fillDetail(line) {
   const close = make("button", { type: "button", class: "close", "aria-label": "Close" }, "×");
   close.addEventListener("click", () => detail.close());
   const title = make("h2", { id: "detail-title" }, marker(rule), `${rule.title}: ${read("text", line)}`);
-  const picture = data.pictures[cell];
   detail.replaceChildren(
     make("header", {}, title, close),
     make("p", { class: "note" }, `${read("model", line)}, cell ${cell}`, standingText(line)),
-    ...(picture ? [pictureOf(picture)] : []),
+    ...(read("picture", line) ? [pictureOf(line)] : []),
     ...scores(line),
     ...facts("Costs", data.costs, line),
     ...facts("Settings", data.settings, line),
@@ -55,19 +54,20 @@ function standingText(line) {
   return standing ? `, ${told[standing]} (${data.metrics[0].title}, GMACs)` : "";
 }
 
-function image(picture, alt) {
-  const element = make("img", { src: picture.src, alt, width: picture.width, height: picture.height, decoding: "async" });
-  if (picture.width < PIXELATED) element.className = "pixelated";
+function image(line, alt) {
+  const [width, height] = [read("picture_width", line), read("picture_height", line)];
+  const element = make("img", { src: read("picture", line), alt, width, height, decoding: "async" });
+  if (width < PIXELATED) element.className = "pixelated";
   return element;
 }
 
-function pictureOf(picture) {
-  const caption = make("figcaption", {}, picture.caption);
+function pictureOf(line) {
+  const caption = make("figcaption", {}, "The first images of this cell in their order, nothing chosen by eye.");
   if (data.prompts.length) {
     const list = make("ol", {}, ...data.prompts.map(prompt => make("li", {}, prompt)));
     caption.append(make("details", {}, make("summary", {}, "What was asked for, place by place"), list));
   }
-  return make("figure", {}, image(picture, picture.alt), caption);
+  return make("figure", {}, image(line, read("picture_alt", line)), caption);
 }
 
 function scores(line) {
@@ -122,7 +122,7 @@ function fact(name, value) {
 }
 
 function command(text) {
-  const copy = make("button", { type: "button", "data-copy": "detail-command" }, "Copy");
+  const copy = make("button", { type: "button", "data-copy": "detail-command", "aria-live": "polite" }, "Copy");
   const code = make("code", { id: "detail-command" }, text);
   return make("div", { class: "command" }, make("pre", { tabindex: "0", "aria-label": "Command" }, code), copy);
 }

@@ -9,6 +9,11 @@ const haystack = lines.map(line =>
     .toLowerCase()
 );
 
+// What a reader types begins a word or a number: 2 finds w 2 and w 2.5, not gamma 0.2.
+function pattern(word) {
+  return new RegExp(`(?<![\\p{L}\\p{N}.])${word.replace(/[\\^$.*+?()[\]{}|\-/]/g, "\\$&")}`, "u");
+}
+
 function samplerOf(line) {
   return `${read("sampler", line)}, ${read("steps", line)} steps`;
 }
@@ -44,7 +49,6 @@ function fillSelect(name, values, all, chosen) {
 }
 
 function drawLegend() {
-  const focused = document.activeElement?.dataset.rule;
   const buttons = data.rules.map(rule => {
     const button = make("button", { type: "button", "aria-pressed": String(!hidden.has(rule.name)) });
     button.dataset.rule = rule.name;
@@ -57,23 +61,22 @@ function drawLegend() {
     return button;
   });
   document.getElementById("rules").replaceChildren(...buttons);
-  if (focused) buttons.find(button => button.dataset.rule === focused).focus();
 }
 
 function applyFilters() {
   const model = field("model").value;
   const sampler = field("sampler").value;
   const standings = { "": null, frontier: ["frontier"], tie: ["frontier", "tie"] }[field("standing").value];
-  const words = field("words").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = field("words").value.toLowerCase().split(/\s+/).filter(Boolean).map(pattern);
   shown = lines.filter(
     line =>
       !hidden.has(read("rule", line)) &&
       (!model || read("model", line) === model) &&
       (!sampler || samplerOf(line) === sampler) &&
       (!standings || standings.includes(read("standing", line))) &&
-      words.every(word => haystack[line].includes(word))
+      words.every(word => word.test(haystack[line]))
   );
-  const count = `${shown.length.toLocaleString("en")} of ${data.cells.toLocaleString("en")} cells shown.`;
+  const count = `${shown.length.toLocaleString("en")} of ${cellsOf(data.cells)} shown.`;
   document.getElementById("count").textContent = count;
   document.getElementById("count-again").textContent = count;
   fillTable(true);

@@ -1,35 +1,11 @@
-// The chart: cells on the plane of compute and quality, and each rule's frontier over the cells that are shown.
-const chart = document.getElementById("chart");
-// Vega names its own element; the name that counts is on the one around it.
+// What the chart shows: the cells on the plane of compute and quality, and each rule's frontier over those that are shown.
 const plot = document.getElementById("plot");
 const axisForm = document.getElementById("axes");
-const tip = document.getElementById("tip");
 const MOST_BARS = 400;
-const MOST_VECTORS = 400;
 const DASHES = { "-": [1, 0], "--": [6, 3], ":": [2, 2], "-.": [8, 3, 2, 3] };
-const FAINT = 0.35;
-const ERRORS_ALONE = 1;
-let view = null;
-let drawing = 0;
-let waiting = false;
+const faint = () => (dark.matches ? 0.5 : 0.35);
 
-function prepareChart() {
-  if (!chart) return;
-  const { x, y } = axisForm.elements;
-  x.append(...data.axes.map(axis => new Option(axis.title, axis.key)));
-  y.append(...data.metrics.map(metric => new Option(metric.title, metric.key)));
-  axisForm.addEventListener("submit", event => event.preventDefault());
-  axisForm.addEventListener("change", drawChart);
-  dark.addEventListener("change", () => {
-    drawLegend();
-    drawChart();
-  });
-  chart.addEventListener("pointerleave", hideTip);
-  addEventListener("scroll", hideTip, { passive: true });
-  addEventListener("keydown", event => event.key === "Escape" && hideTip());
-}
-
-// What is drawn of the shown cells: points, bars of 95 % and frontiers.
+// What is drawn of the shown cells: bars of 95 %, frontiers, and points, those that are dominated behind the others.
 function plotted() {
   const { x: xs, y: ys, logX, logY } = axisForm.elements;
   const metric = metrics.get(ys.value);
@@ -44,30 +20,29 @@ function plotted() {
   const kept = new Set(fronts.flatMap(front => front.lines));
   const points = drawable.map(line => {
     const rule = rules.get(read("rule", line));
-    const colour = visible(rule.colour);
-    const tie = home && read("standing", line) === "tie";
-    const strong = kept.has(line) || tie || !metric.better;
+    const colour = onPage(rule.colour);
+    const tie = home && !kept.has(line) && read("standing", line) === "tie";
     return {
-      line, x: cost(line), y: value(line), path: rule.path, colour,
-      fill: tie && !kept.has(line) ? "transparent" : colour, opacity: strong ? 1 : FAINT,
+      line, x: cost(line), y: value(line), path: rule.path, colour, fill: tie ? "transparent" : colour,
+      stroke: tie ? colour : null, behind: !kept.has(line) && !tie && metric.better !== "",
     };
   });
-  const bars = points.length > MOST_BARS ? [] : points.flatMap(point => bar(point, metric.key, logY.checked));
+  const bars = points.length > MOST_BARS ? [] : points.flatMap(point => bar(point, metric, logY.checked));
   const paths = fronts.flatMap(front =>
     front.lines.map(line => {
       const rule = rules.get(read("rule", line));
-      return { x: cost(line), y: value(line), group: front.group, colour: visible(rule.colour), dash: DASHES[rule.line] };
+      return { x: cost(line), y: value(line), group: front.group, colour: onPage(rule.colour), dash: DASHES[rule.line] };
     })
   );
-  return { points, bars, paths };
+  return { bars, paths, behind: points.filter(point => point.behind), ahead: points.filter(point => !point.behind) };
 }
 
 function bar(point, metric, log) {
-  const error = read(`${metric}_se`, point.line);
-  if (error === null) return [];
-  const low = point.y - data.half * error;
+  const error = read(`${metric.key}_se`, point.line);
+  if (error === null || metric.half === null) return [];
+  const low = point.y - metric.half * error;
   if (log && low <= 0) return [];
-  return [{ x: point.x, low, high: point.y + data.half * error, colour: point.colour, opacity: point.opacity }];
+  return [{ x: point.x, low, high: point.y + metric.half * error, colour: point.colour, opacity: point.behind ? faint() : 1 }];
 }
 
 // Per model and rule the cells that no other of them beats in both, by rising cost.
@@ -92,134 +67,33 @@ function frontiers(drawable, cost, value, better) {
   });
 }
 
-// Drawing thousands of marks takes longer than a keystroke: what changes within a frame is drawn once.
-function fillChart() {
-  if (!view || waiting) return;
-  waiting = true;
-  requestAnimationFrame(async () => {
-    waiting = false;
-    for (const [name, values] of Object.entries(plotted())) view.data(name, values);
-    await view.runAsync();
-    chart.dataset.marks = view.data("points").length;
-  });
-}
-
-async function drawChart() {
-  if (!chart) return;
-  const mine = ++drawing;
-  const { x, y, logX, logY } = axisForm.elements;
+// What the chart shows, for who does not see it.
+function describe({ behind, ahead }) {
+  const points = [...behind, ...ahead];
+  const { x, y } = axisForm.elements;
   const metric = metrics.get(y.value);
-  describe(metric, axes.get(x.value));
-  offerLog(logX, x.value);
-  offerLog(logY, metric.key);
-  const result = await vegaEmbed(chart, spec(metric, axes.get(x.value), logX.checked, logY.checked), {
-    mode: "vega-lite",
-    renderer: data.cells > MOST_VECTORS ? "canvas" : "svg",
-    actions: false,
-    ast: true,
-    tooltip: false,
-    // That no cell is shown is no fault to warn of.
-    logLevel: ERRORS_ALONE,
-  });
-  if (mine !== drawing) return result.finalize();
-  view?.finalize();
-  view = result.view;
-  chart.dataset.marks = view.data("points").length;
-  view.addEventListener("mousemove", (event, item) => showTip(event, item));
-  view.addEventListener("click", (event, item) => {
-    if (item?.datum?.line === undefined) return;
-    hideTip();
-    plot.focus({ preventScroll: true });
-    location.hash = `cell-${read("cell", item.datum.line)}`;
-  });
+  const direction = metric.better ? `${metric.better} is better` : "neither end is better";
+  const title = `Scatter plot of ${metric.title} (${direction}) against ${axes.get(x.value).title}`;
+  const parts = [`${title}, one mark for each of ${cellsOf(points.length)}.`];
+  if (metric.better && points.length) {
+    const best = points.reduce((a, b) => (metric.better === "higher" ? b.y > a.y : b.y < a.y) ? b : a);
+    const rule = rules.get(read("rule", best.line)).title;
+    parts.push(`Best: ${rule}, ${read("text", best.line)}: ${told(y.value, metric.title, best.line)}, ${costOf(x.value, best.line)}.`);
+  }
+  plot.setAttribute("aria-label", parts.join(" "));
 }
 
-// A log axis has no place for zero and below.
-function offerLog(box, name) {
-  const positive = lines.every(line => read(name, line) === null || read(name, line) > 0);
-  box.disabled = !positive;
-  if (!positive) box.checked = false;
-}
+const told = (key, title, line) => `${title} ${withError(read(key, line), read(`${key}_se`, line))}`;
+const costOf = (key, line) => `${brief(read(key, line))} ${axes.get(key).title}`;
 
-function describe(metric, axis) {
+function explain(metric, axis) {
   const home = metric === data.metrics[0] && axis.key === "gmacs_per_image";
-  const best = metric.better ? `${metric.better} is better` : "neither end is better";
-  plot.setAttribute("aria-label", `Scatter plot of ${metric.title} (${best}) against ${axis.title}, one mark per cell.`);
   const parts = metric.better
     ? ["Lines join each rule's frontier over the cells shown; the cells behind it are faint."]
     : ["Neither end of this metric is better, so there is no frontier."];
   if (home) parts.push("Hollow marks are behind it only within noise: ties.");
-  if (data.cells <= MOST_BARS) parts.push("Bars are 95 % intervals.");
-  document.getElementById("chart-key").textContent = parts.join(" ");
-}
-
-function spec(metric, axis, logX, logY) {
-  const style = getComputedStyle(document.documentElement);
-  const [ink, faint, line] = ["--ink", "--faint", "--line"].map(name => style.getPropertyValue(name).trim());
-  const scale = log => ({ nice: true, padding: 12, ...(log ? { type: "log" } : { zero: false }) });
-  const best = metric.better ? ` (${metric.better} is better)` : "";
-  const x = { field: "x", type: "quantitative", title: axis.title, scale: scale(logX) };
-  const y = { field: "y", type: "quantitative", title: metric.title + best, scale: scale(logY) };
-  const own = (name, type = "nominal") => ({ field: name, type, scale: null });
-  const opacity = own("opacity", "quantitative");
-  const still = { aria: false };
-  return {
-    width: "container",
-    height: matchMedia("(max-width: 40rem)").matches ? 300 : 440,
-    autosize: { type: "fit", contains: "padding" },
-    background: "transparent",
-    datasets: plotted(),
-    layer: [
-      {
-        data: { name: "paths" }, mark: { type: "line", strokeWidth: 1.75, opacity: 0.8, ...still },
-        encoding: { x, y, detail: { field: "group" }, stroke: own("colour"), strokeDash: own("dash") },
-      },
-      {
-        data: { name: "bars" }, mark: { type: "rule", strokeWidth: 1, ...still },
-        encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, stroke: own("colour"), opacity },
-      },
-      {
-        data: { name: "points" }, mark: { type: "point", size: 70, strokeWidth: 1.4, cursor: "pointer", ...still },
-        encoding: { x, y, shape: own("path"), fill: own("fill"), stroke: own("colour"), opacity },
-      },
-    ],
-    config: {
-      font: "system-ui, sans-serif",
-      view: { stroke: null },
-      // What cannot be drawn is left out before it comes here.
-      mark: { invalid: null },
-      axis: {
-        labelColor: faint, titleColor: ink, titleFontWeight: 500, titleFontSize: 12, titlePadding: 10, labelFontSize: 11,
-        gridColor: line, gridOpacity: 0.6, domain: false, tickColor: line, tickCount: 8, labelFlush: false, aria: false,
-      },
-    },
-  };
-}
-
-function showTip(event, item) {
-  if (item?.datum?.line === undefined) return hideTip();
-  const line = item.datum.line;
-  if (tip.dataset.line !== String(line)) {
-    const { x, y } = axisForm.elements;
-    const picture = data.pictures[read("cell", line)];
-    tip.dataset.line = line;
-    tip.replaceChildren(
-      make("strong", {}, rules.get(read("rule", line)).title),
-      make("div", {}, read("text", line)),
-      ...(models.length > 1 ? [make("div", {}, read("model", line))] : []),
-      make("div", {}, `${metrics.get(y.value).title} ${withError(read(y.value, line), read(`${y.value}_se`, line))}`),
-      make("div", {}, `${brief(read(x.value, line))} ${axes.get(x.value).title}`),
-      ...(picture ? [image(picture, "")] : [])
-    );
+  if (metric.half !== null) {
+    parts.push(data.cells > MOST_BARS ? `Up to ${MOST_BARS} cells have bars: 95 % intervals.` : "Bars are 95 % intervals.");
   }
-  tip.hidden = false;
-  const { width, height } = tip.getBoundingClientRect();
-  const left = event.clientX + 16 + width > innerWidth ? event.clientX - 16 - width : event.clientX + 16;
-  const top = Math.min(event.clientY + 16, innerHeight - height - 8);
-  tip.style.transform = `translate(${Math.max(8, left)}px, ${Math.max(8, top)}px)`;
-}
-
-function hideTip() {
-  tip.hidden = true;
-  delete tip.dataset.line;
+  document.getElementById("chart-key").textContent = parts.join(" ");
 }

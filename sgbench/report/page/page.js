@@ -11,7 +11,6 @@ addEventListener("click", async event => {
     getSelection().selectAllChildren(code);
     event.target.textContent = "Selected";
   }
-  document.getElementById("told").textContent = event.target.textContent;
 });
 
 prepareTable();

@@ -8,12 +8,14 @@ from typing import Any
 import pandas as pd
 
 from sgbench.guidance import RULES
+from sgbench.report.figures.drawn import logarithmic_cost, logarithmic_quality
 from sgbench.report.page.content import Content
 from sgbench.report.page.markers import marker_path
-from sgbench.report.points import AXES, metric_title, settings_text
+from sgbench.report.page.text import all_visible
+from sgbench.report.points import AXES, metric_title, replicates
 from sgbench.report.style import STYLES
+from sgbench.report.tables import settings_texts
 from sgbench.score.metrics import METRICS
-from sgbench.stats.jackknife import GROUPS
 from sgbench.stats.paired import t_quantile
 
 SETTINGS = (
@@ -53,7 +55,7 @@ SCORE_ENDS = ("", "_se", "_corrected", "_floor", "_floor_sd", "_protocol")
 
 
 def payload(content: Content, sources: dict[str, str]) -> str:
-    """What the page's scripts read, as JSON that may stand in a script element; `sources` is where pictures are."""
+    """What the page's scripts read, as JSON that may stand in a script element; `sources` says where pictures are."""
     rows = content.rows
     titles = {
         **{name: name.replace("_", " ") for name in SETTINGS},
@@ -61,29 +63,38 @@ def payload(content: Content, sources: dict[str, str]) -> str:
         **ORIGIN,
     }
     data = {
-        "axes": [{"key": axis, "title": AXES[axis]} for axis in content.axes],
+        "axes": [{"key": axis, "title": AXES[axis], "log": logarithmic_cost(rows[axis])} for axis in content.axes],
         "metrics": [_metric(rows, metric) for metric in content.metrics],
         "rules": [_rule(rule) for rule in RULES if rule in set(rows["guidance"])],
-        "half": t_quantile(GROUPS),
         "settings": _present(SETTINGS, rows),
         "costs": _present(COSTS, rows),
         "origin": _present(ORIGIN, rows),
         "titles": titles,
         "prompts": content.prompts,
-        "pictures": {
-            cell: {"src": sources[p.file], "alt": p.alt, "caption": p.caption, "width": p.width, "height": p.height}
-            for cell, p in content.cells.items()
-        },
         "cells": len(rows),
-        "columns": {name: _encoded(column) for name, column in _columns(content).items()},
+        "columns": {name: _encoded(column) for name, column in _columns(content, sources).items()},
     }
     # Nothing in it may end the element that it stands in.
-    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return json.dumps(all_visible(data), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def _metric(rows: pd.DataFrame, metric: str) -> dict[str, Any]:
     groups = [str(c) for c in rows if str(c).startswith(f"{metric}[") and str(c).endswith("]")]
-    return {"key": metric, "title": metric_title(metric), "better": METRICS[metric].better, "groups": groups}
+    return {
+        "key": metric,
+        "title": metric_title(metric),
+        "better": METRICS[metric].better,
+        "groups": groups,
+        "log": logarithmic_quality(rows[metric], metric),
+        "half": _half(rows, metric),
+    }
+
+
+def _half(rows: pd.DataFrame, metric: str) -> float | None:
+    """Standard errors in half of a 95 % interval, by as many groups as were deleted; None where none were."""
+    known = rows.get(f"{metric}_replicates", pd.Series(dtype=str)).dropna()
+    groups = len(replicates(known.iloc[0])) if len(known) else 0
+    return t_quantile(groups) if groups > 1 else None
 
 
 def _rule(rule: str) -> dict[str, str]:
@@ -96,19 +107,22 @@ def _present(names: Any, rows: pd.DataFrame) -> list[str]:
     return [name for name in names if name in rows and rows[name].notna().any()]
 
 
-def _columns(content: Content) -> dict[str, pd.Series]:
+def _columns(content: Content, sources: dict[str, str]) -> dict[str, pd.Series]:
     rows = content.rows
     names = [*_present(SETTINGS, rows), *_present(COSTS, rows), *_present(ORIGIN, rows)]
     for metric in content.metrics:
         names += [f"{metric}{end}" for end in SCORE_ENDS if f"{metric}{end}" in rows]
         names += [f"{group}{end}" for group in _metric(rows, metric)["groups"] for end in ("", "_se")]
-    # A line of all columns is slow to take out of a wide table.
-    slim = rows[[name for name in rows if name in SETTINGS]]
+    pictures = [content.cells.get(str(cell)) for cell in rows["cell"]]
     told = {
         "cell": rows["cell"],
-        "text": pd.Series([settings_text(row) for _, row in slim.iterrows()], rows.index),
+        "text": settings_texts(rows),
         "rule": rows["guidance"],
         "standing": rows["cell"].map(content.standings),
+        "picture": pd.Series([p and sources[p.file] for p in pictures], rows.index, dtype=object),
+        "picture_alt": pd.Series([p and p.alt for p in pictures], rows.index, dtype=object),
+        "picture_width": pd.Series([p and p.width for p in pictures], rows.index, dtype=object),
+        "picture_height": pd.Series([p and p.height for p in pictures], rows.index, dtype=object),
     }
     return {**{name: rows[name] for name in names}, **told}
 

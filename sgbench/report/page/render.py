@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
 import jinja2
 import pandas as pd
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from sgbench.guidance import RULES
+from sgbench.report.figures.render import FORMATS
 from sgbench.report.page.content import Content, Figure, Picture
 from sgbench.report.page.library import as_script, library, library_name, policy
 from sgbench.report.page.payload import payload
 from sgbench.report.page.pictures import PIXELATED_WIDTH, place
-from sgbench.report.page.svg import inline_svg
+from sgbench.report.page.svg import inline_svgs
+from sgbench.report.page.text import output, said, visible
+from sgbench.report.points import metric_title
+from sgbench.report.tables import short
 
-SCRIPTS = ("data.js", "filters.js", "frontier.js", "table.js", "detail.js", "page.js")
-# What is longer than this stands folded.
-MOST_SENTENCES, MOST_LINES, MOST_FIGURES = 6, 12, 4
+SCRIPTS = ("data.js", "filters.js", "frontier.js", "chart.js", "table.js", "detail.js", "page.js")
+# What is longer than this stands folded, sentences behind the first few.
+MOST_SENTENCES, MOST_LINES, MOST_FIGURES = 4, 12, 4
+
+
+class _Shown(NamedTuple):
+    """A figure, its element, and its files beside the page, each with the name of its format."""
+
+    figure: Figure
+    element: Markup
+    files: list[tuple[str, str]]
 
 
 class Page(NamedTuple):
@@ -33,13 +43,15 @@ class Page(NamedTuple):
 def render_page(content: Content) -> Page:
     """The page. The same content gives the same bytes as long as the JavaScript library keeps its version."""
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, undefined=jinja2.StrictUndefined, finalize=output, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(said=said, grid=grid)
     placed = place([content.strips, list(content.cells.values())])
     charted = bool(content.metrics and content.axes)
     script = as_script("\n".join(_asset(name) for name in SCRIPTS))
     vega = library() if charted else ""
+    figures, drawn_with = _by_model(content)
+    linked = {file for drawn in figures.values() for figure in drawn for _, file in figure.files}
     text = environment.from_string(_asset("page.html.j2")).render(
         c=content,
         charted=charted,
@@ -51,9 +63,12 @@ def render_page(content: Content) -> Page:
         payload=Markup(payload(content, placed.sources)),
         sources=placed.sources,
         pixelated=PIXELATED_WIDTH,
-        figures=_by_model(content.figures),
+        figures=figures,
+        drawn_with=drawn_with,
         folded=len(content.figures) > MOST_FIGURES,
-        long=[_long(s.sentences, s.table) for s in content.sections],
+        files=[file for file in content.files if file not in linked],
+        most_sentences=MOST_SENTENCES,
+        most_lines=MOST_LINES,
         floor=_floor(content),
         rules=[RULES[rule] for rule in RULES if rule in set(content.rows["guidance"])],
     )
@@ -62,14 +77,6 @@ def render_page(content: Content) -> Page:
 
 def _asset(name: str) -> str:
     return (resources.files("sgbench.report.page") / name).read_text("utf-8")
-
-
-def said(sentence: str) -> Markup:
-    """A sentence, with what stands between backticks as code."""
-    parts = re.split(r"`([^`]+)`", sentence)
-    return Markup("").join(
-        Markup("<code>{}</code>").format(part) if n % 2 else escape(part) for n, part in enumerate(parts)
-    )
 
 
 def grid(table: pd.DataFrame) -> dict[str, Any]:
@@ -85,17 +92,17 @@ def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _long(sentences: Sequence[str], table: pd.DataFrame | None) -> bool:
-    return len(sentences) > MOST_SENTENCES or (table is not None and len(table) > MOST_LINES)
-
-
-def _by_model(figures: Sequence[Figure]) -> dict[str, list[tuple[Figure, Markup]]]:
-    """The figures of each model with their elements; ids are numbered, since names may not fit to be ids."""
-    found: dict[str, list[tuple[Figure, Markup]]] = {}
-    for number, figure in enumerate(figures, start=1):
-        element = Markup(inline_svg(figure.svg, f"figure-{number}", figure.title))
-        found.setdefault(figure.model, []).append((figure, element))
-    return found
+def _by_model(content: Content) -> tuple[dict[str, list[_Shown]], Markup]:
+    """The figures of each model, and what all of them are drawn with."""
+    figures = content.figures
+    names = [visible(f"{figure.model}: {figure.title}") for figure in figures]
+    inlined = inline_svgs([figure.svg for figure in figures], names)
+    found: dict[str, list[_Shown]] = {}
+    for figure, element in zip(figures, inlined.figures, strict=True):
+        own = [(kind.upper(), f"{figure.name}.{kind}") for kind in FORMATS]
+        shown = _Shown(figure, Markup(element), [pair for pair in own if pair[1] in content.files])
+        found.setdefault(figure.model, []).append(shown)
+    return found, Markup(inlined.shared)
 
 
 def _floor(content: Content) -> str:
@@ -103,11 +110,10 @@ def _floor(content: Content) -> str:
     rows = content.rows
     if not content.metrics or f"{content.metrics[0]}_floor" not in rows:
         return ""
-    known = rows[rows[f"{content.metrics[0]}_floor"].notna()]
+    metric = content.metrics[0]
+    known = rows[rows[f"{metric}_floor"].notna()]
     if known.empty:
         return ""
-    floor, spread = known.iloc[0][[f"{content.metrics[0]}_floor", f"{content.metrics[0]}_floor_sd"]]
-    between = f" (standard deviation {spread:.3f} between sets)" if spread == spread else ""
-    return (
-        f"Real test images at the same number lie at a distance of {floor:.3f} from the reference: the floor{between}."
-    )
+    floor, spread = known.iloc[0][[f"{metric}_floor", f"{metric}_floor_sd"]]
+    between = f", standard deviation between sets {short(spread)}" if spread == spread else ""
+    return f"As many real test images have a {metric_title(metric)} of {short(floor)} (the floor{between})."

@@ -1,21 +1,121 @@
-"""SVG files as elements of a page."""
+"""SVG files of matplotlib as elements of a page: without what only a file needs, and with what they share held once."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from html import escape
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+# Of attributes that hold coordinates all numbers may lose what no screen shows; scales must keep their digits.
+COORDINATES = ("d", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "points")
+LONG = re.compile(r"-?\d*\.\d{3,}(?:e[-+]?\d+)?")
+SHIFT = re.compile(r"translate\(([-.\d]+) ([-.\d]+)\)")
+REFERENCE = re.compile(r"#([^\s)\"']+)")
 
 
-def inline_svg(svg: bytes, prefix: str, name: str) -> str:
-    """An SVG file as an element: no prologue, ids and style of its own, a name for screen readers.
+class Inlined(NamedTuple):
+    """An element for each figure, and one with what they refer to; it takes no room and must stand in the same page."""
 
-    `prefix` must be unique in the page and fit to be an id.
+    figures: list[str]
+    shared: str
+
+
+def inline_svgs(svgs: Sequence[bytes], names: Sequence[str]) -> Inlined:
+    """SVG files as elements that need no style and no ids of the page, each with a name for screen readers.
+
+    Letters and marks are drawn over and over: each is held once for all figures. Coordinates are rounded to a hundredth
+    of a point.
     """
-    text = svg.decode()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'\bid="', f'id="{prefix}-', text)
-    text = re.sub(r'(xlink:href="|url\()#', rf"\1#{prefix}-", text)
-    # Matplotlib's style is for all elements of its file, and would be for all of the page.
-    text = text.replace('<style type="text/css">*{', f'<style type="text/css">#{prefix} *{{')
-    return text.replace("<svg", f'<svg id="{prefix}" role="img" aria-label="{escape(name)}"', 1)
+    paths: dict[str, str] = {}
+    figures = []
+    for number, (svg, name) in enumerate(zip(svgs, names, strict=True), start=1):
+        root = ElementTree.fromstring(svg)
+        _plain(root)
+        _share(root, paths, f"figure-{number}-")
+        root.attrib = {
+            "id": f"figure-{number}",
+            "role": "img",
+            "aria-label": name,
+            "viewBox": root.attrib["viewBox"],
+            # What matplotlib's style sheet says of every element of its file.
+            "style": "stroke-linejoin:round;stroke-linecap:butt",
+        }
+        figures.append(ElementTree.tostring(root, encoding="unicode").replace(" />", "/>"))
+    held = "".join(f'<path id="{identity}"{shape}/>' for shape, identity in paths.items())
+    # Not `display: none`: what is not displayed cannot be referred to in every browser.
+    shared = f'<svg class="unseen" aria-hidden="true"><defs>{held}</defs></svg>' if held else ""
+    return Inlined(figures, shared)
+
+
+def _plain(element: ElementTree.Element) -> None:
+    """Take away namespaces, metadata, style sheets, blanks, and digits that nobody sees; comments are gone already."""
+    element.tag = _local(element.tag)
+    element.text = element.tail = None
+    element.attrib = {_local(key): _short(_local(key), value) for key, value in element.attrib.items()}
+    moved = SHIFT.fullmatch(element.attrib.get("transform", "")) if element.tag == "use" else None
+    if moved and not {"x", "y"} & set(element.attrib):
+        # The same in fewer letters, and most of a figure are letters.
+        del element.attrib["transform"]
+        element.attrib |= {key: value for key, value in zip("xy", moved.groups(), strict=True) if value != "0"}
+    for child in list(element):
+        if _local(child.tag) in ("metadata", "style"):
+            element.remove(child)
+        else:
+            _plain(child)
+
+
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]
+
+
+def _short(key: str, value: str) -> str:
+    value = " ".join(value.split())
+    if key in COORDINATES:
+        return re.sub(r" ?([A-Za-z]) ?", r"\1", LONG.sub(_rounded, value))
+    if key == "transform":
+        return re.sub(r"translate\([^)]*\)", lambda found: LONG.sub(_rounded, found.group()), value)
+    return re.sub(r"([:;]) ", r"\1", value) if key == "style" else value
+
+
+def _rounded(number: re.Match[str]) -> str:
+    text = f"{float(number.group()):.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def _share(root: ElementTree.Element, paths: dict[str, str], prefix: str) -> None:
+    """Move paths that are referred to into `paths`, from what they are to their id; other ids get the prefix."""
+    moved: dict[str, str] = {}
+    for parent in list(root.iter("defs")):
+        for path in list(parent.iter("path")):
+            identity = path.attrib.pop("id", None)
+            if identity is not None and path in list(parent):
+                shape = "".join(f' {key}="{escape(value)}"' for key, value in path.attrib.items())
+                moved[identity] = paths.setdefault(shape, f"mark-{len(paths) + 1}")
+                parent.remove(path)
+    wanted = {name for part in root.iter() for value in part.attrib.values() for name in REFERENCE.findall(value)}
+
+    def renamed(found: re.Match[str]) -> str:
+        name = found.group(1)
+        if name in moved:
+            return f"#{moved[name]}"
+        return f"#{prefix}{name}" if name in named else found.group()
+
+    named = {part.attrib["id"] for part in root.iter() if "id" in part.attrib} & wanted
+    for part in root.iter():
+        identity = part.attrib.pop("id", None)
+        part.attrib = {key: REFERENCE.sub(renamed, value) for key, value in part.attrib.items()}
+        if identity in named:
+            part.attrib["id"] = f"{prefix}{identity}"
+    _unwrap(root)
+
+
+def _unwrap(element: ElementTree.Element) -> None:
+    """Replace groups that say nothing by what they hold."""
+    children = []
+    for child in element:
+        _unwrap(child)
+        bare = child.tag in ("g", "defs") and not child.attrib
+        children += list(child) if bare and (child.tag == "g" or not len(child)) else [child]
+    element[:] = children

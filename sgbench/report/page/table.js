@@ -5,12 +5,20 @@ const STEP = 100;
 let limit = STEP;
 let sorted = { name: null, up: true };
 
+const STANDINGS = ["frontier", "tie", "dominated"];
+
 // Of each column its name, its header, what it is sorted by and what it shows.
 const columns = [
-  { name: "text", title: "settings", key: column.text, show: column.text },
+  { name: "text", title: "settings", key: line => ordinal(column.text(line)), show: column.text },
   { name: "rule", title: "rule", key: line => rules.get(read("rule", line)).title },
   ...(models.length > 1 ? [{ name: "model", title: "model", key: column.model }] : []),
-  ...data.axes.map(axis => ({ name: axis.key, title: axis.title, key: column[axis.key], number: true })),
+  ...data.axes.map(axis => ({
+    name: axis.key,
+    title: axis.title,
+    key: column[axis.key],
+    number: true,
+    show: line => aligned(read(axis.key, line)),
+  })),
   ...data.metrics.map(metric => ({
     name: metric.key,
     title: metric.title,
@@ -18,8 +26,18 @@ const columns = [
     number: true,
     show: line => withError(read(metric.key, line), read(`${metric.key}_se`, line)),
   })),
-  ...(lines.some(line => read("standing", line)) ? [{ name: "standing", title: "standing", key: column.standing }] : []),
+  ...(lines.some(line => read("standing", line)) ? [standingColumn()] : []),
 ];
+
+function standingColumn() {
+  const key = line => (read("standing", line) === null ? null : STANDINGS.indexOf(read("standing", line)));
+  return { name: "standing", title: "standing", key, show: line => read("standing", line) ?? "" };
+}
+
+// Numbers within texts count by their size: 6 steps come before 10 steps.
+function ordinal(text) {
+  return text.replace(/\d+(\.\d+)?/g, number => Number(number).toFixed(6).padStart(20, "0"));
+}
 
 function prepareTable() {
   const headers = columns.map(one => {
@@ -71,7 +89,9 @@ function fillTable(afresh) {
 
 function tableLine(line) {
   const [first, ...others] = columns;
-  const link = make("a", { href: `#cell-${read("cell", line)}` }, first.key(line));
+  // Cells of several rules have the same settings; out of the table a link is read without its line.
+  const name = `${rules.get(read("rule", line)).title}: ${first.show(line)}`;
+  const link = make("a", { href: `#cell-${read("cell", line)}`, "aria-label": name }, first.show(line));
   const cells = others.map(one => {
     const text = one.show ? one.show(line) : brief(one.key(line));
     return make("td", one.number ? { class: "number" } : {}, ...(one.name === "rule" ? [ruleMarker(line)] : []), text);

@@ -73,6 +73,14 @@ def test_blank_places_are_counted(sweep: pd.DataFrame) -> None:
     assert "blank" not in ag.caption
 
 
+def test_panels_without_a_scale_are_removed(row: Row) -> None:
+    gammas = [(strong, weak) for strong in (0.0, 0.2, 0.4) for weak in (0.5, 0.7)]
+    rows = pd.DataFrame([row("sg", *pair, scale=scale) for pair in gammas for scale in (1.2, 1.4, 1.6, 1.8)])
+    (drawn,) = heat_map.draw(with_quality(rows, "fd"), "fashion-routing", "")
+    panels = [axes.get_title() for axes in drawn.figure.axes]
+    assert panels == ["w = 1.2", "w = 1.4", "w = 1.6", "w = 1.8", ""]  # the last is the colour bar
+
+
 def test_contours_need_four_by_four(row: Row) -> None:
     def contours(weak: tuple[float, ...]) -> int:
         rows = pd.DataFrame([row("ag+sg", s, w) for s in (0, 0.2, 0.4, 0.6) for w in weak])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,10 +19,6 @@ from sgbench.report.page.render import render_page
 from sgbench.score.metrics import METRICS
 
 ROOT = Path(__file__).parents[3]
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
-    *("--disable-sync", "--no-first-run", "--disable-quic"),
-]
 SVG = (
     b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20"><metadata>http://x</metadata>'
     b'<defs><style type="text/css">*{stroke-linejoin: round}</style><path id="a" d="M0,0L40,20"/></defs>'
@@ -70,7 +66,6 @@ def filled(name: str, **changes: Any) -> Content:
         standings={cell: ("frontier", "tie", "dominated")[n % 3] for n, cell in enumerate(cells)},
         models=[ModelCard(str(rows["model"].iloc[0]), "A model", True, "1,000", "Apache-2.0", "0123456789abcdef" * 4)],
         protocols=["FD: as it is measured"],
-        notes=["Intervals are 95 %."],
         made_by={"sgbench": "0.1.0", "commit": "abc", "dirty": True, "images_made_at": ["def"], "devices": []},
         command="sgbench report suites/x.yaml",
         files=["table.csv", "frontier gmacs.svg"],
@@ -85,6 +80,16 @@ class Opened(NamedTuple):
     complaints: list[str]
     requests: list[str]
 
+    def until(self, expression: str) -> None:
+        """Wait until an expression is true in the page, ten seconds at most.
+
+        `Page.wait_for_function` cannot: it evaluates in a timer of the page, where the page's policy forbids it.
+        """
+        deadline = time.monotonic() + 10
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < deadline, f"still not: {expression}"
+            time.sleep(0.02)
+
 
 Open = Callable[..., Opened]
 
@@ -93,19 +98,6 @@ Open = Callable[..., Opened]
 def content() -> Callable[..., Content]:
     """The content of a page, by the name of its suite and with parts replaced."""
     return filled
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Headless Chromium; skipped where there is none."""
-    api_ = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    executable = shutil.which("chromium")
-    if executable is None:
-        pytest.skip("there is no chromium on PATH")
-    with api_.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from sgbench.report.page.content import Content, Figure, Section
 from sgbench.report.page.library import as_script, without_library
 from sgbench.report.page.payload import payload
 from sgbench.report.page.pictures import EMBEDDED_BYTES, place
-from sgbench.report.page.render import Page, render_page, said
-from sgbench.report.page.svg import inline_svg
+from sgbench.report.page.render import MOST_LINES, MOST_SENTENCES, Page, render_page
+from sgbench.report.page.text import said
 
 Fill = Callable[..., Content]
 HOSTILE = '<script>alert(1)</script></script><!--"><img src=x onerror=alert(2)>'
@@ -120,7 +120,6 @@ def test_hostile_text_stays_text(content: Fill) -> None:
         prompts=[HOSTILE],
         models=[plain.models[0]._replace(name=HOSTILE, licence=HOSTILE)],
         protocols=[HOSTILE],
-        notes=[HOSTILE],
         made_by={"commit": HOSTILE, "devices": [HOSTILE]},
         command=HOSTILE,
         files=["javascript:alert(1)"],
@@ -144,7 +143,7 @@ def test_many_pictures_stay_outside(content: Fill) -> None:
     assert [p.file for p in made.external] == [p.file for p in big.values()]
     assert "img-src data: 'self' file:;" in _Reader(made.html).policy
     data = json.loads(payload(plain._replace(cells=big), {p.file: p.file for p in big.values()}))
-    assert all(p["src"].startswith("gallery/") for p in data["pictures"].values())
+    assert data["columns"]["picture"] == [p.file for p in big.values()]
 
 
 def test_pictures_are_placed_by_the_size_they_have_in_the_page(content: Fill) -> None:
@@ -178,22 +177,73 @@ def test_the_payload_gives_back_every_value(content: Fill) -> None:
     assert not [name for name in data["columns"] if "replicates" in name]
 
 
+def test_long_sections_are_folded_behind_their_beginning(content: Fill) -> None:
+    def texts(sentences: int, lines: int) -> tuple[int, str]:
+        table = pd.DataFrame({"rule": [f"rule {n}" for n in range(lines)]})
+        section = Section("A question", [f"Answer {n}." for n in range(sentences)], table, "")
+        html = render_page(content("shapes")._replace(sections=[section], prompts=[], cells={})).html.decode()
+        found = html[html.index("A question") : html.index("</section>", html.index("A question"))]
+        return found.count("<details>"), found
+
+    assert texts(MOST_SENTENCES + 1, MOST_LINES)[0] == 0
+    folded, html = texts(MOST_SENTENCES + 2, MOST_LINES + 1)
+    assert folded == 2
+    assert html.index(f"Answer {MOST_SENTENCES - 1}.") < html.index("2 more sentences") < html.index("Answer 5.")
+    assert f"Table of {MOST_LINES + 1} lines" in html
+
+
+def test_figures_have_their_files_below_them(content: Fill) -> None:
+    plain = content("shapes")
+    files = ["frontier.pdf", "frontier.svg", "table.csv"]
+    html = render_page(plain._replace(files=files, figures=[plain.figures[0]._replace(name="frontier")])).html.decode()
+    figures, rest = html.split('id="reproduce"')
+    assert re.findall(r'<a href="([^"]+)" download', figures[figures.index('id="figures"') :]) == files[1::-1]
+    assert re.findall(r'<a href="([^"]+)" download', rest) == ["table.csv"]
+
+
+def test_the_page_says_what_made_it(content: Fill) -> None:
+    made_by = {
+        "sgbench": "0.1.0", "commit": "abc", "dirty": True, "images_made_at": ["def (files changed since)"],
+        "devices": ["a device, 2 threads"], "suite_sha256": "0123", "torch": "2", "python": "3",
+    }  # fmt: skip
+    plain = content("shapes")
+    html = render_page(plain._replace(made_by=made_by, command="sgbench bench x.yaml")).html.decode()
+    facts = dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", html))
+    assert facts["commit"] == "abc (files changed since)"
+    assert facts["images made at commit"] == "def (files changed since)"
+    assert facts["devices"] == "a device, 2 threads"
+    assert facts["suite sha256"] == "0123"
+    model = plain.models[0]
+    for told in (model.sha256, model.licence, "sgbench bench x.yaml", *plain.protocols):
+        assert told in html
+    clean = render_page(plain._replace(made_by={**made_by, "dirty": False})).html.decode()
+    assert "abc (clean)" in clean
+    assert (
+        "unknown"
+        in dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", _without(plain, made_by, "devices")))["devices"]
+    )
+
+
+def _without(content: Content, made_by: dict[str, Any], name: str) -> str:
+    left = {key: value for key, value in made_by.items() if key != name}
+    return render_page(content._replace(made_by=left)).html.decode()
+
+
+def test_the_floor_is_told_with_its_metric(content: Fill) -> None:
+    html = render_page(content("fashion-mnist")).html.decode()
+    floor = (
+        "As many real test images have a FD[fashion-cnn] of 0.015 (the floor, standard deviation between sets 0.0014)."
+    )
+    assert floor in html
+    assert "the floor" not in render_page(content("shapes")).html.decode()
+
+
 def test_no_scores_no_chart(content: Fill) -> None:
     plain = content("fashion-mnist")
     reader = _Reader(render_page(plain._replace(metrics=[], sections=[], figures=[], strips=[], standings={})).html)
     assert "chart" not in reader.ids
     assert {"filters", "table"} <= set(reader.ids)
     assert len([s for s in reader.scripts if s]) == 1
-
-
-def test_an_svg_brings_no_style_and_no_ids_of_its_own(content: Fill) -> None:
-    svg = content("shapes").figures[0].svg
-    text = inline_svg(svg, "figure-1", 'a "name"')
-    assert text.startswith('<svg id="figure-1" role="img" aria-label="a &quot;name&quot;"')
-    assert 'href="#figure-1-a"' in text
-    assert 'id="figure-1-a"' in text
-    assert "#figure-1 *{" in text
-    assert "metadata" not in text
 
 
 def test_a_script_cannot_end_its_element() -> None:

@@ -1,0 +1,244 @@
+"""Run the cells of a suite on Ray: a task for every shard that is missing, wherever there is room for one.
+
+Ray schedules, asks for GPUs and repeats what died with its worker. The driver, here, loads no model: it says what is
+missing, hands out no more than keeps the workers busy, and follows what comes back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sgbench.atomic import temporary_name
+from sgbench.errors import CellError, UserError
+from sgbench.progress import Progress
+from sgbench.provenance import provenance
+from sgbench.run.claims import pauses
+from sgbench.run.engines import Ray, require_ray
+from sgbench.run.faults import RECORD, Failure, write_failure
+from sgbench.run.ray_cluster import Cluster, connected
+from sgbench.run.ray_worker import Job, Outcome, Unit, work
+from sgbench.run.recording import is_recorded
+from sgbench.run.room import require_room
+from sgbench.run.runner import RunSummary, check_weights
+from sgbench.run.shards import Gap, missing_shards
+from sgbench.run.signals import stop_if_asked
+from sgbench.run.store import Store
+from sgbench.suite.cell import Cell
+from sgbench.suite.identity import cell_id
+
+ATTEMPTS = 4
+"""How often a shard is tried whose worker dies."""
+AHEAD = 4
+"""Tasks that Ray is given for every worker it has room for."""
+TICK_SECONDS, REFRESH_SECONDS = 0.5, 600.0
+# Longer than a batch takes: what is finished by then is kept.
+GRACE_SECONDS = 30.0
+INHERITED = ("SGBENCH_", "HF_")
+
+
+def run_on_ray(
+    cells: Sequence[Cell],
+    samples: int,
+    store: Store,
+    results: Path,
+    settings: Ray,
+    progress: Progress,
+    device: str = "auto",
+    batch: int | None = None,
+    shard_timeout: float | None = None,
+) -> RunSummary:
+    """What `run_cells` does, in workers of Ray. `store` is the suite's below `results`, which all workers see.
+
+    Images are those of one process with `settings.threads_per_worker` threads on such machines. Raises UserError for
+    a cluster that is not there, for workers that do not see the results, and for all that `run_cells` raises it for.
+    """
+    started = time.monotonic()
+    require_ray()
+    check_weights(cells)
+    gaps = {cell: missing_shards(store, cell, samples) for cell in cells}
+    require_room(store.folder, ((cell, sum(g.missing for g in found.values())) for cell, found in gaps.items()))
+    progress.begin("run", len(cells) * samples, "image")
+    for cell, found in gaps.items():
+        there = samples - sum(gap.missing for gap in found.values())
+        if there:
+            progress.advance(there, f"{cell.describe()} (kept)")
+    stale = {cell: gaps[cell] for cell in cells if gaps[cell] or not is_recorded(cell, store, samples)}
+    made, failed = 0, dict[Cell, Failure]()
+    if stale:
+        for cell in stale:
+            store.write_cell(cell)
+            store.remove_leftovers(cell)
+        mark = temporary_name(store.folder / "mark").name
+        environment = {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
+        with connected(settings, device) as cluster, _marked(store, mark):
+            job = Job(
+                results.absolute(),
+                store.folder.name,
+                samples,
+                cluster.device,
+                batch,
+                shard_timeout,
+                settings.threads_per_worker,
+                mark,
+                Path.cwd(),
+                environment,
+                provenance(),
+            )
+            driver = _Driver(job, store, cluster, progress)
+            made, failed = driver.drive(stale)
+    progress.end()
+    absent = sum(samples - store.noted_images(cell, samples) for cell in failed)
+    kept = len(cells) * samples - absent - made
+    return RunSummary(len(cells), made, kept, time.monotonic() - started, tuple(failed.values()))
+
+
+class _Driver:
+    """Hands units to Ray and takes their outcomes."""
+
+    def __init__(self, job: Job, store: Store, cluster: Cluster, progress: Progress) -> None:
+        self.job, self.store, self.cluster, self.progress = job, store, cluster, progress
+        self.made = 0
+        self.failed: dict[Cell, Failure] = {}
+        self.waiting: deque[Unit] = deque()
+        self.running: dict[Any, Unit] = {}
+        self.held: list[tuple[float, Unit]] = []
+        """Units that another process is at, and when to ask again."""
+        self.left: Counter[Cell] = Counter()
+        self.patience, self.told = pauses(), False
+        self.started = self.marked = time.monotonic()
+        # Ray's own retries are for what dies with its process. A fault of a cell comes back as an outcome.
+        options = {**cluster.request, "max_retries": ATTEMPTS - 1, "retry_exceptions": False, "name": "sgbench"}
+        self.task = cluster.ray.remote(work).options(**options)
+
+    def drive(self, stale: dict[Cell, dict[int, Gap]]) -> tuple[int, dict[Cell, Failure]]:
+        """Complete the cells; the number of images made, and the cells that failed.
+
+        A model's shards come one after another, so that workers load it once, and its cells take turns.
+        """
+        for model in dict.fromkeys(cell.model for cell in stale):
+            mine = {cell: (found, self.store.read_record(cell, RECORD)) for cell, found in stale.items()}
+            mine = {cell: both for cell, both in mine.items() if cell.model == model}
+            numbers = sorted({number for found, _ in mine.values() for number in found})
+            for cell, (found, before) in mine.items():
+                self.left[cell] = len(found)
+                if not found:
+                    self.waiting.append(Unit(cell, cell_id(cell), None, before))
+            for number in numbers:
+                for cell, (found, before) in mine.items():
+                    if number in found:
+                        self.waiting.append(Unit(cell, cell_id(cell), found[number], before))
+        try:
+            while self.waiting or self.running or self.held:
+                self._hand_out()
+                self._wait()
+        except BaseException:
+            self._cancel()
+            raise
+        return self.made, self.failed
+
+    def _hand_out(self) -> None:
+        now = time.monotonic()
+        due = [unit for when, unit in self.held if when <= now]
+        self.held = [(when, unit) for when, unit in self.held if when > now]
+        self.waiting.extendleft(reversed(due))
+        room = AHEAD * max(1, self.cluster.slots) - len(self.running) if self.waiting else 0
+        while self.waiting and room > 0:
+            unit = self.waiting.popleft()
+            if unit.cell not in self.failed:
+                self.running[self.task.remote(self.job, unit)] = unit
+                room -= 1
+
+    def _wait(self) -> None:
+        stop_if_asked()
+        now = time.monotonic()
+        if now - self.marked > REFRESH_SECONDS:
+            self.store.write_mark(self.job.mark)
+            self.marked = now
+        if not self.running:
+            if self.held and not self.told:
+                parts = len(self.held)
+                self.progress.say(f"waiting for another process that works in this tree ({parts} parts are with it)")
+                self.told = True
+            time.sleep(min(TICK_SECONDS, next(self.patience)))
+            return
+        done, _ = self.cluster.ray.wait(list(self.running), timeout=TICK_SECONDS)
+        for reference in done:
+            unit = self.running.pop(reference)
+            outcome = self._outcome(unit, reference)
+            if outcome is not None:
+                self._take(unit, outcome)
+
+    def _outcome(self, unit: Unit, reference: Any) -> Outcome | None:
+        """What a task came to; None, and its cell failed, where its workers died time and again."""
+        from ray import exceptions
+
+        number = 0 if unit.gap is None else unit.gap.number
+        try:
+            found: Outcome = self.cluster.ray.get(reference)
+        except (exceptions.WorkerCrashedError, exceptions.OutOfMemoryError, exceptions.NodeDiedError) as error:
+            said = " ".join(str(error).split("\n")[0].split())
+            fault = CellError(
+                f"shard {number} was tried {ATTEMPTS} times, and its worker died each time ({said})",
+                where=unit.cell.describe(),
+                fix="see whether the memory of the nodes is too small, then repeat the command, which continues",
+            )
+            device = {"type": self.cluster.device, "name": "worker of Ray", "threads": self.cluster.threads}
+            failure = write_failure(unit.cell, number, self.job.samples, fault, device, self.store)
+            self.progress.say(f"failed: {failure.sentence()}")
+            self.failed[unit.cell] = failure
+            return None
+        except exceptions.RayTaskError:
+            raise
+        except exceptions.RayError as error:
+            said = " ".join(str(error).split())
+            raise UserError(
+                f"Ray gave the task up ({said})", where=unit.cell.describe(), fix="repeat the command, which continues"
+            ) from error
+        return found
+
+    def _take(self, unit: Unit, outcome: Outcome) -> None:
+        for line in outcome.said:
+            self.progress.say(line)
+        if outcome.refused is not None:
+            what, where, fix = outcome.refused
+            raise UserError(what, where=where, fix=fix)
+        if outcome.held:
+            self.held.append((time.monotonic() + next(self.patience), unit))
+            return
+        self.patience = pauses()
+        self.made += outcome.made
+        if outcome.failure is not None:
+            self.failed[unit.cell] = outcome.failure
+        elif unit.gap is not None:
+            missing = unit.gap.missing
+            pace = self.made / (time.monotonic() - self.started)
+            doing = f"{unit.cell.describe()} on {outcome.node}, {pace:.1f} images/s in all"
+            self.progress.advance(missing, doing if outcome.made else f"{unit.cell.describe()} (kept)")
+            self.left[unit.cell] -= 1
+            if not self.left[unit.cell]:
+                self.waiting.appendleft(unit._replace(gap=None))
+
+    def _cancel(self) -> None:
+        """End what runs, as a signal would end it in its own process: finished batches are kept."""
+        ray, tasks = self.cluster.ray, list(self.running)
+        with contextlib.suppress(Exception):
+            for task in tasks:
+                ray.cancel(task)
+            _, rest = ray.wait(tasks, num_returns=len(tasks), timeout=GRACE_SECONDS) if tasks else ([], [])
+            for task in rest:
+                ray.cancel(task, force=True)
+
+
+@contextlib.contextmanager
+def _marked(store: Store, mark: str) -> Any:
+    store.write_mark(mark)
+    try:
+        yield
+    finally:
+        store.discard(store.folder / mark)

@@ -1,0 +1,195 @@
+"""A worker of the Ray engine: makes one shard of one cell, or a cell's record, with a model that it keeps.
+
+Runs in processes that Ray starts, on any machine that sees the folder of results.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from sgbench.errors import CellError, UserError
+from sgbench.guidance import RULES
+from sgbench.progress import Silent
+from sgbench.provenance import provenance
+from sgbench.run.claims import Claims
+from sgbench.run.faults import RECORD, Failure, read_failure
+from sgbench.run.part import Part
+from sgbench.run.recording import cost_claim, record
+from sgbench.run.shards import Gap, ShardMaker, batch_size, shard_claim
+from sgbench.run.store import Store
+from sgbench.run.watchdog import Watchdog, default_timeout
+from sgbench.suite.cell import Cell
+from sgbench.suite.identity import cell_id
+
+# A network file system may show a new file late.
+SEEN_SECONDS = 20.0
+
+
+class Job(NamedTuple):
+    """What all units of a run have in common. Paths are absolute."""
+
+    results: Path
+    suite: str
+    samples: int
+    device: str
+    batch: int | None
+    shard_timeout: float | None
+    threads: int
+    mark: str
+    """Name of a file in the suite's folder that the driver has just made."""
+    directory: Path
+    """The driver's own folder: suites may name models and prompts from there."""
+    environment: dict[str, str]
+    """Where models are kept, as the driver was told."""
+    made_by: dict[str, Any]
+
+
+class Unit(NamedTuple):
+    """A gap to fill; or, without one, what stands beside the images of a cell that are all there."""
+
+    cell: Cell
+    id: str
+    gap: Gap | None
+    failed_before: dict[str, Any] | None
+    """The cell's failure when the run began."""
+
+
+class Outcome(NamedTuple):
+    """What came of a unit, as plain data: exceptions of ours do not survive the way back whole."""
+
+    node: str
+    held: bool = False
+    """Another process is at it."""
+    made: int = 0
+    failure: Failure | None = None
+    refused: tuple[str, str, str] | None = None
+    """What, where and fix of a UserError that ends the run."""
+    said: tuple[str, ...] = ()
+
+
+class _Heard(Silent):
+    """Keeps what is said for the driver."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+class _Worker:
+    """What this process holds for one job: a place in the results tree and the model that it used last."""
+
+    def __init__(self, job: Job) -> None:
+        _check_place(job)
+        os.environ.update(job.environment)
+        os.chdir(job.directory)
+        torch.set_num_threads(job.threads)
+        self.mark, self.heard = job.mark, _Heard()
+        self.store = Store(job.results, job.suite, self.heard.say)
+        self.claims = Claims(self.store.folder)
+        self.device = torch.device(job.device)
+        limit = job.shard_timeout or default_timeout(self.device)
+        watchdog = Watchdog(limit, job.samples, self.store, self.device, self.heard)
+        self.part = Part(job.samples, self.store, self.device, self.heard, None, watchdog)
+        self.batch = job.batch
+        self.model, self.maker = "", None  # type: str, ShardMaker | None
+
+    def work(self, unit: Unit) -> Outcome:
+        """Do a unit under its claim."""
+        if cell_id(unit.cell) != unit.id:
+            raise UserError(
+                f"the weights on {platform.node()} are not those of the machine that started the run",
+                where=unit.cell.describe(),
+                fix="put the same files there, at best on the file system that the machines share",
+            )
+        name = cost_claim(unit.cell) if unit.gap is None else shard_claim(unit.cell, unit.gap.number)
+        with self.claims.held(name) as mine:
+            notice = self.claims.notice()
+            if notice:
+                self.heard.say(notice)
+            if not mine:
+                return Outcome(platform.node(), held=True)
+            made = self._do(unit)
+            failure = self.part.failed.pop(unit.cell, None)
+            return Outcome(platform.node(), made=made, failure=failure)
+
+    def _do(self, unit: Unit) -> int:
+        cell = unit.cell
+        if self.store.read_record(cell, RECORD) != unit.failed_before:
+            failure = read_failure(cell, self.store)
+            if failure is not None:
+                # In another worker, or in this unit's first attempt, which ended its process.
+                self.part.failed[cell] = failure
+                return 0
+        maker = self._maker(cell)
+        if maker is None:
+            return 0
+        if unit.gap is None:
+            record(cell, maker.networks, self.store, self.part.samples)
+            return 0
+        before = maker.made
+        self.part.complete(cell, unit.gap, maker)
+        return maker.made - before
+
+    def _maker(self, cell: Cell) -> ShardMaker | None:
+        """What makes shards of the cell's model, loaded once; None, and the cell failed, where it does not fit."""
+        fits = self.maker is not None and self.model == cell.model
+        if fits and self.maker is not None and self.maker.networks.auxiliary is None:
+            fits = not RULES[cell.guidance.rule].needs_auxiliary
+        if not fits:
+            self.maker = None  # The memory of the last one is free before the next is loaded.
+            networks = self.part.load([cell])
+            if networks is not None:
+                batch = batch_size(cell, self.device, self.batch)
+                self.maker = ShardMaker(networks, self.store, self.device, batch, self.heard)
+                self.model = cell.model
+        return self.maker
+
+
+_worker: _Worker | None = None
+
+
+def work(job: Job, unit: Unit) -> Outcome:
+    """The task: do `unit` in this process, which keeps its model for the next one."""
+    global _worker  # noqa: PLW0603 (a process of Ray has no other place that outlives a task)
+    try:
+        if _worker is None or _worker.mark != job.mark:
+            _worker = None
+            _worker = _Worker(job)
+        _worker.heard.lines.clear()
+        done = _worker.work(unit)
+    except CellError:
+        raise
+    except UserError as error:
+        return Outcome(platform.node(), refused=(error.what, error.where, error.fix))
+    return done._replace(said=tuple(_worker.heard.lines))
+
+
+def _check_place(job: Job) -> None:
+    """Raise UserError where this machine has another sgbench, or does not see the driver's folders."""
+    own, asked = provenance(), job.made_by
+    for name in ("sgbench", "torch", "commit"):
+        if own[name] != asked[name]:
+            raise UserError(
+                f"it runs {name} {own[name]}, and the machine that started the run {asked[name]}",
+                where=platform.node(),
+                fix="install the same versions on all machines",
+            )
+    mark = job.results / job.suite / job.mark
+    deadline = time.monotonic() + SEEN_SECONDS
+    while not (mark.exists() and job.directory.is_dir()):
+        if time.monotonic() > deadline:
+            unseen = job.directory if mark.exists() else mark.parent
+            raise UserError(
+                f"{platform.node()} does not see this folder as the machine that started the run does",
+                where=str(unseen),
+                fix="start it in, and give --results on, a file system that all machines share under one path",
+            )
+        time.sleep(0.2)
