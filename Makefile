@@ -50,7 +50,7 @@ report: $(READY) ## write the committed reports again, from the committed rows; 
 	set -e; for suite in $(COMMITTED); do \
 	  $(BIN)/sgbench report $$suite --results results --reports reports; done
 
-publish: report ## the same as a folder for any static host, with an index over all suites: site/
+publish: $(READY) ## the committed reports as a folder for any static host, with an index over all suites: site/
 	$(BIN)/sgbench publish --reports reports --output site
 
 clean: ## remove .venv, caches and the results of `make bench`
