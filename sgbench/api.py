@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sgbench.plan.plan import Plan
     from sgbench.report.build import Report
     from sgbench.report.site import Site
+    from sgbench.run.engines import Ray
     from sgbench.run.part import OnShard
     from sgbench.run.runner import RunSummary
     from sgbench.score.anybody import Scored
@@ -60,12 +61,14 @@ def run(
     progress: Progress | None = None,
     on_shard: OnShard | None = None,
     shard_timeout: float | None = None,
+    ray: Ray | None = None,
 ) -> RunSummary:
     """Make the images of every cell that are not there yet.
 
     Several processes may call it at once and share the work. Cells that failed are told of in the summary's `failed`,
     and do not keep others from their images. A shard that takes longer than `shard_timeout` seconds (an hour on a GPU
     unless given, any time on a CPU) ends the process with status 1: a device that hangs cannot be interrupted.
+    With `ray` the shards are made by workers of Ray, and there it is their processes that end; `on_shard` is not told.
     """
     from sgbench.run.device import resolve_device
     from sgbench.run.runner import run_cells
@@ -78,6 +81,11 @@ def run(
     store.prepare()
     store.write_lock(suite, cells)
     store.remove_leftovers()
+    if ray is not None:
+        from sgbench.run.ray_engine import run_on_ray
+
+        told = progress or Silent()
+        return run_on_ray(cells, suite.samples, store, results, ray, told, device, batch, shard_timeout)
     on = resolve_device(device)
     limit = shard_timeout or default_timeout(on)
     return run_cells(cells, suite.samples, store, on, progress or Silent(), batch, on_shard, limit)
@@ -264,8 +272,9 @@ def bench(
     command: str = "",
     progress: Progress | None = None,
     shard_timeout: float | None = None,
+    ray: Ray | None = None,
 ) -> dict[str, Any]:
-    """The chain: run, score, report. Returns what each of them did."""
+    """The chain: run, score, report. Returns what each of them did. With `ray`, scoring is still this process's."""
     from sgbench.run.device import resolve_device
     from sgbench.run.store import Store
     from sgbench.score.beside import Beside, extractors_for, idle_device
@@ -275,9 +284,12 @@ def bench(
     # A reference, weights or an environment that are missing are missed now, not after hours of drawing.
     suite_protocols(suite)
     check_judges(suite)
-    idle = idle_device(resolve_device(device))
+    asked = device
+    if ray is not None and device != "cpu":
+        device = "auto"  # It was said of the workers.
+    idle = None if ray is not None else idle_device(resolve_device(device))
     if idle is None or not extractors_for(suite, idle):
-        ran = run(suite, results, device=device, batch=batch, progress=progress, shard_timeout=shard_timeout)
+        ran = run(suite, results, device=asked, batch=batch, progress=progress, shard_timeout=shard_timeout, ray=ray)
     else:
         with Beside(suite, Store(results, suite.suite), idle) as beside:
             ran = run(

@@ -23,8 +23,10 @@ from sgbench.errors import UserError
 from sgbench.guidance.cli import guidance as guidance_group
 from sgbench.models.cli import models
 from sgbench.options_cli import (
+    Address,
     Batch,
     Device,
+    EngineName,
     Json,
     Limit,
     PresetName,
@@ -32,12 +34,14 @@ from sgbench.options_cli import (
     Results,
     ShardTimeout,
     SuiteFile,
+    ThreadsPerWorker,
     end_with,
     finish,
     telling_what_is_kept,
 )
 from sgbench.report.cite_cli import cite
 from sgbench.report.publish_cli import publish
+from sgbench.run.engines import Engine, chosen_engine
 from sgbench.run.faults import Failure
 from sgbench.run.signals import Interruption, install
 from sgbench.score.cli import export, score
@@ -123,13 +127,23 @@ def run(
     device: Device = "auto",
     batch: Batch = None,
     shard_timeout: ShardTimeout = None,
+    engine: EngineName = Engine.LOCAL,
+    address: Address = None,
+    threads_per_worker: ThreadsPerWorker = None,
     as_json: Json = False,
 ) -> None:
     """Make the images of every cell; again, to continue after a stop."""
+    ray = chosen_engine(engine, address, threads_per_worker)
     loaded = api.load_suite(suite, preset, limit)
     with telling_what_is_kept(loaded, results, as_json):
         done = api.run(
-            loaded, results, device=device, batch=batch, progress=make_progress(), shard_timeout=shard_timeout
+            loaded,
+            results,
+            device=device,
+            batch=batch,
+            progress=make_progress(),
+            shard_timeout=shard_timeout,
+            ray=ray,
         )
     finish(
         done.as_dict(),
@@ -192,11 +206,15 @@ def bench(
     device: Device = "auto",
     batch: Batch = None,
     shard_timeout: ShardTimeout = None,
+    engine: EngineName = Engine.LOCAL,
+    address: Address = None,
+    threads_per_worker: ThreadsPerWorker = None,
     as_json: Json = False,
 ) -> None:
     """Run, score and report, keeping all that is there already."""
     from sgbench.suite.sweep import check_samples
 
+    ray = chosen_engine(engine, address, threads_per_worker)
     loaded = api.load_suite(suite, preset, limit)
     check_samples(loaded)
     progress = make_progress()
@@ -215,6 +233,7 @@ def bench(
             command=_command("bench"),
             progress=progress,
             shard_timeout=shard_timeout,
+            ray=ray,
         )
     made = done["run"]["images_made"]
     scored = done["score"]["scored"]

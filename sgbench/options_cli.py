@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from sgbench import api
+from sgbench.run.engines import Engine
 from sgbench.run.faults import Failure, sentences
 from sgbench.run.signals import Interruption
 from sgbench.suite.schema import Suite
@@ -34,6 +35,21 @@ ShardTimeout = Annotated[
         metavar="SECONDS",
         help="End when a shard takes longer: on a GPU an hour unless given, on a CPU never.",
     ),
+]
+EngineName = Annotated[
+    Engine, typer.Option("--engine", help="What hands out the shards: this process, or Ray on many GPUs or machines.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="ADDRESS",
+        help="Ray's cluster: auto, HOST:PORT or ray://HOST:PORT. One of this machine unless given.",
+    ),
+]
+ThreadsPerWorker = Annotated[
+    int | None,
+    typer.Option("--threads-per-worker", min=1, help="CPUs and threads of each worker of Ray; 1 unless given."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document as the last line.")]
 

@@ -60,11 +60,10 @@ class Sheet(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """Sheets by cell id in the order of the rows; cells that have none, that have a damaged one, and one too many."""
+    """Sheets by cell id in the order of the rows; cells that have no whole one, and those that have one too many."""
 
     sheets: dict[str, Sheet]
     absent: list[str]
-    damaged: list[str]
     beyond: list[str]
 
 
@@ -83,8 +82,7 @@ def pictures_of_cells(
         alt = f"The first images of {titles[name]}, uncurated, {COLUMNS} to a row"
         pictures[name] = Picture(_file(name, media), titles[name], alt, data, media, sheet.width, sheet.height)
     left_out = [
-        _told(found.absent, len(rows), "no gallery.png", "`sgbench run` makes it"),
-        _told(found.damaged, len(rows), "a damaged gallery.png", "delete it and repeat `sgbench run`"),
+        _told(found.absent, len(rows), "no whole gallery.png", "`sgbench run` makes it"),
         _told(found.beyond, len(rows), "no picture here", f"the others are {MOST_BYTES // 10**6} MB already"),
     ]
     return Gallery(pictures, [sentence for sentence in left_out if sentence])
@@ -103,8 +101,7 @@ def nearest_of_cells(rows: pd.DataFrame, cells: Sequence[Cell], store: Store) ->
         alt = f"Nearest real images of {titles[name]}: each generated image, then those nearest to it"
         file = _file(f"{name}-nearest", media)
         pictures[name] = Picture(file, caption, alt, data, media, sheet.width, sheet.height)
-    left_out = _told(found.damaged, len(rows), "a damaged nearest.png", "repeat `sgbench nearest`")
-    return Gallery(pictures, [left_out] if left_out else [])
+    return Gallery(pictures, [])
 
 
 def asked(suite: Suite) -> list[str]:
@@ -153,19 +150,16 @@ def encode(png: bytes, side: int) -> tuple[bytes, str]:
 
 def _sheets(rows: pd.DataFrame, cells: Sequence[Cell], read: Callable[[Cell], bytes | None]) -> _Found:
     by_id = {cell_id(cell): cell for cell in cells}
-    found = _Found({}, [], [], [])
+    found = _Found({}, [], [])
     room = MOST_BYTES
     for name in map(str, rows["cell"]):
         png = read(by_id[name]) if room > 0 else b""
-        if png is None:
-            found.absent.append(name)
-            continue
-        room -= len(png)
-        sheet = read_sheet(png) if room > 0 else None
+        room -= len(png or b"")
+        sheet = read_sheet(png) if png is not None and room > 0 else None
         if sheet is not None:
             found.sheets[name] = sheet
         else:
-            (found.damaged if room > 0 else found.beyond).append(name)
+            (found.absent if png is None or room > 0 else found.beyond).append(name)
     return found
 
 

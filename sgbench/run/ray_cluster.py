@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -28,14 +29,17 @@ except Exception as error:
 """
 # The least that Ray takes; what workers send back is tiny.
 OBJECT_BYTES = 100 << 20
-QUIET = {
+# What a cluster that is started here does unless the environment says otherwise.
+DEFAULTS = {
     # Ray reports usage to its makers unless told otherwise.
     "RAY_USAGE_STATS_ENABLED": "0",
     # A worker without a GPU keeps CUDA_VISIBLE_DEVICES as it is; without this Ray warns of it.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Ray's workers would otherwise yield to every other process of the machine.
+    "RAY_worker_niceness": "0",
+    # Named after the systems where Ray does so unasked: the node is 127.0.0.1, and all its ports are bound there.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }
-# Named after the systems where Ray does so unasked: the node's address is 127.0.0.1, and all ports are bound there.
-LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 class Cluster(NamedTuple):
@@ -66,9 +70,9 @@ def connected(settings: Ray, device: str) -> Iterator[Cluster]:
     so, and its cluster is used. Raises UserError where there is no cluster, or none that has such workers.
     """
     require_ray()
-    os.environ.update(QUIET)
     if settings.address is None:
-        os.environ.update(LOOPBACK)
+        for name, value in DEFAULTS.items():
+            os.environ.setdefault(name, value)
     import ray
 
     own = not ray.is_initialized()
@@ -80,11 +84,11 @@ def connected(settings: Ray, device: str) -> Iterator[Cluster]:
                 include_dashboard=False,
                 object_store_memory=OBJECT_BYTES,
                 log_to_driver=False,
-                logging_level="error",
+                logging_level=logging.ERROR,
             )
         elif own:
             _probe(settings.address or "auto")
-            ray.init(address=settings.address, log_to_driver=False, logging_level="error")
+            ray.init(address=settings.address, log_to_driver=False, logging_level=logging.ERROR)
     try:
         yield _offer(ray, settings, device)
     finally:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,18 +121,16 @@ class _Driver:
 
         A model's shards come one after another, so that workers load it once, and its cells take turns.
         """
-        for model in dict.fromkeys(cell.model for cell in stale):
-            mine = {cell: (found, self.store.read_record(cell, RECORD)) for cell, found in stale.items()}
-            mine = {cell: both for cell, both in mine.items() if cell.model == model}
-            numbers = sorted({number for found, _ in mine.values() for number in found})
-            for cell, (found, before) in mine.items():
-                self.left[cell] = len(found)
-                if not found:
-                    self.waiting.append(Unit(cell, cell_id(cell), None, before))
-            for number in numbers:
-                for cell, (found, before) in mine.items():
-                    if number in found:
-                        self.waiting.append(Unit(cell, cell_id(cell), found[number], before))
+        models = list(dict.fromkeys(cell.model for cell in stale))
+        units = []
+        for cell, found in stale.items():
+            self.left[cell] = len(found)
+            before = self.store.read_record(cell, RECORD)
+            # A cell whose images are there lacks only what stands beside them.
+            units += [Unit(cell, cell_id(cell), gap, before) for gap in found.values() or [None]]
+        order = {model: place for place, model in enumerate(models)}
+        units.sort(key=lambda unit: (order[unit.cell.model], 0 if unit.gap is None else unit.gap.number))
+        self.waiting.extend(units)
         try:
             while self.waiting or self.running or self.held:
                 self._hand_out()
@@ -236,7 +234,8 @@ class _Driver:
 
 
 @contextlib.contextmanager
-def _marked(store: Store, mark: str) -> Any:
+def _marked(store: Store, mark: str) -> Iterator[None]:
+    """A file by which workers tell that they see the same folder; its name is that of a file being written."""
     store.write_mark(mark)
     try:
         yield

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from sgbench.errors import CellError, UserError
+from sgbench.errors import UserError
 from sgbench.guidance import RULES
 from sgbench.progress import Silent
 from sgbench.provenance import provenance
@@ -28,7 +28,7 @@ from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id
 
 # A network file system may show a new file late.
-SEEN_SECONDS = 20.0
+SEEN_SECONDS = 15.0
 
 
 class Job(NamedTuple):
@@ -99,7 +99,8 @@ class _Worker:
         watchdog = Watchdog(limit, job.samples, self.store, self.device, self.heard)
         self.part = Part(job.samples, self.store, self.device, self.heard, None, watchdog)
         self.batch = job.batch
-        self.model, self.maker = "", None  # type: str, ShardMaker | None
+        self.model = ""
+        self.maker: ShardMaker | None = None
 
     def work(self, unit: Unit) -> Outcome:
         """Do a unit under its claim."""
@@ -165,8 +166,6 @@ def work(job: Job, unit: Unit) -> Outcome:
             _worker = _Worker(job)
         _worker.heard.lines.clear()
         done = _worker.work(unit)
-    except CellError:
-        raise
     except UserError as error:
         return Outcome(platform.node(), refused=(error.what, error.where, error.fix))
     return done._replace(said=tuple(_worker.heard.lines))
@@ -175,7 +174,7 @@ def work(job: Job, unit: Unit) -> Outcome:
 def _check_place(job: Job) -> None:
     """Raise UserError where this machine has another sgbench, or does not see the driver's folders."""
     own, asked = provenance(), job.made_by
-    for name in ("sgbench", "torch", "commit"):
+    for name in ("sgbench", "torch"):
         if own[name] != asked[name]:
             raise UserError(
                 f"it runs {name} {own[name]}, and the machine that started the run {asked[name]}",

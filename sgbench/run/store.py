@@ -84,6 +84,10 @@ class Store:
             fix = "choose another folder with --results, or mend its permissions"
             raise refusal(error, "results cannot be written there", where=self.folder, fix=fix) from error
 
+    def write_mark(self, name: str) -> None:
+        """Make or refresh an empty file beside the cells, by which another machine tells that it sees this folder."""
+        (self.folder / name).touch()
+
     def cell_folder(self, cell: Cell) -> Path:
         """Where everything of one cell lives."""
         return self.folder / "cells" / cell_id(cell)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +16,8 @@ from typing import Any
 import pytest
 
 WORKER = Path(__file__).parent / "worker.py"
+# The state of a socket in the tables of the kernel.
+LISTENING = "0A"
 SUITE = """
 suite: s
 title: s
@@ -94,3 +98,54 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
     made = Processes(tmp_path)
     yield made
     made.end()
+
+
+class Below:
+    """The processes below one, by what the kernel says of them."""
+
+    def __init__(self, process: int) -> None:
+        self.process = process
+
+    def names(self) -> dict[int, str]:
+        """Their numbers, and what each calls itself."""
+        parents: dict[int, int] = {}
+        names: dict[int, str] = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError, IndexError):
+                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                names[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+        found: dict[int, str] = {}
+        fresh = [self.process]
+        while fresh:
+            fresh = [child for child, parent in parents.items() if parent in fresh]
+            found |= {child: names.get(child, "") for child in fresh}
+        return found
+
+    def at_work(self) -> list[int]:
+        """Workers of Ray that are in the middle of a task of ours."""
+        return [worker for worker, name in self.names().items() if name.startswith("ray::sgbench")]
+
+    def listens_on(self) -> set[str]:
+        """The addresses, without ports, on which any of them, or the process itself, waits for connections."""
+        sockets = set()
+        for process in [self.process, *self.names()]:
+            with contextlib.suppress(OSError):
+                for link in Path(f"/proc/{process}/fd").iterdir():
+                    with contextlib.suppress(OSError):
+                        sockets.add(str(link.readlink()))
+        found = set()
+        for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+            for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == LISTENING and f"socket:[{fields[9]}]" in sockets:
+                    raw = bytes.fromhex(fields[1].partition(":")[0])
+                    # The kernel prints words of four bytes in the machine's order.
+                    packed = b"".join(raw[i : i + 4][::-1] for i in range(0, len(raw), 4))
+                    found.add(socket.inet_ntop(family, packed))
+        return found
+
+
+@pytest.fixture(scope="session")
+def below() -> type[Below]:
+    """What runs below a process."""
+    return Below
