@@ -76,7 +76,7 @@ def run_on_ray(
             store.remove_leftovers(cell)
         mark = temporary_name(store.folder / "mark").name
         environment = {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
-        with connected(settings, device) as cluster, _marked(store, mark):
+        with _signals_told(), connected(settings, device) as cluster, _marked(store, mark):
             job = Job(
                 results.absolute(),
                 store.folder.name,
@@ -241,3 +241,13 @@ def _marked(store: Store, mark: str) -> Iterator[None]:
         yield
     finally:
         store.discard(store.folder / mark)
+
+
+@contextlib.contextmanager
+def _signals_told() -> Iterator[None]:
+    """Where a signal's exception passes through Ray's own code, Python makes a SystemError of it."""
+    try:
+        yield
+    except SystemError:
+        stop_if_asked()
+        raise
