@@ -195,8 +195,9 @@ def test_a_pipeline_is_judged_and_reported(pipeline: Path, tmp_path: Path, monke
     assert rows["hpsv2.1_x100"].tolist() == pytest.approx((100 * rows["hpsv2.1"]).tolist())
     assert rows["hpsv2.1"].nunique() == len(SWEEP)
     text = Path(done["report"]["page"]).read_text()
-    # Prompts stand in the data of the page alone.
-    assert r"2 \u003cscript>alert(1)\u003c/script> & co" in text
+    # In captions, and in the page's data.
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; co" in text
+    assert r'"\u003cscript>alert(1)\u003c/script> & co"' in text
     assert "<script>alert" not in text
     assert pipeline_sha256(pipeline) in text
     assert sorted(path.name for path in (tmp_path / "reports" / "text" / "gallery").iterdir()) == [
