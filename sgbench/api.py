@@ -212,7 +212,7 @@ def export(
 ) -> Exported:
     """Write the images of a cell, named by id or folder, as ADM's evaluator reads them, or GenEval's."""
     from sgbench.errors import UserError
-    from sgbench.run.store import find_cell
+    from sgbench.run.find_cell import find_cell
     from sgbench.score.export import export_adm, export_geneval
     from sgbench.score.images import CellImages
 

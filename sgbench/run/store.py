@@ -22,7 +22,6 @@ absent, and told of once.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import itertools
 from collections.abc import Callable
@@ -32,13 +31,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from sgbench.atomic import refusal, remove_leftovers, write_atomic
-from sgbench.bounded import is_there
 from sgbench.errors import UserError
-from sgbench.run.png import is_whole
 from sgbench.run.rows_file import digest_lines, digest_path, read_digests, read_rows
-from sgbench.run.sealed import read_record, seal, with_digest
+from sgbench.run.sealed import seal, with_digest
+from sgbench.run.verified_files import VerifiedFiles, sha256
 from sgbench.suite.cell import Cell
-from sgbench.suite.identity import cell_id, cell_of, located
+from sgbench.suite.identity import cell_id, located, named_cell
 from sgbench.suite.schema import Suite
 
 # numpy and pandas are imported where they are used: `plan` reads the tree and must start at once.
@@ -48,8 +46,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHARD = 240
-MOST_NOTICES = 10
-LONGEST_NAME = 64
 # The C library's emitter writes the same text ten times as fast.
 Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
@@ -66,13 +62,11 @@ class Shard(NamedTuple):
     notes: dict[str, Any]
 
 
-class Store:
+class Store(VerifiedFiles):
     """Reads and writes one suite's results below `root`; `notice` is told of damaged files as they are met."""
 
     def __init__(self, root: Path, suite: str, notice: Callable[[str], None] | None = None) -> None:
-        self.folder = root / suite
-        self._notice = notice
-        self._damaged: set[Path] = set()
+        super().__init__(root / suite, notice)
 
     def prepare(self) -> None:
         """Make sure that results can be written. Raises UserError where they cannot."""
@@ -114,7 +108,7 @@ class Store:
 
     def _write_noted(self, path: Path, payload: bytes) -> None:
         """Write a file and its digest beside it; in between both the old and the new content agree with it."""
-        noted, digest = digest_path(path), _sha256(payload)
+        noted, digest = digest_path(path), sha256(payload)
         self._write(noted, digest_lines(path, [digest, *read_digests(path)[:1]]))
         self._write(path, payload)
         self._write(noted, digest_lines(path, [digest]))
@@ -184,13 +178,6 @@ class Store:
         """The picture of nearest training images, or None where nobody asked for one."""
         return self._read_picture(self.cell_folder(cell) / "nearest.png")
 
-    def _read_picture(self, path: Path) -> bytes | None:
-        png = path.read_bytes() if path.is_file() else None
-        if png is not None and not is_whole(png):
-            self._tell(path, "its checksums do not agree")
-            return None
-        return png
-
     # Shards
 
     def write_shard(self, cell: Cell, number: int, images: NDArray[np.uint8], notes: dict[str, Any]) -> None:
@@ -198,7 +185,7 @@ class Store:
         path = self._shard_path(cell, number)
         payload = _npy(images)
         self._write(path, payload)
-        self._write(path.with_suffix(".json"), seal({"sha256": _sha256(payload), "images": len(images), **notes}))
+        self._write(path.with_suffix(".json"), seal({"sha256": sha256(payload), "images": len(images), **notes}))
 
     def read_shard(self, cell: Cell, number: int) -> Shard | None:
         """The shard if it is there and whole, else None: a damaged one is made again, never used."""
@@ -274,7 +261,7 @@ class Store:
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **arrays)
         self._write(path, buffer.getvalue())
-        notes = {"sha256": _sha256(buffer.getvalue()), "shard_sha256": shard_sha256}
+        notes = {"sha256": sha256(buffer.getvalue()), "shard_sha256": shard_sha256}
         self._write(path.with_suffix(".json"), seal(notes))
 
     def read_features(
@@ -305,107 +292,11 @@ class Store:
                 found.append(cell)
         return found
 
-    def _write(self, path: Path, payload: bytes) -> None:
-        """Write a file whole. Raises UserError where the file system refuses; nothing that was there is lost."""
-        # A link in place of a folder must not lead what is written out of the tree, which itself may be a link.
-        if not path.parent.resolve().is_relative_to(self.folder.resolve()):
-            raise UserError(
-                "a link leads out of the results tree, and nothing is written beyond it",
-                where=str(path.parent),
-                fix="remove the link; the whole tree may lie elsewhere: name it with --results",
-            )
-        try:
-            write_atomic(path, payload)
-        except OSError as error:
-            fix = "make room or mend the permissions, then repeat the command: all that was finished is kept"
-            raise refusal(error, "the file could not be written", where=path, fix=fix) from error
-
-    def _read(self, path: Path) -> dict[str, Any] | None:
-        """The content of a record; None, and a notice, where it is damaged."""
-        record = read_record(path)
-        if record.problem:
-            self._tell(path, record.problem)
-        return record.content
-
-    def _read_notes(self, path: Path, kinds: dict[str, type]) -> dict[str, Any] | None:
-        """The notes beside a payload at `path`, if they hold what they must."""
-        beside = path.with_suffix(".json")
-        notes = self._read(beside)
-        if notes is None or all(type(notes.get(key)) is kind for key, kind in kinds.items()):
-            return notes
-        self._tell(beside, "something is missing from it")
-        return None
-
-    def _read_verified(self, path: Path, notes: dict[str, Any] | None) -> bytes | None:
-        """A payload that has the digest noted beside it; None, and a notice where there is something, otherwise."""
-        there = path.is_file()
-        if notes is None:
-            if there:
-                self._tell(path, "there are no notes beside it")
-            return None
-        if not there:
-            self._tell(path, "there are notes beside it, and it is missing")
-            return None
-        payload = path.read_bytes()
-        if _sha256(payload) == notes["sha256"]:
-            return payload
-        self._tell(path, "its digest is another than the one beside it")
-        return None
-
-    def _tell(self, path: Path, problem: str) -> None:
-        """Give notice of a damaged file, once each, and of so many."""
-        if self._notice is None or path in self._damaged:
-            return
-        self._damaged.add(path)
-        if len(self._damaged) <= MOST_NOTICES:
-            self._notice(f"damaged and not used: {path} ({problem})")
-        elif len(self._damaged) == MOST_NOTICES + 1:
-            self._notice("more files are damaged: `sgbench doctor` names them all")
-
     def _shard_path(self, cell: Cell, number: int) -> Path:
         return self.cell_folder(cell) / "shards" / f"{number:05d}.npy"
 
     def _features_path(self, cell: Cell, extractor: str, number: int) -> Path:
         return self.cell_folder(cell) / "features" / extractor / f"{number:05d}.npz"
-
-
-def named_cell(record: dict[str, Any] | None, name: str) -> Cell | None:
-    """The cell that a record tells of, if that is the cell called `name`; None for whatever else the record holds."""
-    try:
-        cell = cell_of(record) if record else None
-        return cell if cell is not None and cell_id(cell) == name else None
-    except (KeyError, TypeError, ValueError, AttributeError, UserError):
-        return None
-
-
-def open_cell(folder: Path) -> tuple[Cell, Store]:
-    """The cell in `folder`, and the results tree it stands in. Raises UserError for anything else."""
-    record = read_record(folder / "cell.json").content
-    suite = folder.resolve().parent.parent
-    cell = named_cell(record, folder.resolve().name)
-    if cell is None:
-        raise UserError(
-            "this is no cell that this version and these weights can name",
-            where=str(folder),
-            fix="give a folder of results/<suite>/cells",
-        )
-    return cell, Store(suite.parent, suite.name)
-
-
-def find_cell(name: str, results: Path) -> tuple[Cell, Store]:
-    """A cell by its folder, or by its id in any suite below `results`. Raises UserError when there is none."""
-    if is_there(Path(name) / "cell.json"):
-        return open_cell(Path(name))
-    # An id has sixteen digits; nothing else may become part of a pattern or a path.
-    found = sorted(results.glob(f"*/cells/{name}/cell.json")) if name.isalnum() and len(name) <= LONGEST_NAME else []
-    if not found:
-        raise UserError(
-            f"there is no cell {name!r}",
-            where=str(results),
-            fix="give an id as `sgbench plan` prints it, or its folder",
-        )
-    # Suites may share a cell; the one that has images serves.
-    return open_cell(max(found, key=lambda card: (card.parent / "shards").is_dir()).parent)
 
 
 def shard_sizes(samples: int) -> list[tuple[int, int]]:
@@ -424,7 +315,3 @@ def _npy(array: NDArray[Any]) -> bytes:
 def rows_csv(rows: pd.DataFrame) -> bytes:
     """Rows as they stand in rows.csv."""
     return rows.to_csv(index=False, lineterminator="\n").encode()
-
-
-def _sha256(payload: bytes) -> str:
-    return hashlib.sha256(payload).hexdigest()

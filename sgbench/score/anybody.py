@@ -12,7 +12,7 @@ import torch
 
 from sgbench.errors import NoScoreError, UserError
 from sgbench.progress import Progress
-from sgbench.run.store import open_cell
+from sgbench.run.find_cell import open_cell
 from sgbench.score.compute import Computer
 from sgbench.score.expected import facts_of, protocol
 from sgbench.score.images import CellImages, FolderImages, NpzImages, check_against, look, open_images

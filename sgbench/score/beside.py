@@ -16,7 +16,8 @@ from types import TracebackType
 import torch
 
 from sgbench.errors import UserError
-from sgbench.run.store import Store, open_cell
+from sgbench.run.find_cell import open_cell
+from sgbench.run.store import Store
 from sgbench.score.extractors.catalogue import EXTRACTORS
 from sgbench.score.extractors.extract import Loaded, load_extractor
 from sgbench.score.features import shard_features

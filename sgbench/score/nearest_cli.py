@@ -26,7 +26,7 @@ def nearest(
 ) -> None:
     """Find the training images nearest to a cell's images; the next report shows them."""
     from sgbench.run.device import resolve_device
-    from sgbench.run.store import find_cell
+    from sgbench.run.find_cell import find_cell
     from sgbench.score.nearest_gallery import find_nearest
 
     found, store = find_cell(cell, results)

@@ -11,6 +11,7 @@ import json
 import math
 from typing import Any
 
+from sgbench.errors import UserError
 from sgbench.models import catalogue
 from sgbench.models.autoencoder_files import autoencoder_sha256
 from sgbench.models.text_encoder_files import text_encoder_sha256
@@ -98,3 +99,12 @@ def record_id(record: dict[str, Any]) -> str:
     counted = {key: value for key, value in record.items() if key != "where"}
     canonical = json.dumps(counted, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def named_cell(record: dict[str, Any] | None, name: str) -> Cell | None:
+    """The cell that a record tells of, if that is the cell called `name`; None for whatever else the record holds."""
+    try:
+        cell = cell_of(record) if record else None
+        return cell if cell is not None and cell_id(cell) == name else None
+    except (KeyError, TypeError, ValueError, AttributeError, UserError):
+        return None

@@ -17,8 +17,9 @@ from sgbench.compare.comparison import compare
 from sgbench.errors import UserError
 from sgbench.models.headers import shapes
 from sgbench.report.site import read_entry
+from sgbench.run.find_cell import find_cell, open_cell
 from sgbench.run.sealed import seal
-from sgbench.run.store import Store, find_cell, open_cell
+from sgbench.run.store import Store
 from sgbench.score.rows import build_rows
 from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id
