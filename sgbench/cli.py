@@ -27,6 +27,7 @@ from sgbench.options_cli import (
     Batch,
     Device,
     EngineName,
+    Gpus,
     Json,
     Limit,
     PresetName,
@@ -41,7 +42,7 @@ from sgbench.options_cli import (
 )
 from sgbench.report.cite_cli import cite
 from sgbench.report.publish_cli import publish
-from sgbench.run.engines import Engine, chosen_engine
+from sgbench.run.engines import Engine, chosen_engine, require_engine
 from sgbench.run.faults import Failure
 from sgbench.run.signals import Interruption, install
 from sgbench.score.cli import export, score
@@ -92,11 +93,15 @@ def plan(
     preset: PresetName = None,
     limit: Limit = None,
     results: Results = api.RESULTS,
+    engine: EngineName = Engine.LOCAL,
+    gpus: Gpus = None,
     as_json: Json = False,
 ) -> None:
     """Say what a suite will do and cost."""
     from sgbench.plan.plan import GPU_BASIS
+    from sgbench.plan.ray import LOAD_SECONDS, forecast
 
+    require_engine(Engine.RAY, engine, "--gpus", gpus)
     made = api.make_plan(api.load_suite(suite, preset, limit), results)
     if not as_json:
         print(f"{'cell':16}  {'GMACs/image':>11}  {'GFLOPs':>7}  {'images':>6}  {'kept':>6}  what")
@@ -108,13 +113,22 @@ def plan(
             )
         if len(made.cells) > PLAN_LINES:
             print(f"and {len(made.cells) - PLAN_LINES:,} more cells, which --json lists")
+    document, text = made.as_dict(), ""
+    if engine is Engine.RAY:
+        wall = forecast(made, gpus)
+        document["ray"] = wall.as_dict()
+        text = (
+            f"\non {wall.workers} workers of one {wall.kind} each: {long_duration(wall.at_least)} to "
+            f"{long_duration(wall.at_most)} for {wall.shards:,} shards ({wall.basis}; loading a model takes "
+            f"{LOAD_SECONDS:.0f} s, an assumption; scoring not counted)"
+        )
     finish(
-        made.as_dict(),
+        document,
         as_json,
         f"{len(made.cells)} cells, {made.images} images ({made.images_kept} kept), "
         f"{made.gmacs:,.0f} GMACs ({2 * made.gmacs:,.0f} GFLOPs) to do, {made.bytes / 2**20:.0f} MiB of images, "
         f"about {long_duration(made.seconds)} at {made.rate:.0f} GMACs/s ({made.rate_basis}), "
-        f"or {made.gpu_hours:.2g} GPU-hours ({GPU_BASIS}, an assumption)",
+        f"or {made.gpu_hours:.2g} GPU-hours ({GPU_BASIS}, an assumption){text}",
     )
 
 

@@ -39,6 +39,9 @@ ShardTimeout = Annotated[
 EngineName = Annotated[
     Engine, typer.Option("--engine", help="What hands out the shards: this process, or Ray on many GPUs or machines.")
 ]
+Gpus = Annotated[
+    int | None, typer.Option("--gpus", min=1, help="Workers of Ray, a GPU each; this machine's cores unless given.")
+]
 Address = Annotated[
     str | None,
     typer.Option(

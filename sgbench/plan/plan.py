@@ -47,6 +47,8 @@ class Plan(NamedTuple):
     seconds: float
     rate: float
     rate_basis: str
+    rate_threads: int
+    """Threads that the rate is of."""
 
     @property
     def images(self) -> int:
@@ -106,8 +108,8 @@ def make_plan(suite: Suite, cells: Sequence[Cell], store: Store) -> Plan:
         name, macs = cell_id(cell), image_macs(cell)
         kept = store.noted_images(cell, suite.samples) if name in there else 0
         planned.append(PlannedCell(name, cell, macs.macs / 1e9, macs.paper / 1e9, suite.samples, kept))
-    rate, basis = _rate(suite, [c.cell for c in planned if c.id in there], store)
-    plan = Plan(suite, planned, 0.0, rate, basis)
+    rate, basis, threads = _rate(suite, [c.cell for c in planned if c.id in there], store)
+    plan = Plan(suite, planned, 0.0, rate, basis, threads)
     return plan._replace(seconds=plan.gmacs / rate + _scoring_seconds(suite, plan.images - plan.images_kept, rate))
 
 
@@ -121,8 +123,11 @@ def _scoring_seconds(suite: Suite, images: int, rate: float) -> float:
     return images * (gmacs / (rate * EXTRACTOR_PACE) + SCORE_SECONDS_PER_THOUSAND_IMAGES / 1000)
 
 
-def _rate(suite: Suite, cells: Sequence[Cell], store: Store) -> tuple[float, str]:
-    """GMACs per second: from one of `cells` that was measured on this processor, else from a default per core."""
+def _rate(suite: Suite, cells: Sequence[Cell], store: Store) -> tuple[float, str, int]:
+    """GMACs per second, where that is from, and the threads it is of.
+
+    It is that of one of `cells` that was measured on this processor, else a default per core.
+    """
     here = processor_name()
     for cell in cells:
         cost = store.read_record(cell, "cost")
@@ -134,7 +139,11 @@ def _rate(suite: Suite, cells: Sequence[Cell], store: Store) -> tuple[float, str
             threads = int(measured["device"]["threads"])
         except (KeyError, TypeError, ValueError, ArithmeticError):
             continue  # Not what `run` writes, and nothing is lost: the next cell may tell.
-        if 0 < rate < math.inf:
-            return rate, f"measured earlier on {here}, {threads} threads"
+        if 0 < rate < math.inf and threads > 0:
+            return rate, f"measured earlier on {here}, {threads} threads", threads
     cores = usable_cores()
-    return DEFAULT_RATE_PER_CORE[suite.dtype] * cores, f"a default for {cores} cores; the first cell will tell better"
+    return (
+        DEFAULT_RATE_PER_CORE[suite.dtype] * cores,
+        f"a default for {cores} cores; the first cell will tell better",
+        cores,
+    )

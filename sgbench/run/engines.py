@@ -30,9 +30,15 @@ def chosen_engine(engine: Engine, address: str | None, threads_per_worker: int |
         require_ray()
         return Ray(address, threads_per_worker or 1)
     for option, value in (("--address", address), ("--threads-per-worker", threads_per_worker)):
-        if value is not None:
-            raise UserError("it is an option of the Ray engine", where=option, fix="add --engine ray, or leave it out")
+        require_engine(Engine.RAY, engine, option, value)
     return None
+
+
+def require_engine(needed: Engine, engine: Engine, option: str, value: object) -> None:
+    """Raise UserError where an option of one engine is given with another."""
+    if value is not None and engine is not needed:
+        fix = f"add --engine {needed}, or leave it out"
+        raise UserError(f"it is an option of the engine {needed}", where=option, fix=fix)
 
 
 def require_ray() -> None:

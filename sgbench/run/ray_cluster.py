@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from sgbench.errors import UserError
@@ -70,9 +71,8 @@ def connected(settings: Ray, device: str) -> Iterator[Cluster]:
     so, and its cluster is used. Raises UserError where there is no cluster, or none that has such workers.
     """
     require_ray()
-    if settings.address is None:
-        for name, value in DEFAULTS.items():
-            os.environ.setdefault(name, value)
+    for name, value in (DEFAULTS if settings.address is None else _credentials()).items():
+        os.environ.setdefault(name, value)
     import ray
 
     own = not ray.is_initialized()
@@ -114,6 +114,13 @@ def _offer(ray: Any, settings: Ray, device: str) -> Cluster:
             fix="ask for fewer",
         )
     return Cluster(ray, device, settings.threads_per_worker)
+
+
+def _credentials() -> dict[str, str]:
+    """`ray start` asks for a token where one lies, and whoever connects has to be told to show it."""
+    token = Path.home() / ".ray" / "auth_token"
+    has = token.is_file() or {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ)
+    return {"RAY_AUTH_MODE": "token"} if has else {}
 
 
 def _probe(address: str) -> None:

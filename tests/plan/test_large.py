@@ -85,7 +85,7 @@ def test_planning_reads_nothing_of_cells_that_are_not_there(tmp_path: Path, monk
         read.append(path)
         return real(path)
 
-    monkeypatch.setattr(importlib.import_module("sgbench.run.store"), "read_record", counting)
+    monkeypatch.setattr(importlib.import_module("sgbench.run.verified_files"), "read_record", counting)
     suite = many(tmp_path / "s.yaml")
     cells = expand(suite)
     api.make_plan(suite, tmp_path)

@@ -243,7 +243,7 @@ def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_options_of_ray_belong_to_ray() -> None:
     assert chosen_engine(Engine.RAY, "auto", 2) == engines.Ray("auto", 2)
     assert chosen_engine(Engine.LOCAL, None, None) is None
-    with pytest.raises(UserError, match=r"--address: it is an option of the Ray engine"):
+    with pytest.raises(UserError, match=r"--address: it is an option of the engine ray; add --engine ray"):
         chosen_engine(Engine.LOCAL, "auto", None)
 
 
