@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sgbench.atomic import refusal
+from sgbench.atomic import refusal, write_atomic
 from sgbench.errors import UserError
 from sgbench.report.site_index import AGAIN, PAGE, is_inside, read_entry, render_index
 
@@ -135,8 +135,7 @@ def _write(path: Path, content: bytes | Path) -> None:
             raise UserError(
                 f"the report's file cannot be read ({error.strerror})", where=str(content), fix=AGAIN
             ) from error
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    write_atomic(path, content)
 
 
 def _alike(staged: Path, there: Path) -> bool:
