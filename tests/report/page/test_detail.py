@@ -85,7 +85,7 @@ def test_hostile_text_is_shown_and_never_run(content: Fill, open_page: Open) -> 
 def test_text_cannot_be_turned_around_or_hidden(content: Fill, open_page: Open) -> None:
     """Marks that reverse what follows and control characters are spelt out; right-to-left letters are letters."""
     turning, arabic = "a \u202ebcd\u2066\x00\x1b\u2028 red", "مربع أحمر"
-    spelt = "a \\u202ebcd\\u2066\\u0000\\u001b\\u2028 red"
+    spelt = "a \\u202ebcd\\u2066\\x00\\x1b\\u2028 red"
     plain = content("shapes")
     suite = plain.suite.model_copy(update={"title": turning})
     dirty = plain._replace(

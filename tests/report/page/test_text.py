@@ -15,7 +15,7 @@ from sgbench.report.page.text import all_visible, output, said, visible
         ("tab\tand\nline", "tab\tand\nline"),
         ("a\u202eb", "a\\u202eb"),
         ("a\u2066b\u2069", "a\\u2066b\\u2069"),
-        ("\x00\x1b\x7f\x9f", "\\u0000\\u001b\\u007f\\u009f"),
+        ("\x00\x1b\x7f\x9f", "\\x00\\x1b\\x7f\\x9f"),
         ("half \ud800", "half \\ud800"),
     ],
 )
