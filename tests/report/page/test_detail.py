@@ -39,9 +39,9 @@ def test_going_back_and_forth_opens_and_closes_the_cell(content: Fill, open_page
     page = opened.page
     page.locator("#table tbody a").nth(1).click()
     page.wait_for_selector("dialog[open]")
-    page.go_back()
+    page.evaluate("history.back()")
     page.wait_for_selector("dialog", state="hidden")
-    page.go_forward()
+    page.evaluate("history.forward()")
     page.wait_for_selector("dialog[open]")
     page.mouse.click(5, 5)
     page.wait_for_selector("dialog", state="hidden")
