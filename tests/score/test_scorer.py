@@ -163,7 +163,7 @@ def test_a_cell_without_a_score_does_not_keep_others_from_theirs(tmp_path: Path,
 def test_a_full_disk_under_features_is_one_sentence(
     tmp_path: Path, suite_file: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sgbench.run import store as storing
+    from sgbench.run import verified_files as storing
 
     suite = api.load_suite(suite_file())
     api.run(suite, tmp_path, device="cpu")
