@@ -33,7 +33,7 @@ lint: $(READY) ## ruff: rules and format
 type: $(READY) ## mypy, strict
 	$(BIN)/mypy
 
-test: $(READY) ## all tests, about twelve minutes on two cores
+test: $(READY) ## all tests, about eighteen minutes on two cores
 	$(BIN)/pytest
 
 bench: $(READY) ## run, score and report the embedded suites (PRESET=quick), about twelve minutes on two cores

@@ -3,6 +3,7 @@ const detail = document.getElementById("detail");
 const PREFIX = "#cell-";
 const PIXELATED = 700;
 let arrived = false;
+let followed = false;
 
 function prepareDetail() {
   addEventListener("hashchange", () => {
@@ -16,7 +17,11 @@ function prepareDetail() {
 
 function followHash() {
   const line = location.hash.startsWith(PREFIX) ? lineOf.get(location.hash.slice(PREFIX.length)) : undefined;
-  if (line === undefined) return detail.close();
+  if (line === undefined) {
+    // The close event comes later, and the address may name a cell again by then: it is not to be left once more.
+    followed = detail.open;
+    return detail.close();
+  }
   fillDetail(line);
   if (!detail.open) detail.showModal();
   detail.scrollTop = 0;
@@ -24,7 +29,9 @@ function followHash() {
 
 // Whoever came here from the page goes back to it; whoever opened the page at a cell has nothing to go back to.
 function leaveHash() {
-  if (!location.hash.startsWith(PREFIX)) return;
+  const leave = !followed && location.hash.startsWith(PREFIX);
+  followed = false;
+  if (!leave) return;
   if (arrived) history.back();
   else history.replaceState(null, "", location.pathname + location.search);
 }
