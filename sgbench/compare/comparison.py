@@ -23,8 +23,7 @@ from sgbench.compare.verdicts import (
     score_findings,
 )
 from sgbench.errors import UserError
-from sgbench.score.metrics import METRICS
-from sgbench.suite.suggest import suggestion
+from sgbench.score.metrics import METRICS, check_names
 
 NAMED = 3
 QUIET: tuple[Verdict, ...] = ("same", "no significant difference")
@@ -101,7 +100,7 @@ def compare(
     read, a named metric is unknown or without scores in either, and where nothing at all can be compared.
     """
     if metrics is not None:
-        _check(metrics)
+        check_names(metrics)
     return compare_sources(open_source(str(a), results), open_source(str(b), results), metrics, seconds)
 
 
@@ -135,18 +134,6 @@ def compare_sources(
     adjusted = iter(holm([change.p for change in changes]))
     pairs = [Compared(pair, [judged(f, next(adjusted)) if is_tested(f) else f for f in own]) for pair, own in pairs]
     return Comparison(first, second, pairs, matched.only_a, matched.only_b, len(changes))
-
-
-def _check(metrics: Sequence[str]) -> None:
-    if not metrics:
-        raise UserError("no metric is named", where="--metrics", fix=f"choose from: {', '.join(METRICS)}")
-    for metric in metrics:
-        if metric not in METRICS:
-            raise UserError(
-                f"there is no metric {metric!r}{suggestion(metric, list(METRICS))}",
-                where="--metrics",
-                fix=f"choose from: {', '.join(METRICS)}",
-            )
 
 
 def title(measure: str) -> str:

@@ -101,7 +101,8 @@ def nearest_of_cells(rows: pd.DataFrame, cells: Sequence[Cell], store: Store) ->
         alt = f"Nearest real images of {titles[name]}: each generated image, then those nearest to it"
         file = _file(f"{name}-nearest", media)
         pictures[name] = Picture(file, caption, alt, data, media, sheet.width, sheet.height)
-    return Gallery(pictures, [])
+    full = _told(found.beyond, len(rows), "no nearest images here", f"the others are {MOST_BYTES // 10**6} MB already")
+    return Gallery(pictures, [full] if full else [])
 
 
 def asked(suite: Suite) -> list[str]:
@@ -153,7 +154,7 @@ def _sheets(rows: pd.DataFrame, cells: Sequence[Cell], read: Callable[[Cell], by
     found = _Found({}, [], [])
     room = MOST_BYTES
     for name in map(str, rows["cell"]):
-        png = read(by_id[name]) if room > 0 else b""
+        png = read(by_id[name])
         room -= len(png or b"")
         sheet = read_sheet(png) if png is not None and room > 0 else None
         if sheet is not None:

@@ -16,7 +16,7 @@ from sgbench.run.find_cell import open_cell
 from sgbench.score.compute import Computer
 from sgbench.score.expected import facts_of, protocol
 from sgbench.score.images import CellImages, FolderImages, NpzImages, check_against, look, open_images
-from sgbench.score.metrics import METRICS, image_metrics
+from sgbench.score.metrics import METRICS, check_names, image_metrics
 from sgbench.score.protocols import Protocol, differences
 from sgbench.score.references import load_reference
 from sgbench.score.t2i.judged import Judging, judge_images, load_judge, text_fields
@@ -24,7 +24,6 @@ from sgbench.score.t2i.prompted import LayoutImages, PromptedImages, is_layout
 from sgbench.stats.digits import with_error
 from sgbench.suite.identity import cell_id
 from sgbench.suite.prompts import load_prompts
-from sgbench.suite.suggest import suggestion
 from sgbench.suite.texts import check_records
 
 Source = CellImages | FolderImages | LayoutImages | NpzImages | PromptedImages
@@ -56,15 +55,8 @@ class Scored(NamedTuple):
 
 def check_metrics(metrics: Sequence[str], reference: str | None) -> None:
     """Raises UserError for a metric that images alone cannot have, for one without its reference, and for none."""
-    if not metrics:
-        raise UserError("no metric is named", where="--metrics", fix=f"choose from: {', '.join(METRICS)}")
+    check_names(metrics)
     for metric in metrics:
-        if metric not in METRICS:
-            raise UserError(
-                f"there is no metric {metric!r}{suggestion(metric, list(METRICS))}",
-                where="--metrics",
-                fix=f"choose from: {', '.join(METRICS)}",
-            )
         if METRICS[metric].kind == "lpips":
             raise UserError(
                 "lpips compares the guided and the unguided image of one seed, which a set alone does not have",

@@ -9,11 +9,13 @@ prompts have a judge where others have an extractor; a name that ends in _x100 i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from sgbench.errors import UserError
 from sgbench.score.t2i.judges import DRAWN, GENEVAL_JUDGE
 from sgbench.score.t2i.preference.catalogue import SCORERS, Scorer
+from sgbench.suite.suggest import suggestion
 
 HOME = "home"
 MINIMUM = 20
@@ -114,3 +116,16 @@ def qualities(metrics: list[str]) -> list[str]:
 def image_metrics(metrics: Iterable[str]) -> list[str]:
     """Those that look at images alone."""
     return [key for key in metrics if not METRICS[key].text]
+
+
+def check_names(metrics: Sequence[str]) -> None:
+    """Raises UserError for a metric that `--metrics` names and nobody knows, and for none."""
+    if not metrics:
+        raise UserError("no metric is named", where="--metrics", fix=f"choose from: {', '.join(METRICS)}")
+    for metric in metrics:
+        if metric not in METRICS:
+            raise UserError(
+                f"there is no metric {metric!r}{suggestion(metric, list(METRICS))}",
+                where="--metrics",
+                fix=f"choose from: {', '.join(METRICS)}",
+            )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 
 import numpy as np
 import pytest
@@ -138,14 +137,6 @@ def test_the_baseline_may_be_any_rule() -> None:
     first, second = [point(1.0, 1.0)], [point(4.0, 1.0)]
     assert saving(second, first).share == 0.75
     assert saving(first, second).share == -3.0
-
-
-def test_thousands_of_cells_are_compared_in_seconds() -> None:
-    rng = np.random.default_rng(0)
-    cells = [Point(c, v, tuple(v + 0.02 * rng.normal(size=20))) for c, v in rng.uniform(1, 2, (5000, 2)).tolist()]
-    began = time.process_time()
-    saving(cells[:2500], cells[2500:])
-    assert time.process_time() - began < 2
 
 
 @few
