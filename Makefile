@@ -7,14 +7,18 @@ SUITES := suites/fashion-mnist.yaml suites/shapes.yaml
 COMMITTED := $(SUITES) suites/fashion-gammas.yaml
 PRESET ?= quick
 LIMIT ?=
+SLICE ?=
+# A worker for each core, with one thread of torch each (tests/conftest.py).
+JOBS ?= auto
+PARALLEL := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 RESULTS ?= results/$(PRESET)
 REPORTS ?= reports/$(PRESET)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint type test bench full report publish clean
+.PHONY: help setup lint type check test test-full bench full report publish clean
 
 help: ## list what make can do
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 setup: $(READY) ## make .venv with everything that is needed
 
@@ -33,8 +37,14 @@ lint: $(READY) ## ruff: rules and format
 type: $(READY) ## mypy, strict
 	$(BIN)/mypy
 
-test: $(READY) ## all tests, about eighteen minutes on two cores
-	$(BIN)/pytest
+check: lint type ## lint, types and the quick tests, while one works: about a minute
+	$(BIN)/pytest $(PARALLEL) -m "not slow and not full and not browser and not ray"
+
+test: $(READY) ## the tests; of what is drawn by chance a seeded sample
+	$(BIN)/pytest $(PARALLEL)
+
+test-full: $(READY) ## every test, with all that is drawn by chance; SLICE=3/10 a tenth of what `make test` leaves out
+	$(BIN)/pytest $(PARALLEL) $(if $(SLICE),-m full --slice $(SLICE),-m "full or not full")
 
 bench: $(READY) ## run, score and report the embedded suites (PRESET=quick), about twelve minutes on two cores
 	set -e; for suite in $(SUITES); do \

@@ -31,6 +31,7 @@ REPORTS = Path("reports")
 def load_suite(path: str | Path, preset: str | None = None, limit: int | None = None) -> Suite:
     """The suite in `path` with `preset` applied, every cell checked; at most `limit` images per cell.
 
+    `path` may also be the name of a suite that comes with sgbench, such as `fashion-mnist`; a file comes first.
     Raises UserError for anything a person got wrong.
     """
     from sgbench.suite.load import load_suite as load
@@ -41,6 +42,14 @@ def load_suite(path: str | Path, preset: str | None = None, limit: int | None = 
         suite = suite.model_copy(update={"samples": limit})
     expand(suite)
     return suite
+
+
+def measure_pace(suite: Suite, progress: Progress | None = None) -> None:
+    """Measure how fast this machine is with the packaged models of a suite; plans of the day rest on it."""
+    from sgbench.plan.pace import measure_what_is_unknown
+    from sgbench.suite.sweep import expand
+
+    measure_what_is_unknown(suite, expand(suite), progress or Silent())
 
 
 def make_plan(suite: Suite, results: Path = RESULTS) -> Plan:

@@ -50,6 +50,7 @@ from sgbench.score.nearest_cli import nearest
 from sgbench.score.reference_cli import reference as reference_group
 from sgbench.score.weights_cli import weights
 from sgbench.suite.prompts_cli import prompts as prompts_group
+from sgbench.suite.suites_cli import suites
 from sgbench.zoo.cli import zoo
 
 INTERRUPTED = 130
@@ -70,6 +71,7 @@ app.add_typer(guidance_group, name="guidance")
 app.add_typer(weights, name="weights")
 app.add_typer(reference_group, name="reference")
 app.add_typer(prompts_group, name="prompts")
+app.add_typer(suites, name="suites")
 
 
 @app.command()
@@ -102,7 +104,9 @@ def plan(
     from sgbench.plan.ray import LOAD_SECONDS, forecast
 
     require_engine(Engine.RAY, engine, "--gpus", gpus)
-    made = api.make_plan(api.load_suite(suite, preset, limit), results)
+    loaded = api.load_suite(suite, preset, limit)
+    api.measure_pace(loaded, make_progress())
+    made = api.make_plan(loaded, results)
     if not as_json:
         print(f"{'cell':16}  {'GMACs/image':>11}  {'GFLOPs':>7}  {'images':>6}  {'kept':>6}  what")
         # More lines than that nobody reads; the file of --json may be.
@@ -232,10 +236,12 @@ def bench(
     loaded = api.load_suite(suite, preset, limit)
     check_samples(loaded)
     progress = make_progress()
+    if ray is None:
+        api.measure_pace(loaded, progress)
     planned = api.make_plan(loaded, results)
     progress.say(
         f"{loaded.suite}: {len(planned.cells)} cells of {loaded.samples} images, {planned.gmacs:,.0f} GMACs to do, "
-        f"about {long_duration(planned.seconds)}"
+        f"about {long_duration(planned.seconds)}. Ctrl-C stops it and keeps what is finished; the same command goes on."
     )
     with telling_what_is_kept(loaded, results, as_json):
         done = api.bench(

@@ -17,7 +17,9 @@ from sgbench.run.faults import Failure, sentences
 from sgbench.run.signals import Interruption
 from sgbench.suite.schema import Suite
 
-SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="A suite file, such as suites/fashion-mnist.yaml.")]
+SuiteFile = Annotated[
+    Path, typer.Argument(metavar="SUITE", help="A suite file, or a name that `sgbench suites list` shows.")
+]
 PresetName = Annotated[str | None, typer.Option("--preset", help="A preset of the suite file.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most N images per cell, the first of each.")]
 Results = Annotated[Path, typer.Option("--results", help="Folder of results.")]

@@ -33,6 +33,13 @@ def automatic_dtype() -> str:
     return "bfloat16" if any(BFLOAT16_FLAGS & set(line.split()) for line in features) else "float32"
 
 
+def vector_unit() -> str:
+    """The widest vectors that the processor computes with, as far as they decide how fast it is."""
+    features = {word for line in _lines() if line.lower().startswith(("flags", "features")) for word in line.split()}
+    known = {"avx512f": "AVX-512", "avx2": "AVX2", "sve": "SVE", "asimd": "NEON"}
+    return next((name for flag, name in known.items() if flag in features), platform.machine())
+
+
 def _lines() -> list[str]:
     try:
         return CPUINFO.read_text().splitlines()

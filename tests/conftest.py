@@ -1,10 +1,17 @@
-"""Fixtures shared by all tests."""
+"""Fixtures shared by all tests, what is drawn and sliced of the long ones, and how workers share them."""
 
 from __future__ import annotations
 
+import json
+import os
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+# Before torch is imported: one thread for each worker of pytest-xdist, and for every process that a test starts.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
@@ -21,10 +28,17 @@ from sgbench.models.architecture import (
 from sgbench.models.build import Network, build
 from sgbench.models.catalogue import Checkpoint, Entry
 from sgbench.models.families import FAMILIES
+from sgbench.plan import pace
 from sgbench.sampling.conditions import ClassConditions
 from sgbench.sampling.networks import Networks
 from sgbench.sampling.program import _call_counts, program
+from sgbench.score.extractors.catalogue import EXTRACTORS
+from sgbench.zoo.recipe import recipe_names
+from tests import tiny_model
 
+tiny_model.install()
+
+DRAWN = "drawn by chance"
 BASE: dict[str, Any] = {
     "suite": "tiny",
     "title": "A tiny suite",
@@ -34,13 +48,89 @@ BASE: dict[str, Any] = {
     "dtype": "float32",
     "reference": "fashion-mnist",
     "metrics": ["fd", "precision", "recall", "label_agreement"],
-    "model": "fashion-routing",
+    "model": tiny_model.NAME,
     "sampler": {"name": "euler", "steps": 2},
     "sweep": [
         {"guidance": "cfg", "scale": 1.5},
         {"guidance": "sg", "gamma_strong": 0, "gamma_weak": [0.5, 0.9], "scale": 2},
     ],
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def paces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A pace for every packaged model, so that no test but that of measuring waits for one."""
+    path = tmp_path_factory.mktemp("pace") / "pace.json"
+    models = {
+        f"{name} {dtype}": 20.0 for name in [tiny_model.NAME, *recipe_names()] for dtype in ("float32", "bfloat16")
+    }
+    measured = pace.Pace(models, dict.fromkeys(EXTRACTORS, 0.01), 5.0, 1, pace.today())
+    path.write_text(json.dumps({pace.machine(): measured._asdict()}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SGBENCH_PACE", str(path))
+        yield path
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slice", metavar="K/N", help="of the tests that are marked full, every N-th beginning with K.")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what needs a browser, skip what needs a GPU, take a slice of the full tests, and group what shares a worker.
+
+    A worker runs a file as a whole. Files with the longest tests come first, so that none is left over at the end.
+    """
+    if config.getoption("--slice"):
+        _keep_slice(config, items)
+    weights: Counter[str] = Counter()
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+        if item.get_closest_marker("cuda") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+        weights[_group(item)] += any(item.get_closest_marker(name) for name in ("slow", "full", "ray"))
+    items.sort(key=lambda item: -weights[_group(item)])
+
+
+def _group(item: pytest.Item) -> str:
+    # Clusters of Ray find each other: one at a time.
+    return "ray" if item.get_closest_marker("ray") else item.nodeid.partition("::")[0]
+
+
+def _keep_slice(config: pytest.Config, items: list[pytest.Item]) -> None:
+    found = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", config.getoption("--slice"))
+    if found is None or int(found[1]) > int(found[2]):
+        raise pytest.UsageError("--slice: give the slice and how many there are, such as 3/10")
+    begin, count = int(found[1]) - 1, int(found[2])
+    full = sorted((item for item in items if item.get_closest_marker("full")), key=lambda item: item.nodeid)
+    kept = set(full[begin::count])
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
+
+
+@pytest.fixture
+def drawn(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
+    """Count what a test draws by chance; the counts of all tests are told at the end of the log."""
+
+    def tell(what: str, count: int) -> None:
+        request.node.user_properties.append((DRAWN, (what, count)))
+
+    return tell
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say how much of what is drawn by chance was drawn."""
+    counts: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", "") == "call":
+                for name, value in report.user_properties:
+                    if name == DRAWN:
+                        counts[value[0]] += value[1]
+    if counts:
+        told = ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items()))
+        terminalreporter.write_line(f"drawn by chance: {told}")
 
 
 @pytest.fixture(scope="session")

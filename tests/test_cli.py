@@ -10,11 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from tests import tiny_model
+
+pytestmark = pytest.mark.slow
+
 Write = Callable[..., Path]
 
 
 def sgbench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sgbench", *map(str, arguments)]
+    command = [sys.executable, tiny_model.__file__, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -109,13 +113,14 @@ def test_corrupt_weights_stop_a_run_with_one_sentence(tmp_path: Path, suite_file
 
     import sgbench
 
+    suite = suite_file(model="fashion-routing")
     package = tmp_path / "copy" / "sgbench"
     shutil.copytree(Path(sgbench.__file__).parent, package)
     path = package / "zoo" / "weights" / "fashion-routing.safetensors"
     payload = bytearray(path.read_bytes())
     payload[-1] ^= 1
     path.write_bytes(payload)
-    command = [sys.executable, "-m", "sgbench", "run", str(suite_file()), "--results", str(tmp_path / "r")]
+    command = [sys.executable, "-m", "sgbench", "run", str(suite), "--results", str(tmp_path / "r")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path / "copy")
     assert done.returncode == 1
     assert "the weight file is corrupt" in done.stderr.splitlines()[-1]

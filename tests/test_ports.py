@@ -7,6 +7,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 PROBE = """
 import os, socket, sys
 from pathlib import Path
@@ -20,6 +24,10 @@ def listen(*arguments):
 socket.socket.listen = listen
 from sgbench import api
 
+sys.path.insert(0, sys.argv[2])
+from tests import tiny_model
+
+tiny_model.install()
 suite = api.load_suite(sys.argv[1])
 api.bench(suite, Path("results"), Path("reports"), device="cpu")
 LISTENING = "0A"
@@ -39,8 +47,9 @@ assert not listened, listened
 
 def test_no_stage_listens(suite_file: Callable[..., Path], tmp_path: Path) -> None:
     suite = suite_file(metrics=["fd"])
+    root = Path(__file__).parents[1]
     done = subprocess.run(
-        [sys.executable, "-c", PROBE, str(suite)], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-c", PROBE, str(suite), str(root)], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "reports" / "tiny" / "index.html").is_file()

@@ -7,25 +7,30 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sgbench.cost.cell_cost import image_macs
-from sgbench.processor import processor_name, usable_cores
+from sgbench.plan.pace import Pace, extractors_of, known_pace, model_key
+from sgbench.processor import processor_name, usable_cores, vector_unit
 from sgbench.run.room import image_bytes
 from sgbench.run.store import Store
 from sgbench.score.extractors.catalogue import EXTRACTORS
-from sgbench.score.protocols import extractor_of
-from sgbench.score.reference_catalogue import home_of
 from sgbench.score.t2i.judges import JUDGES
 from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id
 from sgbench.suite.schema import Suite
 
-# GMACs per second and core of the embedded models on a CPU with AVX-512 bfloat16 (2 cores of an AMD EPYC).
+# GMACs per second and core of the embedded models where nothing was measured: on an AMD EPYC with AVX-512 and bfloat16,
+# and on one with AVX2 (2 GHz); what else there is lies between them.
 DEFAULT_RATE_PER_CORE = {"bfloat16": 30.0, "float32": 18.0}
+AVX2_RATE_PER_CORE = 10.0
 # An assumption, not a measurement: 40 % of the 156 tera multiply-accumulates per second of an A100 in bfloat16.
 GPU_RATE, GPU_BASIS = 0.4 * 156_000, "an A100 at 40 % of its bfloat16 peak, decoding left out"
 # Of the embedded suite on two cores: distances and neighbours beside the extractors, whose convolutions reach half of
 # the pace that the denoisers' matrix products do.
 SCORE_SECONDS_PER_THOUSAND_IMAGES = 2.0
 EXTRACTOR_PACE = 0.5
+# Every cell draws a batch that is not kept.
+WARM_UP_IMAGES = 24
+# What a bench takes beside its images, in starts of a process: its own, and a report of the embedded suites.
+STARTS, START_SECONDS = 4.0, 5.0
 
 
 class PlannedCell(NamedTuple):
@@ -37,6 +42,11 @@ class PlannedCell(NamedTuple):
     paper_gmacs_per_image: float
     images: int
     images_kept: int
+
+    @property
+    def images_left(self) -> int:
+        """Images that are still to be made."""
+        return self.images - self.images_kept
 
 
 class Plan(NamedTuple):
@@ -61,7 +71,7 @@ class Plan(NamedTuple):
     @property
     def gmacs(self) -> float:
         """GMACs of the images that are still to be made."""
-        return sum(c.gmacs_per_image * (c.images - c.images_kept) for c in self.cells)
+        return sum(c.gmacs_per_image * c.images_left for c in self.cells)
 
     @property
     def bytes(self) -> int:
@@ -108,19 +118,29 @@ def make_plan(suite: Suite, cells: Sequence[Cell], store: Store) -> Plan:
         name, macs = cell_id(cell), image_macs(cell)
         kept = store.noted_images(cell, suite.samples) if name in there else 0
         planned.append(PlannedCell(name, cell, macs.macs / 1e9, macs.paper / 1e9, suite.samples, kept))
-    rate, basis, threads = _rate(suite, [c.cell for c in planned if c.id in there], store)
-    plan = Plan(suite, planned, 0.0, rate, basis, threads)
-    return plan._replace(seconds=plan.gmacs / rate + _scoring_seconds(suite, plan.images - plan.images_kept, rate))
+    plan = Plan(suite, planned, 0.0, *_rate(suite, [c.cell for c in planned if c.id in there], store))
+    pace = known_pace()
+    work = {c: c.gmacs_per_image * (c.images_left + WARM_UP_IMAGES) for c in planned if c.images_left}
+    if not work:
+        return plan
+    sampling = sum(gmacs / pace.models.get(model_key(c.cell), plan.rate) for c, gmacs in work.items())
+    if all(model_key(c.cell) in pace.models for c in work):
+        basis = f"measured today on {processor_name()}, {pace.threads} threads"
+        plan = plan._replace(rate=sum(work.values()) / sampling, rate_basis=basis, rate_threads=pace.threads)
+    scoring = _scoring_seconds(suite, plan.images - plan.images_kept, plan.rate, pace)
+    return plan._replace(seconds=sampling + scoring + STARTS * (pace.start_seconds or START_SECONDS))
 
 
-def _scoring_seconds(suite: Suite, images: int, rate: float) -> float:
+def _scoring_seconds(suite: Suite, images: int, rate: float, pace: Pace) -> float:
     """Seconds to score fresh images: every extractor sees each once."""
     if not suite.metrics:
         return 0.0
-    home = home_of(suite.reference) if suite.reference else ""
-    eyes = {extractor_of(metric, home) for metric in suite.metrics}
-    gmacs = sum((JUDGES[name] if name in JUDGES else EXTRACTORS[name]).gmacs for name in eyes)
-    return images * (gmacs / (rate * EXTRACTOR_PACE) + SCORE_SECONDS_PER_THOUSAND_IMAGES / 1000)
+
+    def seconds(name: str) -> float:
+        gmacs = (JUDGES[name] if name in JUDGES else EXTRACTORS[name]).gmacs
+        return pace.extractors.get(name, gmacs / (rate * EXTRACTOR_PACE))
+
+    return images * (sum(map(seconds, extractors_of(suite))) + SCORE_SECONDS_PER_THOUSAND_IMAGES / 1000)
 
 
 def _rate(suite: Suite, cells: Sequence[Cell], store: Store) -> tuple[float, str, int]:
@@ -142,8 +162,5 @@ def _rate(suite: Suite, cells: Sequence[Cell], store: Store) -> tuple[float, str
         if 0 < rate < math.inf and threads > 0:
             return rate, f"measured earlier on {here}, {threads} threads", threads
     cores = usable_cores()
-    return (
-        DEFAULT_RATE_PER_CORE[suite.dtype] * cores,
-        f"a default for {cores} cores; the first cell will tell better",
-        cores,
-    )
+    per_core = AVX2_RATE_PER_CORE if vector_unit() == "AVX2" else DEFAULT_RATE_PER_CORE[suite.dtype]
+    return per_core * cores, f"a default for {cores} cores; the first cell will tell better", cores

@@ -14,7 +14,7 @@ from sgbench.errors import UserError
 from sgbench.options_cli import Json, PresetName
 
 OneSuite = Annotated[
-    Path | None, typer.Argument(metavar="[SUITE]", help="A suite file; without one, all that there is to cite.")
+    Path | None, typer.Argument(metavar="[SUITE]", help="A suite file or name; without one, all that there is to cite.")
 ]
 Output = Annotated[Path | None, typer.Option("--output", help="Write to this file.")]
 

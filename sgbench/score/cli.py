@@ -13,12 +13,13 @@ from sgbench import api
 from sgbench.console import make_progress
 from sgbench.errors import UserError
 from sgbench.options_cli import Device, Json, Limit, PresetName, Results, end_with, finish, telling_what_is_kept
+from sgbench.suite.library import is_name
 
 
 def score(
     what: Annotated[
         list[Path],
-        typer.Argument(metavar="SUITE|IMAGES...", help="A suite file; or folders, npz files and cells of images."),
+        typer.Argument(metavar="SUITE|IMAGES...", help="A suite; or folders, npz files and cells of images."),
     ],
     preset: PresetName = None,
     limit: Limit = None,
@@ -40,14 +41,15 @@ def score(
     """Score a suite's cells and write rows.csv; or score anybody's images against a reference."""
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
-    if what[0].suffix in (".yaml", ".yml"):
+    if _is_suite(what[0]):
         _score_suite(what, preset, limit, results, device, (reference, metrics, prompts), explain, as_json)
         return
     if metrics is None or (reference is None and prompts is None and not _carries_prompts(what)):
         raise UserError(
             "images need something to be compared with, and a way to",
             where=str(what[0]),
-            fix="add --reference REF or --prompts FILE, and --metrics a,b (a suite file ends in .yaml)",
+            fix="add --reference REF or --prompts FILE, and --metrics a,b (a suite is a .yaml file, or a name that "
+            "`sgbench suites list` shows)",
         )
     if labels not in (None, "balanced", "random"):
         raise UserError(f"there is no label policy {labels!r}", where="--labels", fix="give balanced or random")
@@ -67,6 +69,11 @@ def score(
     lines, notes = table(found, names)
     print(lines.to_markdown(index=False))
     print("\n".join(["Errors are one standard error.", *notes, *(p.describe() for p in found[0].protocols.values())]))
+
+
+def _is_suite(what: Path) -> bool:
+    """Whether an argument means a suite; images that are there go before a suite of their name."""
+    return what.suffix in (".yaml", ".yml") or (is_name(what) and not what.exists())
 
 
 def _carries_prompts(what: list[Path]) -> bool:

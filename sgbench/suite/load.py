@@ -14,6 +14,7 @@ from sgbench.bounded import read_bounded
 from sgbench.errors import UserError
 from sgbench.printable import shortened
 from sgbench.processor import automatic_dtype
+from sgbench.suite.library import locate, nearest
 from sgbench.suite.schema import Preset, Suite
 from sgbench.suite.suggest import suggestion
 from sgbench.suite.yaml_file import parse_yaml
@@ -23,8 +24,11 @@ LONGEST_VALUE = 200
 
 
 def load_suite(path: str | Path, preset: str | None = None) -> Suite:
-    """The suite in `path`, with `preset` applied. Raises UserError for anything a person got wrong."""
-    path = Path(path)
+    """The suite in the file `path`, or the one of that name that comes with sgbench, with `preset` applied.
+
+    Raises UserError for anything a person got wrong.
+    """
+    path = locate(path)
     suite = _validated(_read(path), path)
     if preset is not None:
         suite = _apply(suite, _find_preset(suite, preset, path))
@@ -48,7 +52,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = parse_yaml(read_bounded(path, MOST_BYTES).decode("utf-8-sig"))
     except FileNotFoundError as error:
-        raise UserError("there is no such suite file", where=str(path), fix="check the path") from error
+        fix = "check the path, or give a name that `sgbench suites list` shows"
+        raise UserError(f"there is no such suite file{nearest(path)}", where=str(path), fix=fix) from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"the suite file cannot be read ({error})", where=str(path), fix="check the file") from error
     except yaml.YAMLError as error:
@@ -58,7 +63,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"the file is not valid YAML ({problem})", where=line, fix="mend that line") from error
     if not isinstance(content, dict):
         raise UserError(
-            "a suite file is a mapping of keys", where=str(path), fix="start from suites/fashion-mnist.yaml"
+            "a suite file is a mapping of keys", where=str(path), fix="start from `sgbench suites copy fashion-mnist`"
         )
     return content
 

@@ -35,6 +35,7 @@ def dearer(fashion: pd.DataFrame, write: Write) -> Path:
     return write(rows, "dearer.csv")
 
 
+@pytest.mark.slow
 def test_statuses_of_the_gate(dearer: Path, fashion: pd.DataFrame, write: Write) -> None:
     passed = run(FASHION, FASHION, "--fail-on-regression")
     assert passed.exit_code == 0
@@ -82,6 +83,7 @@ def test_faults_are_user_errors(tmp_path: Path) -> None:
     assert run(FASHION).exit_code == 2
 
 
+@pytest.mark.slow
 def test_comparing_does_without_torch() -> None:
     code = (
         "import sys; from sgbench.compare.comparison import compare; "

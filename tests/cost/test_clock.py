@@ -41,7 +41,7 @@ def test_no_energy_is_claimed_for_a_cpu() -> None:
     assert EnergyMeter(CPU).joules() is None
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_cuda_time_memory_and_energy() -> None:
     device = torch.device("cuda")
     reset_peak(device)

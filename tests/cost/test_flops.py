@@ -78,6 +78,7 @@ def test_the_closed_form_gives_the_published_counts(row: str) -> None:
     assert getattr(step, convention) / 1e9 == pytest.approx(expected, abs=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ["SG 0.5 / 0.9", "SPRINT path drop", "MaskDiT at 0.5"])
 def test_fvcore_gives_the_published_counts(row: str) -> None:
     family, name, strong, weak, convention, expected, tolerance = TABLE[row]
@@ -97,6 +98,7 @@ def test_a_dense_network_with_the_papers_route_costs_what_the_papers_network_cos
 # Closed form and fvcore
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 0.9])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_closed_form_and_fvcore_agree_exactly(family: str, gamma: float) -> None:
@@ -110,6 +112,7 @@ def test_closed_form_and_fvcore_agree_exactly(family: str, gamma: float) -> None
         assert call[convention] > 0
 
 
+@pytest.mark.slow
 def test_a_pipeline_has_one_size_and_its_own_route() -> None:
     card = flops_card(SMALL._replace(family="prx", size="anything"))
     assert (card["size"], card["resolution"], card["routes"]) == ("", 64, [(2, 12)])

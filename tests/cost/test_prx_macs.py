@@ -12,6 +12,8 @@ from sgbench.cost.prx_macs import prx_block_macs, prx_macs
 from sgbench.models.pipeline_architecture import PRXArchitecture
 from sgbench.models.prx import random_prx
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("diffusers", reason="the extra hf is not installed")
 # The published model of 1.2 billion parameters at 512 pixels, with the route of its training code.
 PRX_512 = PRXArchitecture(

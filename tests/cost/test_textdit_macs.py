@@ -25,6 +25,7 @@ def tiny(**changes: int) -> TextDiTArchitecture:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(
     width=st.sampled_from([16, 24]),
@@ -41,6 +42,7 @@ def test_fvcore_counts_the_closed_form(
     assert count_kept(build(a).eval(), kept) == kept_macs(a, kept)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(
     kind=st.sampled_from(["identity", "skip"]),
@@ -55,6 +57,7 @@ def test_fvcore_counts_perturbed_blocks_at_any_number_of_kept_tokens(
     assert count_kept(build(a).eval(), kept, change) == kept_macs(a, kept, change)
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(layers=layers, sigma=st.sampled_from([0.5, 2.0, float("inf")]), words=st.integers(1, 9))
 def test_fvcore_counts_a_blur_of_the_full_grid(layers: tuple[int, ...], sigma: float, words: int) -> None:

@@ -40,6 +40,7 @@ def test_the_page_holds_every_rule_preset_and_setting() -> None:
         assert "does not print w" in PRESETS[name].note
 
 
+@pytest.mark.slow
 def test_list_names_every_rule_and_preset() -> None:
     status, out, err = sgbench("guidance", "list")
     assert (status, err) == (0, "")

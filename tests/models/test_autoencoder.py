@@ -74,6 +74,7 @@ def test_the_cost_of_decoding_grows_with_the_area(folder: Path) -> None:
     assert 4 * small < large < 5 * small
 
 
+@pytest.mark.slow
 def test_decoding_has_columns_of_its_own(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "s.yaml"
     path.write_text(SUITE.format(autoencoder=folder))

@@ -133,6 +133,7 @@ def test_one_wrong_value_fails_its_case_and_no_other(name: str, tmp_path: Path) 
     assert all(verdicts(1e-6).values())
 
 
+@pytest.mark.slow
 def test_the_command_passes_all_files(sgbench: Command) -> None:
     status, out, err = sgbench("models", "check", *GOLDEN, "--json")
     assert (status, err) == (0, "")
@@ -166,6 +167,7 @@ def test_the_command_fails_where_a_file_differs(sgbench: Command, tmp_path: Path
     assert {case["name"]: case["passed"] for case in document["cases"]} == {"dense": False, "uncond": True}
 
 
+@pytest.mark.slow
 def test_a_truncated_file_is_one_line_without_a_traceback(tmp_path: Path) -> None:
     path = tmp_path / "cut.safetensors"
     path.write_bytes(GOLDEN[0].read_bytes()[:-50])

@@ -70,6 +70,7 @@ def test_tensors_that_share_memory_are_written_apart(tmp_path: Path) -> None:
     assert found["t"].tolist() == [[0, 3], [1, 4], [2, 5]]
 
 
+@pytest.mark.slow
 def test_pickled_objects_need_trust(tmp_path: Path) -> None:
     source, out = tmp_path / "last.pt", tmp_path / "last.safetensors"
     torch.save({"ema": WEIGHTS, "args": argparse.Namespace(lr=1)}, source)
@@ -83,6 +84,7 @@ def test_pickled_objects_need_trust(tmp_path: Path) -> None:
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
+@pytest.mark.slow
 def test_the_process_has_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file's own code reports what it finds; it runs at all only because it was trusted."""
     report = tmp_path / "report.json"
@@ -105,6 +107,7 @@ def test_the_process_has_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert torch.equal(load_file(tmp_path / "last.safetensors")["weight"], module.weight)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("act", "words"),
     [
@@ -125,6 +128,7 @@ def test_accidents_of_the_process_are_one_sentence(tmp_path: Path, act: Act, wor
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_no_weights_in_a_trusted_file(tmp_path: Path) -> None:
     torch.save({"args": argparse.Namespace(lr=1)}, tmp_path / "a.pt")
     with pytest.raises(UserError, match=r"no weights of a network.*args"):

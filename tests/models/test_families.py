@@ -166,6 +166,7 @@ def test_an_unknown_family_is_named_with_a_suggestion() -> None:
 # Sparsity
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_network_of_size_s_drops_tokens_where_its_family_says(name: str) -> None:
     """Shapes alone, on the meta device: 16 tokens, 5 of them kept. MicroDiT is XL only, PRX of one size."""

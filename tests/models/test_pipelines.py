@@ -120,6 +120,7 @@ def noise(count: int = len(CAPTIONS)) -> Tensor:
     return torch.randn(count, 4, 16, 16, generator=torch.Generator().manual_seed(1))
 
 
+@pytest.mark.slow
 def test_sizes_are_read_from_the_folder(loaded: Pipeline, saved: tuple[Path, Any]) -> None:
     a = loaded.network.architecture
     assert (a.sample_shape, a.grid_tokens, a.caption_channels, a.caption_tokens) == ((4, 16, 16), 64, 12, LONGEST)

@@ -121,6 +121,7 @@ def test_skipping_every_block_leaves_patches_alone_with_the_time() -> None:
     assert not torch.equal(skipped, wrapped(x, t, condition))
 
 
+@pytest.mark.full
 def test_the_routed_network_compiles_as_one_graph() -> None:
     wrapped = network()
     kept = torch.tensor([[0, 5, 9], [1, 2, 15]])

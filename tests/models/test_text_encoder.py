@@ -56,6 +56,7 @@ def test_states_have_passed_the_last_norm(clip: open_clip.CLIP, folder: Path) ->
     assert torch.allclose(states.var(dim=-1, unbiased=False), torch.ones(len(CAPTIONS), 12), atol=1e-2)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(captions=st.lists(st.text(alphabet="abc xyz", max_size=6), min_size=1, max_size=4))
 def test_a_caption_does_not_know_the_others_of_its_batch(captions: list[str], folder: Path) -> None:
@@ -88,6 +89,7 @@ def test_a_caption_is_never_cut_off(folder: Path) -> None:
         encoder.encode(["a dog", fits + " cat"])
 
 
+@pytest.mark.slow
 def test_a_file_alone_and_a_tower_of_its_own_are_read_alike(clip: open_clip.CLIP, folder: Path, tmp_path: Path) -> None:
     expected = load_text_encoder(folder, CPU, TINY).encode(CAPTIONS)
     plain = load_text_encoder(folder / "open_clip_model.safetensors", CPU, TINY)

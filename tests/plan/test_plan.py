@@ -9,15 +9,22 @@ import pytest
 
 from sgbench import api
 
+pytestmark = pytest.mark.slow
 
-def test_plan_counts_what_is_left(tmp_path: Path, suite_file: Callable[..., Path]) -> None:
+
+def test_plan_counts_what_is_left(
+    tmp_path: Path, suite_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     suite = api.load_suite(suite_file())
     before = api.make_plan(suite, tmp_path)
     assert (before.images, before.images_kept) == (60, 0)
     assert before.gmacs == pytest.approx(sum(20 * c.gmacs_per_image for c in before.cells))
-    assert "a default" in before.rate_basis
+    assert "measured today" in before.rate_basis
     assert before.bytes == 60 * 32 * 32
     api.run(suite, tmp_path, device="cpu")
+    monkeypatch.setenv("SGBENCH_PACE", str(tmp_path / "absent.json"))
+    unmeasured = api.make_plan(api.load_suite(suite_file(), limit=20), tmp_path / "none")
+    assert "a default" in unmeasured.rate_basis
     after = api.make_plan(suite, tmp_path)
     assert after.images_kept == 60
     assert after.gmacs == after.seconds == 0

@@ -19,6 +19,8 @@ from sgbench.report.build import suite_sha256
 from sgbench.run.schema import SCHEMA_VERSION
 from sgbench.run.store import Store
 
+pytestmark = pytest.mark.slow
+
 SWEEP = [
     {"guidance": "none", "gamma_strong": [0, 0.5]},
     {"guidance": "cfg", "scale": [1.5, 2]},

@@ -132,6 +132,7 @@ def opened(browser: Any, said: list[str], **context: Any) -> Any:
     return page
 
 
+@pytest.mark.slow
 def test_it_fits_any_width_in_light_and_dark(report: Make, tmp_path: Path, browser: Any) -> None:
     folder = report("a", title="A" * 300, headline=["word " * 100, "B" * 200])
     shutil.copyfile(PNG, folder / "frontier-gmacs.png")
@@ -150,6 +151,7 @@ def test_it_fits_any_width_in_light_and_dark(report: Make, tmp_path: Path, brows
     assert said == []
 
 
+@pytest.mark.slow
 def test_the_committed_reports_are_a_site(tmp_path: Path, browser: Any) -> None:
     """By keyboard from the index to every page; each link of every page leads to a file of the folder."""
     folders = find_reports(ROOT / "reports")

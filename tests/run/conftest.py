@@ -25,7 +25,7 @@ seed: 3
 samples: {samples}
 reference: fashion-mnist
 metrics: [fd, precision]
-model: fashion-routing
+model: fashion-tiny
 sampler: {{name: euler, steps: 1}}
 sweep: [{{guidance: none}}, {{guidance: cfg, scale: {scales}}}]
 """

@@ -26,10 +26,13 @@ from typing import Any
 import matplotlib.backends.backend_pdf
 import matplotlib.backends.backend_svg  # noqa: F401
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
 from sgbench import api, atomic, cli
 from sgbench.report import build
 from sgbench.run import shards, store
 from sgbench.score import rows, scorer  # noqa: F401
+from tests import tiny_model
 
 STAGES = ("run", "score", "rows", "report")
 # What the kills of one tree are aimed at, one after another.
@@ -146,6 +149,7 @@ def kill_at(aim: str, share: float, seconds: float, moments: int, in_writing: bo
 def main() -> None:
     folder, trees, chance = Path(sys.argv[1]), int(sys.argv[2]), random.Random(int(sys.argv[3]))
     store.SHARD = shards.SHARD = 24
+    tiny_model.install()
     real = shards.timed
     shards.timed = lambda work, device: (real(work, device)[0], 0.5)
     shards.peak_bytes = lambda device: 2**20

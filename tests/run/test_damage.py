@@ -26,7 +26,7 @@ seed: 3
 samples: 24
 reference: fashion-mnist
 metrics: [fd, precision]
-model: fashion-routing
+model: fashion-tiny
 sampler: {name: euler, steps: 1}
 sweep: [{guidance: none}, {guidance: cfg, scale: [1.5, 2]}]
 """
@@ -127,11 +127,13 @@ def delete(path: Path, dice: random.Random) -> None:
 DAMAGES: dict[str, Callable[[Path, random.Random], None]] = {"flip": flip, "truncate": truncate, "delete": delete}
 
 
+@pytest.mark.slow
 def test_a_finished_tree_is_clean(whole: Path, suite: Suite) -> None:
     assert examine(whole, installation=False).findings == []
     assert not [line for line in complete(suite, whole) if "damaged" in line]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_is_named_and_made_again(kind: str, damage: str, results: Path, whole: Path, suite: Suite) -> None:
@@ -185,6 +187,7 @@ def is_harmless(path: Path, sound: bytes) -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*EXACT, "notes of a shard", "cost"])
 def test_repair_leaves_what_the_same_commands_make_whole(kind: str, results: Path, whole: Path, suite: Suite) -> None:
     dice = random.Random(kind)
@@ -233,6 +236,7 @@ def test_a_temporary_file_of_a_dead_writer_is_no_data_and_is_removed(results: Pa
     assert content(results) == content(whole)
 
 
+@pytest.mark.slow
 def test_a_tree_that_was_copied_halfway_is_named_and_completed(results: Path, whole: Path, suite: Suite) -> None:
     cells = sorted((results / "s" / "cells").iterdir())
     shutil.rmtree(cells[2])

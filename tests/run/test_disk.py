@@ -21,7 +21,7 @@ from sgbench.run.store import Store
 from sgbench.suite.cell import Cell, Guidance, Sampler
 
 WORKER = Path(__file__).parent / "worker.py"
-NONE = Cell("fashion-routing", Guidance("none"), Sampler("euler", 1), 3, "balanced", "float32")
+NONE = Cell("fashion-tiny", Guidance("none"), Sampler("euler", 1), 3, "balanced", "float32")
 
 
 def limited(size: int, folder: Path, *arguments: str | Path) -> str:
@@ -37,6 +37,7 @@ def limited(size: int, folder: Path, *arguments: str | Path) -> str:
     return done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_limit_on_the_size_of_files(processes: Any, tmp_path: Path) -> None:
     """Of every stage the largest files do not fit; without the limit the same commands continue."""
     suite, results = processes.suite(24), tmp_path / "r"
@@ -78,6 +79,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk(processes: Any, tmp_path: Path, small_disk: Path) -> None:
     suite, results = processes.suite(240), ("--results", small_disk / "r")
     # More than there is room for is refused before the first image, with both numbers.

@@ -24,8 +24,10 @@ from sgbench.sampling.networks import Networks, load_networks
 from sgbench.suite.cell import Cell, Guidance, Sampler
 from sgbench.suite.identity import cell_id
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
-CFG = Cell("fashion-routing", Guidance("cfg", 1.5, 0.0, 0.0), Sampler("euler", 3), 3, "balanced", "float32")
+CFG = Cell("fashion-tiny", Guidance("cfg", 1.5, 0.0, 0.0), Sampler("euler", 3), 3, "balanced", "float32")
 SG = CFG._replace(guidance=Guidance("sg", 2.0, 0.0, 0.7))
 # A float32 ends at 3.4e38: no mock is needed for a scale that is too large.
 HUGE = CFG._replace(guidance=Guidance("cfg", 3e38, 0.0, 0.0))
@@ -125,7 +127,7 @@ def test_rows_and_report_tell_of_it(tmp_path: Path, suite_file: Callable[..., Pa
     suite = api.load_suite(suite_file(sweep=SWEEP))
     results, reports = tmp_path / "results", tmp_path / "reports"
     done = api.bench(suite, results, reports, device="cpu")
-    assert [failure["settings"] for failure in done["run"]["failed"]] == ["fashion-routing cfg w=3e+38 2 steps"]
+    assert [failure["settings"] for failure in done["run"]["failed"]] == ["fashion-tiny cfg w=3e+38 2 steps"]
     assert done["score"]["scored"] == 2
     rows = Store(results, "tiny").read_rows()
     assert set(rows["schema"]) == {SCHEMA_VERSION}
@@ -142,9 +144,7 @@ def test_rows_and_report_tell_of_it(tmp_path: Path, suite_file: Callable[..., Pa
     assert list(text.columns).index("failed") < list(text.columns).index("fd")
     assert done["report"]["cells"] == 2
     (said,) = done["report"]["missing"]
-    assert said.startswith(
-        "1 of 3 cells failed and stand nowhere here: fashion-routing cfg w=3e+38 2 steps (the denoiser"
-    )
+    assert said.startswith("1 of 3 cells failed and stand nowhere here: fashion-tiny cfg w=3e+38 2 steps (the denoiser")
     table = (reports / "tiny" / "table.md").read_text()
     assert "is not finite in step" in table
     assert "24.0" not in table
@@ -165,9 +165,9 @@ def test_the_command_ends_with_status_1_after_all_others(processes: Any, tmp_pat
     assert process.returncode == 1
     document = json.loads(out.splitlines()[-1])
     assert document["images_made"] == 48
-    assert [failure["settings"] for failure in document["failed"]] == ["fashion-routing cfg w=3e+38 1 steps"]
+    assert [failure["settings"] for failure in document["failed"]] == ["fashion-tiny cfg w=3e+38 1 steps"]
     last = err.splitlines()[-1]
-    assert last.startswith("sgbench: fashion-routing cfg w=3e+38 1 steps: the denoiser's prediction is not finite")
+    assert last.startswith("sgbench: fashion-tiny cfg w=3e+38 1 steps: the denoiser's prediction is not finite")
     assert "Traceback" not in err
 
 

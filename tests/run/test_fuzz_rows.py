@@ -1,16 +1,19 @@
-"""Rows of every stored version, garbled: read, compared and reported, or refused in one sentence."""
+"""Rows of every stored version, garbled: read, compared and reported, or refused in one sentence.
+
+500 tables and 100 reports in ten seeded parts, of which `make test` draws the first.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-import os
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, event, given, seed, settings
 from hypothesis import strategies as st
 
 from sgbench.api import load_suite
@@ -22,16 +25,14 @@ from sgbench.run.rows_file import read_rows
 from sgbench.run.schema import OLDEST, SCHEMA_VERSION
 from sgbench.run.store import Store
 from sgbench.suite.sweep import expand
+from tests.parts import parts
+
+pytestmark = pytest.mark.slow
 
 STORED = Path(__file__).parent / "rows"
 ROOT = Path(__file__).parents[2]
-EXAMPLES = int(os.environ.get("SGBENCH_FUZZ", "10000")) // 20
-FUZZ = settings(
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+PARTS = 10
+FUZZ = settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 ODD = (
     *(
         "",
@@ -114,38 +115,52 @@ def check(error: UserError, name: str) -> None:
     assert name in text
 
 
-@settings(FUZZ, max_examples=EXAMPLES)
-@given(version=st.integers(OLDEST, SCHEMA_VERSION), seed=st.integers(0, 2**64))
-def test_garbled_rows_of_every_version(version: int, seed: int, tmp_path: Path) -> None:
+@parts(PARTS)
+def test_garbled_rows_of_every_version(part: int, tmp_path: Path, drawn: Callable[[str, int], None]) -> None:
     path = tmp_path / "rows.csv"
-    path.write_bytes(several((STORED / f"schema-{version}.csv").read_bytes(), seed))
-    for reader in (read_rows, rows_source):
-        try:
-            reader(path)
-            event(f"{reader.__name__}: read")
-        except UserError as error:
-            check(error, "rows.csv")
-            event(f"{reader.__name__}: refused")
+
+    @seed(part)
+    @settings(FUZZ, max_examples=50)
+    @given(version=st.integers(OLDEST, SCHEMA_VERSION), number=st.integers(0, 2**64))
+    def each(version: int, number: int) -> None:
+        path.write_bytes(several((STORED / f"schema-{version}.csv").read_bytes(), number))
+        for reader in (read_rows, rows_source):
+            try:
+                reader(path)
+                event(f"{reader.__name__}: read")
+            except UserError as error:
+                check(error, "rows.csv")
+                event(f"{reader.__name__}: refused")
+        drawn("tables of rows", 1)
+
+    each()
 
 
-@settings(FUZZ, max_examples=EXAMPLES // 5)
-@given(seed=st.integers(0, 2**64))
-def test_garbled_rows_in_a_report(seed: int, tmp_path: Path) -> None:
+@parts(PARTS)
+def test_garbled_rows_in_a_report(part: int, tmp_path: Path, drawn: Callable[[str, int], None]) -> None:
     suite = load_suite(ROOT / "suites/fashion-mnist.yaml")
-    committed = ROOT / "results" / suite.suite
-    folder = tmp_path / suite.suite
-    folder.mkdir(exist_ok=True)
+    cells, committed, folder = expand(suite), ROOT / "results" / suite.suite, tmp_path / suite.suite
+    folder.mkdir()
     shutil.copy(committed / "protocols.json", folder)
-    (folder / "rows.csv").write_bytes(several((committed / "rows.csv").read_bytes(), seed))
-    store = Store(tmp_path, suite.suite)
-    try:
-        selected = select_rows(suite, expand(suite), store)
-        protocols_of(suite, selected.rows, store)
-        in_words(selected.rows, axes_of(selected.rows), selected.metrics)
-        event("reported")
-    except UserError as error:
-        check(error, "rows")
-        event("refused")
+    whole = (committed / "rows.csv").read_bytes()
+
+    @seed(part)
+    @settings(FUZZ, max_examples=10)
+    @given(number=st.integers(0, 2**64))
+    def each(number: int) -> None:
+        (folder / "rows.csv").write_bytes(several(whole, number))
+        store = Store(tmp_path, suite.suite)
+        try:
+            selected = select_rows(suite, cells, store)
+            protocols_of(suite, selected.rows, store)
+            in_words(selected.rows, axes_of(selected.rows), selected.metrics)
+            event("reported")
+        except UserError as error:
+            check(error, "rows")
+            event("refused")
+        drawn("reported tables", 1)
+
+    each()
 
 
 def changed(version: int, **values: str | None) -> bytes:

@@ -24,8 +24,10 @@ from sgbench.score.rows import build_rows
 from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id
 from sgbench.suite.sweep import expand
+from tests.parts import parts
 
-GARBLED = 300
+# Records that are garbled in each of ten seeded parts.
+GARBLED, PARTS = 30, 10
 ODD: list[Any] = [
     *(None, True, 0, -1, 1.5, 1e308, float("nan"), 10**30, "", "x", "../x", "/etc/passwd", "\0", "\ud800", "a" * 5000),
     *([], {}, [1], {"a": 1}, "inf", "cfg", "dit-xl-256", "sit XL/2 256 weights=/dev/zero"),
@@ -86,7 +88,11 @@ def test_names_of_cells_do_not_lead_away(name: str, tmp_path: Path) -> None:
         compare(name, name, None, tmp_path, True)
 
 
-def test_garbled_records_of_a_cell(cell: Cell, suite_file: Callable[..., Path], tmp_path: Path) -> None:
+@pytest.mark.slow
+@parts(PARTS)
+def test_garbled_records_of_a_cell(
+    part: int, cell: Cell, suite_file: Callable[..., Path], tmp_path: Path, drawn: Callable[[str, int], None]
+) -> None:
     suite = load_suite(suite_file())
     store = Store(tmp_path / "results", suite.suite)
     store.write_cell(cell)
@@ -101,7 +107,7 @@ def test_garbled_records_of_a_cell(cell: Cell, suite_file: Callable[..., Path], 
     store.write_record(cell, "cost", cost)
     store.write_record(cell, "scores", {"20": {"images_sha256": "0", "fd": score}})
     assert len(build_rows([cell], store)) == 1
-    folder, chance = store.cell_folder(cell), random.Random(0)
+    folder, chance = store.cell_folder(cell), random.Random(part)
     refused = 0
     for _ in range(GARBLED):
         path = folder / chance.choice(["cell.json", "cost.json", "scores.json", "shards/00000.json"])
@@ -120,10 +126,13 @@ def test_garbled_records_of_a_cell(cell: Cell, suite_file: Callable[..., Path], 
             except UserError:
                 refused += 1
         path.write_bytes(whole)
+    drawn("records of cells", GARBLED)
     assert 0 < refused < 2 * GARBLED
 
 
-def test_garbled_records_of_a_report(tmp_path: Path) -> None:
+@pytest.mark.slow
+@parts(PARTS)
+def test_garbled_records_of_a_report(part: int, tmp_path: Path) -> None:
     whole = {
         "suite": "a",
         "title": "t",
@@ -131,7 +140,7 @@ def test_garbled_records_of_a_report(tmp_path: Path) -> None:
         "cells": 1,
         "files": ["index.html", "report.json", "a/b.png"],
     }
-    folder, chance = tmp_path / "reports" / "a", random.Random(0)
+    folder, chance = tmp_path / "reports" / "a", random.Random(part)
     (folder / "a").mkdir(parents=True)
     for name in whole["files"]:  # type: ignore[attr-defined]
         (folder / name).write_text("x")

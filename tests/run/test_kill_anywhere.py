@@ -1,22 +1,31 @@
-"""Killed at any moment, a bench continues to the same bytes."""
+"""Killed at any moment, a bench continues to the same bytes.
+
+Fifty kills in five seeded parts, of which `make test` does the first.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import tiny_model
+from tests.parts import parts
+
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parent / "kill_anywhere.py"
-TREES, SEED = 10, 20260
+# A part is one tree that is killed at random times and one that is killed in writing.
+PARTS, TREES, KILLS, SEED = 5, 2, 5, 20260
 # Beside the tree, not of it: locks, what this test notes.
 OURS = (".claims", "log", "stage", "stages.json")
 
@@ -27,16 +36,17 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
-def test_fifty_kills_leave_no_trace(processes: Any, tmp_path: Path) -> None:
+@parts(PARTS)
+def test_kills_leave_no_trace(part: int, processes: Any, tmp_path: Path, drawn: Callable[[str, int], None]) -> None:
     """Images, features, scores, rows and report are those of an uninterrupted run, byte for byte."""
     processes.suite(72)
-    command = [sys.executable, str(SCRIPT), str(tmp_path), str(TREES), str(SEED)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    command = [sys.executable, str(SCRIPT), str(tmp_path), str(TREES), str(SEED + part)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     kills = json.loads(done.stdout.splitlines()[-1])
     hit = Counter(kill["stage"] for kill in kills)
-    assert len(kills) >= 45, hit
+    drawn("kills", len(kills))
+    assert len(kills) >= TREES * KILLS - 2, hit
     assert set(hit) == {"run", "score", "rows", "report"}, hit
     whole = files(tmp_path / "whole")
     assert {"results/s/rows.csv", "reports/s/index.html"} <= set(whole)
@@ -47,12 +57,12 @@ def test_fifty_kills_leave_no_trace(processes: Any, tmp_path: Path) -> None:
         assert [name for name in whole if found[name] != whole[name]] == []
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.full)])
 def test_the_command_itself_is_killed_and_continues(processes: Any, tmp_path: Path, seed: int) -> None:
     """The same with a Python of its own for each attempt, and the real clock: images, features and scores."""
     suite = processes.suite(72)
     chance = random.Random(seed)
-    command = [sys.executable, "-m", "sgbench", "bench", str(suite), "--json"]
+    command = [sys.executable, tiny_model.__file__, "bench", str(suite), "--json"]
     folders = ["--results", str(tmp_path / "r"), "--reports", str(tmp_path / "p")]
     for _ in range(2):
         process = subprocess.Popen([*command, *folders], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -60,7 +70,7 @@ def test_the_command_itself_is_killed_and_continues(processes: Any, tmp_path: Pa
         deadline = time.monotonic() + 60
         while not (tmp_path / "r" / "s" / "suite.lock.yaml").exists() and time.monotonic() < deadline:
             time.sleep(0.01)
-        time.sleep(3 * chance.random())
+        time.sleep(1.5 * chance.random())
         process.send_signal(signal.SIGKILL)
         process.wait()
     document = processes.document(

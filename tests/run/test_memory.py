@@ -19,7 +19,7 @@ from sgbench.run.store import Store
 from sgbench.suite.cell import Cell, Guidance, Sampler
 
 CPU = torch.device("cpu")
-NONE = Cell("fashion-routing", Guidance("none"), Sampler("euler", 1), 3, "balanced", "float32")
+NONE = Cell("fashion-tiny", Guidance("none"), Sampler("euler", 1), 3, "balanced", "float32")
 CFG = NONE._replace(guidance=Guidance("cfg", 1.5, 0.0, 0.0))
 KINDS: list[Callable[[], Exception]] = [
     lambda: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
@@ -51,6 +51,7 @@ def images(store: Store, cell: Cell = NONE) -> np.ndarray:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", KINDS)
 def test_a_batch_that_does_not_fit_is_halved_for_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Callable[[], Exception]
@@ -85,7 +86,7 @@ def test_a_model_that_does_not_fit_fails_all_its_cells(tmp_path: Path, monkeypat
     real = part_module.load_networks
 
     def load(cell: Cell, *rest: Any) -> Any:
-        if cell.model == "fashion-routing":
+        if cell.model == "fashion-tiny":
             raise KINDS[0]()
         return real(cell, *rest)
 

@@ -26,6 +26,8 @@ from sgbench.run.store import Store
 from sgbench.suite.identity import cell_id
 from sgbench.suite.sweep import expand
 
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
 SUITE = """
 suite: s
 title: s

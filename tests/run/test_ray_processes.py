@@ -24,6 +24,8 @@ from sgbench.run.ray_cluster import connected
 from sgbench.run.store import Store
 from sgbench.suite.sweep import expand
 
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
 SUITE = """
 suite: s
 title: s
@@ -112,7 +114,10 @@ def test_a_driver_that_is_killed_takes_its_cluster_along_and_is_continued(
 
 @pytest.mark.parametrize(
     ("number", "to_group", "status", "word"),
-    [(signal.SIGINT, True, 130, "interrupted"), (signal.SIGTERM, False, 143, "terminated")],
+    [
+        (signal.SIGINT, True, 130, "interrupted"),
+        pytest.param(signal.SIGTERM, False, 143, "terminated", marks=pytest.mark.full),
+    ],
 )
 def test_a_signal_ends_the_run_and_keeps_finished_batches(
     start: Start, suite: Path, below: Any, tmp_path: Path, number: int, to_group: bool, status: int, word: str

@@ -10,6 +10,8 @@ import pytest
 
 from sgbench import api
 
+pytestmark = pytest.mark.slow
+
 SUITE = """
 suite: s
 title: s
@@ -17,7 +19,7 @@ seed: 3
 samples: 24
 reference: fashion-mnist
 metrics: [fd]
-model: fashion-routing
+model: fashion-tiny
 sampler: {name: euler, steps: 1}
 sweep: [{guidance: none}, {guidance: cfg, scale: 2}]
 """

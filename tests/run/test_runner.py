@@ -24,11 +24,14 @@ from sgbench.run.gallery import gallery_png
 from sgbench.run.runner import run_cells
 from sgbench.run.store import SHARD, Store
 from sgbench.suite.cell import Cell, Guidance, Sampler
+from tests import tiny_model
+
+pytestmark = pytest.mark.slow
 
 store_module = importlib.import_module("sgbench.run.store")
 shards_module = importlib.import_module("sgbench.run.shards")
 CPU = torch.device("cpu")
-CFG = Cell("fashion-routing", Guidance("cfg", 1.5, 0.0, 0.0), Sampler("euler", 2), 3, "balanced", "float32")
+CFG = Cell("fashion-tiny", Guidance("cfg", 1.5, 0.0, 0.0), Sampler("euler", 2), 3, "balanced", "float32")
 KILLED = """
 suite: s
 title: s
@@ -36,7 +39,7 @@ seed: 3
 samples: {samples}
 reference: fashion-mnist
 metrics: [fd]
-model: fashion-routing
+model: fashion-tiny
 sampler: {{name: euler, steps: 1}}
 sweep: [{{guidance: none}}]
 """
@@ -124,7 +127,7 @@ def test_a_damaged_shard_is_made_again(tmp_path: Path, damage: str) -> None:
 def test_cost_is_counted_by_fvcore_and_equals_the_closed_form(tmp_path: Path) -> None:
     cost = run(tmp_path, 20, cells=(SG,))[2].read_record(SG, "cost")
     assert cost is not None
-    architecture = catalogue.entry("fashion-routing").architecture
+    architecture = catalogue.entry("fashion-tiny").architecture
     expected = 2 * (call_macs(architecture, 0).macs + call_macs(architecture, 0.7).macs)
     assert cost["macs_per_image"] == expected == cost["closed_form_macs_per_image"]
     assert [b["kept_tokens"] for b in cost["branches"]] == [64, 20]
@@ -141,7 +144,7 @@ def test_a_killed_run_continues_to_the_same_images(tmp_path: Path) -> None:
     """SIGKILL in the middle, the same command again, and the images equal an uninterrupted run's."""
     suite = tmp_path / "s.yaml"
     suite.write_text(KILLED.format(samples=4 * SHARD))
-    command = [sys.executable, "-m", "sgbench", "run", str(suite), "--json", "--batch", "50", "--results"]
+    command = [sys.executable, tiny_model.__file__, "run", str(suite), "--json", "--batch", "50", "--results"]
     process = subprocess.Popen([*command, str(tmp_path / "killed")], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not list((tmp_path / "killed").rglob("00000.json")) and time.monotonic() < deadline:
@@ -162,7 +165,7 @@ def test_a_killed_run_continues_to_the_same_images(tmp_path: Path) -> None:
 def test_interruption_says_what_is_kept(tmp_path: Path) -> None:
     suite = tmp_path / "s.yaml"
     suite.write_text(KILLED.format(samples=50_000))
-    command = [sys.executable, "-m", "sgbench", "run", str(suite), "--results", str(tmp_path / "r")]
+    command = [sys.executable, tiny_model.__file__, "run", str(suite), "--results", str(tmp_path / "r")]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.slow
 
 TIMES = ["seconds_per_image", "seconds_q25", "seconds_q75", "images_per_second", "peak_mib"]
 

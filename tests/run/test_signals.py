@@ -13,17 +13,21 @@ from typing import Any
 import pytest
 
 from sgbench.run.signals import SAME_SECONDS
+from tests import tiny_model
 
 # Stands in C code that does not come back to Python, as a hung kernel does; and lets the first signal be lost.
 DEAF = """
 import ctypes, signal, sys
 from sgbench.run.signals import install
 install()
-print("ready", flush=True)
-libc = ctypes.CDLL(None)
+libc, told = ctypes.CDLL(None), False
 while True:
     try:
-        libc.sleep(60)
+        if not told:
+            told = True
+            print("ready", flush=True)
+        while True:
+            libc.sleep(60)
     except BaseException:
         pass
 """
@@ -33,6 +37,7 @@ def shards(folder: Path) -> int:
     return len(list(folder.rglob("shards/*.json")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
@@ -59,10 +64,11 @@ def test_a_signal_ends_work_in_order(
     assert not list((tmp_path / "r").rglob(".*.tmp"))
 
 
+@pytest.mark.slow
 def test_finished_batches_of_a_shard_are_kept(processes: Any, tmp_path: Path) -> None:
     """Whole shards of 240 images, of which the signal meets the first."""
     suite = processes.suite(240)
-    command = [sys.executable, "-m", "sgbench", "run", str(suite), "--results", str(tmp_path / "r"), "--json"]
+    command = [sys.executable, tiny_model.__file__, "run", str(suite), "--results", str(tmp_path / "r"), "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     processes.running.append(process)
     processes.until(lambda: list((tmp_path / "r").rglob("cell.json")))
@@ -76,6 +82,7 @@ def test_finished_batches_of_a_shard_are_kept(processes: Any, tmp_path: Path) ->
     assert resumed["images_made"] + resumed["images_kept"] == 720
 
 
+@pytest.mark.slow
 def test_scoring_is_stopped_and_continues(processes: Any, tmp_path: Path) -> None:
     suite = processes.suite(240)
     processes.run("run", suite, "--results", tmp_path / "r")

@@ -17,6 +17,8 @@ import typer
 
 from sgbench import cli
 
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
 SCRIPT = Path(__file__).parents[2] / "docs" / "slurm" / "sgbench.sbatch"
 PAGE = SCRIPT.parents[1] / "many-machines.md"
 SUITE = """
@@ -80,6 +82,7 @@ def test_a_job_makes_the_images_and_takes_its_cluster_down(job: Any, below: Any,
     assert not (tmp_path / "requeued").exists()
 
 
+@pytest.mark.full
 def test_a_job_whose_time_is_over_keeps_what_is_finished_and_is_queued_again(job: Any, tmp_path: Path) -> None:
     process = job(2400)
     deadline = time.monotonic() + 60

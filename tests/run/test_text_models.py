@@ -31,6 +31,8 @@ from sgbench.score.t2i.preference import hps
 from sgbench.suite.prompts import load_prompts
 from sgbench.suite.sweep import expand
 
+pytestmark = pytest.mark.slow
+
 diffusers = pytest.importorskip("diffusers", reason="the extra hf is not installed")
 transformers = pytest.importorskip("transformers", reason="the extra hf is not installed")
 PROMPTS = ["a red boot", "<script>alert(1)</script> & co", "two cats"]

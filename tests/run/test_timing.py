@@ -15,10 +15,11 @@ from sgbench.run.timing import time_cells
 from sgbench.suite.cell import Cell, Guidance, Sampler
 
 CPU = torch.device("cpu")
-CFG = Cell("fashion-routing", Guidance("cfg", 1.5, 0.0, 0.0), Sampler("euler", 2), 3, "balanced", "float32")
+CFG = Cell("fashion-tiny", Guidance("cfg", 1.5, 0.0, 0.0), Sampler("euler", 2), 3, "balanced", "float32")
 SPARSE = CFG._replace(guidance=Guidance("none", 1.0, 0.9, 0.0))
 
 
+@pytest.mark.slow
 def test_every_cell_gets_as_many_readings_as_rounds(tmp_path: Path) -> None:
     store = Store(tmp_path, "s")
     run_cells([CFG, SPARSE], 4, store, CPU, Silent())
@@ -40,4 +41,4 @@ def test_every_cell_gets_as_many_readings_as_rounds(tmp_path: Path) -> None:
 def test_a_cell_that_was_not_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="the cell has no images yet") as caught:
         time_cells([CFG], 1, Store(tmp_path, "s"), CPU, Silent())
-    assert "fashion-routing cfg" in str(caught.value)
+    assert "fashion-tiny cfg" in str(caught.value)

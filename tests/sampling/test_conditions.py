@@ -66,6 +66,7 @@ def test_words_are_those_of_the_prompt_asked_for(tmp_path: Path) -> None:
     assert found.null.tolist() == [[PAD] * MAX_WORDS]
 
 
+@pytest.mark.slow
 def test_words_that_are_unknown_are_named_with_their_prompt(tmp_path: Path) -> None:
     path = prompt_file(tmp_path, "a red circle", "a red dog")
     with pytest.raises(UserError, match=r"own: prompt 2: the shapes model does not know the word 'dog'"):
@@ -152,6 +153,7 @@ def test_image_i_is_asked_for_prompt_i_modulo_their_number(tmp_path: Path) -> No
 # Images of the packaged model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guidance", GUIDANCE, ids=lambda g: g.rule)
 def test_what_is_drawn_with_it_does_not_change_an_image(guidance: Guidance) -> None:
     """Bit for bit, across the border between two groups too."""
@@ -164,6 +166,7 @@ def test_what_is_drawn_with_it_does_not_change_an_image(guidance: Guidance) -> N
     assert torch.equal(few, together[[GROUP + 1, 3]])
 
 
+@pytest.mark.slow
 def test_images_of_one_prompt_differ_and_the_prompt_matters(tmp_path: Path) -> None:
     found = []
     for other in ("a blue star", "two white squares"):
@@ -177,6 +180,7 @@ def test_images_of_one_prompt_differ_and_the_prompt_matters(tmp_path: Path) -> N
     assert not torch.equal(first[1], second[1])
 
 
+@pytest.mark.slow
 def test_an_image_shows_its_own_prompt() -> None:
     """The conditions that the network is called with, call by call."""
     chosen = cell()

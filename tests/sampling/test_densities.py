@@ -72,6 +72,7 @@ def test_flow_heun_converges_at_order_two_and_euler_at_order_one(shift: float) -
     assert heun(80) < euler(160) / 5
 
 
+@pytest.mark.full
 def test_euler_maruyama_converges_weakly_at_order_one() -> None:
     """The end's variance, known exactly: every step is linear in the state, so moments follow by recursion."""
 
@@ -132,6 +133,7 @@ def epsilon_of(x: Tensor, timestep: int, step: int = 0) -> Tensor:
     return math.sqrt(1 - level) / (level * DEVIATION**2 + 1 - level) * (x - math.sqrt(level) * MEAN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("steps", "tolerance"), [(1000, 0.015), (250, 0.03)])
 def test_ddpm_draws_the_density_with_the_exact_variance(steps: int, tolerance: float) -> None:
     """For Gaussian data the exact posterior variance lies between the two bounds that a network interpolates."""
@@ -239,6 +241,7 @@ def test_guidance_follows_the_score_of_the_sharpened_density() -> None:
         assert torch.allclose(guided, -(x + t * score) / (1 - t))
 
 
+@pytest.mark.slow
 def test_guidance_away_from_a_blurred_model_draws_samples_towards_the_centres() -> None:
     spreads = [spread_around_centres(guided_mixture(scale)) for scale in (1.0, 1.5, 2.0, 3.0)]
     assert spreads == sorted(spreads, reverse=True)

@@ -19,6 +19,8 @@ from sgbench.sampling.engine import sample
 from sgbench.sampling.networks import Networks, load_networks
 from sgbench.suite.cell import Cell, Guidance, Sampler
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 IMAGES = 64
 CELLS = {
@@ -30,7 +32,7 @@ each_cell = pytest.mark.parametrize("name", CELLS)
 
 
 def cell(name: str) -> Cell:
-    return Cell("fashion-routing", *CELLS[name], 11, "random", "float32")
+    return Cell("fashion-tiny", *CELLS[name], 11, "random", "float32")
 
 
 @pytest.fixture(scope="module")

@@ -53,6 +53,7 @@ def draw(chosen: Cell, indices: list[int]) -> torch.Tensor:
     return sample(chosen, networks_of(chosen), indices, CPU).images
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("guidance", "dtype"),
     [*((guidance, "float32") for guidance in RULES), (RULES[1], "bfloat16"), (RULES[5], "bfloat16")],
@@ -66,6 +67,7 @@ def test_what_is_drawn_with_it_does_not_change_an_image(guidance: Guidance, dtyp
     assert torch.equal(draw(chosen, [GROUP + 1, 3]), together[[GROUP + 1, 3]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["fashion-routing", "fashion-masking", "fashion-dense"])
 @pytest.mark.parametrize("guidance", RULES, ids=lambda g: g.rule)
 def test_every_rule_runs_on_every_model(model: str, guidance: Guidance) -> None:
@@ -74,16 +76,19 @@ def test_every_rule_runs_on_every_model(model: str, guidance: Guidance) -> None:
     assert images.dtype == torch.uint8
 
 
+@pytest.mark.slow
 def test_cfg_sg_at_gamma_zero_is_cfg_bit_for_bit() -> None:
     assert torch.equal(
         draw(cell(Guidance("cfg+sg", 2.0, 0, 0)), [0, 4]), draw(cell(Guidance("cfg", 2.0, 0, 0)), [0, 4])
     )
 
 
+@pytest.mark.slow
 def test_ag_sg_at_gamma_zero_is_ag_bit_for_bit() -> None:
     assert torch.equal(draw(cell(Guidance("ag+sg", 2.0, 0, 0)), [0, 4]), draw(cell(Guidance("ag", 2.0, 0, 0)), [0, 4]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["cfg", "icg", "ag", "sg", "cfg+sg", "ag+sg"])
 def test_scale_one_is_the_strong_branch_alone(rule: str) -> None:
     plain = draw(cell(Guidance("none", 1.0, 0, 0)), [0, 1, 2])
@@ -91,6 +96,7 @@ def test_scale_one_is_the_strong_branch_alone(rule: str) -> None:
     assert torch.equal(plain, guided)
 
 
+@pytest.mark.slow
 def test_autoguidance_by_the_same_checkpoint_is_no_guidance() -> None:
     networks = networks_of(cell(Guidance("none", 1.0, 0, 0)))
     same = networks._replace(auxiliary=networks.main)
@@ -98,6 +104,7 @@ def test_autoguidance_by_the_same_checkpoint_is_no_guidance() -> None:
     assert torch.equal(guided, draw(cell(Guidance("none", 1.0, 0, 0)), [0, 1]))
 
 
+@pytest.mark.slow
 def test_rules_change_the_image() -> None:
     images = [draw(cell(g, steps=3), [0]) for g in [Guidance("none", 1.0, 0, 0), *RULES]]
     distinct = {image.numpy().tobytes() for image in images}
@@ -132,7 +139,7 @@ def test_euler_visits_times_from_one_downwards() -> None:
     assert seen == [(1.0, 0), (0.75, 1), (0.5, 2), (0.25, 3)]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_cuda_draws_nearly_the_same_images() -> None:
     device = torch.device("cuda")
     chosen = cell(Guidance("sg", 2.0, 0.0, 0.7))
@@ -140,7 +147,7 @@ def test_cuda_draws_nearly_the_same_images() -> None:
     assert (there - draw(chosen, [0, 1, 2]).int()).abs().float().mean() < 1
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 @pytest.mark.parametrize("guidance", RULES, ids=lambda g: g.rule)
 def test_on_cuda_nobody_waits_inside_the_step_loop(guidance: Guidance) -> None:
     device = torch.device("cuda")
@@ -157,6 +164,7 @@ def test_on_cuda_nobody_waits_inside_the_step_loop(guidance: Guidance) -> None:
 # Compilation
 
 
+@pytest.mark.full
 def test_a_compiled_network_predicts_nearly_the_same(tiny: Callable[[str, int], tuple[str, Networks]]) -> None:
     name, networks = tiny("tread-sit", 1)
     plain = Cell(name, Guidance("none"), Sampler("euler", 1), 0, "balanced", "float32")
@@ -171,7 +179,7 @@ def test_a_compiled_network_predicts_nearly_the_same(tiny: Callable[[str, int], 
     assert networks.main._compiled_call_impl is not None
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 @pytest.mark.parametrize("guidance", [RULES[1], RULES[4], RULES[-2]], ids=lambda g: g.rule)
 def test_cuda_graphs_draw_nearly_the_same_images(guidance: Guidance) -> None:
     device = torch.device("cuda")

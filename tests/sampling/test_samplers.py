@@ -197,6 +197,7 @@ def test_moments_run_from_noise_to_image(name: str, steps: int) -> None:
     assert all(a.progress <= b.progress and a.noise >= b.noise for a, b in itertools.pairwise(found))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rule", "branches"), [("none", 1), ("cfg", 2), ("sg", 2)])
 def test_every_evaluation_and_branch_is_one_row_an_image(rule: str, branches: int) -> None:
     settings = Guidance(rule, 1.0 if rule == "none" else 1.5, 0.0, 0.5 if rule == "sg" else 0.0)

@@ -22,6 +22,8 @@ from sgbench.score import export
 from sgbench.suite.identity import cell_id
 from sgbench.suite.sweep import expand
 
+pytestmark = pytest.mark.slow
+
 Folder = Callable[..., Path]
 Write = Callable[..., Path]
 
@@ -46,6 +48,7 @@ def drawn(tmp_path: Path, suite_file: Write) -> tuple[Path, str]:
     return tmp_path / "results", cell_id(expand(suite)[0])
 
 
+@pytest.mark.full
 def test_a_folder_equals_torch_fidelity(image_folder: Folder, random_inception: Path) -> None:
     """From files to FID, KID, IS: the whole way, on the same weights."""
     import torch_fidelity
@@ -70,6 +73,7 @@ def test_a_folder_equals_torch_fidelity(image_folder: Folder, random_inception: 
     assert (found["cell"], found["seed"]) == ("", None)
 
 
+@pytest.mark.full
 def test_a_folder_equals_clean_fid(image_folder: Folder, random_inception: Path) -> None:
     from cleanfid import fid
 

@@ -72,7 +72,7 @@ def test_an_uneven_number_of_images_is_refused(suite_file: Write, tmp_path: Path
 
 
 def test_a_cell_of_classes_is_refused(suite_file: Write, tmp_path: Path) -> None:
-    cell = drawn(suite_file, tmp_path / "results", RECORDS, model="fashion-routing", prompts=None)
+    cell = drawn(suite_file, tmp_path / "results", RECORDS, model="fashion-tiny", prompts=None)
     with pytest.raises(UserError, match="the cell's images are of classes; use --adm"):
         run("export", cell_id(cell), "--geneval", tmp_path / "out", "--results", tmp_path / "results")
     assert not (tmp_path / "out").exists()

@@ -22,6 +22,7 @@ def images(count: int, side: int = 32, channels: int = 3, seed: int = 0) -> np.n
     return np.random.default_rng(seed).integers(0, 256, size=(count, side, side, channels), dtype=np.uint8)
 
 
+@pytest.mark.slow
 def test_inception_equals_torch_fidelity(random_inception: Path) -> None:
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
@@ -93,6 +94,7 @@ def test_clip_is_built_with_the_activation_it_was_trained_with() -> None:
     assert open_clip.get_model_config(MODEL)["quick_gelu"] is True
 
 
+@pytest.mark.slow
 def test_lite0_separates_the_garments() -> None:
     """Nearest class mean in its features, on the reference's own images: a wrong layer order would be at chance."""
     from sgbench.sampling.engine import sample
@@ -112,6 +114,7 @@ def test_lite0_separates_the_garments() -> None:
     assert (seen == labels[120:]).mean() > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fashion-cnn", "lite0"])
 def test_features_depend_neither_on_parts_nor_on_what_comes_after(name: str) -> None:
     loaded = load_extractor(name, CPU)

@@ -115,6 +115,7 @@ def test_archives_of_huge_claims(members: dict[str, bytes], message: str, tmp_pa
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.npz"]
 
 
+@pytest.mark.slow
 def test_a_bomb_of_zeros_comes_in_parts(tmp_path: Path) -> None:
     path = archive(tmp_path / "a.npz", arr_0=npy((600, 512, 512, 3)) + bytes(600 * 512 * 512 * 3))
     assert path.stat().st_size < 1_000_000

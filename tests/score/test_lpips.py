@@ -19,6 +19,8 @@ from sgbench.score.scorer import score_cells
 from sgbench.score.weights import require
 from sgbench.suite.sweep import expand
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 
@@ -95,7 +97,7 @@ def test_in_a_suite_guided_cells_are_held_against_the_unguided(
 
 def test_a_suite_without_the_unguided_cell_is_refused(suite_file: Callable[..., Path]) -> None:
     with pytest.raises(
-        UserError, match=r"sweep: lpips compares fashion-routing cfg w=1.5 2 steps with .*none 2 steps, which"
+        UserError, match=r"sweep: lpips compares fashion-tiny cfg w=1.5 2 steps with .*none 2 steps, which"
     ):
         api.load_suite(suite_file(metrics=["fd", "lpips"]))
 

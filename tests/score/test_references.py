@@ -42,6 +42,7 @@ def adm_npz(path: Path, images: int = 24, moments: bool = True, side: int = 32) 
     return path
 
 
+@pytest.mark.slow
 def test_the_packaged_reference_is_what_its_card_says() -> None:
     reference = load_reference("fashion-mnist")
     assert reference.sha256 == data.DIGEST
@@ -62,6 +63,7 @@ def test_the_packaged_reference_is_what_its_card_says() -> None:
         reference.training("lite0", "features")
 
 
+@pytest.mark.slow
 def test_floor_falls_with_the_number_of_images_and_with_balance() -> None:
     reference = load_reference("fashion-mnist")
     target = prepare_target(reference.moments("fashion-cnn", "features"))
@@ -100,6 +102,7 @@ def test_a_damaged_part_is_refused(tmp_path: Path) -> None:
         open_reference(tmp_path / "copy").moments("lite0", "features")
 
 
+@pytest.mark.slow
 def test_fashion_mnist_is_built_as_the_package_has_it(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     split = data.Split(rng.integers(0, 256, (300, 32, 32), dtype=np.uint8), np.arange(300) % 10)
@@ -112,6 +115,7 @@ def test_fashion_mnist_is_built_as_the_package_has_it(tmp_path: Path) -> None:
     assert full.features("lite0", "features").shape == (100, 1280)
 
 
+@pytest.mark.slow
 def test_a_folder_is_built_once_and_read_back(image_folder: Folder, tmp_path: Path) -> None:
     source = image_folder("real", 30)
     made = build(source, tmp_path / "out")
@@ -126,6 +130,7 @@ def test_a_folder_is_built_once_and_read_back(image_folder: Folder, tmp_path: Pa
     assert build(source, tmp_path / "fewer").sha256 != made.sha256
 
 
+@pytest.mark.slow
 def test_an_npz_with_moments_keeps_them_and_adds_features_of_its_images(tmp_path: Path, random_inception: Path) -> None:
     path = adm_npz(tmp_path / "batch.npz")
     reference = load_reference(str(path))
@@ -141,6 +146,7 @@ def test_an_npz_with_moments_keeps_them_and_adds_features_of_its_images(tmp_path
     assert made.describe("inception", "features", "features") == "batch, 24 images"
 
 
+@pytest.mark.slow
 def test_moments_alone_are_a_reference_for_distances(tmp_path: Path) -> None:
     path = tmp_path / "stats.npz"
     np.savez(path, mu=np.zeros(2048), sigma=np.eye(2048))
@@ -153,6 +159,7 @@ def test_moments_alone_are_a_reference_for_distances(tmp_path: Path) -> None:
 EYE = np.eye(2048)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arrays", "said"),
     [
@@ -177,6 +184,7 @@ def test_npz_files_that_are_no_references(tmp_path: Path, arrays: dict[str, np.n
     assert str(caught.value).startswith(f"{path}: {said}")
 
 
+@pytest.mark.slow
 def test_a_folder_of_another_reference_is_not_built_into(image_folder: Folder, tmp_path: Path) -> None:
     first, second = image_folder("a", 24), image_folder("b", 30, seed=1)
     build(first, tmp_path / "out")
@@ -185,6 +193,7 @@ def test_a_folder_of_another_reference_is_not_built_into(image_folder: Folder, t
     assert open_reference(tmp_path / "out").card["images"] == 24
 
 
+@pytest.mark.slow
 def test_a_damaged_kept_part_is_made_again(image_folder: Folder) -> None:
     def require(reference: Reference) -> np.ndarray:
         loaded = load_extractor("lite0", CPU)

@@ -17,6 +17,8 @@ from sgbench.run.store import Store
 from sgbench.score.rows import build_rows
 from sgbench.suite.sweep import expand
 
+pytestmark = pytest.mark.slow
+
 Write = Callable[..., Path]
 
 

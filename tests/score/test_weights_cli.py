@@ -82,6 +82,7 @@ def test_an_environment_is_made_and_what_else_is_needed_is_said(
     assert lines[1].endswith("run `hf download bert-base-uncased` before scoring")
 
 
+@pytest.mark.slow
 def test_an_environment_that_cannot_be_had_is_one_sentence(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SCORERS, "hpsv3", SCORERS["hpsv3"]._replace(requirements=("no-such-package-of-sgbench==9",)))
     said = refused("environment", "hpsv3")

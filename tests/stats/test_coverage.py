@@ -32,6 +32,7 @@ def coverage(draw: Draw, truth: float, seed: int) -> tuple[float, list[Estimate]
     return float(np.mean([abs(e.corrected - truth) <= half * e.standard_error for e in found])), found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dimension", "samples"), [(6, 400), (12, 1000)])
 def test_frechet_interval_covers_and_the_bias_is_taken_off(dimension: int, samples: int) -> None:
     target = prepare_target(Gaussian(np.zeros(dimension), np.eye(dimension)))
@@ -51,6 +52,7 @@ def test_frechet_interval_covers_and_the_bias_is_taken_off(dimension: int, sampl
     assert np.mean([e.value for e in found]) - truth > 3 * spread
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dimension", "samples", "runs"), [(6, 400, 1000), (96, 960, 60), (120, 90, 100)])
 def test_what_a_report_prints_is_of_the_expected_distance_at_n(dimension: int, samples: int, runs: int) -> None:
     """Around the plain value the interval is of its own long-run mean, at any number of features: where there are many,
@@ -73,6 +75,7 @@ def test_what_a_report_prints_is_of_the_expected_distance_at_n(dimension: int, s
         assert np.mean(found[:, 1]) < 3 * np.std(found[:, 0])
 
 
+@pytest.mark.full
 def test_kernel_interval_covers() -> None:
     """In one dimension the kernel is 1 + 3 x y + 3 x^2 y^2 + x^3 y^3, and a Gaussian's moments are known."""
     real = np.random.default_rng(0).normal(size=(500, 1))
@@ -94,6 +97,7 @@ def test_interval_of_a_mean_covers() -> None:
     assert 0.92 <= share <= 0.97
 
 
+@pytest.mark.slow
 def test_interval_of_a_paired_difference_covers() -> None:
     """Two sets that share their noise, at different distances from one reference."""
     dimension, samples = 6, 400

@@ -120,6 +120,7 @@ def test_covers_found_apart_are_paired_as_if_drawn_together() -> None:
     assert np.allclose(draws(cells)[:, 1:], draws(cells[1:]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("baseline", "rule"), [(3, 30), (30, 3), (30, 30)])
 def test_intervals_hold_where_many_cells_are_alike(baseline: int, rule: int) -> None:
     """The best of many cells of one truth looks better than it is: both intervals have to reach back to the truth.

@@ -156,6 +156,7 @@ def images_of(random: np.random.Generator, each: int = 2) -> Sample:
     return right.ravel().astype(float).tolist(), np.tile(tasks, each).tolist(), np.tile(prompts, each).tolist()
 
 
+@pytest.mark.slow
 def test_the_standard_error_covers_and_replicates_agree_with_it() -> None:
     """In 92 to 97 % of 600 samplings, 1.96 standard errors hold the truth, which is the mean of the six chances."""
     random = np.random.default_rng(5)
@@ -176,6 +177,7 @@ def test_ignoring_prompts_would_make_the_error_too_small() -> None:
     assert estimate((values, tasks, prompts)).standard_error > 1.2 * estimate((values, tasks, alone)).standard_error
 
 
+@pytest.mark.slow
 def test_paired_differences_of_two_models_cover_and_gain_from_common_prompts() -> None:
     """Two models whose chances differ by a tenth on the same prompts, of which some are hard for both."""
     random = np.random.default_rng(11)

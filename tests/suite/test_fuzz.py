@@ -1,19 +1,19 @@
 """Suites of every kind, valid, nearly valid and garbage: each plans, or ends in one sentence. Never anything else.
 
-SGBENCH_FUZZ is the number of suites, 10,000 unless given.
+10,000 suites in ten seeded parts, of which `make test` draws the first.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, event, given, seed, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -21,16 +21,19 @@ from sgbench.api import load_suite, make_plan
 from sgbench.cli import app
 from sgbench.errors import UserError
 from sgbench.suite.sweep import check_samples
+from tests.parts import parts
 from tests.suite.fuzz_broken import nearly_valid, spelt
 from tests.suite.fuzz_garbage import GARBAGE
 from tests.suite.fuzz_valid import valid
 
-EXAMPLES = int(os.environ.get("SGBENCH_FUZZ", "10000"))
+pytestmark = pytest.mark.slow
+
+PARTS = 10
+Tell = Callable[[str, int], None]
 # A guard against loops without end, a thousand times what the slowest example takes.
 HANGS_AFTER_SECONDS = 60
 FUZZ = settings(
     deadline=None,
-    derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 )
@@ -77,31 +80,46 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "fuzzed.yaml"
 
 
-@settings(FUZZ, max_examples=EXAMPLES * 3 // 10)
-@given(content=valid(), preset=st.sampled_from([None, None, "quick"]))
-def test_suites_of_the_own_vocabulary(content: dict[str, Any], preset: str | None, file: Path) -> None:
-    file.write_bytes(spelt(content))
-    found = outcome(file, preset)
-    event("plans" if found == "plans" else "refused")
+@parts(PARTS)
+def test_suites_of_the_own_vocabulary(part: int, file: Path, drawn: Tell) -> None:
+    @seed(part)
+    @settings(FUZZ, max_examples=300)
+    @given(content=valid(), preset=st.sampled_from([None, None, "quick"]))
+    def each(content: dict[str, Any], preset: str | None) -> None:
+        file.write_bytes(spelt(content))
+        event("plans" if outcome(file, preset) == "plans" else "refused")
+        drawn("suites", 1)
+
+    each()
 
 
-@settings(FUZZ, max_examples=EXAMPLES * 4 // 10)
-@given(content=nearly_valid(), preset=st.sampled_from([None, None, None, "quick"]))
-def test_suites_that_are_nearly_valid(content: dict[str, Any], preset: str | None, file: Path) -> None:
-    file.write_bytes(spelt(content))
-    found = outcome(file, preset)
-    event("plans" if found == "plans" else "refused")
+@parts(PARTS)
+def test_suites_that_are_nearly_valid(part: int, file: Path, drawn: Tell) -> None:
+    @seed(part)
+    @settings(FUZZ, max_examples=400)
+    @given(content=nearly_valid(), preset=st.sampled_from([None, None, None, "quick"]))
+    def each(content: dict[str, Any], preset: str | None) -> None:
+        file.write_bytes(spelt(content))
+        event("plans" if outcome(file, preset) == "plans" else "refused")
+        drawn("suites", 1)
+
+    each()
 
 
-@settings(FUZZ, max_examples=EXAMPLES * 3 // 10)
-@given(content=GARBAGE)
-def test_garbage(content: bytes, file: Path) -> None:
-    file.write_bytes(content)
-    found = outcome(file)
-    event("plans" if found == "plans" else "refused")
+@parts(PARTS)
+def test_garbage(part: int, file: Path, drawn: Tell) -> None:
+    @seed(part)
+    @settings(FUZZ, max_examples=300)
+    @given(content=GARBAGE)
+    def each(content: bytes) -> None:
+        file.write_bytes(content)
+        event("plans" if outcome(file) == "plans" else "refused")
+        drawn("suites", 1)
+
+    each()
 
 
-@settings(FUZZ, max_examples=20)
+@settings(FUZZ, derandomize=True, max_examples=20)
 @given(content=nearly_valid().map(spelt) | GARBAGE)
 def test_the_command_says_one_sentence(content: bytes, file: Path) -> None:
     file.write_bytes(content)

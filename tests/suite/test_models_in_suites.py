@@ -155,6 +155,7 @@ def test_a_quotation_that_is_not_closed_is_refused(suite_file: Write) -> None:
     refused(suite_file(model="tread-sit S/4 64 weights='/a", sweep=NONE, **THROUGHPUT))
 
 
+@pytest.mark.slow
 def test_a_forced_route_is_allowed_and_its_row_says_so(suite_file: Write, tmp_path: Path) -> None:
     sweep = [{"guidance": "none"}, {"guidance": "sg", "gamma_strong": 0, "gamma_weak": 0.5, "scale": 1.5}]
     models = [{**RANDOM, "family": "sit", "route": [[2, 8]]}, RANDOM]

@@ -74,6 +74,7 @@ def test_four_formats_of_one_content_are_one_set(tmp_path: Path) -> None:
     assert found[0].describe() == f"set (3 prompts, {found[0].sha256[:12]})"
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1), min_size=1, max_size=4))
 def test_json_and_csv_hold_any_text(tmp_path_factory: pytest.TempPathFactory, prompts: list[str]) -> None:
     kept = [text for text in prompts if text.strip()]

@@ -167,6 +167,7 @@ def refusal(path: Path, results: Path) -> str:
     return lines[-1]
 
 
+@pytest.mark.slow
 def test_a_public_suite_without_weights_says_what_to_fetch_and_where_to_put_it(tmp_path: Path) -> None:
     path = SUITES / "sit-256.yaml"
     said = refusal(path, tmp_path)
@@ -175,11 +176,13 @@ def test_a_public_suite_without_weights_says_what_to_fetch_and_where_to_put_it(t
         assert part in said
 
 
+@pytest.mark.slow
 def test_a_suite_of_a_pipeline_that_is_not_here_says_how_to_get_it(tmp_path: Path) -> None:
     said = refusal(SUITES / "paper" / "table5.yaml", tmp_path)
     assert "the pipeline Photoroom/prx-512-t2i-sft is not on this machine; download it (`hf download" in said
 
 
+@pytest.mark.slow
 def test_a_suite_of_the_paper_without_weights_names_the_file(tmp_path: Path) -> None:
     said = refusal(SUITES / "paper" / "figure-4.yaml", tmp_path)
     assert "checkpoints/tread-sit-xl-256-400ep.safetensors" in said

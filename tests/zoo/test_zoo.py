@@ -130,6 +130,7 @@ def examples(name: str) -> ShapeExamples | SplitExamples:
     return ShapeExamples() if name == "shapes" else SplitExamples(data.Split(*images(40)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_training_that_was_stopped_ends_as_if_it_had_not_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

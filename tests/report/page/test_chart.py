@@ -13,6 +13,8 @@ import pytest
 from sgbench.report.page.content import Content
 from sgbench.stats.paired import t_quantile
 
+pytestmark = pytest.mark.slow
+
 Fill = Callable[..., Content]
 Open = Callable[..., Any]
 # The middle of the n-th mark of the chart, after scrolling to it.

@@ -6,8 +6,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from sgbench.report.page.content import Content
 from sgbench.stats.digits import with_error
+
+pytestmark = pytest.mark.slow
 
 Fill = Callable[..., Content]
 Open = Callable[..., Any]

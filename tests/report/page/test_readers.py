@@ -11,6 +11,8 @@ import pytest
 from sgbench.report.page.content import Content, Figure
 from sgbench.report.page.render import render_page
 
+pytestmark = pytest.mark.slow
+
 Fill = Callable[..., Content]
 Open = Callable[..., Any]
 CONTRAST = """selector => {

@@ -67,6 +67,7 @@ def page(content: Fill) -> Page:
     return render_page(content("fashion-mnist"))
 
 
+@pytest.mark.slow
 def test_the_page_holds_everything_and_loads_nothing(page: Page) -> None:
     reader = _Reader(page.html)
     assert page.external == []

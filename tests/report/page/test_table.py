@@ -11,6 +11,8 @@ import pytest
 from sgbench.report.page.content import Content
 from sgbench.stats.digits import with_error
 
+pytestmark = pytest.mark.slow
+
 Fill = Callable[..., Content]
 Open = Callable[..., Any]
 COUNT = "#count"

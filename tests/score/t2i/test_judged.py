@@ -311,6 +311,7 @@ def test_preferences_are_given_by_style_and_times_100_is_times_100(
     assert means[0] != means[1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny_hps")
 def test_a_preference_is_of_an_image_and_its_own_prompt(tmp_path: Path, styles: Cell) -> None:
     """Against the scorer itself, pair by pair."""

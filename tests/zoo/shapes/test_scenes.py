@@ -163,6 +163,7 @@ def test_hardly_anything_of_a_thing_lies_outside(seed: int, task: str) -> None:
     assert (inside >= 0.97 * found.sum(axis=(1, 2))).all()
 
 
+@pytest.mark.slow
 def test_things_hardly_ever_touch() -> None:
     """Less than one scene of several things in thirty, and only where a star reaches beyond its box."""
     found = [drawn(seed, "counting")[1] for seed in range(600)]

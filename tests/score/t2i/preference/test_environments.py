@@ -36,6 +36,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "environments"
 
 
+@pytest.mark.slow
 def test_an_environment_is_made_found_and_used(folder: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = SCORERS["hpsv3"]._replace(requirements=(str(wheel),))
     monkeypatch.setitem(SCORERS, "hpsv3", tiny)

@@ -76,6 +76,7 @@ for line in sys.stdin.buffer:
 """
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(prompts=st.lists(st.text(max_size=40), min_size=1, max_size=30))
 @example(

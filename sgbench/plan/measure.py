@@ -1,0 +1,75 @@
+"""Measure how fast this machine is with models and extractors: `python -m sgbench.plan.measure`, asked by `pace.py`.
+
+Reads what to measure from stdin as JSON (a suite, keys of models, names of extractors, when the process was started)
+and prints a `Pace` as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import numpy as np
+import torch
+
+from sgbench.cost.cell_cost import image_macs
+from sgbench.cost.clock import timed
+from sgbench.plan.pace import Pace, model_key, today
+from sgbench.report import build  # noqa: F401  What a bench imports is part of its time.
+from sgbench.run.device import resolve_device
+from sgbench.run.runner import run_cells  # noqa: F401
+from sgbench.run.shards import batch_size
+from sgbench.sampling.engine import sample
+from sgbench.sampling.networks import load_networks
+from sgbench.score.extractors.extract import load_extractor
+from sgbench.score.scorer import score_cells  # noqa: F401
+from sgbench.suite.cell import Cell
+from sgbench.suite.schema import Suite
+from sgbench.suite.sweep import expand
+
+# A processor that shares its machine changes its pace by the second.
+SECONDS = 3.0
+IMAGES = 48
+
+
+def gmacs_per_second(cell: Cell, device: torch.device) -> float:
+    """The pace of a cell's model, from its unguided dense calls."""
+    cell = cell.unguided()
+    networks = load_networks(cell, False, device)
+    size = batch_size(cell, device, None).size
+    sample(cell._replace(sampler=cell.sampler._replace(steps=2)), networks, range(size), device)
+    spent, images = 0.0, 0
+    while spent < SECONDS:
+        drawn, seconds = timed(lambda: sample(cell, networks, range(size), device), device)
+        spent, images = spent + seconds, images + drawn.made
+    return images * image_macs(cell).macs / 1e9 / spent
+
+
+def seconds_per_image(extractor: str, side: int, channels: int, device: torch.device) -> float:
+    """How long an extractor takes for an image of noise."""
+    network = load_extractor(extractor, device)
+    images = np.random.default_rng(0).integers(0, 256, (IMAGES, side, side, channels), dtype=np.uint8)
+    network([images[: network.batch]], "warming up")
+    spent, seen = 0.0, 0
+    while spent < SECONDS / 2:
+        _, seconds = timed(lambda: network([images], "measuring"), device)
+        spent, seen = spent + seconds, seen + IMAGES
+    return spent / seen
+
+
+def main() -> None:
+    """Measure what is asked for on stdin."""
+    asked = json.load(sys.stdin)
+    start_seconds = time.time() - asked["started"]
+    suite = Suite.model_validate(asked["suite"])
+    device = resolve_device("auto")
+    cells = {model_key(cell): cell for cell in reversed(expand(suite))}
+    models = {key: gmacs_per_second(cells[key], device) for key in asked["models"]}
+    # The packaged models draw grey images of 32 pixels a side or coloured ones; a resize makes either the same work.
+    extractors = {name: seconds_per_image(name, 32, 1, device) for name in asked["extractors"]}
+    print(json.dumps(Pace(models, extractors, start_seconds, torch.get_num_threads(), today())._asdict()))
+
+
+if __name__ == "__main__":
+    main()
