@@ -1,5 +1,7 @@
 # The two commands are `make bench` and `make test`; both set up .venv when it is not there.
-PYTHON ?= python3.11
+# PYTHON names one by hand; otherwise the newest of 3.11 to 3.14 is taken. TORCH=cpu takes torch without CUDA.
+PYTHON ?=
+TORCH ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -20,14 +22,12 @@ REPORTS ?= reports/$(PRESET)
 help: ## list what make can do
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-setup: $(READY) ## make .venv with everything that is needed
+setup: $(READY) ## make .venv with everything that is needed; TORCH=cpu takes torch without CUDA
 
-$(READY): pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not there; name another with PYTHON=..." >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
-	@# hpsv2's pins clash with pytest 8 and protobuf 4, and nothing of them is needed to score.
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps hpsv2==1.2.0 clint==0.5.1 args==0.1.0
+# A .venv whose Python is gone is not ready, whatever it holds.
+.PHONY: gone
+$(READY): pyproject.toml $(if $(shell test -x $(BIN)/python && echo there),,gone)
+	@.ci/set-up "$(VENV)" "$(PYTHON)" "$(TORCH)"
 	@touch $(READY)
 
 lint: $(READY) ## ruff: rules and format

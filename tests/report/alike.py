@@ -98,7 +98,7 @@ def _of_numbers(old: list[str], new: list[str]) -> str:
 
 
 def _near(one: str, other: str, units: int = 0) -> bool:
-    """Whether numbers are the same but for rounding, or for so many units of the last digit. Whole ones have to be equal."""
+    """Whether numbers are the same but for rounding, or for so many units of the last digit. Whole ones are equal."""
     if one == other:
         return True
     before, after = Decimal(one), Decimal(other)

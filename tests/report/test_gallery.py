@@ -82,8 +82,8 @@ def test_every_cell_has_its_picture_without_loss(drawn: Drawn) -> None:
         assert (picture.width, picture.height) == opened(picture.data).size == (320, 64)
         assert np.array_equal(opened(picture.data).convert("L"), opened(png))
     assert [p.caption for p in found.pictures.values()][1:] == [
-        "fashion-routing: CFG, w 2, 2 steps",
-        "fashion-routing: SG, w 2, gamma 0 / 0.7, 2 steps",
+        "fashion-tiny: CFG, w 2, 2 steps",
+        "fashion-tiny: SG, w 2, gamma 0 / 0.7, 2 steps",
     ]
     assert pictures_of_cells(*drawn) == found
 
@@ -157,5 +157,5 @@ def test_nearest_images_are_shown_where_they_were_looked_for(drawn: Drawn) -> No
     found = nearest_of_cells(*drawn)
     (picture,) = found.pictures.values()
     assert picture.file == f"gallery/{cell_id(drawn.cells[1])}-nearest.webp"
-    assert picture.caption.startswith("fashion-routing: CFG, w 2, 2 steps. Generated images, to the right")
+    assert picture.caption.startswith("fashion-tiny: CFG, w 2, 2 steps. Generated images, to the right")
     assert found.left_out == []

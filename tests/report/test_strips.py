@@ -58,9 +58,9 @@ def suite(tmp_path: Path, suite_file: Callable[..., Path]) -> Given:
 
 def test_lines_are_the_best_cells_with_the_same_seeds(suite: Given) -> None:
     rules, gammas = strips(*suite)
-    assert (rules.file[:29], gammas.file[:30]) == ("gallery/rules-fashion-routing", "gallery/gammas-fashion-routing")
+    assert (rules.file[:29], gammas.file[:30]) == ("gallery/rules-fashion-tiny", "gallery/gammas-fashion-tiny")
     assert rules.caption == (
-        "fashion-routing, the best cell of each rule by FD[fashion-cnn]: the first 10 images, the same seeds in the "
+        "fashion-tiny, the best cell of each rule by FD[fashion-cnn]: the first 10 images, the same seeds in the "
         "same columns, nothing chosen by eye. From left to right: T-shirt; trouser; pullover; dress; coat; sandal; "
         "shirt; sneaker; bag; ankle boot."
     )
@@ -81,20 +81,20 @@ def test_lines_are_the_best_cells_with_the_same_seeds(suite: Given) -> None:
 
 def test_higher_may_be_better_and_values_may_be_missing(suite: Given) -> None:
     rows = suite[0].assign(quality_metric="composition")
-    assert best_cells(rows, "fashion-routing")["quality"].tolist() == [0.45, 0.2, 0.3]
+    assert best_cells(rows, "fashion-tiny")["quality"].tolist() == [0.45, 0.2, 0.3]
     lacking = suite[0].assign(quality=suite[0]["quality"].where(suite[0]["guidance"] != "cfg"))
-    assert best_cells(lacking, "fashion-routing")["guidance"].tolist() == ["none", "sg"]
-    assert best_cells(suite[0].drop(columns="quality"), "fashion-routing").empty
+    assert best_cells(lacking, "fashion-tiny")["guidance"].tolist() == ["none", "sg"]
+    assert best_cells(suite[0].drop(columns="quality"), "fashion-tiny").empty
 
 
 def test_sparsity_is_all_that_differs_in_the_second_strip(suite: Given) -> None:
     rows = suite[0]
-    assert by_gamma(rows, "fashion-routing")["gamma"].tolist() == [0.0, 0.3, 0.6]
-    assert set(by_gamma(rows, "fashion-routing")["steps"]) == {2}
+    assert by_gamma(rows, "fashion-tiny")["gamma"].tolist() == [0.0, 0.3, 0.6]
+    assert set(by_gamma(rows, "fashion-tiny")["steps"]) == {2}
     # A column with a schedule in it is text throughout, and a schedule is no place on the line.
     text = rows.assign(gamma_strong=rows["gamma_strong"].astype(str).replace("0.6", "cosine 0.6 to 0"))
-    assert by_gamma(text, "fashion-routing")["gamma"].tolist() == [0.0, 0.3]
-    assert best_cells(text, "fashion-routing")["gamma_strong"].iloc[0] == "0.0"
+    assert by_gamma(text, "fashion-tiny")["gamma"].tolist() == [0.0, 0.3]
+    assert best_cells(text, "fashion-tiny")["gamma_strong"].iloc[0] == "0.0"
     one = rows[(rows["guidance"] != "none") | (rows["gamma_strong"] == 0)]
     assert [p.file.split("-")[0] for p in strips(one, *suite[1:])] == ["gallery/rules"]
 
