@@ -58,7 +58,8 @@ def suite(tmp_path: Path, suite_file: Callable[..., Path]) -> Given:
 
 def test_lines_are_the_best_cells_with_the_same_seeds(suite: Given) -> None:
     rules, gammas = strips(*suite)
-    assert (rules.file[:29], gammas.file[:30]) == ("gallery/rules-fashion-tiny", "gallery/gammas-fashion-tiny")
+    assert rules.file.startswith("gallery/rules-fashion-tiny")
+    assert gammas.file.startswith("gallery/gammas-fashion-tiny")
     assert rules.caption == (
         "fashion-tiny, the best cell of each rule by FD[fashion-cnn]: the first 10 images, the same seeds in the "
         "same columns, nothing chosen by eye. From left to right: T-shirt; trouser; pullover; dress; coat; sandal; "

@@ -110,7 +110,7 @@ def test_models_of_captions_need_prompts(suite_file: Write) -> None:
 
 def test_models_of_classes_take_no_prompts(suite_file: Write) -> None:
     found = refused(suite_file(sweep=NONE, prompts="shapes"))
-    assert "sweep[0]: fashion-routing draws classes, and the suite asks for prompts" in found
+    assert "sweep[0]: fashion-tiny draws classes, and the suite asks for prompts" in found
 
 
 def test_rules_that_a_model_cannot_serve_are_refused(suite_file: Write) -> None:
