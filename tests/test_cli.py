@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import tiny_model
+from tests import tiny_model, warm
 
 pytestmark = pytest.mark.slow
 
@@ -18,8 +18,7 @@ Write = Callable[..., Path]
 
 
 def sgbench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, tiny_model.__file__, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return warm.run(tiny_model.__file__, *arguments)
 
 
 def refused(*arguments: str | Path) -> str:
@@ -34,7 +33,8 @@ def refused(*arguments: str | Path) -> str:
 
 def test_bench_from_nothing_and_again(tmp_path: Path, suite_file: Write) -> None:
     folders = ("--results", tmp_path / "results", "--reports", tmp_path / "reports")
-    first = sgbench("bench", suite_file(), "--json", *folders)
+    command = [sys.executable, tiny_model.__file__, "bench", str(suite_file()), "--json", *map(str, folders)]
+    first = subprocess.run(command, capture_output=True, text=True, check=False)
     assert first.returncode == 0, first.stderr
     document = json.loads(first.stdout.splitlines()[-1])
     assert document["run"]["images_made"] == 60

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.warm import Warm
 
 WORKER = Path(__file__).parent / "worker.py"
 # The state of a socket in the tables of the kernel.
@@ -36,7 +35,7 @@ class Processes:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.running: list[subprocess.Popen[str]] = []
+        self.running: list[Warm] = []
 
     def suite(self, samples: int, scales: str = "[1.5, 2]") -> Path:
         """The suite file: shards are of 24 images."""
@@ -44,17 +43,9 @@ class Processes:
         path.write_text(SUITE.format(samples=samples, scales=scales))
         return path
 
-    def start(self, mode: str, *arguments: str | Path) -> subprocess.Popen[str]:
-        """`worker.py` in a mode."""
-        command = [sys.executable, str(WORKER), mode, str(self.folder), *map(str, arguments)]
-        process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            # A background shell hands down SIGINT as ignored; a user's terminal does not.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-        )
+    def start(self, mode: str, *arguments: str | Path, largest: int | None = None) -> Warm:
+        """`worker.py` in a mode; `largest` limits the bytes of a file."""
+        process = Warm(WORKER, mode, self.folder, *arguments, largest=largest)
         self.running.append(process)
         return process
 
@@ -63,7 +54,7 @@ class Processes:
         return self.document(self.start("plain", *arguments, "--json"))
 
     @staticmethod
-    def document(process: subprocess.Popen[str]) -> dict[str, Any]:
+    def document(process: Warm) -> dict[str, Any]:
         """What a process that has to succeed says last."""
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
@@ -89,7 +80,7 @@ class Processes:
         """Leave none behind."""
         for process in self.running:
             process.kill()
-            process.communicate()
+            process.wait()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -20,44 +19,39 @@ from sgbench.atomic import WriteError, is_left_over, refusal, temporary_name, wr
 from sgbench.run.store import Store
 from sgbench.suite.cell import Cell, Guidance, Sampler
 
-WORKER = Path(__file__).parent / "worker.py"
 NONE = Cell("fashion-tiny", Guidance("none"), Sampler("euler", 1), 3, "balanced", "float32")
 
 
-def limited(size: int, folder: Path, *arguments: str | Path) -> str:
+def limited(processes: Any, size: int, *arguments: str | Path) -> str:
     """What a command says last where no file may be larger than `size`; it has to fail with one sentence."""
-    command = [sys.executable, str(WORKER), "plain", str(folder), *map(str, arguments)]
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=limit)
-    assert done.returncode == 1, done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stderr.splitlines()[-1]
+    process = processes.start("plain", *arguments, largest=size)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1, err
+    assert "Traceback" not in err
+    return str(err.splitlines()[-1])
 
 
 @pytest.mark.slow
 def test_a_limit_on_the_size_of_files(processes: Any, tmp_path: Path) -> None:
     """Of every stage the largest files do not fit; without the limit the same commands continue."""
     suite, results = processes.suite(24), tmp_path / "r"
-    said = limited(20_000, tmp_path, "run", suite, "--results", results)
+    said = limited(processes, 20_000, "run", suite, "--results", results)
     assert "shards/00000.npy: the file could not be written (File too large): 24,704 bytes are needed, " in said
     assert said.endswith("; make room or mend the permissions, then repeat the command: all that was finished is kept.")
     assert not list(results.rglob(".*.tmp"))
     assert processes.run("run", suite, "--results", results)["images_made"] == 72
-    said = limited(5_000, tmp_path, "score", suite, "--results", results)
+    said = limited(processes, 5_000, "score", suite, "--results", results)
     assert "features/fashion-cnn" in said
     assert "(File too large)" in said
     processes.run("score", suite, "--results", results)
-    said = limited(50_000, tmp_path, "report", suite, "--results", results, "--reports", tmp_path / "p")
+    said = limited(processes, 50_000, "report", suite, "--results", results, "--reports", tmp_path / "p")
     assert "the report cannot be written there (File too large): " in said
     document = processes.run("report", suite, "--results", results, "--reports", tmp_path / "p")
-    said = limited(20_000, tmp_path, "publish", "--reports", tmp_path / "p", "--output", tmp_path / "site")
+    said = limited(processes, 20_000, "publish", "--reports", tmp_path / "p", "--output", tmp_path / "site")
     assert "the site cannot be written (File too large): " in said
     assert Path(document["page"]).is_file()
     cell = next(results.glob("s/cells/*"))
-    said = limited(20_000, tmp_path, "export", cell, "--adm", tmp_path / "cell.npz")
+    said = limited(processes, 20_000, "export", cell, "--adm", tmp_path / "cell.npz")
     assert "the images could not be written (File too large): 73,728 bytes are needed, " in said
     assert not (tmp_path / "cell.npz").exists()
 

@@ -20,6 +20,7 @@ import pytest
 
 from tests import tiny_model
 from tests.parts import parts
+from tests.warm import Warm
 
 pytestmark = pytest.mark.slow
 
@@ -59,26 +60,21 @@ def test_kills_leave_no_trace(part: int, processes: Any, tmp_path: Path, drawn: 
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.full)])
 def test_the_command_itself_is_killed_and_continues(processes: Any, tmp_path: Path, seed: int) -> None:
-    """The same with a Python of its own for each attempt, and the real clock: images, features and scores."""
+    """The same with the real clock: images, features and scores."""
     suite = processes.suite(72)
     chance = random.Random(seed)
-    command = [sys.executable, tiny_model.__file__, "bench", str(suite), "--json"]
-    folders = ["--results", str(tmp_path / "r"), "--reports", str(tmp_path / "p")]
+    command = (tiny_model.__file__, "bench", suite, "--json")
+    folders = ("--results", tmp_path / "r", "--reports", tmp_path / "p")
     for _ in range(2):
-        process = subprocess.Popen([*command, *folders], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        # Not while Python only imports.
-        deadline = time.monotonic() + 60
-        while not (tmp_path / "r" / "s" / "suite.lock.yaml").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        process = Warm(*command, *folders)
+        processes.until((tmp_path / "r" / "s" / "suite.lock.yaml").exists)
         time.sleep(1.5 * chance.random())
         process.send_signal(signal.SIGKILL)
         process.wait()
-    document = processes.document(
-        subprocess.Popen([*command, *folders], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    )
+    document = processes.document(Warm(*command, *folders))
     assert document["run"]["images_made"] + document["run"]["images_kept"] == 216
-    folders = ["--results", str(tmp_path / "whole"), "--reports", str(tmp_path / "whole-p")]
-    subprocess.run([*command, *folders], check=True, capture_output=True)
+    folders = ("--results", tmp_path / "whole", "--reports", tmp_path / "whole-p")
+    processes.document(Warm(*command, *folders))
     assert processes.tree(tmp_path / "r") == processes.tree(tmp_path / "whole")
     scores = [sorted((tmp_path / name).rglob("scores.json")) for name in ("r", "whole")]
     assert [path.read_bytes() for path in scores[0]] == [path.read_bytes() for path in scores[1]]

@@ -6,8 +6,6 @@ import importlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -24,7 +22,8 @@ from sgbench.run.gallery import gallery_png
 from sgbench.run.runner import run_cells
 from sgbench.run.store import SHARD, Store
 from sgbench.suite.cell import Cell, Guidance, Sampler
-from tests import tiny_model
+from tests import tiny_model, warm
+from tests.warm import Warm
 
 pytestmark = pytest.mark.slow
 
@@ -144,19 +143,19 @@ def test_a_killed_run_continues_to_the_same_images(tmp_path: Path) -> None:
     """SIGKILL in the middle, the same command again, and the images equal an uninterrupted run's."""
     suite = tmp_path / "s.yaml"
     suite.write_text(KILLED.format(samples=4 * SHARD))
-    command = [sys.executable, tiny_model.__file__, "run", str(suite), "--json", "--batch", "50", "--results"]
-    process = subprocess.Popen([*command, str(tmp_path / "killed")], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    command = (tiny_model.__file__, "run", suite, "--json", "--batch", "50", "--results")
+    process = Warm(*command, tmp_path / "killed")
     deadline = time.monotonic() + 60
     while not list((tmp_path / "killed").rglob("00000.json")) and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    resumed = subprocess.run([*command, str(tmp_path / "killed")], capture_output=True, text=True, check=True)
+    process.kill()
+    process.wait()
+    resumed = warm.run(*command, tmp_path / "killed", check=True)
     document = json.loads(resumed.stdout.splitlines()[-1])
     assert document["images_kept"] >= SHARD
     assert document["images_made"] > 0
     assert document["images_made"] + document["images_kept"] == 4 * SHARD
-    subprocess.run([*command, str(tmp_path / "whole")], capture_output=True, check=True)
+    warm.run(*command, tmp_path / "whole", check=True)
     shards = [sorted((tmp_path / name).rglob("*.npy")) for name in ("killed", "whole")]
     assert len(shards[0]) == len(shards[1]) == 4
     assert [p.read_bytes() for p in shards[0]] == [p.read_bytes() for p in shards[1]]
@@ -165,15 +164,7 @@ def test_a_killed_run_continues_to_the_same_images(tmp_path: Path) -> None:
 def test_interruption_says_what_is_kept(tmp_path: Path) -> None:
     suite = tmp_path / "s.yaml"
     suite.write_text(KILLED.format(samples=50_000))
-    command = [sys.executable, tiny_model.__file__, "run", str(suite), "--results", str(tmp_path / "r")]
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A background shell hands down SIGINT as ignored; a user's terminal does not.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-    )
+    process = Warm(tiny_model.__file__, "run", suite, "--results", tmp_path / "r")
     deadline = time.monotonic() + 60
     while not list((tmp_path / "r").rglob("00000.json")) and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -14,6 +14,7 @@ import pytest
 
 from sgbench.run.signals import SAME_SECONDS
 from tests import tiny_model
+from tests.warm import Warm
 
 # Stands in C code that does not come back to Python, as a hung kernel does; and lets the first signal be lost.
 DEAF = """
@@ -68,8 +69,8 @@ def test_a_signal_ends_work_in_order(
 def test_finished_batches_of_a_shard_are_kept(processes: Any, tmp_path: Path) -> None:
     """Whole shards of 240 images, of which the signal meets the first."""
     suite = processes.suite(240)
-    command = [sys.executable, tiny_model.__file__, "run", str(suite), "--results", str(tmp_path / "r"), "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = (tiny_model.__file__, "run", suite, "--results", tmp_path / "r", "--json")
+    process = Warm(*command)
     processes.running.append(process)
     processes.until(lambda: list((tmp_path / "r").rglob("cell.json")))
     # The lines of progress tell nothing for five seconds: stop as soon as there may be a batch.
@@ -77,7 +78,7 @@ def test_finished_batches_of_a_shard_are_kept(processes: Any, tmp_path: Path) ->
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=60)
     document = json.loads(out.splitlines()[-1])
-    resumed = processes.document(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+    resumed = processes.document(Warm(*command))
     assert resumed["images_kept"] == document["images_kept"]
     assert resumed["images_made"] + resumed["images_kept"] == 720
 
