@@ -29,6 +29,8 @@ from sgbench.models.build import Network, build
 from sgbench.models.catalogue import Checkpoint, Entry
 from sgbench.models.families import FAMILIES
 from sgbench.plan import pace
+from sgbench.report import build as build_report
+from sgbench.report.figures.render import FORMATS
 from sgbench.sampling.conditions import ClassConditions
 from sgbench.sampling.networks import Networks
 from sgbench.sampling.program import _call_counts, program
@@ -69,6 +71,20 @@ def paces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SGBENCH_PACE", str(path))
         yield path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def svg_alone() -> Iterator[None]:
+    """Reports of tests hold figures as SVG alone, which pages need: PDF takes more than half of a report's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build_report, "FORMATS", ("svg",))
+        yield
+
+
+@pytest.fixture
+def every_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports hold figures in every format, as those of users."""
+    monkeypatch.setattr(build_report, "FORMATS", FORMATS)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

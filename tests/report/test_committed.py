@@ -20,6 +20,7 @@ import pytest
 from sgbench import api
 from sgbench.progress import Silent
 from sgbench.report import build
+from sgbench.report.figures.render import FORMATS
 from sgbench.report.page.library import without_library
 from sgbench.run.store import Store
 from sgbench.suite.sweep import expand
@@ -51,6 +52,7 @@ def test_the_embedded_suites_are_committed() -> None:
 def test_a_committed_report_is_the_output_of_its_rows(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(build, "FORMATS", FORMATS)
     # Written where pyarrow is, and so not committed.
     monkeypatch.setattr(build, "parquet_bytes", lambda table: None)
     suite, record, there = api.load_suite(ROOT / "suites" / f"{name}.yaml"), record_of(name), ROOT / "reports" / name

@@ -160,14 +160,15 @@ def test_a_tree_in_which_all_cells_failed(tmp_path: Path, suite_file: Callable[.
 
 def test_the_command_ends_with_status_1_after_all_others(processes: Any, tmp_path: Path) -> None:
     suite = processes.suite(24, "[1.5, 3.0e+38]")
+    suite.write_text(suite.read_text().replace("steps: 1", "steps: 2"))
     process = processes.start("plain", "run", suite, "--json", "--results", tmp_path / "r")
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1
     document = json.loads(out.splitlines()[-1])
     assert document["images_made"] == 48
-    assert [failure["settings"] for failure in document["failed"]] == ["fashion-tiny cfg w=3e+38 1 steps"]
+    assert [failure["settings"] for failure in document["failed"]] == ["fashion-tiny cfg w=3e+38 2 steps"]
     last = err.splitlines()[-1]
-    assert last.startswith("sgbench: fashion-tiny cfg w=3e+38 1 steps: the denoiser's prediction is not finite")
+    assert last.startswith("sgbench: fashion-tiny cfg w=3e+38 2 steps: the denoiser's prediction is not finite")
     assert "Traceback" not in err
 
 

@@ -19,6 +19,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from sgbench import cli
+from sgbench.report import build
 from sgbench.run import shards, store
 from sgbench.score import scorer  # noqa: F401 (imported before the gate)
 from tests import tiny_model
@@ -29,6 +30,7 @@ def main() -> None:
     sys.argv = ["sgbench", *sys.argv[3:]]
     store.SHARD = shards.SHARD = 24
     tiny_model.install()
+    build.FORMATS = ("svg",)
     real, calls = shards.sample, 0
 
     def sample(*arguments: Any) -> Any:

@@ -17,6 +17,7 @@ from sgbench.sampling.engine import final_state, group_size, sample
 from sgbench.sampling.euler import sample_euler
 from sgbench.sampling.networks import Networks, compile_network, load_networks
 from sgbench.suite.cell import Cell, Guidance, Sampler
+from tests import tiny_model
 
 CPU = torch.device("cpu")
 # Images of the embedded models that a CPU draws together.
@@ -41,7 +42,7 @@ RULES = [
 ]
 
 
-def cell(guidance: Guidance, model: str = "fashion-routing", steps: int = 2, dtype: str = "float32") -> Cell:
+def cell(guidance: Guidance, model: str = tiny_model.NAME, steps: int = 2, dtype: str = "float32") -> Cell:
     return Cell(model, guidance, Sampler("euler", steps), 5, "balanced", dtype)
 
 
@@ -115,7 +116,7 @@ def test_a_prediction_that_is_not_finite_is_named() -> None:
     chosen = cell(Guidance("none", 1.0, 0, 0))
     networks = networks_of(chosen)
     networks.main.final_layer.linear.bias.fill_(float("nan"))
-    with pytest.raises(UserError, match=r"fashion-routing none 2 steps: the denoiser's prediction is not finite"):
+    with pytest.raises(UserError, match=r"fashion-tiny none 2 steps: the denoiser's prediction is not finite"):
         sample(chosen, networks, [0], CPU)
 
 

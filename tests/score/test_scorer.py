@@ -246,7 +246,10 @@ def test_features_made_beside_a_run_are_those_of_the_scoring_pass(tmp_path: Path
 
     cpu = torch.device("cpu")
     assert idle_device(cpu) is None
-    path = suite_file(samples=260, metrics=["fd", "fd_lite0", "recall"], sweep=[{"guidance": "none"}])
+    # The second process knows packaged models alone.
+    model, sampler = "fashion-routing", {"name": "euler", "steps": 1}
+    metrics, sweep = ["fd", "fd_lite0", "recall"], [{"guidance": "none", "gamma_strong": [0, 0.5]}]
+    path = suite_file(model=model, sampler=sampler, metrics=metrics, sweep=sweep)
     suite = api.load_suite(path)
     for name in ("beside", "after"):
         store = Store(tmp_path / name, "tiny")

@@ -217,11 +217,11 @@ def test_scales_that_a_rule_forbids(suite_file: Write, rule: str, scale: float, 
         ("shift", float("inf"), "finite number"),
         ("rescale", 1.5, "less than or equal to 1"),
         ("channels", 0, "channels is `all` or a number from 1"),
-        ("channels", 2, "fashion-routing has 1 channels, and 2 were to be guided"),
+        ("channels", 2, "fashion-tiny has 1 channels, and 2 were to be guided"),
         ("subset", "exakt", "'exact', 'bernoulli', 'fixed' or 'groups'"),
         ("shift", 0, "greater than 0"),
         ("churn", 10, "the sampler euler has no churn"),
-        ("sampler", "ddim", "fashion-routing predicts velocity, which the sampler ddim does not take"),
+        ("sampler", "ddim", "fashion-tiny predicts velocity, which the sampler ddim does not take"),
     ],
 )
 def test_values_out_of_range(suite_file: Write, key: str, value: Any, what: str) -> None:
@@ -279,7 +279,7 @@ def test_groups_need_whole_tokens(suite_file: Write, gamma: float | str) -> None
 def test_blocks_that_are_not_there(suite_file: Write) -> None:
     entry = {"guidance": "slg", "perturb_scale": 2}
     assert "SLG needs layers: the blocks that are perturbed" in refused(suite_file, entry)
-    assert "fashion-routing has blocks 0 to 7, and 8 was named" in refused(suite_file, {**entry, "layers": "6-8"})
+    assert "fashion-tiny has blocks 0 to 7, and 8 was named" in refused(suite_file, {**entry, "layers": "6-8"})
     assert "'7 to 9' is no list of blocks" in refused(suite_file, {**entry, "layers": "7 to 9"})
     drawn = {"guidance": "s2", "layers": "3-4", "drop": 0.5}
     assert "4 of 8 blocks are to be skipped, and only 2 may be drawn" in refused(suite_file, drawn)
@@ -297,7 +297,7 @@ def test_rules_that_a_model_or_sampler_cannot_serve(suite_file: Write) -> None:
     plus = refused(suite_file, {"guidance": "cfg++", "scale": 0.6, "sampler": "heun"})
     assert "CFG++ replaces the update of euler and ddim, and has none for heun" in plus
     path = refused(suite_file, {"guidance": "pdg", "scale": 2})
-    assert "PDG drops the middle path, and fashion-routing has none" in path
+    assert "PDG drops the middle path, and fashion-tiny has none" in path
 
 
 def test_a_model_without_a_null_class(suite_file: Write, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ def test_the_embedded_suite_and_its_presets_are_valid() -> None:
     whole, quick, full = load_suite(path), load_suite(path, "quick"), load_suite(path, "full")
     assert len(expand(whole)) == len(expand(full)) > 40
     assert {c.model for c in expand(whole)} == {"fashion-routing", "fashion-masking", "fashion-dense"}
-    assert {c.guidance.rule for c in expand(quick)} == {"none", "cfg", "icg", "ag", "sg", "cfg+sg", "ag+sg"}
+    assert {c.guidance.rule for c in expand(quick)} == {"none", "cfg", "sg", "cfg+sg"}
     assert quick.samples < whole.samples
 
 
