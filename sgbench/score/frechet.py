@@ -8,6 +8,7 @@ N x N products of the centred images, and no covariance is ever regularised.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -81,10 +82,20 @@ def distance_between(first: Gaussian, second: Gaussian) -> float:
     return frechet_distance(first, prepare_target(second))
 
 
+def frechet_value(features: NDArray[np.floating], target: Target) -> float:
+    """Distance of features (N, D), without its error."""
+    if _are_few(features, target):
+        return _products(features, target)(np.arange(len(features)))
+    return frechet_distance(fit(features), target)
+
+
 def frechet_estimate(features: NDArray[np.floating], target: Target) -> Estimate:
     """Distance of features (N, D) in sample order, with jackknife error, bias-corrected value and replicates."""
-    few = len(features) <= target.factor.shape[1]
-    return _from_products(features, target) if few else _from_moments(features, target)
+    return _from_products(features, target) if _are_few(features, target) else _from_moments(features, target)
+
+
+def _are_few(features: NDArray[np.floating], target: Target) -> bool:
+    return len(features) <= target.factor.shape[1]
 
 
 def _inner(covariance: Matrix, target: Target) -> Matrix:
@@ -127,7 +138,14 @@ def _from_moments(features: NDArray[np.floating], target: Target) -> Estimate:
 
 
 def _from_products(features: NDArray[np.floating], target: Target) -> Estimate:
-    """Fewer images than features: S has the eigenvalues of products of images, N x N, centred anew per replicate."""
+    """Fewer images than features."""
+    distance, everything = _products(features, target), np.arange(len(features))
+    replicates = [distance(np.delete(everything, slice(start, stop))) for start, stop in group_bounds(len(features))]
+    return jackknife(distance(everything), replicates)
+
+
+def _products(features: NDArray[np.floating], target: Target) -> Callable[[NDArray[np.intp]], float]:
+    """Distance of a choice of images: S has the eigenvalues of products of images, N x N, centred anew per choice."""
     origin = features.mean(axis=0, dtype=np.float64)
     centred = features.astype(np.float64) - origin
     seen = centred @ target.factor
@@ -145,9 +163,7 @@ def _from_products(features: NDArray[np.floating], target: Target) -> Estimate:
         inner = _eigenvalues(part / (count - 1))[1:]
         return _combine(mean + origin, trace, inner, target)
 
-    everything = np.arange(len(features))
-    replicates = [distance(np.delete(everything, slice(start, stop))) for start, stop in group_bounds(len(features))]
-    return jackknife(distance(everything), replicates)
+    return distance
 
 
 def _sums(centred: Matrix) -> _Sums:

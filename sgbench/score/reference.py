@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgbench.errors import UserError
-from sgbench.score.frechet import Gaussian, Target, fit, frechet_distance
+from sgbench.score.frechet import Gaussian, Target, fit, frechet_value
 from sgbench.score.images import ImageSet
 from sgbench.score.reference_catalogue import CARD, read_card
 from sgbench.score.reference_parts import Array, pack, read_part, unpack, write_card, write_part
@@ -187,7 +187,7 @@ def floor(reference: Reference, extractor: str, target: Target, samples: int, po
     order = turns(labels.astype(np.int64)) if policy == "balanced" else np.arange(len(held_out))
     size = min(samples, len(order))
     sets = min(len(order) // size, MAXIMUM_SETS)
-    found = [frechet_distance(fit(held_out[order[i * size : (i + 1) * size]]), target) for i in range(sets)]
+    found = [frechet_value(held_out[order[i * size : (i + 1) * size]], target) for i in range(sets)]
     deviation = float(np.std(found, ddof=1)) if sets > 1 else float("nan")
     return Floor(float(np.mean(found)), deviation, size, sets)
 

@@ -11,7 +11,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgbench.score.frechet import Gaussian, distance_between, fit, frechet_distance, frechet_estimate, prepare_target
+from sgbench.score.frechet import (
+    Gaussian,
+    distance_between,
+    fit,
+    frechet_distance,
+    frechet_estimate,
+    frechet_value,
+    prepare_target,
+)
 from sgbench.stats.jackknife import group_bounds
 
 Features = Callable[..., np.ndarray]
@@ -56,7 +64,13 @@ def test_fewer_images_than_features_is_exact(features: Features, count: int, rea
     trace = np.linalg.svd(centred[0] @ centred[1].T, compute_uv=False).sum() / np.sqrt((count - 1) * (real - 1))
     gap = first.mean(axis=0, dtype=np.float64) - second.mean(axis=0, dtype=np.float64)
     spread = sum((c**2).sum() / (len(c) - 1) for c in centred)
-    assert ours == pytest.approx(gap @ gap + spread - 2 * trace, rel=1e-10)
+    assert ours == pytest.approx(gap @ gap + spread - 2 * trace, rel=1e-8)
+
+
+@pytest.mark.parametrize(("count", "width"), [(300, 12), (20, 48), (48, 48), (49, 48)])
+def test_the_value_alone_is_that_of_the_estimate(features: Features, count: int, width: int) -> None:
+    first, target = features(1, count, width), prepare_target(fit(features(2, 500, width, shift=0.3)))
+    assert frechet_value(first, target) == pytest.approx(frechet_estimate(first, target).value, rel=1e-9)
 
 
 def test_of_gaussians_that_commute_is_known() -> None:
