@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -25,6 +24,7 @@ from sgbench.run.shards import shard_claim
 from sgbench.run.store import Store
 from sgbench.suite.identity import cell_id
 from sgbench.suite.sweep import expand
+from tests import tiny_model, warm
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -32,7 +32,7 @@ SUITE = """
 suite: s
 title: s
 seed: 3
-samples: 480
+samples: 288
 reference: fashion-mnist
 metrics: [fd]
 model: fashion-routing
@@ -75,9 +75,13 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def alone(file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The tree of one process with one thread."""
     results = tmp_path_factory.mktemp("alone")
-    command = [sys.executable, "-m", "sgbench", "run", str(file), "--device", "cpu", "--results", str(results)]
-    subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True)
+    alone_in(results, file)
     return tree(results)
+
+
+def alone_in(results: Path, file: Path, *options: str) -> None:
+    """A run without Ray, in a process of one thread."""
+    warm.run(tiny_model.__file__, "run", file, "--device", "cpu", "--results", results, *options, check=True)
 
 
 def tree(results: Path) -> dict[str, bytes]:
@@ -124,28 +128,26 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(
     with Killer(below, 1, lambda: list(tmp_path.rglob("*.npy"))) as killer:
         done = run(file, tmp_path, progress=heard)
     assert len(killer.killed) == 1
-    assert (done.images_made, done.images_kept, done.failed) == (1440, 0, ())
-    assert heard.advanced == 1440
+    assert (done.images_made, done.images_kept, done.failed) == (864, 0, ())
+    assert heard.advanced == 864
     assert "images/s in all" in heard.doing[-1]
     assert tree(tmp_path) == alone
     # Nothing is left of the driver's own files, and the same command has nothing to do.
     assert not list(tmp_path.rglob(".*.tmp"))
     again = run(file, tmp_path)
-    assert (again.images_made, again.images_kept) == (0, 1440)
+    assert (again.images_made, again.images_kept) == (0, 864)
     assert all(Store(tmp_path, "s").read_record(cell, "cost") for cell in expand(api.load_suite(file)))
 
 
 def test_what_one_process_began_workers_complete(file: Path, alone: dict[str, bytes], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "sgbench", "run", str(file), "--device", "cpu", "--results", str(tmp_path)]
-    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
-    subprocess.run([*command, "--limit", "100"], check=True, env=one_thread, capture_output=True)
+    alone_in(tmp_path, file, "--limit", "100")
     # A picture that is gone is made without any image.
     store, (first, *_) = Store(tmp_path, "s"), expand(api.load_suite(file))
     (store.cell_folder(first) / "gallery.png").unlink()
     assert run(file, tmp_path, limit=100).images_made == 0
     assert store.read_gallery(first) is not None
     done = run(file, tmp_path)
-    assert (done.images_made, done.images_kept) == (1440 - 300, 300)
+    assert (done.images_made, done.images_kept) == (864 - 300, 300)
     assert tree(tmp_path) == alone
 
 
@@ -156,7 +158,7 @@ def test_a_cell_whose_numbers_fail_leaves_the_others_alone(file: Path, alone: di
     done = run(path, tmp_path / "r", progress=heard)
     (failure,) = done.failed
     assert "not finite in step 1 of 1" in failure.reason
-    assert done.images_made == 1440
+    assert done.images_made == 864
     assert any(line.startswith("failed: ") for line in heard.lines)
     bad = f"s/cells/{failure.cell}/"
     assert {name: data for name, data in tree(tmp_path / "r").items() if not name.startswith(bad)} == alone
