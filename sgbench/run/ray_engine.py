@@ -74,9 +74,9 @@ def run_on_ray(
         for cell in stale:
             store.write_cell(cell)
             store.remove_leftovers(cell)
-        mark = temporary_name(store.folder / "mark").name
+        mark, stop = (temporary_name(store.folder / name).name for name in ("mark", "stop"))
         environment = {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
-        with _signals_told(), connected(settings, device) as cluster, _marked(store, mark):
+        with _signals_told(), connected(settings, device) as cluster, _marked(store, mark, stop):
             job = Job(
                 results.absolute(),
                 store.folder.name,
@@ -86,6 +86,7 @@ def run_on_ray(
                 shard_timeout,
                 settings.threads_per_worker,
                 mark,
+                stop,
                 Path.cwd(),
                 environment,
                 provenance(),
@@ -223,24 +224,27 @@ class _Driver:
                 self.waiting.appendleft(unit._replace(gap=None))
 
     def _cancel(self) -> None:
-        """End what runs, as a signal would end it in its own process: finished batches are kept."""
+        """End what runs, as a signal would end it in its own process: finished batches are kept.
+
+        Ray 2.60 aborts the driver where a task ends while it is being cancelled (ray-project/ray#54798 mended a part of
+        that), so workers end by themselves. Those that do not are cancelled by force.
+        """
         ray, tasks = self.cluster.ray, list(self.running)
         with contextlib.suppress(Exception):
-            for task in tasks:
-                ray.cancel(task)
+            self.store.write_mark(self.job.stop)
             _, rest = ray.wait(tasks, num_returns=len(tasks), timeout=GRACE_SECONDS) if tasks else ([], [])
             for task in rest:
                 ray.cancel(task, force=True)
 
 
 @contextlib.contextmanager
-def _marked(store: Store, mark: str) -> Iterator[None]:
+def _marked(store: Store, mark: str, stop: str) -> Iterator[None]:
     """A file by which workers tell that they see the same folder; its name is that of a file being written."""
     store.write_mark(mark)
     try:
         yield
     finally:
-        store.discard(store.folder / mark)
+        store.discard(store.folder / mark, store.folder / stop)
 
 
 @contextlib.contextmanager

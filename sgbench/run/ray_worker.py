@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from sgbench.run.faults import RECORD, Failure, read_failure
 from sgbench.run.part import Part
 from sgbench.run.recording import cost_claim, record
 from sgbench.run.shards import Gap, ShardMaker, batch_size, shard_claim
+from sgbench.run.signals import Interruption
 from sgbench.run.store import Store
 from sgbench.run.watchdog import Watchdog, default_timeout
 from sgbench.suite.cell import Cell
@@ -43,6 +45,8 @@ class Job(NamedTuple):
     threads: int
     mark: str
     """Name of a file in the suite's folder that the driver has just made."""
+    stop: str
+    """Name of a file there that the driver makes when the run is to end: finished batches are kept."""
     directory: Path
     """The driver's own folder: suites may name models and prompts from there."""
     environment: dict[str, str]
@@ -74,13 +78,22 @@ class Outcome(NamedTuple):
 
 
 class _Heard(Silent):
-    """Keeps what is said for the driver."""
+    """Keeps what is said for the driver, and hears it say stop, after each batch."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop: Path) -> None:
+        self.stop = stop
         self.lines: list[str] = []
 
     def say(self, line: str) -> None:
         self.lines.append(line)
+
+    def advance(self, amount: int, doing: str) -> None:
+        self.stop_if_asked()
+
+    def stop_if_asked(self) -> None:
+        """Raise Interruption once the driver asked for it."""
+        if self.stop.exists():
+            raise Interruption(signal.SIGTERM)
 
 
 class _Worker:
@@ -91,7 +104,7 @@ class _Worker:
         os.environ.update(job.environment)
         os.chdir(job.directory)
         torch.set_num_threads(job.threads)
-        self.mark, self.heard = job.mark, _Heard()
+        self.mark, self.heard = job.mark, _Heard(job.results / job.suite / job.stop)
         self.store = Store(job.results, job.suite, self.heard.say)
         self.claims = Claims(self.store.folder)
         self.device = torch.device(job.device)
@@ -104,6 +117,7 @@ class _Worker:
 
     def work(self, unit: Unit) -> Outcome:
         """Do a unit under its claim."""
+        self.heard.stop_if_asked()
         if cell_id(unit.cell) != unit.id:
             raise UserError(
                 f"the weights on {platform.node()} are not those of the machine that started the run",
@@ -168,6 +182,9 @@ def work(job: Job, unit: Unit) -> Outcome:
         done = _worker.work(unit)
     except UserError as error:
         return Outcome(platform.node(), refused=(error.what, error.where, error.fix))
+    except Interruption:
+        # The driver waits for the end of this task, not for what came of it.
+        return Outcome(platform.node())
     return done._replace(said=tuple(_worker.heard.lines))
 
 
