@@ -25,8 +25,10 @@ socket.socket.listen = listen
 from sgbench import api
 
 sys.path.insert(0, sys.argv[2])
+from sgbench.report import build
 from tests import tiny_model
 
+build.FORMATS = ("svg",)
 tiny_model.install()
 suite = api.load_suite(sys.argv[1])
 api.bench(suite, Path("results"), Path("reports"), device="cpu")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from scipy.stats import kendalltau
-
 from sgbench.stats.jackknife import jackknife
 from sgbench.stats.paired import t_quantile
 
@@ -39,4 +37,7 @@ def agreement(
 
 
 def _tau(first: Sequence[float], second: Sequence[float]) -> float:
+    # Takes a second to import, and most reports have one distance.
+    from scipy.stats import kendalltau
+
     return float(kendalltau(first, second).statistic)

@@ -99,7 +99,7 @@ def test_a_dense_network_with_the_papers_route_costs_what_the_papers_network_cos
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("gamma", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("gamma", [0.0, pytest.param(0.5, marks=pytest.mark.full), 0.9])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_closed_form_and_fvcore_agree_exactly(family: str, gamma: float) -> None:
     size = "XL/2" if family == "microdit" else SMALL.size

@@ -42,7 +42,7 @@ def write(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps({pace.machine(): {**measured._asdict(), **changes}}))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_what_a_suite_needs_is_measured_once(kept: Path, suite_file: Callable[..., Path]) -> None:
     suite = api.load_suite(suite_file(model=ROUTING, dtype="float32"))
     before = api.make_plan(suite, kept.parent)

@@ -49,7 +49,7 @@ KINDS = {
 }
 EXACT = ("shard", "features", "cell", "scores", "picture", "protocols")
 TIMED = ("seconds", "images_per_second", "peak_mib", "decode_seconds")
-PARTS, ROUNDS = 3, 2
+PARTS, ROUNDS = 6, 1
 
 
 class Notices(Silent):

@@ -28,7 +28,7 @@ SCRIPT = Path(__file__).parent / "kill_anywhere.py"
 # A part is one tree that is killed at random times and one that is killed in writing.
 PARTS, TREES, KILLS, SEED = 5, 2, 5, 20260
 # Beside the tree, not of it: locks, what this test notes.
-OURS = (".claims", "log", "stage", "stages.json")
+OURS = (".claims", "log", "moments", "stage", "stages.json")
 
 
 def files(folder: Path) -> dict[str, bytes]:

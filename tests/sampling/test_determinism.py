@@ -5,8 +5,6 @@ What all are compared with was asked for in one batch of 64.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ from sgbench.guidance import RULES
 from sgbench.sampling.engine import sample
 from sgbench.sampling.networks import Networks, load_networks
 from sgbench.suite.cell import Cell, Guidance, Sampler
+from tests.warm import Warm
 
 pytestmark = pytest.mark.slow
 
@@ -84,11 +83,14 @@ np.save(sys.argv[3], images.numpy())
 def test_one_worker_and_two_of_as_many_threads(tmp_path: Path) -> None:
     """In processes of their own, side by side, on interleaved shares of the work."""
 
-    def start(first: int, last: int) -> tuple[Path, subprocess.Popen[bytes]]:
-        path = tmp_path / f"{first}.npy"
-        return path, subprocess.Popen([sys.executable, "-c", WORKER, str(first), str(last), str(path)])
+    script = tmp_path / "worker.py"
+    script.write_text(WORKER)
 
-    def finish(work: tuple[Path, subprocess.Popen[bytes]]) -> np.ndarray:
+    def start(first: int, last: int) -> tuple[Path, Warm]:
+        path = tmp_path / f"{first}.npy"
+        return path, Warm(script, str(first), str(last), path)
+
+    def finish(work: tuple[Path, Warm]) -> np.ndarray:
         assert work[1].wait(timeout=120) == 0
         return np.load(work[0])
 

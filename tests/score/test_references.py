@@ -130,7 +130,7 @@ def test_a_folder_is_built_once_and_read_back(image_folder: Folder, tmp_path: Pa
     assert build(source, tmp_path / "fewer").sha256 != made.sha256
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_an_npz_with_moments_keeps_them_and_adds_features_of_its_images(tmp_path: Path, random_inception: Path) -> None:
     path = adm_npz(tmp_path / "batch.npz")
     reference = load_reference(str(path))

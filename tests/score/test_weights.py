@@ -138,7 +138,7 @@ def test_unknown_names_are_suggested() -> None:
         run("weights", "fetch", "inceptoin")
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_importing_and_scoring_offline_asks_no_network(image_folder: object) -> None:
     """In a process of its own: a name server that is asked once fails the test."""
     folders = [str(image_folder(n, seed=i)) for i, n in enumerate(("a", "b"))]  # type: ignore[operator]

@@ -6,7 +6,6 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy.stats import gaussian_kde
 
 from sgbench.guidance import RULES
 from sgbench.report.figures.drawn import Drawn, figure_title, legend_below, rule_handle
@@ -40,6 +39,9 @@ def draw(rows: pd.DataFrame, model: str, suffix: str) -> list[Drawn]:
 
 def density(percentiles: Vector) -> tuple[Vector, Vector]:
     """Places (PLACES,) from percentile 1 to 99 and the density there; the outer hundredths are not made up."""
+    # Takes a second to import, and most reports have no LPIPS.
+    from scipy.stats import gaussian_kde
+
     places = np.linspace(percentiles[0], percentiles[-1], PLACES)
     return places, np.asarray(gaussian_kde(percentiles)(places))
 
