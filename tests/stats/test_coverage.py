@@ -57,6 +57,27 @@ def test_frechet_interval_covers_and_the_bias_is_taken_off(dimension: int, sampl
     ("dimension", "samples", "runs"),
     [(6, 400, 1000), pytest.param(96, 960, 60, marks=pytest.mark.full), (120, 90, 100)],
 )
+def test_what_a_report_prints_is_of_the_expected_distance_at_n(dimension: int, samples: int, runs: int) -> None:
+    """Around the plain value the interval is of its own long-run mean, at any number of features: where there are many,
+    or more than images, the jackknife is too careful, never too bold. The same for paired differences.
+    """
+    target = prepare_target(Gaussian(np.zeros(dimension), np.eye(dimension)))
+    scale = np.linspace(0.8, 1.3, dimension)
+    rng = np.random.default_rng(0)
+    single, paired = [], []
+    for _ in range(runs):
+        shared = rng.normal(size=(samples, dimension))
+        first, second = (frechet_estimate(m + s * scale * shared, target) for m, s in ((0.1, 1.0), (0.08, 0.97)))
+        single.append((first.value, first.standard_error))
+        gap = paired_difference(first.value, second.value, first.replicates, second.replicates)
+        paired.append((gap.value, gap.standard_error))
+    for found in (np.array(single), np.array(paired)):
+        inside = np.abs(found[:, 0] - found[:, 0].mean()) <= t_quantile(20) * found[:, 1]
+        assert inside.mean() >= 0.92
+        # Not by being endless, either.
+        assert np.mean(found[:, 1]) < 3 * np.std(found[:, 0])
+
+
 @pytest.mark.full
 def test_kernel_interval_covers() -> None:
     """In one dimension the kernel is 1 + 3 x y + 3 x^2 y^2 + x^3 y^3, and a Gaussian's moments are known."""
