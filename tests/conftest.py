@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from typing import Any
 # Before torch is imported: one thread for each worker of pytest-xdist, and for every process that a test starts.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -34,7 +36,9 @@ from sgbench.report.figures.render import FORMATS
 from sgbench.sampling.conditions import ClassConditions
 from sgbench.sampling.networks import Networks
 from sgbench.sampling.program import _call_counts, program
+from sgbench.score import compute
 from sgbench.score.extractors.catalogue import EXTRACTORS
+from sgbench.score.neighbours import Real, prepare_real
 from sgbench.zoo.recipe import recipe_names
 from tests import tiny_model
 
@@ -78,6 +82,22 @@ def svg_alone() -> Iterator[None]:
     """Reports of tests hold figures as SVG alone, which pages need: PDF takes more than half of a report's time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build_report, "FORMATS", ("svg",))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def radii_once() -> Iterator[None]:
+    """Neighbours among the same 10,000 real images are found once, not for each test that asks for precision."""
+    found: dict[tuple[str, str, tuple[int, ...]], Real] = {}
+
+    def prepare(features: np.ndarray, device: torch.device, ks: tuple[int, ...]) -> Real:
+        key = hashlib.sha256(np.ascontiguousarray(features)).hexdigest(), str(device), ks
+        if key not in found:
+            found[key] = prepare_real(features, device, ks)
+        return found[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compute, "prepare_real", prepare)
         yield
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from sgbench.errors import UserError
 from sgbench.models.digest import require_recorded, sha256_of
 from sgbench.score import references
 from sgbench.zoo import weights
+from tests import tiny_model, warm
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -29,8 +29,7 @@ def flip(path: Path) -> None:
 
 
 def doctor(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sgbench", "doctor", "--no-installation", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return warm.run(tiny_model.__file__, "doctor", "--no-installation", *arguments)
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +27,7 @@ from sgbench.models.architecture import (
 )
 from sgbench.models.build import Network, build
 from sgbench.models.check import check_file
+from tests import tiny_model, warm
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("*.safetensors"))
 FAMILY = {
@@ -171,8 +171,7 @@ def test_the_command_fails_where_a_file_differs(sgbench: Command, tmp_path: Path
 def test_a_truncated_file_is_one_line_without_a_traceback(tmp_path: Path) -> None:
     path = tmp_path / "cut.safetensors"
     path.write_bytes(GOLDEN[0].read_bytes()[:-50])
-    command = [sys.executable, "-m", "sgbench", "models", "check", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = warm.run(tiny_model.__file__, "models", "check", path)
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith(f"sgbench: {path}: this is not a readable golden file")

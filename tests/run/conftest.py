@@ -23,7 +23,7 @@ title: s
 seed: 3
 samples: {samples}
 reference: fashion-mnist
-metrics: [fd, precision]
+metrics: [fd, label_agreement]
 model: fashion-tiny
 sampler: {{name: euler, steps: 1}}
 sweep: [{{guidance: none}}, {{guidance: cfg, scale: {scales}}}]

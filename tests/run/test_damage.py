@@ -26,7 +26,7 @@ title: s
 seed: 3
 samples: 24
 reference: fashion-mnist
-metrics: [fd, precision]
+metrics: [fd, label_agreement]
 model: fashion-tiny
 sampler: {name: euler, steps: 1}
 sweep: [{guidance: none}, {guidance: cfg, scale: [1.5, 2]}]

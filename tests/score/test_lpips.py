@@ -48,6 +48,7 @@ def pair(count: int, side: int = 32, channels: int = 3) -> tuple[np.ndarray, np.
     return first, (first // 2 + rng.integers(0, 128, first.shape, dtype=np.uint8)).astype(np.uint8)
 
 
+@pytest.mark.full
 def test_equals_torch_fidelity(weights: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     network = vgg16(weights=None)
     network.load_state_dict(torch.load(weights[0], weights_only=True))

@@ -102,7 +102,7 @@ def test_a_damaged_part_is_refused(tmp_path: Path) -> None:
         open_reference(tmp_path / "copy").moments("lite0", "features")
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_fashion_mnist_is_built_as_the_package_has_it(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     split = data.Split(rng.integers(0, 256, (300, 32, 32), dtype=np.uint8), np.arange(300) % 10)

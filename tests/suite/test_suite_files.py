@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from sgbench.models import catalogue
 from sgbench.models.public import PUBLIC, Public
 from sgbench.suite.cell import Guidance
 from sgbench.suite.sweep import expand
+from tests import tiny_model, warm
 
 SUITES = Path(__file__).parents[2] / "suites"
 FILES = sorted(SUITES.rglob("*.yaml"))
@@ -157,8 +156,7 @@ def test_its_comment_says_what_of_the_paper_it_is(path: Path) -> None:
 def refusal(path: Path, results: Path) -> str:
     """The one sentence with which a run of the first image of every cell ends."""
     arguments = ["run", str(path), "--limit", "1", "--device", "cpu", "--results", str(results)]
-    command = [sys.executable, "-m", "sgbench", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = warm.run(tiny_model.__file__, *arguments)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     lines = done.stderr.strip().splitlines()

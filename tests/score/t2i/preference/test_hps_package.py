@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 Pairs = tuple[list[np.ndarray], list[str]]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @installed
 def test_native_scores_are_the_packages(
     checkpoint: Path, config: Config, pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
