@@ -10,9 +10,9 @@ COMMITTED := $(SUITES) suites/fashion-gammas.yaml
 PRESET ?= quick
 LIMIT ?=
 SLICE ?=
-# A worker for each core, with one thread of torch each (tests/conftest.py).
+# A worker for each core, with one thread of torch each (tests/conftest.py); one takes up to 3 GB of memory.
 JOBS ?= auto
-PARALLEL := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+PARALLEL := -n $(JOBS) --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 RESULTS ?= results/$(PRESET)
 REPORTS ?= reports/$(PRESET)
 

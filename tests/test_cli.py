@@ -33,8 +33,7 @@ def refused(*arguments: str | Path) -> str:
 
 def test_bench_from_nothing_and_again(tmp_path: Path, suite_file: Write) -> None:
     folders = ("--results", tmp_path / "results", "--reports", tmp_path / "reports")
-    command = [sys.executable, tiny_model.__file__, "bench", str(suite_file()), "--json", *map(str, folders)]
-    first = subprocess.run(command, capture_output=True, text=True, check=False)
+    first = sgbench("bench", suite_file(), "--json", *folders)
     assert first.returncode == 0, first.stderr
     document = json.loads(first.stdout.splitlines()[-1])
     assert document["run"]["images_made"] == 60
@@ -107,8 +106,15 @@ def test_faults_are_one_sentence_with_a_status(tmp_path: Path, suite_file: Write
     assert "--limit" in refused("run", suite_file(), "--limit", "0")
 
 
-def test_corrupt_weights_stop_a_run_with_one_sentence(tmp_path: Path, suite_file: Write) -> None:
-    """A copy of the package whose weight file has one bit flipped."""
+@pytest.mark.parametrize(
+    ("is_there", "said"),
+    [
+        (True, "the weight file is corrupt"),
+        pytest.param(False, "the weight file fashion-routing.safetensors is missing", marks=pytest.mark.full),
+    ],
+)
+def test_weights_that_are_damaged_stop_a_run(is_there: bool, said: str, tmp_path: Path, suite_file: Write) -> None:
+    """A copy of the package in which one bit of a weight file is flipped, or the file is missing."""
     import shutil
 
     import sgbench
@@ -120,14 +126,13 @@ def test_corrupt_weights_stop_a_run_with_one_sentence(tmp_path: Path, suite_file
     payload = bytearray(path.read_bytes())
     payload[-1] ^= 1
     path.write_bytes(payload)
+    if not is_there:
+        path.unlink()
     command = [sys.executable, "-m", "sgbench", "run", str(suite), "--results", str(tmp_path / "r")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path / "copy")
     assert done.returncode == 1
-    assert "the weight file is corrupt" in done.stderr.splitlines()[-1]
+    assert said in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
-    path.unlink()
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path / "copy")
-    assert "the weight file fashion-routing.safetensors is missing" in done.stderr.splitlines()[-1]
 
 
 def test_zoo_lists_and_verifies_what_is_packaged() -> None:

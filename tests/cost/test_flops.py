@@ -80,6 +80,7 @@ def test_the_closed_form_gives_the_published_counts(row: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("row", ["SG 0.5 / 0.9", "SPRINT path drop", "MaskDiT at 0.5"])
+@pytest.mark.full
 def test_fvcore_gives_the_published_counts(row: str) -> None:
     family, name, strong, weak, convention, expected, tolerance = TABLE[row]
     card = flops_card(Question(family, "XL/2", 256, None, name, strong, weak, 40))
@@ -99,7 +100,7 @@ def test_a_dense_network_with_the_papers_route_costs_what_the_papers_network_cos
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("gamma", [0.0, pytest.param(0.5, marks=pytest.mark.full), 0.9])
+@pytest.mark.parametrize("gamma", [0.9, *(pytest.param(gamma, marks=pytest.mark.full) for gamma in (0.0, 0.5))])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_closed_form_and_fvcore_agree_exactly(family: str, gamma: float) -> None:
     size = "XL/2" if family == "microdit" else SMALL.size

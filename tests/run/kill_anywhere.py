@@ -4,8 +4,8 @@
 
 Everything is imported once; each attempt is a child of its own, forked before torch did any work. FOLDER/whole holds
 what an uninterrupted bench makes, FOLDER/0, 1, ... what is there after several kills each and one attempt to the end.
-Kills of even trees come at a random time after a stage began, those of odd trees at a random moment of the writing of
-a file: half of it written, not yet renamed, just renamed. The clock and the memory meter always read the same, so that
+Kills come in turn at a random time after a stage began and at a random moment of the writing of a file: half of it
+written, not yet renamed, just renamed. The clock and the memory meter always read the same, so that
 all bytes can be compared. Prints a JSON list of the kills: tree, stage that was aimed at, stage it hit.
 """
 
@@ -163,10 +163,10 @@ def main() -> None:
     for tree in range(trees):
         place = folder / str(tree)
         place.mkdir()
-        for aim in AIMS:
+        for number, aim in enumerate(AIMS, start=tree):
             # Half of the images are there at the second aim, on average.
             share = chance.random() * (0.5 if aim == "run" and place.joinpath("stage").exists() else 1)
-            status = attempt(place, kill_at(aim, share, *lengths[aim], in_writing=tree % 2 == 1))
+            status = attempt(place, kill_at(aim, share, *lengths[aim], in_writing=number % 2 == 1))
             assert status in (-signal.SIGKILL, 0), place.joinpath("log").read_text()
             if status:
                 kills.append({"tree": tree, "aim": aim, "stage": (place / "stage").read_text()})

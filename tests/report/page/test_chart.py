@@ -63,7 +63,7 @@ def test_hover_shows_settings_and_picture_and_a_click_leads_to_the_cell(content:
     assert page.evaluate("location.hash") == ""
 
 
-@pytest.mark.parametrize("corner", [(375, 300), (1280, 900)])
+@pytest.mark.parametrize("corner", [(375, 300), pytest.param((1280, 900), marks=pytest.mark.full)])
 def test_the_tip_stays_inside_the_window(content: Fill, open_page: Open, corner: tuple[int, int]) -> None:
     width, height = corner
     page = open_page(content("shapes"), viewport={"width": width, "height": height}).page
@@ -94,7 +94,7 @@ def test_axes_change_and_a_log_axis_is_offered_to_positive_values_alone(content:
     assert not page.get_by_label("log quality").is_checked()
 
 
-@pytest.mark.parametrize("width", [375, 1280])
+@pytest.mark.parametrize("width", [375, pytest.param(1280, marks=pytest.mark.full)])
 def test_nothing_of_the_chart_is_cut_off(content: Fill, open_page: Open, width: int) -> None:
     """Neither at first nor when other values, as small as kernel distances, want longer labels."""
     opened = open_page(content("fashion-mnist"), viewport={"width": width, "height": 800})

@@ -103,7 +103,7 @@ def test_colours_follow_the_readers_choice_and_can_be_read(content: Fill, open_p
     assert page.locator("#figure-1").evaluate("e => getComputedStyle(e).backgroundColor") == "rgb(255, 255, 255)"
 
 
-@pytest.mark.parametrize("suite", ["fashion-mnist", "shapes"])
+@pytest.mark.parametrize("suite", [pytest.param("fashion-mnist", marks=pytest.mark.full), "shapes"])
 def test_a_phone_scrolls_one_way_only(content: Fill, open_page: Open, suite: str) -> None:
     filled = content(suite)
     long = "w" * 200
