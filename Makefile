@@ -10,9 +10,9 @@ COMMITTED := $(SUITES) suites/fashion-gammas.yaml
 PRESET ?= quick
 LIMIT ?=
 SLICE ?=
-# A worker for each core, with one thread of torch each (tests/conftest.py); one takes up to 3 GB of memory.
+# Workers of one thread of torch each: as many as cores and memory allow (tests/conftest.py).
 JOBS ?= auto
-PARALLEL := -n $(JOBS) --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
+PARALLEL := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 RESULTS ?= results/$(PRESET)
 REPORTS ?= reports/$(PRESET)
 
@@ -24,9 +24,9 @@ help: ## list what make can do
 
 setup: $(READY) ## make .venv with everything that is needed; TORCH=cpu takes torch without CUDA
 
-# A .venv whose Python is gone is not ready, whatever it holds.
-.PHONY: gone
-$(READY): pyproject.toml $(if $(shell test -x $(BIN)/python && echo there),,gone)
+# A .venv whose Python is gone is not ready, whatever it holds; what is named by hand is held against it.
+.PHONY: again
+$(READY): pyproject.toml $(if $(shell test -x $(BIN)/python && echo there),$(if $(PYTHON)$(TORCH),again),again)
 	@.ci/set-up "$(VENV)" "$(PYTHON)" "$(TORCH)"
 	@touch $(READY)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sgbench.compare.comparison import Comparison
     from sgbench.doctor.examine import Diagnosis
     from sgbench.doctor.finding import Finding
+    from sgbench.plan.pace import Pace
     from sgbench.plan.plan import Plan
     from sgbench.report.build import Report
     from sgbench.report.site import Site
@@ -44,21 +45,21 @@ def load_suite(path: str | Path, preset: str | None = None, limit: int | None = 
     return suite
 
 
-def measure_pace(suite: Suite, progress: Progress | None = None) -> None:
-    """Measure how fast this machine is with the packaged models of a suite; plans of the day rest on it."""
-    from sgbench.plan.pace import measure_what_is_unknown
+def measure_pace(suite: Suite, progress: Progress | None = None, device: str = "auto") -> Pace:
+    """How fast this machine is with the packaged models of a suite: measured, unless it was within a day."""
+    from sgbench.plan.pace import measured_pace
     from sgbench.suite.sweep import expand
 
-    measure_what_is_unknown(suite, expand(suite), progress or Silent())
+    return measured_pace(suite, expand(suite), progress or Silent(), device)
 
 
-def make_plan(suite: Suite, results: Path = RESULTS) -> Plan:
-    """What the suite will do and cost, given what `results` already holds."""
+def make_plan(suite: Suite, results: Path = RESULTS, pace: Pace | None = None) -> Plan:
+    """What the suite will do and cost, given what `results` already holds and, if given, this machine's pace."""
     from sgbench.plan.plan import make_plan as plan
     from sgbench.run.store import Store
     from sgbench.suite.sweep import expand
 
-    return plan(suite, expand(suite), Store(results, suite.suite))
+    return plan(suite, expand(suite), Store(results, suite.suite), pace)
 
 
 def run(

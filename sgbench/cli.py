@@ -105,8 +105,9 @@ def plan(
 
     require_engine(Engine.RAY, engine, "--gpus", gpus)
     loaded = api.load_suite(suite, preset, limit)
-    api.measure_pace(loaded, make_progress())
-    made = api.make_plan(loaded, results)
+    # Workers of Ray on this machine have its cores; those on GPUs are forecast for a known kind.
+    pace = None if gpus else api.measure_pace(loaded, make_progress(), "cpu" if engine is Engine.RAY else "auto")
+    made = api.make_plan(loaded, results, pace)
     if not as_json:
         print(f"{'cell':16}  {'GMACs/image':>11}  {'GFLOPs':>7}  {'images':>6}  {'kept':>6}  what")
         # More lines than that nobody reads; the file of --json may be.
@@ -236,12 +237,10 @@ def bench(
     loaded = api.load_suite(suite, preset, limit)
     check_samples(loaded)
     progress = make_progress()
-    if ray is None:
-        api.measure_pace(loaded, progress)
-    planned = api.make_plan(loaded, results)
+    planned = api.make_plan(loaded, results, api.measure_pace(loaded, progress, device) if ray is None else None)
     progress.say(
         f"{loaded.suite}: {len(planned.cells)} cells of {loaded.samples} images, {planned.gmacs:,.0f} GMACs to do, "
-        f"about {long_duration(planned.seconds)}. Ctrl-C stops it and keeps what is finished; the same command goes on."
+        f"about {long_duration(planned.seconds)} ({planned.rate_basis}). Ctrl-C stops it and keeps what is finished; the same command goes on."
     )
     with telling_what_is_kept(loaded, results, as_json):
         done = api.bench(

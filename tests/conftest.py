@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +32,7 @@ from sgbench.models.build import Network, build
 from sgbench.models.catalogue import Checkpoint, Entry
 from sgbench.models.families import FAMILIES
 from sgbench.plan import pace
+from sgbench.processor import usable_cores
 from sgbench.report import build as build_report
 from sgbench.report.figures.render import FORMATS
 from sgbench.sampling.conditions import ClassConditions
@@ -70,8 +72,8 @@ def paces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     models = {
         f"{name} {dtype}": 20.0 for name in [tiny_model.NAME, *recipe_names()] for dtype in ("float32", "bfloat16")
     }
-    measured = pace.Pace(models, dict.fromkeys(EXTRACTORS, 0.01), 5.0, 1, pace.today())
-    path.write_text(json.dumps({pace.machine(): measured._asdict()}))
+    measured = pace.Pace(models, dict.fromkeys(EXTRACTORS, 0.01), 5.0, "cpu", 1, time.time())
+    path.write_text(json.dumps({pace.machine(device): measured._asdict() for device in ("auto", "cpu")}))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SGBENCH_PACE", str(path))
         yield path
@@ -111,20 +113,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slice", metavar="K/N", help="of the tests that are marked full, every N-th beginning with K.")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_xdist_auto_num_workers() -> int:
+    """One for each core, but no more than the memory holds: a worker takes up to 3 GB."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    return max(1, min(usable_cores(), int(memory / 3), 8))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     """Mark what needs a browser, skip what needs a GPU, take a slice of the full tests, and group what shares a worker.
 
     A worker runs a file as a whole. Files with the longest tests come first, so that none is left over at the end.
     """
     if config.getoption("--slice"):
         _keep_slice(config, items)
-    weights: Counter[str] = Counter()
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
         if item.get_closest_marker("cuda") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
         item.add_marker(pytest.mark.xdist_group(_group(item)))
+    yield
+    # Of those that are left once `-m` has chosen.
+    weights: Counter[str] = Counter()
+    for item in items:
         weights[_group(item)] += any(item.get_closest_marker(name) for name in ("slow", "full", "ray"))
     items.sort(key=lambda item: -weights[_group(item)])
 

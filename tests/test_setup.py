@@ -220,17 +220,14 @@ def test_an_nvidia_gpu_is_told_nothing_of_the_cpu(machine: Machine) -> None:
     assert "TORCH=cpu" not in machine.succeeds()
 
 
-@pytest.mark.parametrize("left", ["empty", "no python", "no pip", "python gone", "python too old"])
+@pytest.mark.parametrize("left", ["empty", "no python", "python gone", "python too old"])
 def test_a_half_made_venv_is_made_anew(machine: Machine, left: str) -> None:
     machine.python("python3.12")
     if left == "empty":
         machine.venv.mkdir()
     else:
         machine.succeeds()
-        if left == "no pip":
-            (machine.venv / "pip").unlink()
-            (machine.venv / ".ready").unlink()
-        elif left == "python too old":
+        if left == "python too old":
             machine.python("python3.12", "3.10.4", fails="age").replace(machine.venv / "bin/python")
             machine.python("python3.12")
             (machine.venv / ".ready").unlink()
@@ -241,6 +238,36 @@ def test_a_half_made_venv_is_made_anew(machine: Machine, left: str) -> None:
     said = machine.succeeds()
     assert "set-up 1/3: .venv is made" in said
     assert ("anew" in said) == (left != "empty")
+
+
+def test_a_venv_without_pip_gets_pip_and_keeps_the_rest(machine: Machine) -> None:
+    """As `uv venv` makes it."""
+    machine.python("python3.12")
+    machine.succeeds()
+    for name in ("pip", ".ready"):
+        (machine.venv / name).unlink()
+    (machine.venv / "mine").touch()
+    assert "set-up 1/3: .venv is there" in machine.succeeds()
+    assert (machine.venv / "pip").exists()
+    assert (machine.venv / "mine").exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("PYTHON=python3.13", ".venv is of Python 3.12.1, not of PYTHON=python3.13; remove .venv, then"),
+        ("TORCH=cpu", ".venv has torch 2.14.1, which is not the CPU build of TORCH=cpu; remove .venv, then"),
+    ],
+)
+def test_what_is_named_by_hand_is_held_against_a_finished_venv(machine: Machine, word: str, said: str) -> None:
+    machine.python("python3.12")
+    machine.succeeds()
+    machine.python("python3.13")
+    (machine.venv / "torch").write_text("2.14.1")
+    done = machine.make(word)
+    assert done.returncode
+    assert done.stderr.startswith(f"set-up: {said} the same command goes on\n")
+    machine.succeeds("PYTHON=python3.12")
 
 
 def test_a_folder_that_is_no_venv_is_left_alone(machine: Machine) -> None:

@@ -101,7 +101,6 @@ def test_installed_without_the_repository_it_lists_copies_and_checks_suites(
     assert installed("sgbench", "validate", "./fashion-mnist.yaml") == by_name.replace("mnist", "mnist.yaml", 1)
 
 
-@pytest.mark.full
 def test_installed_without_the_repository_it_runs_a_suite_by_its_name(installed: Run, tmp_path: Path) -> None:
     told = installed("sgbench", "bench", "fashion-mnist", "--preset", "quick", "--limit", str(IMAGES))
     assert told.splitlines()[-1] == "report: reports/fashion-mnist/index.html"

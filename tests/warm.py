@@ -2,12 +2,12 @@
 
 multiprocessing's fork server imports it once and forks a child for each: a start takes no time, where a new Python
 needs five seconds. All else is as in a new process: nothing of a test's process or of another child is in it. It has as
-many threads of torch as the fork server, which is one. Commands of which users wait for the start are tested with
-`subprocess`.
+many threads of torch as the test's process had when its first one was started.
 """
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import resource
@@ -19,6 +19,7 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Mapping
+from multiprocessing import forkserver
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +45,11 @@ class Warm:
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._outputs = folder / "out", folder / "err"
         given = self.args, self._outputs, str(cwd or Path.cwd()), environment, largest
-        self._process = _FORK_SERVER.Process(target=_run, args=given)
+        # A test that fails leaves none behind.
+        self._process = _FORK_SERVER.Process(target=_run, args=given, daemon=True)
+        # The server finds its imports from where it is started.
+        with contextlib.chdir(ROOT):
+            forkserver.ensure_running()
         self._process.start()
         assert self._process.pid is not None
         self.pid = self._process.pid
@@ -101,6 +106,9 @@ def run(*command: str | Path, check: bool = False, **options: object) -> subproc
 def _run(
     command: list[str], outputs: tuple[Path, Path], cwd: str, environment: dict[str, str], largest: int | None
 ) -> None:
+    assert "tests.warm_imports" in sys.modules
+    # A background shell hands down SIGINT as ignored; a user's terminal does not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, path in enumerate(outputs, start=1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     os.chdir(cwd)

@@ -15,9 +15,9 @@ import torch
 
 from sgbench.cost.cell_cost import image_macs
 from sgbench.cost.clock import timed
-from sgbench.plan.pace import Pace, model_key, today
+from sgbench.plan.pace import Pace, model_key
 from sgbench.report import build  # noqa: F401  What a bench imports is part of its time.
-from sgbench.run.device import resolve_device
+from sgbench.run.device import describe_device, resolve_device
 from sgbench.run.runner import run_cells  # noqa: F401
 from sgbench.run.shards import batch_size
 from sgbench.sampling.engine import sample
@@ -63,12 +63,13 @@ def main() -> None:
     asked = json.load(sys.stdin)
     start_seconds = time.time() - asked["started"]
     suite = Suite.model_validate(asked["suite"])
-    device = resolve_device("auto")
+    device = resolve_device(asked["device"])
     cells = {model_key(cell): cell for cell in reversed(expand(suite))}
     models = {key: gmacs_per_second(cells[key], device) for key in asked["models"]}
     # The packaged models draw grey images of 32 pixels a side or coloured ones; a resize makes either the same work.
     extractors = {name: seconds_per_image(name, 32, 1, device) for name in asked["extractors"]}
-    print(json.dumps(Pace(models, extractors, start_seconds, torch.get_num_threads(), today())._asdict()))
+    name, threads = describe_device(device)["name"], torch.get_num_threads()
+    print(json.dumps(Pace(models, extractors, start_seconds, name, threads, time.time())._asdict()))
 
 
 if __name__ == "__main__":

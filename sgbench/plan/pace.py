@@ -1,4 +1,4 @@
-"""How fast this machine draws images and extracts features: measured, kept for the day, and used by plans. No torch.
+"""How fast this machine draws images and extracts features: measured, kept for a day, and used by plans. No torch.
 
 A default would be wrong by a factor of three from one processor to the next, so `sgbench plan` and `sgbench bench` have
 the packaged models of a suite measured before they first forecast with them (`measure.py`, a process of its own).
@@ -6,16 +6,17 @@ the packaged models of a suite measured before they first forecast with them (`m
 
 from __future__ import annotations
 
-import datetime
+import fcntl
 import importlib.metadata
 import json
 import math
 import os
+import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,8 @@ from sgbench.suite.schema import Suite
 
 # A measurement that has not come to an end by then says nothing that a forecast could use.
 LONGEST_SECONDS = 180
+# What else a machine does changes its pace.
+HOLDS_SECONDS = 86_400
 
 
 class Pace(NamedTuple):
@@ -43,14 +46,10 @@ class Pace(NamedTuple):
     """Seconds per image, by extractor."""
     start_seconds: float | None = None
     """Of a process, until it has imported what it runs, scores and reports with."""
+    device: str = ""
     threads: int = 0
-    day: str = ""
-    """When it was measured: what else a machine does changes its pace."""
-
-
-def today() -> str:
-    """The day for which a pace holds."""
-    return datetime.date.today().isoformat()
+    at: float = 0.0
+    """When it was measured, in seconds since 1970."""
 
 
 def model_key(cell: Cell) -> str:
@@ -63,24 +62,26 @@ def pace_file() -> Path:
     return Path(os.environ.get("SGBENCH_PACE") or Path.home() / ".cache" / "sgbench" / "pace.json")
 
 
-def machine() -> str:
-    """What a pace depends on beside the model."""
+def machine(device: str) -> str:
+    """What a pace depends on beside the model; `device` as it is asked for, such as `auto`."""
     threads = os.environ.get("OMP_NUM_THREADS", "any number of")
     try:
         torch = importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
         torch = "none"
-    return f"{processor_name()} ({vector_unit()}), {usable_cores()} cores, {threads} threads, torch {torch}"
+    processor = f"{processor_name()} ({vector_unit()}), {usable_cores()} cores, {threads} threads"
+    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
+    return f"{platform.node()}, {processor}, {gpus} GPUs, torch {torch}, device {device}"
 
 
-def known_pace() -> Pace:
-    """What was measured on this machine today; a file that is absent or damaged holds nothing."""
-    found = _read().get(machine())
+def known_pace(device: str = "auto") -> Pace:
+    """What was measured on this machine within a day; a file that is absent or damaged holds nothing."""
+    found = _read().get(machine(device))
     try:
         pace = Pace(**found) if isinstance(found, dict) else Pace({}, {})
-        rates = [*pace.models.values(), *pace.extractors.values(), pace.start_seconds or 1.0]
-        valid = all(isinstance(rate, float) and 0 < rate < math.inf for rate in rates) and isinstance(pace.threads, int)
-        if valid and pace.day == today():
+        rates = [*pace.models.values(), *pace.extractors.values(), pace.start_seconds or 1.0, float(pace.threads or 1)]
+        valid = all(isinstance(rate, float) and 0 < rate < math.inf for rate in rates) and isinstance(pace.device, str)
+        if valid and 0 <= time.time() - pace.at < HOLDS_SECONDS:
             return pace
     except (TypeError, AttributeError):
         pass
@@ -93,28 +94,35 @@ def extractors_of(suite: Suite) -> set[str]:
     return {extractor_of(metric, home) for metric in suite.metrics}
 
 
-def measure_what_is_unknown(suite: Suite, cells: Iterable[Cell], progress: Progress) -> None:
-    """Have the packaged models and extractors of a suite measured that were not measured on this machine today.
+def measured_pace(suite: Suite, cells: Sequence[Cell], progress: Progress, device: str = "auto") -> Pace:
+    """The pace of the packaged models and extractors of a suite, measured where that was not done within a day.
 
-    Where that does not succeed, forecasts go on without it and say so.
+    One process measures at a time. Where it does not succeed, that is said, and a forecast goes on without it.
     """
-    known = known_pace()
+    with suppress(OSError), _alone():
+        return _measure(suite, cells, progress, device)
+    return _measure(suite, cells, progress, device)
+
+
+def _measure(suite: Suite, cells: Iterable[Cell], progress: Progress, device: str) -> Pace:
+    known = known_pace(device)
     models: dict[str, Cell] = {}
     for cell in cells:
         if model_key(cell) not in known.models and catalogue.entry(cell.model).main.kind == "packaged":
             models.setdefault(model_key(cell), cell)
     extractors = sorted(name for name in extractors_of(suite) if _is_packaged(name) and name not in known.extractors)
     if not models and not extractors:
-        return
+        return known
     names = [*(cell.model for cell in models.values()), *extractors]
     progress.say(f"measuring how fast this machine is today with {', '.join(names)}: less than a minute")
-    asked: dict[str, object] = {
+    asked = {
         "suite": suite.model_dump(mode="json"),
+        "device": device,
         "models": list(models),
         "extractors": extractors,
+        "started": time.time(),
     }
-    asked["started"] = time.time()
-    with suppress(subprocess.SubprocessError, ValueError, TypeError, OSError):
+    try:
         done = subprocess.run(
             [sys.executable, "-m", "sgbench.plan.measure"],
             input=json.dumps(asked),
@@ -123,17 +131,30 @@ def measure_what_is_unknown(suite: Suite, cells: Iterable[Cell], progress: Progr
             check=True,
             timeout=LONGEST_SECONDS,
         )
-        _keep(Pace(**json.loads(done.stdout.splitlines()[-1])))
+        found = Pace(**json.loads(done.stdout.splitlines()[-1]))
+    except (subprocess.SubprocessError, ValueError, TypeError, LookupError, OSError) as error:
+        said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1:]
+        progress.say(f"that did not succeed ({' '.join(said)}): the forecast takes what it lacks from other machines")
+        return known
+    if known.models or known.extractors:
+        merged = {"models": known.models | found.models, "extractors": known.extractors | found.extractors}
+        found = found._replace(**merged, at=known.at)
+    with suppress(OSError):
+        write_atomic(pace_file(), json.dumps({**_read(), machine(device): found._asdict()}, indent=1).encode())
+    return found
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait for other processes that measure: together, each would find a part of the pace."""
+    pace_file().parent.mkdir(parents=True, exist_ok=True)
+    with pace_file().with_name(".measuring").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _is_packaged(extractor: str) -> bool:
     return extractor in EXTRACTORS and weights.known()[EXTRACTORS[extractor].weights].packaged
-
-
-def _keep(found: Pace) -> None:
-    known, document = known_pace(), _read()
-    merged = found._replace(models=known.models | found.models, extractors=known.extractors | found.extractors)
-    write_atomic(pace_file(), json.dumps({**document, machine(): merged._asdict()}, indent=1).encode())
 
 
 def _read() -> dict[str, object]:

@@ -111,21 +111,21 @@ class Plan(NamedTuple):
         }
 
 
-def make_plan(suite: Suite, cells: Sequence[Cell], store: Store) -> Plan:
-    """Plan the cells of a suite on this machine's processor."""
+def make_plan(suite: Suite, cells: Sequence[Cell], store: Store, pace: Pace | None = None) -> Plan:
+    """Plan the cells of a suite on this machine, by its pace: what is known of it unless given."""
     planned, there = [], store.cell_names()
     for cell in cells:
         name, macs = cell_id(cell), image_macs(cell)
         kept = store.noted_images(cell, suite.samples) if name in there else 0
         planned.append(PlannedCell(name, cell, macs.macs / 1e9, macs.paper / 1e9, suite.samples, kept))
     plan = Plan(suite, planned, 0.0, *_rate(suite, [c.cell for c in planned if c.id in there], store))
-    pace = known_pace()
+    pace = pace or known_pace()
     work = {c: c.gmacs_per_image * (c.images_left + WARM_UP_IMAGES) for c in planned if c.images_left}
     if not work:
         return plan
     sampling = sum(gmacs / pace.models.get(model_key(c.cell), plan.rate) for c, gmacs in work.items())
     if all(model_key(c.cell) in pace.models for c in work):
-        basis = f"measured today on {processor_name()}, {pace.threads} threads"
+        basis = f"measured within a day on {pace.device}, {pace.threads} threads"
         plan = plan._replace(rate=sum(work.values()) / sampling, rate_basis=basis, rate_threads=pace.threads)
     scoring = _scoring_seconds(suite, plan.images - plan.images_kept, plan.rate, pace)
     return plan._replace(seconds=sampling + scoring + STARTS * (pace.start_seconds or START_SECONDS))

@@ -37,8 +37,9 @@ ATTEMPTS = 4
 AHEAD = 4
 """Tasks that Ray is given for every worker it has room for."""
 TICK_SECONDS, REFRESH_SECONDS = 0.5, 600.0
-# Longer than a batch takes: what is finished by then is kept.
-GRACE_SECONDS = 30.0
+# Longer than a batch takes, and than a network file system hides a new file (NFS: a minute): what is finished by then is
+# kept.
+GRACE_SECONDS = 90.0
 INHERITED = ("SGBENCH_", "HF_")
 
 
@@ -229,10 +230,12 @@ class _Driver:
         Ray 2.60 aborts the driver where a task ends while it is being cancelled (ray-project/ray#54798 mended a part of
         that), so workers end by themselves. Those that do not are cancelled by force.
         """
-        ray, tasks = self.cluster.ray, list(self.running)
-        with contextlib.suppress(Exception):
+        ray, rest = self.cluster.ray, list(self.running)
+        with contextlib.suppress(OSError):
             self.store.write_mark(self.job.stop)
-            _, rest = ray.wait(tasks, num_returns=len(tasks), timeout=GRACE_SECONDS) if tasks else ([], [])
+            if rest:
+                _, rest = ray.wait(rest, num_returns=len(rest), timeout=GRACE_SECONDS)
+        with contextlib.suppress(Exception):
             for task in rest:
                 ray.cancel(task, force=True)
 

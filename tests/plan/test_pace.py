@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from sgbench import api
 from sgbench.plan import pace
+from sgbench.processor import processor_name
 from sgbench.progress import Silent
 
 ROUTING = "fashion-routing"
@@ -37,45 +40,43 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write(path: Path, **changes: Any) -> None:
-    measured = pace.Pace({f"{ROUTING} float32": 12.5}, {"fashion-cnn": 0.001}, 3.0, 2, pace.today())
+    measured = pace.Pace({f"{ROUTING} float32": 12.5}, {"fashion-cnn": 0.001}, 3.0, "cpu", 2, time.time() - 60)
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({pace.machine(): {**measured._asdict(), **changes}}))
+    path.write_text(json.dumps({pace.machine("auto"): {**measured._asdict(), **changes}}))
 
 
-@pytest.mark.full
-def test_what_a_suite_needs_is_measured_once(kept: Path, suite_file: Callable[..., Path]) -> None:
-    suite = api.load_suite(suite_file(model=ROUTING, dtype="float32"))
-    before = api.make_plan(suite, kept.parent)
-    assert "a default" in before.rate_basis
+@pytest.mark.slow
+def test_what_a_suite_lacks_is_measured_once(kept: Path, suite_file: Callable[..., Path]) -> None:
+    """Of the model and the extractor that the suite needs, one is known."""
+    write(kept, models={})
+    suite = api.load_suite(suite_file(model=ROUTING, sampler={"name": "euler", "steps": 1}))
     lines = Lines()
-    api.measure_pace(suite, lines)
-    known = pace.known_pace()
-    assert known.models.keys() == {f"{ROUTING} float32"}
-    assert known.extractors.keys() == {"fashion-cnn"}
-    assert known.start_seconds is not None
-    assert known.threads > 0
-    after = api.make_plan(suite, kept.parent)
-    assert after.rate == pytest.approx(known.models[f"{ROUTING} float32"])
-    assert "measured today" in after.rate_basis
+    found = api.measure_pace(suite, lines)
+    assert lines.said == [f"measuring how fast this machine is today with {ROUTING}: less than a minute"]
+    assert found == pace.known_pace()
+    assert found.models.keys() == {f"{ROUTING} float32"}
+    assert found.extractors == {"fashion-cnn": 0.001}
+    assert found.threads == 1
+    plan = api.make_plan(suite, kept.parent)
+    assert plan.rate == pytest.approx(found.models[f"{ROUTING} float32"])
+    assert plan.rate_basis == f"measured within a day on {processor_name()}, 1 threads"
     written = kept.read_bytes()
-    api.measure_pace(suite, lines)
+    assert api.measure_pace(suite, lines) == found
     assert kept.read_bytes() == written
-    names = f"{ROUTING}, fashion-cnn"
-    assert lines.said == [f"measuring how fast this machine is today with {names}: less than a minute"]
+    assert len(lines.said) == 1
 
 
-def test_what_is_measured_later_joins_what_is_known(kept: Path) -> None:
-    write(kept)
-    pace._keep(pace.Pace({"shapes float32": 7.0}, {"lite0": 0.02}, 4.0, 2, pace.today()))
-    assert pace.known_pace().models == {f"{ROUTING} float32": 12.5, "shapes float32": 7.0}
-    assert pace.known_pace().extractors == {"fashion-cnn": 0.001, "lite0": 0.02}
-
-
-def test_a_pace_of_another_day_or_machine_is_not_used(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(kept, day="2026-01-01")
-    assert pace.known_pace() == pace.Pace({}, {})
+@pytest.mark.parametrize("changes", [{"at": time.time() - 90_000}, {"at": time.time() + 3_600}])
+def test_a_pace_of_another_day_is_not_used(kept: Path, changes: dict[str, float]) -> None:
     write(kept)
     assert pace.known_pace().models
+    write(kept, **changes)
+    assert pace.known_pace() == pace.Pace({}, {})
+
+
+def test_a_pace_of_another_machine_or_device_is_not_used(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(kept)
+    assert pace.known_pace("cpu") == pace.Pace({}, {})
     monkeypatch.setenv("OMP_NUM_THREADS", "17")
     assert pace.known_pace() == pace.Pace({}, {})
 
@@ -104,14 +105,24 @@ def test_garbled_paces_hold_nothing_or_positive_numbers(tmp_path_factory: pytest
     assert all(rate > 0 for rate in [*known.models.values(), *known.extractors.values(), known.start_seconds or 1])
 
 
-def test_where_measuring_fails_the_forecast_is_a_default(
+def test_where_measuring_fails_the_forecast_is_a_default_and_that_is_said(
     kept: Path, suite_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
     suite = api.load_suite(suite_file(model=ROUTING))
-    api.measure_pace(suite)
+    lines = Lines()
+    assert api.measure_pace(suite, lines) == pace.Pace({}, {})
+    assert lines.said[-1].startswith("that did not succeed (Command ")
     assert not kept.exists()
     assert "a default" in api.make_plan(suite, kept.parent).rate_basis
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_where_nothing_can_be_kept_what_is_measured_is_used(kept: Path, suite_file: Callable[..., Path]) -> None:
+    kept.parent.mkdir()
+    kept.parent.chmod(0o500)
+    suite = api.load_suite(suite_file(model=ROUTING))
+    assert api.measure_pace(suite).models
 
 
 def test_models_of_other_people_are_never_measured(kept: Path, suite_file: Callable[..., Path]) -> None:

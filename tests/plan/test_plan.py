@@ -19,7 +19,7 @@ def test_plan_counts_what_is_left(
     before = api.make_plan(suite, tmp_path)
     assert (before.images, before.images_kept) == (60, 0)
     assert before.gmacs == pytest.approx(sum(20 * c.gmacs_per_image for c in before.cells))
-    assert "measured today" in before.rate_basis
+    assert "measured within a day" in before.rate_basis
     assert before.bytes == 60 * 32 * 32
     api.run(suite, tmp_path, device="cpu")
     monkeypatch.setenv("SGBENCH_PACE", str(tmp_path / "absent.json"))

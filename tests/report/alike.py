@@ -21,8 +21,9 @@ from PIL import Image
 LEVELS, SHARE = 8, 0.01
 # Processors move the sixth decimal of a coordinate by one, and what is written in full by less, as what should be zero.
 RELATIVE, ZERO = Decimal("1e-6"), Decimal("1e-12")
-# Of all numbers of a file, those that a little less or more rounds to the neighbour in the last digit that is written.
-ROUNDED = 0.001
+# Of all numbers of a file, those that a little less or more rounds to the neighbour in the last digit that is written,
+# where that is less than a hundredth of the number, or a decimal that no reader sees.
+ROUNDED, STEP, UNSEEN = 0.001, Decimal("0.01"), -5
 NUMBER = re.compile(r"-?\d*\.?\d+(?:e[-+]\d+)?")
 EMBEDDED = re.compile(r"data:image/\w+;base64,([\w+/=\s]+)")
 # matplotlib names paths and frames by a digest of their coordinates in full.
@@ -103,5 +104,8 @@ def _near(one: str, other: str, units: int = 0) -> bool:
         return True
     before, after = Decimal(one), Decimal(other)
     last = min(int(before.as_tuple().exponent), int(after.as_tuple().exponent))
-    slack = max(RELATIVE * max(abs(before), abs(after)), ZERO, Decimal(units).scaleb(last))
+    largest, step = max(abs(before), abs(after)), Decimal(units).scaleb(last)
+    if last > UNSEEN and step > STEP * largest:
+        step = Decimal(0)
+    slack = max(RELATIVE * largest, ZERO, step)
     return abs(before - after) <= (slack if last < 0 else 0)

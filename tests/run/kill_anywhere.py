@@ -1,12 +1,12 @@
 """Kill `sgbench bench` at random moments and let the same command continue, many times over.
 
-    python kill_anywhere.py FOLDER TREES SEED      (FOLDER/s.yaml is the suite)
+    python kill_anywhere.py FOLDER PART SEED      (FOLDER/s.yaml is the suite)
 
 Everything is imported once; each attempt is a child of its own, forked before torch did any work. FOLDER/whole holds
-what an uninterrupted bench makes, FOLDER/0, 1, ... what is there after several kills each and one attempt to the end.
-Kills come in turn at a random time after a stage began and at a random moment of the writing of a file: half of it
-written, not yet renamed, just renamed. The clock and the memory meter always read the same, so that
-all bytes can be compared. Prints a JSON list of the kills: tree, stage that was aimed at, stage it hit.
+what an uninterrupted bench makes, FOLDER/killed what is there after several kills and one attempt to the end. Kills
+come in turn at a random time after a stage began and at a random moment of the writing of a file: half of it written,
+not yet renamed, just renamed; an odd PART begins with the other kind. The clock and the memory meter always read the
+same, so that all bytes can be compared. Prints a JSON list of the kills: whether in writing, and the stage it hit.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from sgbench.score import rows, scorer  # noqa: F401
 from tests import tiny_model
 
 STAGES = ("run", "score", "rows", "report")
-# What the kills of one tree are aimed at, one after another.
+# What the kills are aimed at, one after another.
 AIMS = ("run", "run", "score", "rows", "report")
 OnStage = Callable[[str], None]
 
@@ -149,7 +149,7 @@ def kill_at(aim: str, share: float, seconds: float, moments: int, in_writing: bo
 
 
 def main() -> None:
-    folder, trees, chance = Path(sys.argv[1]), int(sys.argv[2]), random.Random(int(sys.argv[3]))
+    folder, part, chance = Path(sys.argv[1]), int(sys.argv[2]), random.Random(int(sys.argv[3]))
     store.SHARD = shards.SHARD = 24
     tiny_model.install()
     build.FORMATS = ("svg",)
@@ -159,18 +159,17 @@ def main() -> None:
     # Left over at once, not after a minute.
     atomic.DEAD_SECONDS = 0.0
     lengths = measure(folder / "whole")
+    place = folder / "killed"
+    place.mkdir()
     kills = []
-    for tree in range(trees):
-        place = folder / str(tree)
-        place.mkdir()
-        for number, aim in enumerate(AIMS, start=tree):
-            # Half of the images are there at the second aim, on average.
-            share = chance.random() * (0.5 if aim == "run" and place.joinpath("stage").exists() else 1)
-            status = attempt(place, kill_at(aim, share, *lengths[aim], in_writing=number % 2 == 1))
-            assert status in (-signal.SIGKILL, 0), place.joinpath("log").read_text()
-            if status:
-                kills.append({"tree": tree, "aim": aim, "stage": (place / "stage").read_text()})
-        assert attempt(place, lambda stage: None) == 0, place.joinpath("log").read_text()
+    for number, aim in enumerate(AIMS, start=part):
+        # Half of the images are there at the second aim, on average.
+        share = chance.random() * (0.5 if aim == "run" and place.joinpath("stage").exists() else 1)
+        status = attempt(place, kill_at(aim, share, *lengths[aim], in_writing=number % 2 == 1))
+        assert status in (-signal.SIGKILL, 0), place.joinpath("log").read_text()
+        if status:
+            kills.append({"in_writing": number % 2 == 1, "stage": (place / "stage").read_text()})
+    assert attempt(place, lambda stage: None) == 0, place.joinpath("log").read_text()
     print(json.dumps(kills))
 
 

@@ -132,7 +132,7 @@ def test_garbled_records_of_a_cell(
 
 @pytest.mark.slow
 @parts(PARTS)
-def test_garbled_records_of_a_report(part: int, tmp_path: Path) -> None:
+def test_garbled_records_of_a_report(part: int, tmp_path: Path, drawn: Callable[[str, int], None]) -> None:
     whole = {
         "suite": "a",
         "title": "t",
@@ -152,6 +152,7 @@ def test_garbled_records_of_a_report(part: int, tmp_path: Path) -> None:
             assert str(error).isprintable()  # noqa: PT017
         else:
             assert all((folder / name).resolve().is_relative_to(folder) for name in entry.files)
+    drawn("records of reports", GARBLED)
 
 
 def test_a_report_cannot_publish_files_of_others(tmp_path: Path) -> None:

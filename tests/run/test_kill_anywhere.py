@@ -39,18 +39,19 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_kills_leave_no_trace(part: int, processes: Any, tmp_path: Path, drawn: Callable[[str, int], None]) -> None:
     """Images, features, scores, rows and report are those of an uninterrupted run, byte for byte."""
     processes.suite(72)
-    command = [sys.executable, str(SCRIPT), str(tmp_path), "1", str(SEED + part)]
+    command = [sys.executable, str(SCRIPT), str(tmp_path), str(part), str(SEED + part)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     kills = json.loads(done.stdout.splitlines()[-1])
     drawn("kills", len(kills))
     # One that comes at a time may come after the end.
     assert len(kills) >= KILLS - 1, kills
+    assert sum(kill["in_writing"] for kill in kills) == 2 + part % 2, kills
     assert len({kill["stage"] for kill in kills}) >= 3, kills
     whole = files(tmp_path / "whole")
     assert {"results/s/rows.csv", "reports/s/index.html"} <= set(whole)
     assert sum(name.endswith(".npy") for name in whole) == 9
-    found = files(tmp_path / "0")
+    found = files(tmp_path / "killed")
     assert set(found) == set(whole)
     assert [name for name in whole if found[name] != whole[name]] == []
 

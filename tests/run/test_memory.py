@@ -13,7 +13,7 @@ import torch
 from sgbench.progress import Silent
 from sgbench.run import part as part_module
 from sgbench.run import shards as shards_module
-from sgbench.run.memory import Batch
+from sgbench.run.memory import Batch, is_out_of_memory
 from sgbench.run.runner import run_cells
 from sgbench.run.store import Store
 from sgbench.suite.cell import Cell, Guidance, Sampler
@@ -110,6 +110,10 @@ def test_a_gpu_goes_down_to_one_image() -> None:
     assert batch.draw(NONE, work) == 1
     assert tried == [7, 3, 1]
     assert batch.size == 1
+
+
+def test_every_kind_is_recognised() -> None:
+    assert all(is_out_of_memory(kind()) for kind in KINDS)
 
 
 def test_other_errors_are_not_taken_for_it() -> None:

@@ -25,6 +25,8 @@ from sgbench.suite.cell import Cell, Guidance, Sampler
 from tests import tiny_model, warm
 from tests.warm import Warm
 
+WORKER = Path(__file__).parent / "worker.py"
+
 pytestmark = pytest.mark.slow
 
 store_module = importlib.import_module("sgbench.run.store")
@@ -143,8 +145,9 @@ def test_a_killed_run_continues_to_the_same_images(tmp_path: Path) -> None:
     """SIGKILL in the middle, the same command again, and the images equal an uninterrupted run's."""
     suite = tmp_path / "s.yaml"
     suite.write_text(KILLED.format(samples=4 * SHARD))
-    command = (tiny_model.__file__, "run", suite, "--json", "--batch", "50", "--results")
-    process = Warm(*command, tmp_path / "killed")
+    options = ("run", suite, "--json", "--batch", "50", "--results")
+    command = (tiny_model.__file__, *options)
+    process = Warm(WORKER, "batches", tmp_path, *options, tmp_path / "killed")
     deadline = time.monotonic() + 60
     while not list((tmp_path / "killed").rglob("00000.json")) and time.monotonic() < deadline:
         time.sleep(0.01)

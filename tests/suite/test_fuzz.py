@@ -1,6 +1,6 @@
 """Suites of every kind, valid, nearly valid and garbage: each plans, or ends in one sentence. Never anything else.
 
-10,000 suites in ten seeded parts, of which `make test` draws the first.
+10,000 suites in twenty seeded parts, of which `make test` draws the first.
 """
 
 from __future__ import annotations
