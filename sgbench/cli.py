@@ -240,7 +240,8 @@ def bench(
     planned = api.make_plan(loaded, results, api.measure_pace(loaded, progress, device) if ray is None else None)
     progress.say(
         f"{loaded.suite}: {len(planned.cells)} cells of {loaded.samples} images, {planned.gmacs:,.0f} GMACs to do, "
-        f"about {long_duration(planned.seconds)} ({planned.rate_basis}). Ctrl-C stops it and keeps what is finished; the same command goes on."
+        f"about {long_duration(planned.seconds)} ({planned.rate_basis}). "
+        "Ctrl-C stops it and keeps what is finished; the same command goes on."
     )
     with telling_what_is_kept(loaded, results, as_json):
         done = api.bench(

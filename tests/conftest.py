@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from hypothesis import HealthCheck, settings
 
 from sgbench.models import catalogue
 from sgbench.models.architecture import (
@@ -45,6 +46,9 @@ from sgbench.zoo.recipe import recipe_names
 from tests import tiny_model
 
 tiny_model.install()
+# How long an example takes, and the first text that is drawn, depends on the machine.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 DRAWN = "drawn by chance"
 BASE: dict[str, Any] = {

@@ -68,7 +68,7 @@ def main() -> None:
     models = {key: gmacs_per_second(cells[key], device) for key in asked["models"]}
     # The packaged models draw grey images of 32 pixels a side or coloured ones; a resize makes either the same work.
     extractors = {name: seconds_per_image(name, 32, 1, device) for name in asked["extractors"]}
-    name, threads = describe_device(device)["name"], torch.get_num_threads()
+    name, threads = str(describe_device(device)["name"]), torch.get_num_threads()
     print(json.dumps(Pace(models, extractors, start_seconds, name, threads, time.time())._asdict()))
 
 

@@ -137,8 +137,8 @@ def _measure(suite: Suite, cells: Iterable[Cell], progress: Progress, device: st
         progress.say(f"that did not succeed ({' '.join(said)}): the forecast takes what it lacks from other machines")
         return known
     if known.models or known.extractors:
-        merged = {"models": known.models | found.models, "extractors": known.extractors | found.extractors}
-        found = found._replace(**merged, at=known.at)
+        models_known, extractors_known = known.models | found.models, known.extractors | found.extractors
+        found = found._replace(models=models_known, extractors=extractors_known, at=known.at)
     with suppress(OSError):
         write_atomic(pace_file(), json.dumps({**_read(), machine(device): found._asdict()}, indent=1).encode())
     return found

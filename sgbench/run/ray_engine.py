@@ -37,8 +37,7 @@ ATTEMPTS = 4
 AHEAD = 4
 """Tasks that Ray is given for every worker it has room for."""
 TICK_SECONDS, REFRESH_SECONDS = 0.5, 600.0
-# Longer than a batch takes, and than a network file system hides a new file (NFS: a minute): what is finished by then is
-# kept.
+# Longer than a batch takes, and than a network file system hides a new file (NFS: a minute): what is finished is kept.
 GRACE_SECONDS = 90.0
 INHERITED = ("SGBENCH_", "HF_")
 

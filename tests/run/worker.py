@@ -1,4 +1,4 @@
-"""`sgbench` in a process of its own, with shards of 24 images unless said and, where a test wants it, something in the way.
+"""`sgbench` in a process of its own, with shards of 24 images and, where a test wants it, something in the way.
 
     python worker.py MODE FOLDER ARGUMENTS OF SGBENCH...
 
