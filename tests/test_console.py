@@ -45,6 +45,7 @@ def test_a_stream_lets_lines_pass_and_nothing_else() -> None:
     assert below.getvalue().endswith("\\ud800\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["\x1b[31mred\x07.yaml", "[link=x]a[bold].yaml", "a\nb.yaml"])
 def test_the_command_on_a_terminal(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text('suite: "\\e[2J"\n')

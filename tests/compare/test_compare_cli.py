@@ -16,6 +16,8 @@ from typer.testing import CliRunner, Result
 from sgbench.compare.cli import compare
 from sgbench.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 FASHION = ROOT / "results/fashion-mnist"
 Write = Callable[..., Path]
@@ -35,7 +37,6 @@ def dearer(fashion: pd.DataFrame, write: Write) -> Path:
     return write(rows, "dearer.csv")
 
 
-@pytest.mark.slow
 def test_statuses_of_the_gate(dearer: Path, fashion: pd.DataFrame, write: Write) -> None:
     passed = run(FASHION, FASHION, "--fail-on-regression")
     assert passed.exit_code == 0
@@ -83,7 +84,6 @@ def test_faults_are_user_errors(tmp_path: Path) -> None:
     assert run(FASHION).exit_code == 2
 
 
-@pytest.mark.slow
 def test_comparing_does_without_torch() -> None:
     code = (
         "import sys; from sgbench.compare.comparison import compare; "

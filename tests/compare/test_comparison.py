@@ -15,6 +15,8 @@ from sgbench.compare.lines import Line, Score, Source
 from sgbench.compare.wording import markdown
 from sgbench.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 Write = Callable[..., Path]
 MIRROR = {"worse": "better", "better": "worse"}
@@ -55,7 +57,6 @@ def test_a_table_beside_nothing_else_still_compares(fashion: pd.DataFrame, write
     assert found.as_dict()["images"] == {"unknown": len(fashion)}
 
 
-@pytest.mark.slow
 def test_a_planted_regression_is_found_and_nothing_else(fashion: pd.DataFrame, write: Write) -> None:
     first = fashion.index == 0
     worse = shifted(fashion, first, "fd", 1.2)
@@ -82,7 +83,6 @@ def test_higher_is_better_for_prompts(write: Write) -> None:
     assert list(moved(compare(write(rows), write(fallen, "b.csv"))).values()) == ["worse"]
 
 
-@pytest.mark.slow
 def test_swapping_the_sides_turns_every_sign(fashion: pd.DataFrame, write: Write) -> None:
     models = [
         write(fashion[fashion["model"] == m].assign(model="m"), f"{m}.csv") for m in fashion["model"].unique()[:2]
@@ -103,7 +103,6 @@ def test_swapping_the_sides_turns_every_sign(fashion: pd.DataFrame, write: Write
     assert there.pairs[0].pair.remark.startswith("other checkpoint")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("shared", [0.0, 0.9])
 def test_noise_alone_is_rarely_called_a_change(
     line: Callable[..., Line], score: Callable[..., Score], shared: float
@@ -125,7 +124,6 @@ def test_noise_alone_is_rarely_called_a_change(
     assert wrong <= 12
 
 
-@pytest.mark.slow
 def test_missing_cells_and_values_fail_a_gate_but_news_do_not(fashion: pd.DataFrame, write: Write) -> None:
     fewer = fashion.drop(index=[0, 1]).astype({"recall": object})
     fewer.loc[2, ["recall", "recall_se", "recall_replicates", "recall_protocol"]] = np.nan
@@ -162,7 +160,6 @@ def test_gammas_that_are_text_in_one_table_only(fashion: pd.DataFrame, write: Wr
     assert {one.pair.remark for one in found.pairs} == {"other id of the same settings"}
 
 
-@pytest.mark.slow
 def test_named_metrics_alone_are_compared(fashion: pd.DataFrame, write: Write) -> None:
     found = compare(write(fashion), write(fashion), ["recall"], seconds=False)
     assert {f.measure for _, f in found.findings()} == {"recall", "gmacs_per_image"}
@@ -176,7 +173,6 @@ def test_named_metrics_alone_are_compared(fashion: pd.DataFrame, write: Write) -
         assert said in str(caught.value)
 
 
-@pytest.mark.slow
 def test_a_named_metric_is_on_both_sides_or_nothing_is_compared(fashion: pd.DataFrame, write: Write) -> None:
     without = write(fashion.drop(columns=[c for c in fashion if c.startswith("recall")]), "without.csv")
     for sides in ((write(fashion), without), (without, write(fashion))):
@@ -191,7 +187,6 @@ def test_nothing_in_common_is_said(fashion: pd.DataFrame, write: Write) -> None:
         compare(*parts)
 
 
-@pytest.mark.slow
 def test_markdown_and_json_say_the_same(fashion: pd.DataFrame, write: Write) -> None:
     odd = fashion.assign(model=fashion["model"].str.replace("fashion-", "a|b "))
     found = compare(write(odd), write(shifted(odd, odd.index < 2, "fd", 1.2), "worse.csv"))

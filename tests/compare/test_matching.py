@@ -74,6 +74,7 @@ def test_sets_answer_by_cell_by_name_or_by_the_end_of_it(line: Make, other: Line
     assert found.only_b == [other]
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([100, 200]), st.integers(0, 1)), max_size=8, unique=True)
 )

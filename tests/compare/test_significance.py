@@ -48,18 +48,21 @@ def test_holm_by_hand() -> None:
     assert holm([]) == []
 
 
+@pytest.mark.slow
 @given(PS)
 def test_holm_lies_between_no_correction_and_bonferroni(p: list[float]) -> None:
     for raw, adjusted in zip(p, holm(p), strict=True):
         assert raw <= adjusted <= min(1, len(p) * raw)
 
 
+@pytest.mark.slow
 @given(PS)
 def test_holm_keeps_the_order(p: list[float]) -> None:
     pairs = sorted(zip(p, holm(p), strict=True))
     assert [adjusted for _, adjusted in pairs] == sorted(adjusted for _, adjusted in pairs)
 
 
+@pytest.mark.slow
 @given(PS, st.floats(0, 1))
 def test_one_more_comparison_never_makes_others_more_significant(p: list[float], more: float) -> None:
     assert all(a <= b for a, b in zip(holm(p), holm([*p, more]), strict=False))

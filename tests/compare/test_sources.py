@@ -37,6 +37,7 @@ def cell(fashion: pd.DataFrame) -> str:
     return str(fashion.loc[fashion["model"] == "fashion-dense", "cell"].iloc[0])
 
 
+@pytest.mark.slow
 def test_a_cell_by_folder_and_by_id(cell: str) -> None:
     by_folder = open_source(str(RESULTS / "fashion-mnist/cells" / cell), RESULTS)
     by_id = open_source(cell, RESULTS)
@@ -57,6 +58,7 @@ def test_an_id_of_two_suites_is_ambiguous(fashion: pd.DataFrame) -> None:
         open_source(shared, RESULTS)
 
 
+@pytest.mark.slow
 def test_rows_of_older_schemas_are_migrated() -> None:
     stored = ROOT / "tests/run/rows"
     old, new = (open_source(str(stored / f"schema-{n}.csv"), RESULTS) for n in (3, 4))
@@ -65,6 +67,7 @@ def test_rows_of_older_schemas_are_migrated() -> None:
         open_source(str(stored / "schema-1.csv"), RESULTS)
 
 
+@pytest.mark.slow
 def test_a_document_of_the_scorer(cell: str, tmp_path: Path) -> None:
     """The very document that `sgbench score` prints, of a cell and of somebody's images."""
     from sgbench.score.anybody import Scored

@@ -121,6 +121,7 @@ def test_a_pipeline_has_one_size_and_its_own_route() -> None:
     assert "PRX has no route for dropped tokens" in refused(family="prx", route="none", gamma_strong=0.5)
 
 
+@pytest.mark.slow
 def test_closed_form_and_fvcore_agree_exactly_where_the_path_is_dropped() -> None:
     card = flops_card(SMALL._replace(family="sprint", guidance="pdg"))
     strong, weak = card["per_call"]
@@ -159,6 +160,7 @@ def test_an_operator_that_fvcore_does_not_know_stops_the_count_with_its_name() -
 # What is printed
 
 
+@pytest.mark.slow
 def test_the_json_document(sgbench: Command) -> None:
     command = ("flops", "tread-sit", "--size", "S/2", "--resolution", "64", "--route", "3-6", "--guidance", "sg")
     status, out, _ = sgbench(*command, "--gamma-strong", "0.5", "--gamma-weak", "0.75", "--steps", "7", "--json")
@@ -178,6 +180,7 @@ def test_the_json_document(sgbench: Command) -> None:
     assert card["evaluations"] == card["steps"] == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "evaluations"), [("maskdit", 13), ("dit", 7), ("sprint", 7), ("tread-dit", 13)])
 def test_an_image_costs_its_evaluations(family: str, evaluations: int) -> None:
     """EDM's Heun evaluates twice a step but for the last one."""
@@ -188,6 +191,7 @@ def test_an_image_costs_its_evaluations(family: str, evaluations: int) -> None:
     assert card["per_step"]["macs"] == pytest.approx(2 * card["per_call"][0]["macs"], rel=1e-12)
 
 
+@pytest.mark.slow
 def test_the_printed_table(sgbench: Command) -> None:
     status, out, _ = sgbench("flops", "sprint", "--size", "S/8", "--resolution", "64", "--guidance", "pdg")
     assert status == 0

@@ -34,6 +34,7 @@ def test_full_convention_gives_fvcores_count_of_xl() -> None:
     assert call_macs(XL, 0).macs / 1e9 == pytest.approx(118.68, abs=0.01)
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(
     width=st.sampled_from([16, 24]),

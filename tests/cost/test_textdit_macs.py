@@ -65,6 +65,7 @@ def test_fvcore_counts_a_blur_of_the_full_grid(layers: tuple[int, ...], sigma: f
     assert count_kept(build(a).eval(), GRID, change) == kept_macs(a, GRID, change)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [64, 32, 7])
 def test_fvcore_counts_the_closed_form_of_the_packaged_network(kept: int) -> None:
     a = load_recipe("shapes").architecture

@@ -19,6 +19,8 @@ from sgbench.score import references
 from sgbench.zoo import weights
 from tests import tiny_model, warm
 
+pytestmark = pytest.mark.slow
+
 RESULTS = Path(__file__).parents[2] / "results"
 
 
@@ -32,14 +34,12 @@ def doctor(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return warm.run(tiny_model.__file__, "doctor", "--no-installation", *arguments)
 
 
-@pytest.mark.slow
 def test_this_installation_is_sound(tmp_path: Path) -> None:
     facts: dict[str, str] = {}
     assert [finding for finding in check_installation(tmp_path, facts) if finding.problem] == []
     assert "fashion-cnn within" in facts["extractors on recorded images"]
 
 
-@pytest.mark.slow
 def test_the_status_and_the_last_line_tell_of_problems(tmp_path: Path) -> None:
     shutil.copytree(RESULTS / "shapes", tmp_path / "deep" / "shapes")
     assert find_trees(tmp_path) == [tmp_path / "deep" / "shapes"]
@@ -62,7 +62,6 @@ def test_suites_without_results_are_named() -> None:
         examine(RESULTS, suites=["nope"], installation=False)
 
 
-@pytest.mark.slow
 def test_a_flipped_bit_in_packaged_weights_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copied = Path(shutil.copytree(weights.FOLDER, tmp_path / "weights"))
     monkeypatch.setattr(weights, "FOLDER", copied)
@@ -76,7 +75,6 @@ def test_a_flipped_bit_in_packaged_weights_is_named(tmp_path: Path, monkeypatch:
         weights.load_weights("shapes", "early")
 
 
-@pytest.mark.slow
 def test_a_flipped_bit_in_a_packaged_reference_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copied = Path(shutil.copytree(references.packaged_folder(), tmp_path / "reference"))
     monkeypatch.setattr(references, "packaged_folder", lambda reference="fashion-mnist": copied)

@@ -22,6 +22,7 @@ def sgbench(*arguments: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_the_page_is_the_output_of_the_command() -> None:
     assert PAGE.read_text() == page()
     assert sgbench("guidance", "page") == (0, page(), "")
@@ -49,6 +50,7 @@ def test_list_names_every_rule_and_preset() -> None:
     assert [rule["name"] for rule in document["rules"]] == list(RULES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sg", "cfg++", "seg", "sg_fid"])
 def test_show_prints_what_the_page_says(name: str) -> None:
     status, out, _ = sgbench("guidance", "show", name)
@@ -61,6 +63,7 @@ def test_show_prints_what_the_page_says(name: str) -> None:
         assert json.loads(sgbench("guidance", "show", name, "--json")[1]) == json.loads(json.dumps(card(RULES[name])))
 
 
+@pytest.mark.slow
 def test_show_of_what_is_not_there_names_the_nearest() -> None:
     status, _, err = sgbench("guidance", "show", "sg_fod")
     assert status == 1

@@ -89,6 +89,7 @@ def test_every_rule_is_tried() -> None:
 # Rules that are others in disguise
 
 
+@pytest.mark.slow
 @few
 @given(seed=seeds, gamma=gammas)
 @pytest.mark.parametrize("rule", [name for name in EVERY if name not in UNSCALED])
@@ -109,6 +110,7 @@ def test_sg_without_sparsity_is_no_guidance(tiny: Tiny, seed: int, scale: float)
     assert close(run(tiny, Guidance("sg", scale, 0.0, 0.0), seed), plain, 1e-5)
 
 
+@pytest.mark.slow
 @few
 @given(seed=seeds, scale=scales, gamma=gammas, subset=st.sampled_from(["exact", "bernoulli", "fixed"]))
 def test_equal_gammas_on_one_shared_subset_are_no_guidance(
@@ -119,12 +121,14 @@ def test_equal_gammas_on_one_shared_subset_are_no_guidance(
     assert close(guided, run(tiny, Guidance("none", 1.0, gamma, **shared), seed), 1e-5)
 
 
+@pytest.mark.slow
 @few
 @given(seed=seeds, scale=scales)
 def test_cfg_sg_without_sparsity_is_cfg_bit_for_bit(tiny: Tiny, seed: int, scale: float) -> None:
     assert torch.equal(run(tiny, Guidance("cfg+sg", scale), seed), run(tiny, Guidance("cfg", scale), seed))
 
 
+@pytest.mark.slow
 @few
 @given(seed=seeds, scale=scales)
 def test_autoguidance_by_the_same_checkpoint_is_no_guidance(tiny: Tiny, seed: int, scale: float) -> None:
@@ -134,6 +138,7 @@ def test_autoguidance_by_the_same_checkpoint_is_no_guidance(tiny: Tiny, seed: in
     assert torch.equal(guided, run(tiny, Guidance("none"), seed))
 
 
+@pytest.mark.slow
 @few
 @given(seed=seeds, scale=scales, family=st.sampled_from(["tread-sit", "sit"]))
 def test_apg_that_projects_nothing_away_is_cfg(tiny: Tiny, seed: int, scale: float, family: str) -> None:
@@ -162,6 +167,7 @@ def test_outside_its_interval_every_rule_is_the_strong_branch(tiny: Tiny, seed: 
     assert close(run(tiny, guidance, seed, family_of(rule)), run(tiny, strong, seed, family_of(rule)), 1e-5)
 
 
+@pytest.mark.slow
 @few
 @given(seed=seeds, rule=st.sampled_from(sorted(EVERY)))
 def test_rescale_at_zero_is_the_identity(tiny: Tiny, seed: int, rule: str) -> None:
@@ -172,6 +178,7 @@ def test_rescale_at_zero_is_the_identity(tiny: Tiny, seed: int, rule: str) -> No
         assert not close(rescaled, plain, 1e-4)
 
 
+@pytest.mark.slow
 @few
 @given(seed=seeds, rule=st.sampled_from(sorted(EVERY)))
 def test_the_order_of_the_batch_is_free(tiny: Tiny, seed: int, rule: str) -> None:
@@ -273,6 +280,7 @@ LEVELS: list[tuple[Prediction, float]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "level"), LEVELS)
 @given(shape=shapes, seed=st.integers(0, 1000), scale=scales, strength=st.floats(0, 3))
 def test_linear_rules_agree_in_every_space(

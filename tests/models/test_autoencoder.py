@@ -49,6 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_decoding_in_parts_is_decoding_one_by_one(folder: Path) -> None:
     decoder = load_decoder(str(folder), CPU)
     assert decoder is not None
@@ -66,6 +67,7 @@ def test_latents_are_scaled_back_before_decoding(folder: Path) -> None:
     assert torch.allclose(decode(decoder, latents), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_cost_of_decoding_grows_with_the_area(folder: Path) -> None:
     decoder = load_decoder(str(folder), CPU)
     assert decoder is not None

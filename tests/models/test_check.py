@@ -98,6 +98,7 @@ def sgbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 # The recorded files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_every_case_of_every_golden_file_matches(path: Path) -> None:
     _, tensors = golden(path.stem)
@@ -114,6 +115,7 @@ def test_every_case_of_every_golden_file_matches(path: Path) -> None:
         assert case.passed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILY)
 def test_one_wrong_value_fails_its_case_and_no_other(name: str, tmp_path: Path) -> None:
     config, tensors = golden(name)
@@ -447,6 +449,7 @@ def test_an_euler_run_of_sit_on_its_own_clock(tmp_path: Path) -> None:
     assert [case.passed for case in cases] == [True] * 3, cases
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_an_euler_run_with_sparse_branches_and_one_with_the_path_dropped(tmp_path: Path) -> None:
     steps, sampler = 3, "euler, t from 1 (noise) to 0 (data), uniform steps, state in float64"
@@ -573,6 +576,7 @@ def test_files_that_are_not_golden_files(tmp_path: Path) -> None:
     assert "a JSON `config` in its metadata" in sentence(write(path, "{", tensors))
 
 
+@pytest.mark.slow
 def test_cases_that_cannot_be_replayed(tmp_path: Path) -> None:
     config, tensors = golden("tread_dit")
     path = tmp_path / "x.safetensors"

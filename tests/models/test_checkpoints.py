@@ -244,6 +244,7 @@ def explained(state: dict[str, Tensor], network: torch.nn.Module | None = None) 
     return caught.value.what
 
 
+@pytest.mark.slow
 def test_mismatches_are_explained() -> None:
     own = dit().state_dict()
     cases: list[tuple[str, dict[str, Tensor]]] = [

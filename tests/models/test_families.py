@@ -187,6 +187,7 @@ def test_a_sparse_call_computes_on_the_kept_tokens_only(name: str) -> None:
     assert dense.get("sideblocks", []) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 @settings(max_examples=10, deadline=None)
 @given(kept=st.integers(1, GRID), seed=st.integers(0, 1000))

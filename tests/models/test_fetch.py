@@ -193,6 +193,7 @@ def test_a_broken_download_resumes(server: Server, tmp_path: Path) -> None:
     assert told.amounts[0] == (have // 1_000_000, "w.safetensors (kept)")
 
 
+@pytest.mark.slow
 def test_a_reset_connection_resumes_too(server: Server, tmp_path: Path) -> None:
     server.cut, server.resets = CUT, True
     with pytest.raises(UserError, match=r"the connection broke after \d+ bytes \(.*reset.*same command resumes"):
@@ -417,6 +418,7 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
                 digest(path)
 
 
+@pytest.mark.slow
 def test_digests_and_downloads_do_without_torch() -> None:
     code = "import sys, sgbench.models.fetch, sgbench.models.digest; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -39,6 +39,7 @@ def inputs() -> tuple[Tensor, dict[str, Tensor | None]]:
     return state, {"rotary": rotary, "words": torch.randn(2, 4, WIDTH, generator=generator)}
 
 
+@pytest.mark.slow
 @given(kept=st.lists(st.permutations(range(TOKENS)), min_size=2, max_size=2), count=st.integers(1, TOKENS))
 def test_kept_tokens_pass_all_blocks_and_the_others_skip_the_routes(kept: list[list[int]], count: int) -> None:
     blocks, (state, context) = routed((1, 2), (4, 4)), inputs()

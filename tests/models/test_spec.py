@@ -80,6 +80,7 @@ def refused_text(text: str) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 @given(specs, st.sampled_from(["text", "lists", "one list"]))
 def test_what_is_written_is_read_back(spec: Spec, spelling: str) -> None:
     text = text_of(mapping(spec, spelling))
@@ -89,6 +90,7 @@ def test_what_is_written_is_read_back(spec: Spec, spelling: str) -> None:
     assert parse(text, "model") == spec
 
 
+@pytest.mark.slow
 @given(specs)
 def test_the_identity_holds_no_path_but_tells_random_weights(spec: Spec) -> None:
     def at(path: str, auxiliary: str | None = None) -> str:

@@ -94,6 +94,7 @@ def test_keeping_every_token_is_the_dense_call(a: TextDiTArchitecture) -> None:
     assert gap(made(*inputs()), made(*inputs(), torch.arange(GRID).expand(BATCH, -1))) < 1e-6
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(kept=st.integers(1, GRID), seed=st.integers(0, 1000))
 def test_the_order_of_the_kept_tokens_does_not_matter(kept: int, seed: int) -> None:

@@ -77,6 +77,7 @@ def test_a_sweep_over_scales_is_costed_once_per_setting(tmp_path: Path, monkeypa
     assert walked == 2 * 6 * 3
 
 
+@pytest.mark.slow
 def test_planning_reads_nothing_of_cells_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
     real = sealed.read_record
@@ -95,6 +96,7 @@ def test_planning_reads_nothing_of_cells_that_are_not_there(tmp_path: Path, monk
     assert len(read) == 1
 
 
+@pytest.mark.slow
 def test_a_long_plan_is_cut_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

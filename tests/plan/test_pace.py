@@ -95,6 +95,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from([*pace.Pace._fields, "more"]), VALUES))
 def test_garbled_paces_hold_nothing_or_positive_numbers(tmp_path_factory: pytest.TempPathFactory, garbled: Any) -> None:
     path = tmp_path_factory.getbasetemp() / "garbled" / "pace.json"

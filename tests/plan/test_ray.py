@@ -74,6 +74,7 @@ def test_handing_out_shards_ends_between_the_bounds(seed: int) -> None:
     assert max(workers) <= bounds.at_most + 1e-9
 
 
+@pytest.mark.slow
 def test_the_command_tells_it(
     suite_file: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -38,6 +38,7 @@ def picture(kind: str, changes: int = 0, levels: int = 0) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "rounding"), [("png", 1e-6), ("svg", 1e-9), ("pdf", 1e-9)])
 def test_a_figure_of_other_rounding_is_the_same(kind: Kind, rounding: float) -> None:
     other = drawn(kind, rounding=rounding)
@@ -45,11 +46,13 @@ def test_a_figure_of_other_rounding_is_the_same(kind: Kind, rounding: float) -> 
     assert difference(f"a.{kind}", drawn(kind), other) == ""
 
 
+@pytest.mark.slow
 @each_kind
 def test_a_mark_that_moved_is_missed_in_no_kind_of_file(kind: Kind) -> None:
     assert difference(f"a.{kind}", drawn(kind), drawn(kind, 20.2))
 
 
+@pytest.mark.slow
 @each_kind
 def test_another_word_or_mark_is_missed_in_no_kind_of_file(kind: Kind) -> None:
     assert difference(f"a.{kind}", drawn(kind), drawn(kind, word="quantity"))

@@ -69,6 +69,7 @@ def test_the_grid_is_that_of_run() -> None:
     assert (gallery.COLUMNS, gallery.PICTURES) == (GALLERY_COLUMNS, GALLERY_ROWS * GALLERY_COLUMNS)
 
 
+@pytest.mark.slow
 def test_every_cell_has_its_picture_without_loss(drawn: Drawn) -> None:
     found = pictures_of_cells(*drawn)
     assert found.left_out == []
@@ -94,6 +95,7 @@ def test_what_would_take_long_stays_png(drawn: Drawn) -> None:
     assert {(p.media, p.file[-4:]) for p in pictures.values()} == {("image/png", ".png")}
 
 
+@pytest.mark.slow
 def test_large_images_lose_a_little(drawn: Drawn) -> None:
     for number, cell in enumerate(drawn.cells):
         drawn.store.write_gallery(cell, gallery_png(smooth(number, 80, 3)))

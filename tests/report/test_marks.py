@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t
@@ -24,6 +25,7 @@ def rows(values: list[float], error: float = 0.0, metric: str = "fd", model: str
     return pd.DataFrame({"model": model, metric: values, f"{metric}_replicates": texts})
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.floats(0, 1).map(lambda v: round(v, 3)), min_size=1, max_size=12),
     st.sampled_from([0.0, 0.001, 0.02]),

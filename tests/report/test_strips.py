@@ -21,6 +21,8 @@ from sgbench.suite.cell import Cell
 from sgbench.suite.identity import cell_id
 from sgbench.suite.sweep import expand
 
+pytestmark = pytest.mark.slow
+
 SWEEP = [
     {"guidance": "none", "gamma_strong": [0.6, 0, 0.3]},
     {"guidance": "none", "gamma_strong": [0, 0.3], "steps": 4},

@@ -58,6 +58,7 @@ def test_threads_keep_each_other_out(tmp_path: Path) -> None:
     assert found == [True]
 
 
+@pytest.mark.slow
 def test_the_claim_of_a_process_ends_with_it(tmp_path: Path) -> None:
     process = holder(tmp_path)
     claims = Claims(tmp_path)
@@ -68,6 +69,7 @@ def test_the_claim_of_a_process_ends_with_it(tmp_path: Path) -> None:
     assert not is_held(claims, "a")
 
 
+@pytest.mark.slow
 def test_a_tree_that_was_deleted_and_made_again_has_claims_of_its_own(tmp_path: Path) -> None:
     """The lock file of the old one is still open in this process."""
     Claims(tmp_path / "x")
@@ -79,6 +81,7 @@ def test_a_tree_that_was_deleted_and_made_again_has_claims_of_its_own(tmp_path: 
     process.communicate()
 
 
+@pytest.mark.slow
 def test_what_others_hold_is_waited_for_and_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims_module, "FIRST_PAUSE", 0.001)
     process = holder(tmp_path)

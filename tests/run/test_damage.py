@@ -224,6 +224,7 @@ def test_rows_that_were_edited_by_hand_are_refused(results: Path, suite: Suite, 
     assert Store(results, "s").read_rows()["guidance"].isin(["none", "cfg"]).all()
 
 
+@pytest.mark.slow
 def test_a_temporary_file_of_a_dead_writer_is_no_data_and_is_removed(results: Path, whole: Path) -> None:
     import os
 

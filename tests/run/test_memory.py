@@ -18,6 +18,8 @@ from sgbench.run.runner import run_cells
 from sgbench.run.store import Store
 from sgbench.suite.cell import Cell, Guidance, Sampler
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 NONE = Cell("fashion-tiny", Guidance("none"), Sampler("euler", 1), 3, "balanced", "float32")
 CFG = NONE._replace(guidance=Guidance("cfg", 1.5, 0.0, 0.0))
@@ -51,7 +53,6 @@ def images(store: Store, cell: Cell = NONE) -> np.ndarray:
     return found
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("error", [*KINDS[:1], *(pytest.param(kind, marks=pytest.mark.full) for kind in KINDS[1:])])
 def test_a_batch_that_does_not_fit_is_halved_for_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Callable[[], Exception]

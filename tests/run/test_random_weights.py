@@ -26,6 +26,8 @@ from sgbench.run.store import Store
 from sgbench.sampling.samplers import SAMPLERS
 from sgbench.suite.sweep import expand
 
+pytestmark = pytest.mark.slow
+
 STEPS, SAMPLES = 2, 3
 # Four tokens of four latents each: the smallest grid on which a share of tokens can be dropped.
 SIZE = {"size": "S/4", "resolution": 64}
@@ -109,7 +111,6 @@ def sgbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     return run
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.full] * (n == "tread-sit")) for n in SUITES])
 def test_random_weights_from_suite_to_report(name: str, tmp_path: Path) -> None:
     sampler, model, sweep, expected = SUITES[name]
@@ -141,7 +142,6 @@ def test_random_weights_from_suite_to_report(name: str, tmp_path: Path) -> None:
     assert plain["cell"].tolist() == rows["cell"].tolist()
 
 
-@pytest.mark.slow
 def test_a_report_of_random_weights_through_the_commands(sgbench: Command, tmp_path: Path) -> None:
     path = tmp_path / "suite.yaml"
     path.write_text(suite_text({"family": "tread-sit", "weights": "random"}, "euler", SG))
@@ -175,7 +175,6 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path.unlink()
 
 
-@pytest.mark.slow
 def test_a_file_of_weights_is_named_by_its_digest_in_every_row(weights: Path, tmp_path: Path) -> None:
     path = tmp_path / "suite.yaml"
     path.write_text(suite_text({"family": "tread-sit", "weights": str(weights)}, "euler", NONE_CFG + SG))

@@ -16,6 +16,8 @@ from sgbench.run.signals import SAME_SECONDS
 from tests import tiny_model
 from tests.warm import Warm
 
+pytestmark = pytest.mark.slow
+
 # Stands in C code that does not come back to Python, as a hung kernel does; and lets the first signal be lost.
 DEAF = """
 import ctypes, signal, sys
@@ -38,7 +40,6 @@ def shards(folder: Path) -> int:
     return len(list(folder.rglob("shards/*.json")))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
@@ -65,7 +66,6 @@ def test_a_signal_ends_work_in_order(
     assert not list((tmp_path / "r").rglob(".*.tmp"))
 
 
-@pytest.mark.slow
 def test_finished_batches_of_a_shard_are_kept(processes: Any, tmp_path: Path) -> None:
     """Whole shards of 240 images, of which the signal meets the first."""
     suite = processes.suite(240)
@@ -82,7 +82,6 @@ def test_finished_batches_of_a_shard_are_kept(processes: Any, tmp_path: Path) ->
     assert resumed["images_made"] + resumed["images_kept"] == 720
 
 
-@pytest.mark.slow
 def test_scoring_is_stopped_and_continues(processes: Any, tmp_path: Path) -> None:
     suite = processes.suite(240)
     # Neighbours among the reference take a while.

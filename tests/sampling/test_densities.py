@@ -96,6 +96,7 @@ def test_euler_maruyama_converges_weakly_at_order_one() -> None:
     assert error(20) - limit == pytest.approx(2 * (error(40) - limit), rel=0.25)
 
 
+@pytest.mark.slow
 def test_euler_maruyama_draws_the_density() -> None:
     count = 20_000
     found = sample_euler_maruyama(gaussian_velocity(MEAN, DEVIATION), unit(count), stochastic_times(250), fresh(count))

@@ -173,6 +173,7 @@ def no_noise(step: int) -> Tensor:
     return torch.zeros(1, 1, 2, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLERS)
 @given(steps=st.integers(1, 40), churn=st.sampled_from([0.0, 10.0]))
 def test_the_moments_that_costs_are_made_of_are_the_evaluations_made(name: str, steps: int, churn: float) -> None:

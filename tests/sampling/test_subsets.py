@@ -76,6 +76,7 @@ def test_groups_of_eighths() -> None:
     assert (group_shape(0.75), group_shape(0.625), group_shape(0.3)) == ((2, 2), (2, 4), None)
 
 
+@pytest.mark.slow
 def test_bernoulli_has_the_law_of_independent_coins() -> None:
     """Counts over many seeds: mean and variance of a binomial; every token as often as another."""
     weak = [subsets(subset="bernoulli", seed=seed, steps=20)[step][1] for seed in range(60) for step in range(0, 20, 5)]

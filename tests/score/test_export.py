@@ -23,6 +23,8 @@ from sgbench.suite.identity import cell_id
 from sgbench.suite.sweep import expand
 from sgbench.zoo.shapes.vocabulary import SHAPES
 
+pytestmark = pytest.mark.slow
+
 Write = Callable[..., Path]
 # Words that the packaged model reads, asked for objects that GenEval's detector knows.
 RECORDS: list[dict[str, Any]] = [

@@ -188,6 +188,7 @@ def test_fast_modes_are_off_while_features_are_made() -> None:
         torch.backends.cuda.matmul.allow_tf32 = False
 
 
+@pytest.mark.slow
 def test_weights_of_another_network_are_refused(
     tmp_path: Path, any_digest: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,7 @@ def clean_fid(first: np.ndarray, second: np.ndarray) -> float:
         return float(fid_from_feats(first.astype(np.float64), second.astype(np.float64)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "width"), [(300, 12), (400, 128), (400, 399)])
 def test_equals_torch_fidelity_and_clean_fid(features: Features, count: int, width: int) -> None:
     first, second = features(1, count, width), features(2, 500, width, shift=0.3)

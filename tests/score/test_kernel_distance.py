@@ -27,6 +27,7 @@ def test_kid_equals_torch_fidelity_over_all_images(features: Features) -> None:
     assert ours.value == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-9)
 
 
+@pytest.mark.slow
 def test_kid_is_what_random_subsets_estimate(features: Features) -> None:
     from torch_fidelity.metric_kid import kid_features_to_metric
 
@@ -50,6 +51,7 @@ def test_cmmd_is_the_published_formula(features: Features) -> None:
     assert ours.value == pytest.approx(1000 * (mean(x, x) + mean(y, y) - 2 * mean(x, y)), rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prepare", [kd.prepare_kid, kd.prepare_cmmd])
 def test_jackknife_equals_leaving_each_group_out(
     features: Features, prepare: Callable[..., kd.KernelTarget], monkeypatch: pytest.MonkeyPatch
@@ -62,6 +64,7 @@ def test_jackknife_equals_leaving_each_group_out(
         assert replicate == pytest.approx(rest.value, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_of_one_distribution_kid_is_nothing_and_may_be_negative(features: Features) -> None:
     found = [kd.kernel_estimate(features(s, 100), kd.prepare_kid(features(s + 50, 400), CPU)).value for s in range(20)]
     assert min(found) < 0 < max(found)

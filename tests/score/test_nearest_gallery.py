@@ -157,6 +157,7 @@ def built(image_folder: Callable[..., Path], tmp_path: Path) -> tuple[Path, Path
     return source, out
 
 
+@pytest.mark.slow
 def test_a_built_reference_is_looked_through_with_its_images(
     built: tuple[Path, Path], image_folder: Callable[..., Path], suite_file: SuiteFile, tmp_path: Path
 ) -> None:
@@ -176,6 +177,7 @@ def test_a_built_reference_is_looked_through_with_its_images(
         look(cell, store, other)
 
 
+@pytest.mark.slow
 def test_images_of_an_npz_are_picked_from_its_parts(
     suite_file: SuiteFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +197,7 @@ def test_images_of_an_npz_are_picked_from_its_parts(
     assert np.array_equal(pixels[:, :32], pixels[:, 40:])
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_named(built: tuple[Path, Path], suite_file: SuiteFile, tmp_path: Path) -> None:
     grey = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 1), dtype=np.uint8)
     suite = api.load_suite(suite_file())
@@ -223,6 +226,7 @@ def test_what_is_missing_is_named(built: tuple[Path, Path], suite_file: SuiteFil
         look(drawn, other)
 
 
+@pytest.mark.slow
 def test_the_command_prints_distances(built: tuple[Path, Path], suite_file: SuiteFile, tmp_path: Path) -> None:
     grey = np.random.default_rng(5).integers(0, 256, (4, 32, 32, 1), dtype=np.uint8)
     cell, store = written(api.load_suite(suite_file()), tmp_path / "results", grey, reference=str(built[1]))

@@ -32,6 +32,7 @@ def test_precision_and_recall_equal_torch_fidelity(features: Features, shift: fl
     assert round(ours.recall.value * 500) == round(theirs["recall"] * 500)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 @pytest.mark.parametrize("k", [3, 5])
 @pytest.mark.parametrize("width", [12, 256])
@@ -50,6 +51,7 @@ def test_all_four_equal_prdc(features: Features, k: int, width: int, capsys: pyt
     assert 0 < first.recall.value < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spare", [0, 16])
 def test_jackknife_equals_recomputing_without_each_group(
     features: Features, monkeypatch: pytest.MonkeyPatch, spare: int

@@ -222,6 +222,7 @@ def test_an_empty_reference(tmp_path: Path) -> None:
         load_reference(str(tmp_path / "empty"))
 
 
+@pytest.mark.slow
 def test_a_reference_whose_images_never_change(tmp_path: Path) -> None:
     pixels = np.zeros((30, 32, 32, 3), np.uint8)
     pixels[:, :4] = 200

@@ -64,6 +64,7 @@ def test_a_judges_file_is_found_in_the_projects_folder_and_the_hubs_cache(elsewh
         assert found["path"] == str(place / "HPS_v2.1_compressed.pt")
 
 
+@pytest.mark.slow
 def test_an_environment_is_made_and_what_else_is_needed_is_said(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

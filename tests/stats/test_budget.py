@@ -69,6 +69,7 @@ def sampled(rng: np.random.Generator, truths: list[float]) -> list[Point]:
     return [Point(1, m, tuple(own)) for m, own in zip(groups.mean(axis=0), left_out.T.tolist(), strict=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("baseline", "rule", "least"),
     [([0.0], [0.0], 0.92), ([0.0], [0.0] * 5, 0.90), ([0.0] * 5, [0.0] * 5, 0.92), ([0.0, 0.1], [0.5, 0.6], 0.92)],

@@ -21,6 +21,8 @@ from sgbench.stats.jackknife import Estimate
 from sgbench.stats.means import mean_estimate
 from sgbench.stats.paired import paired_difference, t_quantile
 
+pytestmark = pytest.mark.slow
+
 RUNS = 1000
 Draw = Callable[[np.random.Generator], Estimate]
 
@@ -32,7 +34,6 @@ def coverage(draw: Draw, truth: float, seed: int) -> tuple[float, list[Estimate]
     return float(np.mean([abs(e.corrected - truth) <= half * e.standard_error for e in found])), found
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("dimension", "samples"), [(6, 400), pytest.param(12, 1000, marks=pytest.mark.full)])
 def test_frechet_interval_covers_and_the_bias_is_taken_off(dimension: int, samples: int) -> None:
     target = prepare_target(Gaussian(np.zeros(dimension), np.eye(dimension)))
@@ -52,7 +53,6 @@ def test_frechet_interval_covers_and_the_bias_is_taken_off(dimension: int, sampl
     assert np.mean([e.value for e in found]) - truth > 3 * spread
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dimension", "samples", "runs"),
     [(6, 400, 1000), pytest.param(96, 960, 60, marks=pytest.mark.full), (120, 90, 100)],
@@ -100,7 +100,6 @@ def test_interval_of_a_mean_covers() -> None:
     assert 0.92 <= share <= 0.97
 
 
-@pytest.mark.slow
 def test_interval_of_a_paired_difference_covers() -> None:
     """Two sets that share their noise, at different distances from one reference."""
     dimension, samples = 6, 400

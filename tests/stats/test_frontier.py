@@ -23,6 +23,7 @@ def point(cost: float, value: float, error: float = 0.0, seed: int = 0) -> Point
     return Point(cost, value, tuple(value + error * noise))
 
 
+@pytest.mark.slow
 @given(POINTS)
 def test_nothing_beats_a_frontier_point(pairs: list[tuple[float, float]]) -> None:
     costs, values = zip(*pairs, strict=True)
@@ -40,6 +41,7 @@ def test_nothing_beats_a_frontier_point(pairs: list[tuple[float, float]]) -> Non
             assert beaten or pairs[index] in [pairs[k] for k in kept]
 
 
+@pytest.mark.slow
 @given(POINTS)
 def test_a_frontier_rises_in_cost_and_falls_in_value(pairs: list[tuple[float, float]]) -> None:
     costs, values = zip(*pairs, strict=True)
@@ -67,6 +69,7 @@ def test_cost_to_reach_interpolates_and_never_extrapolates() -> None:
     assert math.isnan(found[3])
 
 
+@pytest.mark.slow
 @few
 @given(st.data())
 def test_every_draw_is_answered_as_its_own_frontier_would(data: st.DataObject) -> None:

@@ -58,6 +58,7 @@ def test_the_knee_is_the_frontier_point_farthest_below_the_chord(pairs: list[tup
         assert below[found] == pytest.approx(max(below.values()), abs=1e-12)
 
 
+@pytest.mark.slow
 @few
 @given(POINTS, st.floats(0.01, 100), st.floats(0.01, 100), st.randoms(use_true_random=False))
 def test_units_and_order_do_not_move_it(pairs: list[tuple[int, int]], wide: float, tall: float, rng: Random) -> None:

@@ -77,6 +77,7 @@ def test_the_error_is_that_of_sums_by_cluster(sample: Sample) -> None:
     assert estimate(sample).standard_error == pytest.approx(math.sqrt(total) / strata, abs=1e-12)
 
 
+@pytest.mark.slow
 @few
 @given(samples)
 def test_replicates_leave_out_every_twentieth_prompt_of_each_task(sample: Sample) -> None:

@@ -31,6 +31,7 @@ def worse_beyond_noise(point: Point, rival: Point, rivals: int) -> bool:
     return rival.cost <= point.cost and gap.value > width * gap.standard_error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [1, 3, 256])
 @few
 @given(st.integers(1, 12), st.floats(0.01, 1), st.floats(0, 1), st.integers(0, 2**32))
@@ -77,6 +78,7 @@ def test_no_points_have_no_standings() -> None:
     assert standings([]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [0.01, 100.0])
 def test_thousands_of_points_are_told_apart_or_tied(error: float) -> None:
     rng = np.random.default_rng(0)

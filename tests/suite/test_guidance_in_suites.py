@@ -44,6 +44,7 @@ def refused(suite_file: Write, entry: dict[str, Any], **suite: Any) -> str:
 # What entries expand to
 
 
+@pytest.mark.slow
 def test_every_key_is_swept(suite_file: Write) -> None:
     entry = {
         "guidance": "sg",

@@ -112,6 +112,7 @@ def test_images_go_before_a_suite_of_their_name(folder: Path) -> None:
     assert "or a name that `sgbench suites list` shows" in refused("score", "shape")
 
 
+@pytest.mark.slow
 def test_the_list_says_what_each_suite_is() -> None:
     lines = run("suites", "list").splitlines()
     assert [line.split()[0] for line in lines[:-1]] == suite_names()
@@ -130,6 +131,7 @@ def test_the_list_says_what_each_suite_is() -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_list_needs_no_torch() -> None:
     code = (
         "import sys; from sgbench.suite.suites_cli import list_suites; list_suites(); sys.exit('torch' in sys.modules)"

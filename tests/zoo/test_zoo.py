@@ -157,6 +157,7 @@ def test_training_that_was_stopped_ends_as_if_it_had_not_been(
         assert all(torch.equal(mine[key], theirs[key]) for key in mine)
 
 
+@pytest.mark.slow
 def test_a_state_of_another_recipe_is_refused(tmp_path: Path) -> None:
     split = examples("fashion-routing")
     train(tiny_recipe(), split, tmp_path, "cpu", lambda _: None)
@@ -164,6 +165,7 @@ def test_a_state_of_another_recipe_is_refused(tmp_path: Path) -> None:
         train(tiny_recipe(steps=7), split, tmp_path, "cpu", lambda _: None)
 
 
+@pytest.mark.slow
 def test_export_writes_weights_and_a_card(tmp_path: Path) -> None:
     chosen = tiny_recipe()
     trained = train(chosen, examples(chosen.name), tmp_path / "run", "cpu", lambda _: None)

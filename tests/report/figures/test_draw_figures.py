@@ -13,6 +13,8 @@ from sgbench.report.figures import draw_figures, frontier, render
 from sgbench.report.points import Axis, with_quality
 from sgbench.stats.jackknife import GROUPS
 
+pytestmark = pytest.mark.slow
+
 MODEL = "fashion-routing"
 Row = Callable[..., dict[str, Any]]
 ALL: list[Axis] = ["gmacs_per_image", "seconds_per_image", "joules_per_image"]
@@ -23,7 +25,6 @@ def names(rows: pd.DataFrame, metrics: list[str], models: dict[str, str] | None 
     return [one.name for one in draw_figures(known, models or {MODEL: ""}, ALL, metrics)]
 
 
-@pytest.mark.slow
 def test_every_figure_that_the_rows_hold(sweep: pd.DataFrame) -> None:
     second = sweep.assign(model="fashion-dense", cell=sweep["cell"] + "b", joules_per_image=2.0)
     second["fd_lite0"], second["fd_lite0_se"], second["fd_lite0_replicates"] = 9.0, 0.1, " ".join(["9"] * GROUPS)
@@ -48,7 +49,6 @@ def test_rows_with_schedules_one_rule_and_gaps(row: Row) -> None:
     assert names(pd.DataFrame(rows[:1]), ["fd"]) == ["frontier-gmacs", "frontier-seconds", "precision-recall"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_the_same_rows_give_the_same_bytes(row: Row, kind: Any, start: bytes) -> None:
     rows = with_quality(pd.DataFrame([row("cfg"), row("sg", 0, 0.7)]), "fd")

@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from sgbench.report.figures import frontier
 from sgbench.report.points import with_quality
 
+pytestmark = pytest.mark.slow
+
 MODEL = "fashion-routing"
 Row = Callable[..., dict[str, Any]]
 

@@ -50,6 +50,7 @@ def test_edges_are_half_way() -> None:
     assert edges(np.array([0, 0.2, 0.6])) == pytest.approx([-0.1, 0.1, 0.4, 0.8])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("metric", "best"), [("fd", "min"), ("precision", "max")])
 def test_the_best_cell_is_brightest_and_starred(sweep: pd.DataFrame, metric: str, best: str) -> None:
     drawn = heat_map.draw(with_quality(sweep, metric), MODEL, "")
@@ -67,6 +68,7 @@ def test_the_best_cell_is_brightest_and_starred(sweep: pd.DataFrame, metric: str
     assert star.get_offsets().tolist() == [[at["gamma_strong"], at["gamma_weak"]]]
 
 
+@pytest.mark.slow
 def test_blank_places_are_counted(sweep: pd.DataFrame) -> None:
     sg, ag = heat_map.draw(with_quality(sweep, "fd"), MODEL, "")
     assert "20 of 60 places are blank" in sg.caption
@@ -91,6 +93,7 @@ def test_contours_need_four_by_four(row: Row) -> None:
     assert contours((0, 0.3, 0.6, 0.9)) == 1
 
 
+@pytest.mark.slow
 def test_equal_cells_are_drawn(row: Row) -> None:
     rows = pd.DataFrame([row("ag+sg", s, w, fd=0.3) for s in (0, 0.2, 0.4, 0.6) for w in (0, 0.3, 0.6, 0.9)])
     (drawn,) = heat_map.draw(with_quality(rows, "fd"), MODEL, "")

@@ -202,6 +202,7 @@ def test_figures_have_their_files_below_them(content: Fill) -> None:
     assert re.findall(r'<a href="([^"]+)" download', rest) == ["table.csv"]
 
 
+@pytest.mark.slow
 def test_the_page_says_what_made_it(content: Fill) -> None:
     made_by = {
         "sgbench": "0.1.0", "commit": "abc", "dirty": True, "images_made_at": ["def (files changed since)"],
@@ -230,6 +231,7 @@ def _without(content: Content, made_by: dict[str, Any], name: str) -> str:
     return render_page(content._replace(made_by=left)).html.decode()
 
 
+@pytest.mark.slow
 def test_the_floor_is_told_with_its_metric(content: Fill) -> None:
     html = render_page(content("fashion-mnist")).html.decode()
     floor = (

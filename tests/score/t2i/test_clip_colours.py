@@ -59,6 +59,7 @@ def test_the_sentences_are_the_published_ones() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_colour_is_the_mean_of_its_sentences(classifier: ColourClassifier) -> None:
     """Each sentence of length one before the mean, and the mean after it; one sentence at a time here."""
     network, tokens = tower(), open_clip.SimpleTokenizer(context_length=16)
@@ -134,6 +135,7 @@ def test_it_is_what_geneval_asks(classifier: ColourClassifier) -> None:
         assert judge(record, [thing], partial(classifier, image)).correct is right
 
 
+@pytest.mark.slow
 def test_weights_are_loaded_strictly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tiny network stands for the large one in open_clip's own table of models."""
     monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "sgbench-tiny", TINY)

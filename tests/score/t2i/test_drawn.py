@@ -47,6 +47,7 @@ def test_every_shape_is_found_in_every_colour_and_size(
     assert all(other.score < DRAWN_RULES.threshold for other, _ in rest)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 # Not stars: their tips reach beyond their box, into a neighbour.
 @given(st.permutations(sorted({*SHAPES} - {"star"})), st.permutations(sorted(COLOURS)), st.floats(6, 7), grounds)
@@ -142,6 +143,7 @@ def test_moments_are_those_of_geometry() -> None:
     assert moments("ring") == pytest.approx((np.pi * (1 - 0.48**2), 0.0, 0.0), abs=5e-3)
 
 
+@pytest.mark.slow
 def test_the_packaged_card_is_of_this_detector_and_says_what_it_measures() -> None:
     card = json.loads((resources.files("sgbench.zoo") / "weights" / "drawn-detector.json").read_text())
     assert card["sha256"] == drawn_digest()

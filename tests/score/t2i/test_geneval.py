@@ -235,6 +235,7 @@ def wishes(draw: st.DrawFn) -> dict[str, Any]:
     return {"tag": draw(st.sampled_from(TASKS)), "include": include, "exclude": draw(st.lists(entry, max_size=1))}
 
 
+@pytest.mark.slow
 @given(wishes(), scenes(), st.randoms())
 def test_the_order_of_detections_never_matters(record: dict[str, Any], found: list[Detection], random: Any) -> None:
     shuffled = list(found)
@@ -242,6 +243,7 @@ def test_the_order_of_detections_never_matters(record: dict[str, Any], found: li
     assert ask(record, *found) == ask(record, *shuffled)
 
 
+@pytest.mark.slow
 @given(wishes(), scenes(), OBJECTS, st.floats(0, 1))
 def test_an_object_below_the_threshold_changes_nothing(
     record: dict[str, Any], found: list[Detection], thing: Detection, share: float
@@ -250,6 +252,7 @@ def test_an_object_below_the_threshold_changes_nothing(
     assert ask(record, *found) == ask(record, *found, thing._replace(score=share * threshold))
 
 
+@pytest.mark.slow
 @given(wishes(), scenes())
 def test_in_the_mirror_left_is_right(record: dict[str, Any], found: list[Detection]) -> None:
     mirrored = [d._replace(box=(200 - d.box[2], d.box[1], 200 - d.box[0], d.box[3])) for d in found]
@@ -268,6 +271,7 @@ def test_opposite_relations_hold_the_other_way_round(one: Detection, other: Dete
     assert not {"left of", "right of"} <= set(there)
 
 
+@pytest.mark.slow
 @given(wishes(), scenes())
 def test_as_transcribed_from_the_published_text(record: dict[str, Any], found: list[Detection]) -> None:
     """A second, plain reading of the published rules, which knows neither groups nor helpers of the first."""

@@ -136,6 +136,7 @@ def test_a_group_of_which_one_prompt_is_shown_has_no_score(tmp_path: Path, cell:
 # What is kept
 
 
+@pytest.mark.slow
 def test_values_are_kept_and_a_damaged_or_changed_shard_is_judged_again(
     tmp_path: Path, cell: Cell, calls: list[tuple[str, int]]
 ) -> None:
@@ -293,6 +294,7 @@ def test_a_judge_that_failed_is_let_go_and_loaded_anew(
     assert ended == [1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny_hps")
 def test_preferences_are_given_by_style_and_times_100_is_times_100(
     tmp_path: Path, styles: Cell, calls: list[tuple[str, int]]

@@ -77,6 +77,7 @@ def logits(queries: int = 6, side: int = 9) -> tuple[Tensor, Tensor]:
     return classes, masks
 
 
+@pytest.mark.slow
 def test_a_saved_network_detects_as_it_did(saved: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Nothing is printed, and every object is the network's own, seen at 64 x 96 from 32 x 48 pixels."""
     detector = load(saved, CPU)
@@ -173,6 +174,7 @@ def test_padding_is_grey_and_cut_off_again() -> None:
     assert (at_size(masks, (64, 64), (64, 64), (64, 64)) > 0).any()
 
 
+@pytest.mark.slow
 def test_images_keep_their_order_whatever_their_size(saved: Path) -> None:
     """More than a batch, sizes mixed: each as by itself."""
     detector = Detector(load(saved, CPU).network, CPU, 64, 128)
@@ -225,6 +227,7 @@ def test_another_configuration_is_refused(saved: Path, tmp_path: Path, content: 
         load(folder, CPU)
 
 
+@pytest.mark.slow
 def test_damaged_and_partial_weights_are_refused(saved: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 

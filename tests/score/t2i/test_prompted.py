@@ -119,6 +119,7 @@ def test_what_is_no_layout(tmp_path: Path, layout: Path) -> None:
 # `sgbench score IMAGES --prompts`
 
 
+@pytest.mark.slow
 def test_renders_of_all_packaged_prompts_score_one(tmp_path: Path) -> None:
     place = tmp_path / "set.npz"
     np.savez(place, arr_0=renders(prompt_set()))
@@ -134,6 +135,7 @@ def test_renders_of_all_packaged_prompts_score_one(tmp_path: Path) -> None:
     assert score["protocol"]["samples"] == 200
 
 
+@pytest.mark.slow
 def test_two_sets_stand_in_one_table(tmp_path: Path) -> None:
     right = picture_folder(tmp_path / "right", renders(CAPTIONS * 5))
     wrong = picture_folder(tmp_path / "wrong", np.roll(renders(CAPTIONS * 5), 1, axis=0))
@@ -157,6 +159,7 @@ def test_images_without_prompts_are_one_sentence(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_images_that_do_not_fit_their_prompts_are_one_sentence(tmp_path: Path, layout: Path) -> None:
     folder = picture_folder(tmp_path / "few", renders(CAPTIONS * 5)[:19])
     prompts = prompt_file(tmp_path, CAPTIONS)

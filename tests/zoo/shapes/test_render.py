@@ -36,6 +36,7 @@ def test_a_shape_stays_within_its_reach(shape: str, x: float, y: float, radius: 
     assert 0.8 * radius - 1 <= farthest <= REACH.get(shape, 1.0) * radius
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 @given(radius=st.floats(20, 50), growth=st.floats(1.1, 2.0))
 @settings(max_examples=15, deadline=None)

@@ -30,6 +30,8 @@ from sgbench.zoo.shapes.vocabulary import (
     token_ids,
 )
 
+pytestmark = pytest.mark.slow
+
 examples = st.builds(training_example, st.integers(0, 9), st.integers(0, 10_000_000))
 tasks, seeds = st.sampled_from(TASKS), st.integers(0, 100_000)
 few = settings(max_examples=60, deadline=None)
@@ -163,7 +165,6 @@ def test_hardly_anything_of_a_thing_lies_outside(seed: int, task: str) -> None:
     assert (inside >= 0.97 * found.sum(axis=(1, 2))).all()
 
 
-@pytest.mark.slow
 def test_things_hardly_ever_touch() -> None:
     """Less than one scene of several things in thirty, and only where a star reaches beyond its box."""
     found = [drawn(seed, "counting")[1] for seed in range(600)]

@@ -47,6 +47,7 @@ def test_another_name_is_one_sentence() -> None:
         benchmark_form("hpsv2.2", np.zeros(1))
 
 
+@pytest.mark.slow
 def test_names_are_known_without_torch() -> None:
     code = "import sys, sgbench.score.t2i.preference; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -39,6 +39,7 @@ def package_transform() -> Transform:
     return made
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(height=SIDES, width=SIDES)
 @example(height=224, width=224)
@@ -69,6 +70,7 @@ def test_a_side_never_vanishes(draw: Draw) -> None:
     assert longest_side(draw(0, 1, 700), 224).shape == (3, 224, 224)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(height=SIDES, width=SIDES)
 @example(height=224, width=227)

@@ -21,6 +21,7 @@ CPU = torch.device("cpu")
 Pairs = tuple[list[np.ndarray], list[str]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 3, 8])
 def test_batches_and_neighbours_change_no_score(checkpoint: Path, config: Config, pairs: Pairs, batch: int) -> None:
     scorer = hps.load("hpsv2.1", checkpoint, CPU, config)
@@ -34,6 +35,7 @@ def test_batches_and_neighbours_change_no_score(checkpoint: Path, config: Config
     assert scorer([], []).shape == (0,)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_may_be_bare_wrapped_or_prefixed_and_in_half_precision(
     checkpoint: Path, network: open_clip.CLIP, config: Config, pairs: Pairs, tmp_path: Path
 ) -> None:
@@ -49,6 +51,7 @@ def test_a_checkpoint_may_be_bare_wrapped_or_prefixed_and_in_half_precision(
     assert half(*pairs) == pytest.approx(wrapped, abs=0.02)
 
 
+@pytest.mark.slow
 def test_clipscore_is_the_cosine_without_its_negative_half(
     network: open_clip.CLIP, config: Config, pairs: Pairs, tmp_path: Path
 ) -> None:
@@ -65,6 +68,7 @@ def test_clipscore_is_the_cosine_without_its_negative_half(
     assert found == pytest.approx(cosines.clip(0), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_pickscore_equals_transformers_network(pairs: Pairs, config: Config, tmp_path: Path) -> None:
     """CLIPModel is what the weights are published for; its embeddings by its own names, its own tokens cut at 77."""
     from transformers import CLIPConfig, CLIPModel
@@ -152,6 +156,7 @@ def test_pairs_of_another_kind_are_one_sentence(checkpoint: Path, config: Config
             scorer([good, bad], ["a", "b"])
 
 
+@pytest.mark.slow
 def test_scores_that_are_not_finite_are_refused(
     network: open_clip.CLIP, config: Config, pairs: Pairs, tmp_path: Path
 ) -> None:

@@ -185,6 +185,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_one_sentence_and_scores_before_it_are_kept(make: Make, tmp_path: Path, fault: str) -> None:
     code, told, before = FAULTS[fault]
@@ -195,6 +196,7 @@ def test_a_fault_is_one_sentence_and_scores_before_it_are_kept(make: Make, tmp_p
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "told"),
     [
