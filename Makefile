@@ -12,7 +12,7 @@ LIMIT ?=
 SLICE ?=
 # Workers of one thread of torch each: as many as cores and memory allow (tests/conftest.py).
 JOBS ?= auto
-PARALLEL := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+PARALLEL := -n $(JOBS)
 RESULTS ?= results/$(PRESET)
 REPORTS ?= reports/$(PRESET)
 

@@ -20,6 +20,7 @@ import pytest
 import torch
 import yaml
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from sgbench.models import catalogue
 from sgbench.models.architecture import (
@@ -125,9 +126,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
-    """Mark what needs a browser, skip what needs a GPU, take a slice of the full tests, and group what shares a worker.
+    """Mark what needs a browser, skip what needs a GPU, and take a slice of the full tests.
 
-    A worker runs a file as a whole. Files with the longest tests come first, so that none is left over at the end.
+    Files with the most slow tests come first, so that none is left over at the end.
     """
     if config.getoption("--slice"):
         _keep_slice(config, items)
@@ -136,18 +137,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("browser")
         if item.get_closest_marker("cuda") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+        assert (item.get_closest_marker("ray") is not None) == (_scope(item.nodeid) == "ray"), item.nodeid
     yield
     # Of those that are left once `-m` has chosen.
     weights: Counter[str] = Counter()
     for item in items:
-        weights[_group(item)] += any(item.get_closest_marker(name) for name in ("slow", "full", "ray"))
-    items.sort(key=lambda item: -weights[_group(item)])
+        weights[_scope(item.nodeid)] += any(item.get_closest_marker(name) for name in ("slow", "full", "ray"))
+    items.sort(key=lambda item: -weights[_scope(item.nodeid)])
 
 
-def _group(item: pytest.Item) -> str:
-    # Clusters of Ray find each other: one at a time.
-    return "ray" if item.get_closest_marker("ray") else item.nodeid.partition("::")[0]
+def _scope(nodeid: str) -> str:
+    """What one worker runs as a whole: a file, and all files of Ray, whose clusters find each other."""
+    file = nodeid.partition("::")[0]
+    return "ray" if re.search(r"/test_(ray_\w+|slurm)\.py$", file) else file
+
+
+# Groups by mark, which pytest-xdist has of its own, do nothing with pytest 9.2 (pytest-xdist 3.8).
+class ByFile(LoadScopeScheduling):
+    """Hands out files in the order in which they were collected."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """How tests are handed out to workers."""
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
 
 
 def _keep_slice(config: pytest.Config, items: list[pytest.Item]) -> None:
