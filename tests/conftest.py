@@ -118,6 +118,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slice", metavar="K/N", help="of the tests that are marked full, every N-th beginning with K.")
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """One for each core, but no more than the memory holds: a worker takes up to 3 GB."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
@@ -160,6 +161,7 @@ class ByFile(LoadScopeScheduling):
         return _scope(nodeid)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     """How tests are handed out to workers."""
     config.option.loadscopereorder = False

@@ -25,12 +25,12 @@ AVX2_RATE_PER_CORE = 10.0
 GPU_RATE, GPU_BASIS = 0.4 * 156_000, "an A100 at 40 % of its bfloat16 peak, decoding left out"
 # Of the embedded suite on two cores: distances and neighbours beside the extractors, whose convolutions reach half of
 # the pace that the denoisers' matrix products do.
-SCORE_SECONDS_PER_THOUSAND_IMAGES = 2.0
+SCORE_SECONDS_PER_THOUSAND_IMAGES = 4.0
 EXTRACTOR_PACE = 0.5
 # Every cell draws a batch that is not kept.
 WARM_UP_IMAGES = 24
 # What a bench takes beside its images, in starts of a process: its own, and a report of the embedded suites.
-STARTS, START_SECONDS = 4.0, 5.0
+STARTS, START_SECONDS = 3.0, 5.0
 
 
 class PlannedCell(NamedTuple):
