@@ -40,13 +40,13 @@ type: $(READY) ## mypy, strict
 check: lint type ## lint, types and the quick tests, while one works: about a minute
 	$(BIN)/pytest $(PARALLEL) -m "not slow and not full and not browser and not ray"
 
-test: $(READY) ## the tests, about nine minutes on two cores; of what is drawn by chance a seeded sample
+test: $(READY) ## the tests, eight minutes on two cores; of what is drawn by chance a seeded sample
 	$(BIN)/pytest $(PARALLEL)
 
-test-full: $(READY) ## every test, with all that is drawn by chance, half an hour; SLICE=3/10 a tenth of what `make test` leaves out
+test-full: $(READY) ## every test, with all that is drawn by chance, twenty minutes; SLICE=3/10 a tenth of what `make test` leaves out
 	$(BIN)/pytest $(PARALLEL) $(if $(SLICE),-m full --slice $(SLICE),-m "full or not full")
 
-bench: $(READY) ## run, score and report the embedded suites (PRESET=quick), about seven minutes on two cores
+bench: $(READY) ## run, score and report the embedded suites (PRESET=quick), four minutes on two AVX-512 cores
 	set -e; for suite in $(SUITES); do \
 	  $(BIN)/sgbench bench $$suite --preset $(PRESET) --results $(RESULTS) --reports $(REPORTS) $(if $(LIMIT),--limit $(LIMIT)); done
 

@@ -79,9 +79,14 @@ def known_pace(device: str = "auto") -> Pace:
     found = _read().get(machine(device))
     try:
         pace = Pace(**found) if isinstance(found, dict) else Pace({}, {})
-        rates = [*pace.models.values(), *pace.extractors.values(), pace.start_seconds or 1.0, float(pace.threads or 1)]
-        valid = all(isinstance(rate, float) and 0 < rate < math.inf for rate in rates) and isinstance(pace.device, str)
-        if valid and 0 <= time.time() - pace.at < HOLDS_SECONDS:
+        rates = [*pace.models.values(), *pace.extractors.values(), pace.start_seconds or 1.0]
+        valid = all(isinstance(rate, float) and 0 < rate < math.inf for rate in rates)
+        if (
+            valid
+            and isinstance(pace.device, str)
+            and isinstance(pace.threads, int)
+            and 0 <= time.time() - pace.at < HOLDS_SECONDS
+        ):
             return pace
     except (TypeError, AttributeError):
         pass

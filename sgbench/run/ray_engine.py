@@ -230,7 +230,7 @@ class _Driver:
         that), so workers end by themselves. Those that do not are cancelled by force.
         """
         ray, rest = self.cluster.ray, list(self.running)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(Exception):
             self.store.write_mark(self.job.stop)
             if rest:
                 _, rest = ray.wait(rest, num_returns=len(rest), timeout=GRACE_SECONDS)
