@@ -88,9 +88,12 @@ def images(results: Path) -> dict[str, bytes]:
     return {str(path.relative_to(results)): path.read_bytes() for path in sorted(results.rglob("*.npy"))}
 
 
+@pytest.mark.parametrize("by_ray", [False, pytest.param(True, marks=pytest.mark.full)])
 def test_a_driver_that_is_killed_takes_its_cluster_along_and_is_continued(
-    start: Start, below: Any, tmp_path: Path
+    by_ray: bool, start: Start, below: Any, suite: Path, tmp_path: Path
 ) -> None:
+    """By one process, or by Ray again."""
+    suite.write_text(SUITE.replace("steps: 2", "steps: 1"))
     driver = start("--engine", "ray")
     own = below(driver.pid)
     until(own.at_work)
@@ -105,10 +108,13 @@ def test_a_driver_that_is_killed_takes_its_cluster_along_and_is_continued(
     workers = working(own)
     driver.kill()
     until(lambda: not [worker for worker in workers if Path(f"/proc/{worker}/exe").exists()])
-    again = start("--engine", "ray")
-    _, err = again.communicate(timeout=180)
-    assert again.returncode == 0, err
-    warm.run(tiny_model.__file__, "run", tmp_path / "s.yaml", "--results", tmp_path / "alone", check=True)
+    if by_ray:
+        again = start("--engine", "ray")
+        _, err = again.communicate(timeout=180)
+        assert again.returncode == 0, err
+    else:
+        warm.run(tiny_model.__file__, "run", suite, "--results", tmp_path / "r", check=True)
+    warm.run(tiny_model.__file__, "run", suite, "--results", tmp_path / "alone", check=True)
     assert images(tmp_path / "r") == images(tmp_path / "alone")
 
 

@@ -74,10 +74,10 @@ def job(tmp_path: Path) -> Iterator[Any]:
 
 
 def test_a_job_makes_the_images_and_takes_its_cluster_down(job: Any, below: Any, tmp_path: Path) -> None:
-    process = job(240)
+    process = job(48)
     out, err = process.communicate(timeout=70)
     assert process.returncode == 0, err
-    assert "1 cells complete: 240 images made" in out
+    assert "1 cells complete: 48 images made" in out
     assert not below(process.pid).names()
     assert not (tmp_path / "requeued").exists()
 
