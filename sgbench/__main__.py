@@ -1,5 +1,5 @@
 """`python -m sgbench`."""
 
-from sgbench.cli import main
+from sgbench.cli.app import main
 
 main()

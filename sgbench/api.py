@@ -6,23 +6,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sgbench.progress import Progress, Silent
+from sgbench.base.progress import Progress, Silent
 from sgbench.suite.schema import Suite
 
 if TYPE_CHECKING:
     from sgbench.compare.comparison import Comparison
     from sgbench.doctor.examine import Diagnosis
     from sgbench.doctor.finding import Finding
+    from sgbench.metrics.protocols import Protocol
     from sgbench.plan.pace import Pace
     from sgbench.plan.plan import Plan
     from sgbench.report.build import Report
-    from sgbench.report.site import Site
+    from sgbench.report.site.build import Site
     from sgbench.run.engines import Ray
-    from sgbench.run.part import OnShard
     from sgbench.run.runner import RunSummary
-    from sgbench.score.anybody import Scored
+    from sgbench.run.worker import OnShard
     from sgbench.score.export import Exported
-    from sgbench.score.protocols import Protocol
+    from sgbench.score.external_images import Scored
     from sgbench.score.scorer import ScoreSummary
 
 RESULTS = Path("results")
@@ -56,13 +56,13 @@ def measure_pace(suite: Suite, progress: Progress | None = None, device: str = "
 def make_plan(suite: Suite, results: Path = RESULTS, pace: Pace | None = None) -> Plan:
     """What the suite will do and cost, given what `results` already holds and, if given, this machine's pace."""
     from sgbench.plan.plan import make_plan as plan
-    from sgbench.run.store import Store
+    from sgbench.results.store import Store
     from sgbench.suite.sweep import expand
 
     return plan(suite, expand(suite), Store(results, suite.suite), pace)
 
 
-def run(
+def run_suite(
     suite: Suite,
     results: Path = RESULTS,
     *,
@@ -80,9 +80,9 @@ def run(
     unless given, any time on a CPU) ends the process with status 1: a device that hangs cannot be interrupted.
     With `ray` the shards are made by workers of Ray, and there it is their processes that end; `on_shard` is not told.
     """
+    from sgbench.results.store import Store
     from sgbench.run.device import resolve_device
     from sgbench.run.runner import run_cells
-    from sgbench.run.store import Store
     from sgbench.run.watchdog import default_timeout
     from sgbench.suite.sweep import expand
 
@@ -111,8 +111,8 @@ def time(
     progress: Progress | None = None,
 ) -> float:
     """Measure the seconds of every cell again, in turn; `score` then puts them into the rows."""
+    from sgbench.results.store import Store
     from sgbench.run.device import resolve_device
-    from sgbench.run.store import Store
     from sgbench.run.timing import time_cells
     from sgbench.suite.sweep import expand
 
@@ -121,19 +121,19 @@ def time(
     return time_cells(expand(suite), rounds, store, resolve_device(device), progress or Silent(), batch)
 
 
-def score(
+def score_suite(
     suite: Suite, results: Path = RESULTS, *, device: str = "auto", progress: Progress | None = None
 ) -> ScoreSummary:
     """Score every cell and write the rows.
 
     Cells that failed to be drawn are told of in the summary's `failed`. Raises UserError where others have no score.
     """
-    from sgbench.run.claims import Claims
+    from sgbench.cells.identity import cell_id
+    from sgbench.results.claims import Claims
+    from sgbench.results.store import Store
     from sgbench.run.device import resolve_device
-    from sgbench.run.store import Store
     from sgbench.score.rows import build_rows
     from sgbench.score.scorer import ROWS_CLAIM, refusal, score_cells
-    from sgbench.suite.identity import cell_id
     from sgbench.suite.sweep import expand
 
     cells = expand(suite)
@@ -156,7 +156,7 @@ def score(
 
 def kept(suite: Suite, results: Path = RESULTS) -> dict[str, int]:
     """What a results tree holds of a suite, as noted there: images and cells with scores, of how many."""
-    from sgbench.run.store import Store
+    from sgbench.results.store import Store
     from sgbench.suite.sweep import expand
 
     cells, store = expand(suite), Store(results, suite.suite)
@@ -184,7 +184,7 @@ def score_images(
     `labels` is the policy of sets that come without; metrics of prompts need no reference.
     """
     from sgbench.run.device import resolve_device
-    from sgbench.score.anybody import score_images as score_sets
+    from sgbench.score.external_images import score_images as score_sets
 
     paths = [Path(path) for path in images]
     return score_sets(paths, reference, metrics, resolve_device(device), progress or Silent(), limit, labels, prompts)
@@ -200,7 +200,7 @@ def explain(
     prompts: str | None = None,
 ) -> list[Protocol]:
     """The protocols that images would be scored under."""
-    from sgbench.score.anybody import explain as explain_images
+    from sgbench.score.external_images import explain as explain_images
 
     return explain_images([Path(path) for path in images], reference, metrics, limit, labels, prompts)
 
@@ -221,10 +221,10 @@ def export(
     limit: int | None = None,
 ) -> Exported:
     """Write the images of a cell, named by id or folder, as ADM's evaluator reads them, or GenEval's."""
-    from sgbench.errors import UserError
-    from sgbench.run.find_cell import find_cell
+    from sgbench.base.errors import UserError
+    from sgbench.results.find_cell import find_cell
+    from sgbench.score.cell_images import CellImages
     from sgbench.score.export import export_adm, export_geneval
-    from sgbench.score.images import CellImages
 
     if (adm is None) == (geneval is None):
         raise UserError("one layout is written at a time", where="export", fix="give --adm FILE or --geneval FOLDER")
@@ -233,7 +233,7 @@ def export(
     return export_geneval(images, Path(geneval)) if adm is None else export_adm(images, Path(adm))  # type: ignore[arg-type]
 
 
-def report(
+def report_suite(
     suite: Suite,
     results: Path = RESULTS,
     reports: Path = REPORTS,
@@ -243,14 +243,14 @@ def report(
 ) -> Report:
     """Write the report of the suite's rows into `reports`/<suite>."""
     from sgbench.report.build import build_report
-    from sgbench.run.store import Store
+    from sgbench.results.store import Store
     from sgbench.suite.sweep import expand
 
     store = Store(results, suite.suite, (progress or Silent()).say)
     return build_report(suite, expand(suite), store, reports / suite.suite, command, progress or Silent())
 
 
-def compare(
+def compare_results(
     a: str | Path,
     b: str | Path,
     metrics: Sequence[str] | None = None,
@@ -266,13 +266,13 @@ def compare(
 
 def publish(reports: Path = REPORTS, output: Path = Path("site"), folders: Sequence[Path] | None = None) -> Site:
     """Gather report folders, all below `reports` unless given, into one with an index, for any static host."""
-    from sgbench.report.site import find_reports
-    from sgbench.report.site import publish as gather
+    from sgbench.report.site.build import find_reports
+    from sgbench.report.site.build import publish as gather
 
     return gather(list(folders) if folders else find_reports(reports), output)
 
 
-def bench(
+def bench_suite(
     suite: Suite,
     results: Path = RESULTS,
     reports: Path = REPORTS,
@@ -285,24 +285,26 @@ def bench(
     ray: Ray | None = None,
 ) -> dict[str, Any]:
     """The chain: run, score, report. Returns what each of them did. With `ray`, scoring is still this process's."""
+    from sgbench.metrics.catalogue import check_judges
+    from sgbench.results.store import Store
     from sgbench.run.device import resolve_device
-    from sgbench.run.store import Store
-    from sgbench.score.beside import Beside, extractors_for, idle_device
+    from sgbench.score.background_features import Beside, extractors_for, idle_device
     from sgbench.score.expected import suite_protocols
-    from sgbench.score.t2i.judges import check_judges
 
     # A reference, weights or an environment that are missing are missed now, not after hours of drawing.
     suite_protocols(suite)
-    check_judges(suite)
+    check_judges(suite.metrics, suite.where)
     asked = device
     if ray is not None and device != "cpu":
         device = "auto"  # It was said of the workers.
     idle = None if ray is not None else idle_device(resolve_device(device))
     if idle is None or not extractors_for(suite, idle):
-        ran = run(suite, results, device=asked, batch=batch, progress=progress, shard_timeout=shard_timeout, ray=ray)
+        ran = run_suite(
+            suite, results, device=asked, batch=batch, progress=progress, shard_timeout=shard_timeout, ray=ray
+        )
     else:
         with Beside(suite, Store(results, suite.suite), idle) as beside:
-            ran = run(
+            ran = run_suite(
                 suite,
                 results,
                 device=device,
@@ -311,12 +313,12 @@ def bench(
                 on_shard=beside,
                 shard_timeout=shard_timeout,
             )
-    scored = score(suite, results, device=device, progress=progress)
-    reported = report(suite, results, reports, command=command, progress=progress)
+    scored = score_suite(suite, results, device=device, progress=progress)
+    reported = report_suite(suite, results, reports, command=command, progress=progress)
     return {"run": ran.as_dict(), "score": scored.as_dict(), "report": reported.as_dict()}
 
 
-def doctor(
+def examine_results(
     results: Path = RESULTS,
     reports: Path | None = REPORTS,
     suites: Sequence[str] = (),

@@ -22,6 +22,10 @@ import yaml
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
+from sgbench.base.processor import usable_cores
+from sgbench.cells.program import _call_counts, program
+from sgbench.metrics.extractors.catalogue import EXTRACTORS
+from sgbench.metrics.neighbours import Real, prepare_real
 from sgbench.models import catalogue
 from sgbench.models.architecture import (
     AnyArchitecture,
@@ -30,20 +34,16 @@ from sgbench.models.architecture import (
     MDTv2Architecture,
     SprintArchitecture,
 )
-from sgbench.models.build import Network, build
 from sgbench.models.catalogue import Checkpoint, Entry
 from sgbench.models.families import FAMILIES
+from sgbench.models.recipe import recipe_names
+from sgbench.networks.build import Network, build
 from sgbench.plan import pace
-from sgbench.processor import usable_cores
 from sgbench.report import build as build_report
 from sgbench.report.figures.render import FORMATS
 from sgbench.sampling.conditions import ClassConditions
 from sgbench.sampling.networks import Networks
-from sgbench.sampling.program import _call_counts, program
 from sgbench.score import compute
-from sgbench.score.extractors.catalogue import EXTRACTORS
-from sgbench.score.neighbours import Real, prepare_real
-from sgbench.zoo.recipe import recipe_names
 from tests import tiny_model
 
 tiny_model.install()

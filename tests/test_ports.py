@@ -31,7 +31,7 @@ from tests import tiny_model
 build.FORMATS = ("svg",)
 tiny_model.install()
 suite = api.load_suite(sys.argv[1])
-api.bench(suite, Path("results"), Path("reports"), device="cpu")
+api.bench_suite(suite, Path("results"), Path("reports"), device="cpu")
 LISTENING = "0A"
 own = set()
 for link in Path("/proc/self/fd").iterdir():

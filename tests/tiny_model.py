@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from sgbench.models import catalogue
-from sgbench.models.build import build
-from sgbench.zoo import recipe, weights
-from sgbench.zoo.recipe import Recipe
+from sgbench.models import catalogue, recipe
+from sgbench.models.recipe import Recipe
+from sgbench.networks.build import build
+from sgbench.zoo import weights
 
 NAME, LIKE = "fashion-tiny", "fashion-routing"
 SEEDS = {"final": 0, "early": 1}
@@ -69,7 +69,7 @@ def install() -> None:
 
 
 if __name__ == "__main__":
-    from sgbench import cli
+    from sgbench.cli import app
 
     install()
-    cli.main()
+    app.main()

@@ -3,11 +3,11 @@
 import matplotlib.backends.backend_pdf
 import matplotlib.backends.backend_svg
 
-from sgbench import cli
+from sgbench.cli import app
 from sgbench.plan import plan
 from sgbench.report import build
 from sgbench.run import runner
 from sgbench.score import rows, scorer
 from tests import tiny_model
 
-__all__ = ["build", "cli", "matplotlib", "plan", "rows", "runner", "scorer", "tiny_model"]
+__all__ = ["app", "build", "matplotlib", "plan", "rows", "runner", "scorer", "tiny_model"]

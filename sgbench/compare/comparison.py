@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sgbench.base.errors import UserError
 from sgbench.compare.lines import Line, Source
 from sgbench.compare.matching import Pair, match
 from sgbench.compare.significance import holm
@@ -22,8 +23,7 @@ from sgbench.compare.verdicts import (
     judged,
     score_findings,
 )
-from sgbench.errors import UserError
-from sgbench.score.metrics import METRICS, check_names
+from sgbench.metrics.catalogue import METRICS, check_names
 
 NAMED = 3
 QUIET: tuple[Verdict, ...] = ("same", "no significant difference")

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sgbench.base.errors import UserError, plain
 from sgbench.compare.lines import Line, Score, Source
-from sgbench.errors import UserError, plain
-from sgbench.score.metrics import METRICS
-from sgbench.score.protocols import from_record
+from sgbench.metrics.catalogue import METRICS
+from sgbench.metrics.protocols import from_record
 
 FIX = "give what `sgbench score IMAGES... --json` printed, a folder of results, or a rows.csv"
 

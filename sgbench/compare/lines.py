@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sgbench.score.protocols import Protocol
+from sgbench.metrics.protocols import Protocol
 
 
 class Score(NamedTuple):

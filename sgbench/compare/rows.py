@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sgbench.base.errors import UserError
 from sgbench.compare.lines import Cost, Line, Score, Source
-from sgbench.errors import UserError
 from sgbench.guidance import RULES
-from sgbench.report.points import replicates, settings_text
-from sgbench.run.rows_file import read_rows
-from sgbench.run.schema import succeeded
-from sgbench.run.store import Store
-from sgbench.score.metrics import METRICS
-from sgbench.score.protocols import Protocol, from_record
+from sgbench.metrics.catalogue import METRICS
+from sgbench.metrics.protocols import Protocol, from_record
+from sgbench.report.select_rows import replicates, settings_text
+from sgbench.results.rows_file import read_rows
+from sgbench.results.schema import succeeded
+from sgbench.results.store import Store
 
 SETTINGS = (
     *("model", "guidance", "scale", "gamma_strong", "gamma_weak", "interval", "scale_schedule", "rescale", "channels"),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sgbench.bounded import is_there
+from sgbench.base.bounded import is_there
+from sgbench.base.errors import UserError
 from sgbench.compare.document import document_source
 from sgbench.compare.lines import Source
 from sgbench.compare.rows import rows_source
-from sgbench.errors import UserError
-from sgbench.run.find_cell import LONGEST_NAME
+from sgbench.results.find_cell import LONGEST_NAME
 
 FIX = "give results/<suite>, a rows.csv, a cell's folder or id, or a file that `sgbench score IMAGES... --json` wrote"
 

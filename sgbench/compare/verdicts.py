@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 from sgbench.compare.lines import Cost, Score
 from sgbench.compare.matching import Pair
 from sgbench.compare.significance import Change, paired_change, unpaired_change
-from sgbench.score.metrics import METRICS
-from sgbench.score.protocols import differences
+from sgbench.metrics.catalogue import METRICS
+from sgbench.metrics.protocols import differences
 
 Verdict = Literal["worse", "better", "changed", "no significant difference", "same", "not comparable"]
 LEVEL = 0.05

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sgbench.cost.closed_form import call_macs, kept_tokens
-from sgbench.cost.counts import Macs
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
+from sgbench.base.suggest import suggestion
+from sgbench.cells.closed_form import call_macs, kept_tokens
+from sgbench.cells.counts import Macs
 from sgbench.guidance import RULES, Rule
+from sgbench.guidance.settings import Guidance
 from sgbench.models.architecture import AnyArchitecture
 from sgbench.models.catalogue import Entry, entry
 from sgbench.models.families import family
 from sgbench.models.spec import RANDOM, from_fields
-from sgbench.sampling.samplers import SAMPLERS
-from sgbench.suite.cell import Guidance
-from sgbench.suite.suggest import suggestion
+from sgbench.samplers.catalogue import SAMPLERS
 
 
 class Question(NamedTuple):
@@ -124,7 +124,7 @@ def _counted(architecture: AnyArchitecture, gamma: float) -> Macs:
     import torch
 
     from sgbench.cost.macs import count_call
-    from sgbench.models.build import build
+    from sgbench.networks.build import build
 
     # Shapes are all that counting needs: initial values would take longer than the call itself.
     with torch.device("meta"):

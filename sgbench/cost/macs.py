@@ -20,15 +20,15 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from fvcore.nn import FlopCountAnalysis
 
-from sgbench.cost.closed_form import kept_macs, kept_tokens
-from sgbench.cost.counts import Macs
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
+from sgbench.cells.closed_form import kept_macs, kept_tokens
+from sgbench.cells.counts import Macs
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architecture import AnyArchitecture, MicroDiTArchitecture
-from sgbench.models.autoencoder import Decoder
-from sgbench.models.build import Network
 from sgbench.models.pipeline_architecture import PRXArchitecture
 from sgbench.models.text_architecture import TextDiTArchitecture
+from sgbench.networks.autoencoder import Decoder
+from sgbench.networks.build import Network
 
 ATTENTION, NORM = "scaled_dot_product_attention", "layer_norm"
 TOLERANCE = 1e-3

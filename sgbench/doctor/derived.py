@@ -10,16 +10,16 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from sgbench.base.errors import UserError
+from sgbench.cells.cell import Cell
+from sgbench.cells.identity import cell_id
 from sgbench.doctor.finding import RUN, SCORE, Finding, note
-from sgbench.errors import UserError
-from sgbench.run.rows_file import check_digest
-from sgbench.run.schema import SCHEMA_VERSION
-from sgbench.run.sealed import verified
-from sgbench.run.store import Store, rows_csv
-from sgbench.score.protocols import from_record
+from sgbench.metrics.protocols import from_record
+from sgbench.results.checksummed_json import verified
+from sgbench.results.rows_file import check_digest
+from sgbench.results.schema import SCHEMA_VERSION
+from sgbench.results.store import Store, rows_csv
 from sgbench.score.rows import build_rows
-from sgbench.suite.cell import Cell
-from sgbench.suite.identity import cell_id
 from sgbench.suite.schema import Suite
 from sgbench.suite.sweep import expand
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sgbench.base.errors import UserError
+from sgbench.base.progress import Progress, Silent
 from sgbench.doctor.finding import Finding
 from sgbench.doctor.tree import check_tree, find_trees
-from sgbench.errors import UserError
-from sgbench.progress import Progress, Silent
 
 
 class Diagnosis(NamedTuple):

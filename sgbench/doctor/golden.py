@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sgbench.base.errors import UserError
 from sgbench.doctor.finding import Finding
-from sgbench.errors import UserError
 
 FILE = Path(__file__).parent / "golden" / "extractors.safetensors"
 EXTRACTORS = ("fashion-cnn", "lite0")
@@ -52,7 +52,7 @@ def extract(name: str, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Features (n, D) of images uint8 (n, H, W, 3); of their green channel for an extractor of grey images."""
     import torch
 
-    from sgbench.score.extractors.extract import load_extractor
+    from sgbench.metrics.extractors.extract import load_extractor
 
     grey = CHANNELS[name] == 1
     loaded = load_extractor(name, torch.device("cpu"))

@@ -11,11 +11,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from sgbench.base.errors import UserError
+from sgbench.base.processor import automatic_dtype, processor_name, usable_cores
+from sgbench.base.provenance import provenance
 from sgbench.doctor.finding import Finding, note
-from sgbench.errors import UserError
-from sgbench.models.digest import recorded_sha256, sha256_file
-from sgbench.processor import automatic_dtype, processor_name, usable_cores
-from sgbench.provenance import provenance
+from sgbench.files.digest import recorded_sha256, sha256_file
 
 REINSTALL = "reinstall sgbench"
 # Larger files of others are compared by the record beside them; reading them takes seconds each.
@@ -78,8 +78,8 @@ def _packaged_weights(facts: dict[str, str]) -> Iterator[Finding]:
 
 
 def _packaged_references() -> Iterator[Finding]:
-    from sgbench.score.reference_catalogue import CARD, PACKAGED, read_card
-    from sgbench.score.references import packaged_folder
+    from sgbench.metrics.references.catalogue import CARD, PACKAGED, read_card
+    from sgbench.metrics.references.load import packaged_folder
 
     for name in PACKAGED:
         folder = packaged_folder(name)
@@ -96,7 +96,7 @@ def _packaged_references() -> Iterator[Finding]:
 
 def _external(facts: dict[str, str]) -> Iterator[Finding]:
     """Weights of metrics that are here: compared with their published digest, or with the record beside them."""
-    from sgbench.score.weights import find, known
+    from sgbench.metrics.weights import find, known
 
     here = []
     for entry in known().values():

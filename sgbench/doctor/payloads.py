@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from sgbench.doctor.finding import RUN, Finding
-from sgbench.run.claims import FILE, Claims
-from sgbench.run.sealed import Record, read_record
-from sgbench.run.store import FEATURE_NOTES, SHARD_NOTES, Store
+from sgbench.results.checksummed_json import Record, read_record
+from sgbench.results.claims import FILE, Claims
+from sgbench.results.store import FEATURE_NOTES, SHARD_NOTES, Store
 
 AGAIN = "`sgbench score` makes it again when a score needs it"
 NUMBERED = re.compile(r"\d{5,}")

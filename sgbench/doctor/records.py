@@ -7,14 +7,14 @@ from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
 
+from sgbench.base.errors import UserError
+from sgbench.base.png import is_whole
+from sgbench.cells.cell import Cell
+from sgbench.cells.identity import cell_id, cell_of, record_id
 from sgbench.doctor.finding import RUN, SCORE, Finding, note
 from sgbench.doctor.payloads import Shards
-from sgbench.errors import UserError
-from sgbench.run.png import is_whole
-from sgbench.run.sealed import Record, read_record
-from sgbench.run.store import Store, shard_sizes
-from sgbench.suite.cell import Cell
-from sgbench.suite.identity import cell_id, cell_of, record_id
+from sgbench.results.checksummed_json import Record, read_record
+from sgbench.results.store import Store, shard_sizes
 
 GONE = "its images are gone: bring it back from a copy, or run and score the suite again"
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from sgbench.atomic import TEMPORARY, is_left_over
+from sgbench.base.atomic import TEMPORARY, is_left_over
 from sgbench.doctor.finding import Finding, note
-from sgbench.run.store import Store
+from sgbench.results.store import Store
 
 # Paths below the suite's folder, as the store lays them out.
 OURS = re.compile(

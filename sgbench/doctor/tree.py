@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from sgbench.base.progress import Progress
+from sgbench.cells.cell import Cell
 from sgbench.doctor.derived import check_lock, check_protocols, check_rows
 from sgbench.doctor.finding import Finding
 from sgbench.doctor.payloads import check_features, check_shards
 from sgbench.doctor.records import check_beside, check_identity
 from sgbench.doctor.stray import check_stray
-from sgbench.progress import Progress
-from sgbench.run.store import Store
-from sgbench.suite.cell import Cell
+from sgbench.results.store import Store
 
 MARKS = ("cells", "rows.csv", "suite.lock.yaml")
 

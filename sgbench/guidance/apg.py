@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sgbench.guidance.branches import Branch, Parameter, Rule, Value
+from sgbench.guidance.style import Style
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,6 +40,8 @@ RULE = Rule(
     name="apg",
     title="APG",
     source="Sadat et al., arXiv 2410.02416",
+    works=("sadat2025apg",),
+    style=Style("#D55E00", "p", "--"),
     formula="x0(c) + (w - 1) (d_orth + eta d_par), d = clip(x0(c) - x0(null) + momentum d_before, norm_limit)",
     strong=Branch(sparsity="strong"),
     weak=Branch(condition="null", sparsity="weak"),

@@ -11,40 +11,64 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeVar, assert_never
 
+from sgbench.base.choices import require_choice
+from sgbench.base.errors import UserError
 from sgbench.guidance.schedules import gamma_at
+from sgbench.guidance.style import PLAIN, Style
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sgbench.suite.cell import Guidance
+    from sgbench.guidance.settings import Guidance
 
 T = TypeVar("T")
 Value = float | str
 Disturbance = Literal["identity", "blur", "skip", "random skip"]
+Condition = Literal["given", "null", "random"]
+CheckpointName = Literal["main", "auxiliary"]
+Sparsity = Literal["dense", "strong", "weak", "path"]
+Space = Literal["any", "native", "image", "velocity"]
+TextForm = Literal["layers", "interval"]
 Combine = Callable[["Tensor", "Tensor", float, Mapping[str, Value], "dict[str, Tensor]"], "Tensor"]
 """(strong, weak, w, parameters, memory) to the guided prediction; memory lasts for one run of a sampler."""
 
 
-class Branch(NamedTuple):
+@dataclass(frozen=True)
+class Branch:
     """One call of a denoiser: under which condition, by which checkpoint, with whose gamma, disturbed or not."""
 
-    condition: Literal["given", "null", "random"] = "given"
-    checkpoint: Literal["main", "auxiliary"] = "main"
-    sparsity: Literal["dense", "strong", "weak", "path"] = "dense"
+    condition: Condition = "given"
+    checkpoint: CheckpointName = "main"
+    sparsity: Sparsity = "dense"
     disturbed: Disturbance | None = None
+
+    def __post_init__(self) -> None:
+        require_choice(self.condition, Condition, "Branch.condition")
+        require_choice(self.checkpoint, CheckpointName, "Branch.checkpoint")
+        require_choice(self.sparsity, Sparsity, "Branch.sparsity")
+        if self.disturbed is not None:
+            require_choice(self.disturbed, Disturbance, "Branch.disturbed")
 
     def gamma(self, guidance: Guidance, progress: float = 0.0) -> float:
         """Share of tokens that skip work in this branch; all of them where the whole path is dropped."""
-        if self.sparsity == "strong":
-            return gamma_at(guidance.gamma_strong, progress)
-        if self.sparsity == "weak":
-            return gamma_at(guidance.gamma_weak, progress)
-        return 1.0 if self.sparsity == "path" else 0.0
+        match self.sparsity:
+            case "strong":
+                return gamma_at(guidance.gamma_strong, progress)
+            case "weak":
+                return gamma_at(guidance.gamma_weak, progress)
+            case "path":
+                return 1.0
+            case "dense":
+                return 0.0
+            case _:
+                assert_never(self.sparsity)
 
 
-class Parameter(NamedTuple):
+@dataclass(frozen=True)
+class Parameter:
     """A setting that only some rules have."""
 
     name: str
@@ -53,12 +77,17 @@ class Parameter(NamedTuple):
     high: float = math.inf
     default: Value | None = None
     """What holds where a suite says nothing; None for a setting that must be given."""
-    text: Literal["layers", "interval"] | None = None
+    text: TextForm | None = None
     """The text form it is written in, if it is no number."""
     whole: bool = False
 
+    def __post_init__(self) -> None:
+        if self.text is not None:
+            require_choice(self.text, TextForm, "Parameter.text")
 
-class Rule(NamedTuple):
+
+@dataclass(frozen=True)
+class Rule:
     """A guidance rule: its branches, its settings, its names and its source."""
 
     name: str
@@ -79,11 +108,25 @@ class Rule(NamedTuple):
     """Why no tokens can be dropped in any branch, where that has a reason."""
     combine: Combine | None = None
     """The pure function over the predictions of a rule that is not linear."""
-    space: Literal["any", "native", "image", "velocity"] = "any"
+    space: Space = "any"
     """Where it acts: any space for a linear rule, the network's own prediction, the denoised image, the velocity."""
     samplers: tuple[str, ...] = ()
     """Samplers that can serve it, where not all can."""
     note: str = ""
+    works: tuple[str, ...] = ()
+    """What to cite: keys of `report/citations/references.bib`."""
+    style: Style = PLAIN
+    example: Mapping[str, Value] = field(default_factory=dict, hash=False)
+    """Settings that its cost is quoted for, where it has no defaults."""
+
+    def __post_init__(self) -> None:
+        require_choice(self.space, Space, "Rule.space")
+        if self.perturbed is not None and self.perturbed.sparsity != "dense":
+            raise UserError(
+                "a perturbed branch has no random stream for its kept tokens",
+                where=f"Rule.perturbed of {self.name}",
+                fix='give it sparsity="dense"',
+            )
 
     @property
     def branches(self) -> tuple[Branch, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sgbench.guidance.branches import Branch, Parameter, Rule, Value, combine
+from sgbench.guidance.style import Style
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +27,8 @@ RULE = Rule(
     name="cfg-zero",
     title="CFG-Zero*",
     source="Fan et al., arXiv 2503.18886",
+    works=("fan2025cfgzero",),
+    style=Style("#E69F00", "h", "--"),
     formula="s v(null) + w (v(c) - s v(null)), s = <v(c), v(null)> / |v(null)|^2; 0 in the first steps",
     strong=Branch(sparsity="strong"),
     weak=Branch(condition="null", sparsity="weak"),

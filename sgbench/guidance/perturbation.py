@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from sgbench.base.choices import require_choice
 
 Kind = Literal["identity", "blur", "skip"]
 # No network has so many, and a range is written out.
 MOST_BLOCKS = 10_000
 
 
-class Perturbation(NamedTuple):
+@dataclass(frozen=True)
+class Perturbation:
     """`identity`: attention returns its values; `blur`: queries are blurred over the grid; `skip`: no block at all.
 
     Blocks are numbered in the order they run in, from 0.
@@ -22,6 +26,9 @@ class Perturbation(NamedTuple):
     layers: tuple[int, ...]
     sigma: float = math.inf
     """Standard deviation of the blur in tokens; at infinity every query is the mean query."""
+
+    def __post_init__(self) -> None:
+        require_choice(self.kind, Kind, "Perturbation.kind")
 
     def skips(self, layer: int) -> bool:
         """Whether the block does not run."""

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
 NUMBER = r"(\d+(?:\.\d*)?(?:e[+-]?\d+)?)"
-SHAPES = ("constant", "linear", "cosine", "power-cosine")
+# How far a schedule has come at sampling progress p, with exponent P; the cosine is half a period, flat at both ends.
+SHAPES: dict[str, Callable[[float, float], float]] = {
+    "constant": lambda p, exponent: 1.0,
+    "linear": lambda p, exponent: p,
+    "cosine": lambda p, exponent: (1 - math.cos(math.pi * p)) / 2,
+    "power-cosine": lambda p, exponent: (1 - math.cos(math.pi * p**exponent)) / 2,
+}
 CONSTANT = "constant"
 
 
@@ -29,9 +36,8 @@ class GammaSchedule(NamedTuple):
     end: float
 
     def at(self, progress: float) -> float:
-        """Gamma at sampling progress in [0, 1]; the cosine is half a period, flat at both ends."""
-        done = progress if self.shape == "linear" else (1 - math.cos(math.pi * progress)) / 2
-        return self.start + (self.end - self.start) * done
+        """Gamma at sampling progress in [0, 1]."""
+        return self.start + (self.end - self.start) * SHAPES[self.shape](progress, 1.0)
 
     def text(self) -> str:
         """The text form in its shortest spelling."""
@@ -50,9 +56,7 @@ class ScaleSchedule(NamedTuple):
 
         `power-cosine P` is MDT's (1 - cos(pi progress^P)) / 2 (arXiv 2303.14389); `cosine` has P = 1.
         """
-        if self.shape == "constant":
-            return 1.0
-        done = progress if self.shape == "linear" else (1 - math.cos(math.pi * progress**self.power)) / 2
+        done = SHAPES[self.shape](progress, self.power)
         return 1 - done if self.falling else done
 
     def text(self) -> str:

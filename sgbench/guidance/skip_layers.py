@@ -2,11 +2,15 @@
 
 from sgbench.guidance.branches import Branch, Rule
 from sgbench.guidance.perturbed_attention import LAYERS, STRENGTH, WHEN
+from sgbench.guidance.style import Style
 
 RULE = Rule(
     name="slg",
     title="SLG",
     source="Stability AI, Stable Diffusion 3.5; Hyung et al., arXiv 2411.18664",
+    works=("stability2024sd35", "hyung2025stg"),
+    style=Style("#7F7F7F", "s", "--"),
+    example={"layers": "7-9"},
     formula="v(null) + w (v(c) - v(null)) + s (v(c) - v[blocks skipped](c))",
     strong=Branch(),
     weak=Branch(condition="null"),

@@ -4,11 +4,15 @@ import math
 
 from sgbench.guidance.branches import Branch, Parameter, Rule
 from sgbench.guidance.perturbed_attention import LAYERS, STRENGTH, WHEN
+from sgbench.guidance.style import Style
 
 RULE = Rule(
     name="seg",
     title="SEG",
     source="Hong, arXiv 2408.00760",
+    works=("hong2024seg",),
+    style=Style("#CC79A7", "H", ":"),
+    example={"layers": "12-15"},
     formula="v(null) + w (v(c) - v(null)) + s (v(c) - v[queries blurred by sigma](c))",
     strong=Branch(),
     weak=Branch(condition="null"),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
-SUBSETS = {
+SubsetRule = Literal["exact", "bernoulli", "fixed", "groups"]
+Sharing = Literal["independent", "shared"]
+SUBSETS: dict[SubsetRule, str] = {
     "exact": "N - int(N gamma) tokens, fresh per image, branch and evaluation (the released code)",
     "bernoulli": "an independent coin per token (the paper's text); how many are kept is common to a step's images",
     "fixed": "exact, and the same tokens at every step of a run",
     "groups": "as many of every 2 x 2 tokens, of every 2 x 4 for eighths (SPRINT's training)",
 }
-SHARING = {
+SHARING: dict[Sharing, str] = {
     "independent": "each branch draws its own tokens",
     "shared": "both branches keep the first tokens of one order: the same at equal gamma, else nested",
 }

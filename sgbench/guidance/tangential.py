@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sgbench.guidance.branches import Branch, Rule, Value, combine
+from sgbench.guidance.style import Style
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +34,8 @@ RULE = Rule(
     name="tcfg",
     title="TCFG",
     source="Kwon et al., arXiv 2503.18137",
+    works=("kwon2025tcfg",),
+    style=Style("#E69F00", ">", ":"),
     formula="P v(null) + w (v(c) - P v(null)), P the projection on the first right singular vector of [v(c); v(null)]",
     strong=Branch(sparsity="strong"),
     weak=Branch(condition="null", sparsity="weak"),

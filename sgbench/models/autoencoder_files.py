@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from sgbench.errors import UserError
-from sgbench.models.digest import sha256_of
-from sgbench.models.location import hub_cache
+from sgbench.base.errors import UserError
+from sgbench.files.digest import sha256_of
+from sgbench.files.location import hub_cache
 
 NONE = "none"
 OWN = "own"

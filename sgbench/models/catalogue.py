@@ -5,23 +5,25 @@ A name is that of an embedded model, of a public checkpoint (`public.py`), or a 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from sgbench.errors import UserError, plain
+from sgbench.base.errors import UserError, plain
+from sgbench.base.suggest import suggestion
+from sgbench.files import digest
+from sgbench.files.location import HUB, is_remote, local_path
 from sgbench.guidance import RULES
-from sgbench.models import digest, spec
+from sgbench.models import recipe, spec
 from sgbench.models.architecture import AnyArchitecture, DiTArchitecture, MicroDiTArchitecture, SprintArchitecture
 from sgbench.models.autoencoder_files import find_folder
 from sgbench.models.families import FAMILIES, Family
 from sgbench.models.families.family import LATENT_SHRINK, Request
-from sgbench.models.location import HUB, is_remote, local_path
 from sgbench.models.pipeline_architecture import PRXArchitecture, pipeline_sha256, read_pipeline
 from sgbench.models.public import PUBLIC, Public
 from sgbench.models.text_architecture import TextDiTArchitecture
-from sgbench.suite.suggest import suggestion
-from sgbench.zoo import recipe, weights
+from sgbench.zoo import weights
 
 NOT_FETCHED = "not fetched"
 
@@ -144,7 +146,8 @@ def entry(name: str, where: str = "model") -> Entry:
     trained = recipe.load_recipe(name)
     early = Checkpoint("packaged") if "early" in weights.card(name)["files"] else None
     # Trained by flow matching like TREAD's network: the same prediction, clock and samplers.
-    family = FAMILIES["tread-sit"]._replace(
+    family = replace(
+        FAMILIES["tread-sit"],
         name="embedded",
         title=name,
         source="this project, docs/models.md",

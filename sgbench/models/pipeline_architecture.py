@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from sgbench.errors import UserError, plain
-from sgbench.models.digest import sha256_file, sha256_of, sidecar_path, unreadable
+from sgbench.base.errors import UserError, plain
+from sgbench.files.digest import sha256_file, sha256_of, sidecar_path, unreadable
 from sgbench.models.text_architecture import Routes, check_routes
 
 INDEX = "model_index.json"

@@ -6,9 +6,10 @@ recorded with its sha256 beside the file and in every row.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import NamedTuple
+
+from sgbench.files.location import models_folder
 
 SNAP = "Snap non-commercial research licence"
 MASKDIT = "MIT; parts derived from DiT and EDM are non-commercial"
@@ -35,11 +36,6 @@ class Public(NamedTuple):
     def path(self) -> Path:
         """Where the file is looked for and fetched to."""
         return models_folder() / self.name / self.file
-
-
-def models_folder() -> Path:
-    """$SGBENCH_MODELS, or ~/.cache/sgbench/models."""
-    return Path(os.environ.get("SGBENCH_MODELS") or Path.home() / ".cache" / "sgbench" / "models")
 
 
 def _sprint(name: str, resolution: int, file: str, note: str = "") -> Public:

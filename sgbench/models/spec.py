@@ -11,10 +11,10 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
+from sgbench.base.suggest import suggestion
 from sgbench.models.families import FAMILIES, family
 from sgbench.models.families.family import LATENT_SHRINK, SIZES, Request, Route
-from sgbench.suite.suggest import suggestion
 
 KEYS = (
     *("family", "size", "resolution", "route", "weights", "sha256", "auxiliary"),

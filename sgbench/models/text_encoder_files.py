@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
+from sgbench.files.digest import sha256_of
+from sgbench.files.location import local_path
 from sgbench.models.autoencoder_files import NONE, NOT_FETCHED, find_folder
-from sgbench.models.digest import sha256_of
-from sgbench.models.location import local_path
 
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
 

@@ -15,9 +15,11 @@ from functools import partial
 import numpy as np
 import torch
 
-from sgbench.cost.cell_cost import image_macs
+from sgbench.cells.cell import Cell
+from sgbench.cells.cell_cost import image_macs
 from sgbench.cost.clock import timed
 from sgbench.guidance import RULES
+from sgbench.metrics.extractors.extract import load_extractor
 from sgbench.plan.pace import Pace, model_key
 from sgbench.report import build  # noqa: F401  What a bench imports is part of its time.
 from sgbench.run.device import describe_device, resolve_device
@@ -25,9 +27,7 @@ from sgbench.run.runner import run_cells  # noqa: F401
 from sgbench.run.shards import batch_size
 from sgbench.sampling.engine import sample
 from sgbench.sampling.networks import load_networks
-from sgbench.score.extractors.extract import load_extractor
 from sgbench.score.scorer import score_cells  # noqa: F401
-from sgbench.suite.cell import Cell
 from sgbench.suite.schema import Suite
 from sgbench.suite.sweep import expand
 

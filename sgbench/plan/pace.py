@@ -20,15 +20,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from sgbench.atomic import write_atomic
+from sgbench.base.atomic import write_atomic
+from sgbench.base.processor import processor_name, usable_cores, vector_unit
+from sgbench.base.progress import Progress
+from sgbench.cells.cell import Cell
+from sgbench.metrics import weights
+from sgbench.metrics.extractors.catalogue import EXTRACTORS
+from sgbench.metrics.protocols import extractor_of
+from sgbench.metrics.references.catalogue import home_of
 from sgbench.models import catalogue
-from sgbench.processor import processor_name, usable_cores, vector_unit
-from sgbench.progress import Progress
-from sgbench.score import weights
-from sgbench.score.extractors.catalogue import EXTRACTORS
-from sgbench.score.protocols import extractor_of
-from sgbench.score.reference_catalogue import home_of
-from sgbench.suite.cell import Cell
 from sgbench.suite.schema import Suite
 
 # A measurement that has not come to an end by then says nothing that a forecast could use.

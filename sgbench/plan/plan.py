@@ -6,15 +6,15 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sgbench.cost.cell_cost import image_macs
+from sgbench.base.processor import processor_name, usable_cores, vector_unit
+from sgbench.cells.cell import Cell
+from sgbench.cells.cell_cost import image_macs
+from sgbench.cells.identity import cell_id
+from sgbench.metrics.extractors.catalogue import EXTRACTORS
+from sgbench.metrics.judges.catalogue import JUDGES
 from sgbench.plan.pace import Pace, extractors_of, known_pace, model_key
-from sgbench.processor import processor_name, usable_cores, vector_unit
-from sgbench.run.room import image_bytes
-from sgbench.run.store import Store
-from sgbench.score.extractors.catalogue import EXTRACTORS
-from sgbench.score.t2i.judges import JUDGES
-from sgbench.suite.cell import Cell
-from sgbench.suite.identity import cell_id
+from sgbench.results.disk_space import image_bytes
+from sgbench.results.store import Store
 from sgbench.suite.schema import Suite
 
 # GMACs per second and core of the embedded models where nothing was measured: on an AMD EPYC with AVX-512 and bfloat16,

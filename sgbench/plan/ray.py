@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from sgbench.base.processor import usable_cores
 from sgbench.plan.plan import GPU_BASIS, GPU_RATE, Plan
-from sgbench.processor import usable_cores
-from sgbench.run.store import SHARD
+from sgbench.results.store import SHARD
 
 # An assumption: a process, torch and a few gigabytes of weights from a file system that machines share.
 LOAD_SECONDS = 30.0

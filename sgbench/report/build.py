@@ -23,30 +23,30 @@ import matplotlib as mpl
 import pandas as pd
 import PIL
 
-from sgbench.atomic import refusal, remove_leftovers, write_atomic
-from sgbench.errors import UserError
-from sgbench.printable import printable
-from sgbench.progress import Progress
-from sgbench.provenance import provenance
-from sgbench.report.citation import bibliography
+from sgbench.base.atomic import refusal, remove_leftovers, write_atomic
+from sgbench.base.errors import UserError
+from sgbench.base.printable import printable
+from sgbench.base.progress import Progress
+from sgbench.base.provenance import provenance
+from sgbench.cells.cell import Cell
+from sgbench.metrics.catalogue import qualities
+from sgbench.metrics.judges.catalogue import DRAWN
+from sgbench.metrics.protocols import Protocol
+from sgbench.report.answers.pareto_status import standings_of
+from sgbench.report.answers.summary import Words, in_words
+from sgbench.report.citations.citation import bibliography
 from sgbench.report.document import markdown
 from sgbench.report.figures import FORMATS, Drawn, draw_figures, render
-from sgbench.report.gallery import asked, nearest_of_cells, pictures_of_cells
-from sgbench.report.latex import latex_tables
 from sgbench.report.page.content import Content, Figure
 from sgbench.report.page.model_cards import model_card
 from sgbench.report.page.render import render_page
-from sgbench.report.points import Axis, Selection, axes_of, file_names, protocols_of, select_rows
-from sgbench.report.standing import standings_of
-from sgbench.report.strips import strips
-from sgbench.report.tables import parquet_bytes, result_table
+from sgbench.report.pictures.gallery import asked, nearest_of_cells, pictures_of_cells
+from sgbench.report.pictures.image_grids import strips
+from sgbench.report.select_rows import Axis, Selection, axes_of, file_names, protocols_of, select_rows
+from sgbench.report.tables.columns import parquet_bytes, result_table
+from sgbench.report.tables.latex import latex_tables
 from sgbench.report.throughput import throughput_table, throughput_words
-from sgbench.report.words import Words, in_words
-from sgbench.run.store import Store
-from sgbench.score.metrics import qualities
-from sgbench.score.protocols import Protocol
-from sgbench.score.t2i.judges import DRAWN
-from sgbench.suite.cell import Cell
+from sgbench.results.store import Store
 from sgbench.suite.schema import Suite
 from sgbench.zoo import weights
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sgbench.report.markdown import markdown_table, without_tags
-from sgbench.report.marks import bold_cells
+from sgbench.report.answers.summary import Words
 from sgbench.report.page.content import Section
-from sgbench.report.points import Selection
-from sgbench.report.tables import readable_table
-from sgbench.report.words import Words
+from sgbench.report.select_rows import Selection
+from sgbench.report.tables.bold import bold_cells
+from sgbench.report.tables.columns import readable_table
+from sgbench.report.tables.markdown import markdown_table, without_tags
 from sgbench.suite.schema import Suite
 
 ERRORS = (

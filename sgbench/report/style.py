@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-Line = Literal["-", "--", ":", "-."]
-
-
-class Style(NamedTuple):
-    """Colour (Okabe and Ito's palette, safe for colour-blind readers), marker and kind of line of a rule."""
-
-    colour: str
-    marker: str
-    line: Line = "-"
+from sgbench.guidance import RULES
+from sgbench.guidance.style import Style
 
 
-STYLES = {
-    "none": Style("#000000", "o"),
-    "cfg": Style("#D55E00", "s"),
-    "icg": Style("#E69F00", "D"),
-    "ag": Style("#CC79A7", "v"),
-    "sg": Style("#0072B2", "^"),
-    "cfg+sg": Style("#009E73", "P"),
-    "ag+sg": Style("#56B4E9", "X"),
-    # Beyond seven colours kin share one; the marker and the kind of line tell them apart.
-    "pdg": Style("#009E73", "<", "--"),
-    "apg": Style("#D55E00", "p", "--"),
-    "cfg++": Style("#D55E00", "*", ":"),
-    "cfg-zero": Style("#E69F00", "h", "--"),
-    "tcfg": Style("#E69F00", ">", ":"),
-    "pag": Style("#CC79A7", "d", "--"),
-    "seg": Style("#CC79A7", "H", ":"),
-    "slg": Style("#7F7F7F", "s", "--"),
-    "s2": Style("#7F7F7F", "^", ":"),
-}
+def style_of(rule: str) -> Style:
+    """How a rule is drawn, by its name."""
+    return RULES[rule].style
+
 
 # Inches. A figure this wide, set in a column of a paper, keeps its text at about 6 points.
 WIDTH = 5.4

@@ -6,7 +6,7 @@ import pandas as pd
 
 from sgbench.guidance import RULES
 from sgbench.report.page.content import Section
-from sgbench.report.points import settings_text
+from sgbench.report.select_rows import settings_text
 
 
 def throughput_words(rows: pd.DataFrame) -> tuple[list[str], list[Section]]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from importlib import metadata
 from typing import Any
 
-from sgbench.cost.cell_cost import image_macs
+from sgbench.base.provenance import provenance
+from sgbench.cells.cell import Cell
+from sgbench.cells.cell_cost import image_macs
+from sgbench.cells.counts import Macs
+from sgbench.cells.program import Call, call_counts
 from sgbench.cost.clock import summarise
-from sgbench.cost.counts import Macs
 from sgbench.cost.macs import count_decoder, count_kept
 from sgbench.guidance.perturbation import layers
-from sgbench.provenance import provenance
-from sgbench.run.store import Store, shard_sizes
+from sgbench.results.store import Store, shard_sizes
 from sgbench.sampling.networks import Networks
-from sgbench.sampling.program import Call, call_counts
-from sgbench.suite.cell import Cell
 
 _counted: dict[tuple[object, ...], Macs] = {}
 _decoded: dict[tuple[str, str, tuple[int, int, int]], int] = {}
@@ -27,7 +28,8 @@ def counted_macs(cell: Cell, networks: Networks, call: Call) -> Macs:
     change = call.change
     if call.branch.disturbed == "random skip" and change is not None:
         # Blocks that may be drawn cost the same, so one count stands for every draw of as many.
-        change = change._replace(layers=layers(str(dict(cell.guidance.parameters)["layers"]))[: len(change.layers)])
+        same = layers(str(dict(cell.guidance.parameters)["layers"]))[: len(change.layers)]
+        change = replace(change, layers=same)
     key = (cell.model, call.branch.checkpoint, call.kept, change)
     if key not in _counted:
         _counted[key] = count_kept(network, call.kept, change)
@@ -43,7 +45,7 @@ def cost_record(cell: Cell, networks: Networks, store: Store, samples: int) -> d
         one = counted_macs(cell, networks, call)
         branches.append(
             {
-                **call.branch._asdict(),
+                **asdict(call.branch),
                 "gamma": call.gamma,
                 "kept_tokens": call.kept,
                 "grid_tokens": grid,

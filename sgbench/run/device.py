@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from sgbench.errors import UserError
-from sgbench.processor import processor_name
+from sgbench.base.errors import UserError
+from sgbench.base.processor import processor_name
 
 
 def resolve_device(name: str) -> torch.device:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from importlib import util
 from typing import NamedTuple
 
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
 
 
 class Engine(StrEnum):

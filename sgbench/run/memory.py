@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import torch
 
-from sgbench.errors import CellError
-from sgbench.suite.cell import Cell
+from sgbench.base.errors import CellError
+from sgbench.cells.cell import Cell
 
 Drawn = TypeVar("Drawn")
 # What torch says where it raises a bare RuntimeError: its CPU allocator, cuBLAS and cuDNN.

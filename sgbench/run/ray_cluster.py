@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sgbench.errors import UserError
-from sgbench.processor import usable_cores
+from sgbench.base.errors import UserError
+from sgbench.base.processor import usable_cores
 from sgbench.run.engines import Ray, require_ray
 
 # Connecting to what is no cluster takes Ray minutes and ends the process: another one tries first.

@@ -14,23 +14,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sgbench.atomic import temporary_name
-from sgbench.errors import CellError, UserError
-from sgbench.progress import Progress
-from sgbench.provenance import provenance
-from sgbench.run.claims import pauses
+from sgbench.base.atomic import temporary_name
+from sgbench.base.errors import CellError, UserError
+from sgbench.base.progress import Progress
+from sgbench.base.provenance import provenance
+from sgbench.base.signals import stop_if_asked
+from sgbench.cells.cell import Cell
+from sgbench.cells.identity import cell_id
+from sgbench.results.claims import pauses
+from sgbench.results.disk_space import require_room
+from sgbench.results.faults import RECORD, Failure, write_failure
+from sgbench.results.store import Store
 from sgbench.run.engines import Ray, require_ray
-from sgbench.run.faults import RECORD, Failure, write_failure
+from sgbench.run.finalize import is_recorded
 from sgbench.run.ray_cluster import Cluster, connected
 from sgbench.run.ray_worker import Job, Outcome, Unit, work
-from sgbench.run.recording import is_recorded
-from sgbench.run.room import require_room
 from sgbench.run.runner import RunSummary, check_weights
 from sgbench.run.shards import Gap, missing_shards
-from sgbench.run.signals import stop_if_asked
-from sgbench.run.store import Store
-from sgbench.suite.cell import Cell
-from sgbench.suite.identity import cell_id
 
 ATTEMPTS = 4
 """How often a shard is tried whose worker dies."""

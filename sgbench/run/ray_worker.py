@@ -14,20 +14,20 @@ from typing import Any, NamedTuple
 
 import torch
 
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
+from sgbench.base.progress import Silent
+from sgbench.base.provenance import provenance
+from sgbench.base.signals import Interruption
+from sgbench.cells.cell import Cell
+from sgbench.cells.identity import cell_id
 from sgbench.guidance import RULES
-from sgbench.progress import Silent
-from sgbench.provenance import provenance
-from sgbench.run.claims import Claims
-from sgbench.run.faults import RECORD, Failure, read_failure
-from sgbench.run.part import Part
-from sgbench.run.recording import cost_claim, record
+from sgbench.results.claims import Claims
+from sgbench.results.faults import RECORD, Failure, read_failure
+from sgbench.results.store import Store
+from sgbench.run.finalize import cost_claim, record
 from sgbench.run.shards import Gap, ShardMaker, batch_size, shard_claim
-from sgbench.run.signals import Interruption
-from sgbench.run.store import Store
 from sgbench.run.watchdog import Watchdog, default_timeout
-from sgbench.suite.cell import Cell
-from sgbench.suite.identity import cell_id
+from sgbench.run.worker import Part
 
 # A network file system may show a new file late.
 SEEN_SECONDS = 15.0

@@ -8,20 +8,20 @@ from typing import Any, NamedTuple
 
 import torch
 
+from sgbench.base.progress import Progress
+from sgbench.cells.cell import Cell
+from sgbench.cells.prompts import load_prompts
 from sgbench.guidance import RULES
 from sgbench.models import catalogue
 from sgbench.models.autoencoder_files import NONE, NOT_FETCHED, autoencoder_sha256, missing
-from sgbench.models.loading import present
 from sgbench.models.text_encoder_files import require_text_encoder
-from sgbench.progress import Progress
-from sgbench.run.faults import Failure
-from sgbench.run.part import OnShard, Part
-from sgbench.run.room import require_room
+from sgbench.networks.loading import present
+from sgbench.results.disk_space import require_room
+from sgbench.results.faults import Failure
+from sgbench.results.store import Store
 from sgbench.run.shards import batch_size, missing_shards
-from sgbench.run.store import Store
 from sgbench.run.watchdog import Watchdog
-from sgbench.suite.cell import Cell
-from sgbench.suite.prompts import load_prompts
+from sgbench.run.worker import OnShard, Part
 
 
 class RunSummary(NamedTuple):

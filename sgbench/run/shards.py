@@ -10,21 +10,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sgbench.base.errors import UserError
+from sgbench.base.progress import Progress
+from sgbench.base.signals import stop_if_asked
+from sgbench.cells.cell import Cell
+from sgbench.cells.identity import cell_id
 from sgbench.cost.clock import timed
 from sgbench.cost.energy import EnergyMeter
 from sgbench.cost.memory import peak_bytes, reset_peak
-from sgbench.errors import UserError
 from sgbench.models import catalogue
-from sgbench.progress import Progress
+from sgbench.results.store import SHARD, Shard, Store, shard_sizes
 from sgbench.run.device import describe_device
 from sgbench.run.memory import Batch
-from sgbench.run.signals import stop_if_asked
-from sgbench.run.store import SHARD, Shard, Store, shard_sizes
 from sgbench.sampling.conditions import asked
 from sgbench.sampling.engine import Drawn, group_size, sample
 from sgbench.sampling.networks import Networks
-from sgbench.suite.cell import Cell
-from sgbench.suite.identity import cell_id
 
 # A GPU takes as many tokens at a time as a shard of the embedded models has.
 GPU_TOKENS = SHARD * 64

@@ -11,19 +11,19 @@ from functools import partial
 
 import torch
 
+from sgbench.base.errors import UserError
+from sgbench.base.progress import Progress
+from sgbench.cells.cell import Cell
 from sgbench.cost.clock import summarise, timed
-from sgbench.errors import UserError
 from sgbench.guidance import RULES
-from sgbench.progress import Progress
-from sgbench.run.claims import Claims
+from sgbench.results.claims import Claims
+from sgbench.results.store import Store
 from sgbench.run.device import describe_device
-from sgbench.run.recording import cost_claim
+from sgbench.run.finalize import cost_claim
 from sgbench.run.runner import check_weights
 from sgbench.run.shards import batch_size
-from sgbench.run.store import Store
 from sgbench.sampling.engine import sample
 from sgbench.sampling.networks import load_networks
-from sgbench.suite.cell import Cell
 
 
 def time_cells(

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import torch
 
-from sgbench.errors import CellError
-from sgbench.progress import Progress
+from sgbench.base.errors import CellError
+from sgbench.base.progress import Progress
+from sgbench.cells.cell import Cell
+from sgbench.results.faults import write_failure
+from sgbench.results.store import Store
 from sgbench.run.device import describe_device
-from sgbench.run.faults import write_failure
-from sgbench.run.store import Store
-from sgbench.suite.cell import Cell
 
 # A shard of the largest published models takes minutes on a GPU; a CPU may be as slow as it likes.
 GPU_SECONDS = 3600.0

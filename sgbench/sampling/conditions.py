@@ -9,10 +9,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from sgbench.sampling import randomness
-from sgbench.suite.asked import choices
-from sgbench.suite.cell import Cell
-from sgbench.suite.prompts import load_prompts
+from sgbench.cells import randomness
+from sgbench.cells.cell import Cell
+from sgbench.cells.conditions import choices
+from sgbench.cells.prompts import load_prompts
 from sgbench.zoo.shapes.vocabulary import token_ids
 
 # Captions of public models take megabytes each, so that a set of thousands would not fit; a shard's do.

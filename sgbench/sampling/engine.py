@@ -9,16 +9,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sgbench.errors import CellError
+from sgbench.base.errors import CellError
+from sgbench.cells import randomness
+from sgbench.cells.cell import Cell
 from sgbench.guidance import RULES
 from sgbench.models import catalogue
-from sgbench.models.autoencoder import decode, preview
-from sgbench.sampling import randomness
+from sgbench.networks.autoencoder import decode, preview
+from sgbench.samplers.solve import solve, solve_plus_plus
 from sgbench.sampling.conditions import asked
 from sgbench.sampling.guided import GuidedPrediction, to_device
 from sgbench.sampling.networks import Networks
-from sgbench.sampling.solve import solve, solve_plus_plus
-from sgbench.suite.cell import Cell
 
 # (tokens of the grid, images): how many a CPU draws together. Measured on two cores, in float32: small networks gain
 # from company up to about 24, XL/2 at 512 pixels not at all. All divide a shard.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sgbench.errors import CellError
-from sgbench.suite.cell import Cell
+from sgbench.base.errors import CellError
+from sgbench.cells.cell import Cell
 
 
 class Finite:

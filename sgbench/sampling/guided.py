@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from typing import assert_never
 
 import torch
 from torch import Tensor
 
+from sgbench.cells import randomness
+from sgbench.cells.cell import Cell, DType
+from sgbench.cells.conditions import choices
+from sgbench.cells.program import Call, Evaluation, Slot, program
 from sgbench.guidance import RULES, combine, push
 from sgbench.guidance.rescale import rescale
 from sgbench.models import catalogue
-from sgbench.models.prediction import from_image, predict, to_image
-from sgbench.sampling import randomness
+from sgbench.networks.prediction import from_image, predict, to_image
+from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.sampling.finite import Finite
 from sgbench.sampling.networks import Networks
-from sgbench.sampling.program import Call, Evaluation, Slot, program
-from sgbench.sampling.samplers import SAMPLERS
 from sgbench.sampling.subsets import Subset, draw_subsets
-from sgbench.suite.asked import choices
-from sgbench.suite.cell import Cell
 
 Predictions = Mapping[Slot, Tensor]
 
@@ -131,12 +132,16 @@ class GuidedPrediction:
         return found
 
     def _condition(self, call: Call, number: int) -> Tensor:
-        if call.branch.condition == "null":
-            return self.null
-        if call.branch.condition == "random":
-            assert self.random is not None
-            return self.networks.conditions.of(self.random[number])
-        return self.given
+        match call.branch.condition:
+            case "given":
+                return self.given
+            case "null":
+                return self.null
+            case "random":
+                assert self.random is not None
+                return self.networks.conditions.of(self.random[number])
+            case _:
+                assert_never(call.branch.condition)
 
 
 def _batches(calls: Sequence[Call]) -> list[list[int]]:
@@ -157,7 +162,11 @@ def _indices(subset: Subset, device: torch.device) -> Tensor:
     return to_device(torch.from_numpy(subset), device)
 
 
-def _autocast(dtype: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
-    if dtype == "bfloat16":
-        return torch.autocast(device.type, torch.bfloat16)
-    return contextlib.nullcontext()
+def _autocast(dtype: DType, device: torch.device) -> contextlib.AbstractContextManager[object]:
+    match dtype:
+        case "bfloat16":
+            return torch.autocast(device.type, torch.bfloat16)
+        case "float32":
+            return contextlib.nullcontext()
+        case _:
+            assert_never(dtype)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import torch
 
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
+from sgbench.cells.cell import Cell, Compiled
 from sgbench.guidance import Branch
 from sgbench.models import catalogue
-from sgbench.models.architecture import MicroDiTArchitecture
-from sgbench.models.autoencoder import Decoder, load_decoder
+from sgbench.models.architecture import (
+    DiTArchitecture,
+    MaskDiTArchitecture,
+    MDTv2Architecture,
+    MicroDiTArchitecture,
+    SprintArchitecture,
+)
 from sgbench.models.autoencoder_files import NONE, OWN
-from sgbench.models.build import Network
 from sgbench.models.catalogue import Entry
-from sgbench.models.loading import load_network, present
 from sgbench.models.pipeline_architecture import PRXArchitecture
 from sgbench.models.text_architecture import TextDiTArchitecture
 from sgbench.models.text_encoder_files import require_text_encoder
+from sgbench.networks.autoencoder import Decoder, load_decoder
+from sgbench.networks.build import Network
+from sgbench.networks.loading import load_network, present
 from sgbench.sampling.allocator import keep_freed_memory
 from sgbench.sampling.conditions import (
     CaptionConditions,
@@ -26,7 +33,6 @@ from sgbench.sampling.conditions import (
     NoCaptions,
     WordConditions,
 )
-from sgbench.suite.cell import Cell
 
 MOST_PROGRAMS = 100_000
 
@@ -41,10 +47,14 @@ class Networks(NamedTuple):
 
     def of(self, branch: Branch) -> Network:
         """The network that serves `branch`."""
-        if branch.checkpoint == "main":
-            return self.main
-        assert self.auxiliary is not None
-        return self.auxiliary
+        match branch.checkpoint:
+            case "main":
+                return self.main
+            case "auxiliary":
+                assert self.auxiliary is not None
+                return self.auxiliary
+            case _:
+                assert_never(branch.checkpoint)
 
 
 def load_networks(cell: Cell, auxiliary: bool, device: torch.device) -> Networks:
@@ -69,7 +79,7 @@ def load_networks(cell: Cell, auxiliary: bool, device: torch.device) -> Networks
 
 def _load_pipeline(cell: Cell, entry: Entry, device: torch.device) -> Networks:
     """All parts of a pipeline's folder; another decoder where the cell names one."""
-    from sgbench.models.pipelines import load_pipeline
+    from sgbench.networks.pipelines import load_pipeline
 
     folder = present(entry, entry.main)
     assert folder is not None
@@ -82,18 +92,22 @@ def _load_pipeline(cell: Cell, entry: Entry, device: torch.device) -> Networks:
 def load_conditions(cell: Cell, entry: Entry, device: torch.device) -> Conditions:
     """What the cell's network is conditioned on. Raises UserError for prompts or an encoder that cannot be had."""
     a = entry.architecture
-    if isinstance(a, TextDiTArchitecture):
-        return WordConditions(cell, device)
-    if not isinstance(a, MicroDiTArchitecture | PRXArchitecture):
-        return ClassConditions(entry.classes, device)
-    if entry.unread or cell.text_encoder == NONE:
-        return NoCaptions(a.caption_tokens, a.caption_channels, device)
-    from sgbench.models.text_encoder import load_text_encoder
+    match a:
+        case TextDiTArchitecture():
+            return WordConditions(cell, device)
+        case DiTArchitecture() | MaskDiTArchitecture() | MDTv2Architecture() | SprintArchitecture():
+            return ClassConditions(entry.classes, device)
+        case MicroDiTArchitecture() | PRXArchitecture():
+            if entry.unread or cell.text_encoder == NONE:
+                return NoCaptions(a.caption_tokens, a.caption_channels, device)
+            from sgbench.networks.text_encoder import load_text_encoder
 
-    return CaptionConditions(cell, load_text_encoder(require_text_encoder(cell.text_encoder), device), device)
+            return CaptionConditions(cell, load_text_encoder(require_text_encoder(cell.text_encoder), device), device)
+        case _:
+            assert_never(a)
 
 
-def compile_network(network: Network, how: str, device: torch.device) -> None:
+def compile_network(network: Network, how: Compiled, device: torch.device) -> None:
     """Have torch compile the network in place; shapes are static, so there is one program per number of tokens.
 
     A sweep may have hundreds; torch would go back to eager calls after a few, and images would depend on the order.
@@ -101,13 +115,18 @@ def compile_network(network: Network, how: str, device: torch.device) -> None:
     if how != "none":
         torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = MOST_PROGRAMS
         torch._dynamo.config.fail_on_recompile_limit_hit = True
-    if how == "default":
-        network.compile(dynamic=False)
-    elif how == "cuda-graphs":
-        if device.type != "cuda":
-            raise UserError(
-                f"CUDA graphs need a CUDA device, and this is {device}",
-                where="compile",
-                fix="write `compile: default` or `compile: none`, or run with --device cuda",
-            )
-        network.compile(dynamic=False, mode="reduce-overhead")
+    match how:
+        case "none":
+            pass
+        case "default":
+            network.compile(dynamic=False)
+        case "cuda-graphs":
+            if device.type != "cuda":
+                raise UserError(
+                    f"CUDA graphs need a CUDA device, and this is {device}",
+                    where="compile",
+                    fix="write `compile: default` or `compile: none`, or run with --device cuda",
+                )
+            network.compile(dynamic=False, mode="reduce-overhead")
+        case _:
+            assert_never(how)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sgbench.cells.cell import Cell
+from sgbench.cells.program import Call, Evaluation
+from sgbench.cells.randomness import Stream, token_orders
 from sgbench.guidance.subset_rules import group_shape
-from sgbench.sampling.program import Call, Evaluation
-from sgbench.sampling.randomness import Stream, token_orders
-from sgbench.suite.cell import Cell
 
 Subset = NDArray[np.int64]
 
@@ -38,17 +39,25 @@ def draw_subsets(
         if call.kept == 0:
             return np.zeros((len(indices), 0), dtype=np.int64)
         order = orders[_stream(cell, call)][0 if fixed else number]
-        if cell.guidance.subset == "groups":
-            return _evenly(order, call.gamma, shapes[call.slot])
-        return np.sort(order[:, : call.kept], axis=1)
+        match cell.guidance.subset:
+            case "groups":
+                return _evenly(order, call.gamma, shapes[call.slot])
+            case "exact" | "bernoulli" | "fixed":
+                return np.sort(order[:, : call.kept], axis=1)
+            case _:
+                assert_never(cell.guidance.subset)
 
     return [[subset(call, number) for call in evaluation.calls] for number, evaluation in enumerate(evaluations)]
 
 
 def _stream(cell: Cell, call: Call) -> Stream:
-    if cell.guidance.sharing == "shared":
-        return Stream.SHARED_TOKENS
-    return Stream.STRONG_TOKENS if call.slot == "strong" else Stream.WEAK_TOKENS
+    match cell.guidance.sharing:
+        case "shared":
+            return Stream.SHARED_TOKENS
+        case "independent":
+            return {"strong": Stream.STRONG_TOKENS, "weak": Stream.WEAK_TOKENS}[call.slot]
+        case _:
+            assert_never(cell.guidance.sharing)
 
 
 def _group_shapes(cell: Cell) -> dict[str, tuple[int, int]]:

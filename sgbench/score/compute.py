@@ -5,27 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal, assert_never
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sgbench.errors import NoScoreError, UserError
-from sgbench.progress import Progress
-from sgbench.score import density_coverage as dc
-from sgbench.score import precision_recall as pr
+from sgbench.base.errors import NoScoreError, UserError
+from sgbench.base.progress import Progress
+from sgbench.metrics import density_coverage as dc
+from sgbench.metrics import precision_recall as pr
+from sgbench.metrics.catalogue import METRICS, MINIMUM
+from sgbench.metrics.extractors.extract import Arrays, Loaded, load_extractor
+from sgbench.metrics.frechet import Target, frechet_estimate, prepare_target
+from sgbench.metrics.inception_score import inception_score
+from sgbench.metrics.kernel_distance import KernelTarget, kernel_estimate, prepare_cmmd, prepare_kid
+from sgbench.metrics.label_agreement import label_agreement
+from sgbench.metrics.nearest_training import Training, nearest_training
+from sgbench.metrics.neighbours import Real, prepare_real
+from sgbench.metrics.protocols import Protocol, extractor_of
+from sgbench.metrics.references.reference import Floor, Reference, alike, floor
+from sgbench.metrics.weights import extractor_digest
 from sgbench.score.expected import Facts, protocol
-from sgbench.score.extractors.extract import Arrays, Loaded, load_extractor
-from sgbench.score.frechet import Target, frechet_estimate, prepare_target
-from sgbench.score.inception_score import inception_score
-from sgbench.score.kernel_distance import KernelTarget, kernel_estimate, prepare_cmmd, prepare_kid
-from sgbench.score.label_agreement import label_agreement
-from sgbench.score.metrics import METRICS, MINIMUM
-from sgbench.score.nearest_training import Training, nearest_training
-from sgbench.score.neighbours import Real, prepare_real
-from sgbench.score.protocols import Protocol, extractor_of
-from sgbench.score.reference import Floor, Reference, alike, floor
-from sgbench.score.weights import extractor_digest
 from sgbench.stats.jackknife import Estimate
 
 Fields = dict[str, Any]
@@ -81,28 +82,28 @@ class Computer:
         kind, output, extractor = METRICS[metric].kind, METRICS[metric].output, self.extractor(metric)
         found = features[extractor][output]
         told = partial(fields, where=facts.where)
-        if kind == "frechet":
-            target = self.target(extractor, output)
-            lowest = self.floor(extractor, output, facts)
-            return {**told(frechet_estimate(found, target)), **_floor_fields(lowest)}
-        if kind in ("kid", "cmmd"):
-            return told(kernel_estimate(found, self._kernel(kind, extractor)))
-        if kind in ("precision", "recall"):
-            return told(getattr(self._pair(pr.precision_recall, extractor, found), kind))
-        if kind in ("density", "coverage"):
-            return told(getattr(self._pair(dc.density_coverage, extractor, found), kind))
-        if kind == "inception_score":
-            return told(inception_score(found))
-        if kind == "nearest_train":
-            training, held_out = self._training(extractor)
-            return {**told(nearest_training(found, training)), "floor": held_out, "floor_sd": None}
-        if facts.labels is None:
-            raise UserError(
-                "label agreement needs the labels that were asked for, and none come with these images",
-                where=facts.where,
-                fix="give an npz with arr_1 or a cell, or leave label_agreement out",
-            )
-        return told(label_agreement(found, facts.labels))
+        match kind:
+            case "frechet":
+                target = self.target(extractor, output)
+                lowest = self.floor(extractor, output, facts)
+                return {**told(frechet_estimate(found, target)), **_floor_fields(lowest)}
+            case "kid" | "cmmd":
+                return told(kernel_estimate(found, self._kernel(kind, extractor)))
+            case "precision" | "recall":
+                return told(getattr(self._pair(pr.precision_recall, extractor, found), kind))
+            case "density" | "coverage":
+                return told(getattr(self._pair(dc.density_coverage, extractor, found), kind))
+            case "inception_score":
+                return told(inception_score(found))
+            case "nearest_train":
+                training, held_out = self._training(extractor)
+                return {**told(nearest_training(found, training)), "floor": held_out, "floor_sd": None}
+            case "label_agreement":
+                return told(label_agreement(found, _labels(facts)))
+            case "lpips" | "composition" | "preference":
+                raise ValueError(f"{metric} is not made from features")
+            case _:
+                assert_never(kind)
 
     def target(self, extractor: str, output: str) -> Target:
         """The reference's moments, factored once."""
@@ -140,7 +141,7 @@ class Computer:
 
         return self._once(("real", extractor), prepare)
 
-    def _kernel(self, kind: str, extractor: str) -> KernelTarget:
+    def _kernel(self, kind: Literal["kid", "cmmd"], extractor: str) -> KernelTarget:
         prepare = prepare_kid if kind == "kid" else prepare_cmmd
         real = self.reference.features
         return self._once((kind, extractor), lambda: prepare(real(extractor, "features"), self.device))
@@ -184,6 +185,16 @@ def fields(estimate: Estimate, where: str) -> Fields:
         "corrected": estimate.corrected,
         "replicates": list(estimate.replicates),
     }
+
+
+def _labels(facts: Facts) -> NDArray[np.int64]:
+    if facts.labels is None:
+        raise UserError(
+            "label agreement needs the labels that were asked for, and none come with these images",
+            where=facts.where,
+            fix="give an npz with arr_1 or a cell, or leave label_agreement out",
+        )
+    return facts.labels
 
 
 def _floor_fields(found: Floor | None) -> Fields:

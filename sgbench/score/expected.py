@@ -7,13 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sgbench.score.images import ImageSet
-from sgbench.score.metrics import METRICS, image_metrics
-from sgbench.score.protocols import QUANTISATION, Protocol, extractor_of, inputs_of
-from sgbench.score.reference import Reference
-from sgbench.score.references import load_reference
-from sgbench.score.weights import extractor_digest
-from sgbench.suite.prompts import PromptSet, load_prompts
+from sgbench.cells.prompts import PromptSet, load_prompts
+from sgbench.images.sets import QUANTISATION, ImageSet
+from sgbench.metrics.catalogue import METRICS, image_metrics
+from sgbench.metrics.protocols import Protocol, extractor_of, inputs_of
+from sgbench.metrics.references.load import load_reference
+from sgbench.metrics.references.reference import Reference
+from sgbench.metrics.weights import extractor_digest
 from sgbench.suite.schema import Suite
 from sgbench.suite.sweep import check_samples
 

@@ -10,12 +10,13 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from sgbench.atomic import refusal, writing
-from sgbench.errors import UserError
-from sgbench.run.store import SHARD
-from sgbench.score.image_files import Images
-from sgbench.score.images import CellImages, look
-from sgbench.score.t2i.layout import write_layout
+from sgbench.base.atomic import refusal, writing
+from sgbench.base.errors import UserError
+from sgbench.images.files import Images
+from sgbench.images.layout import write_layout
+from sgbench.images.sets import look
+from sgbench.results.store import SHARD
+from sgbench.score.cell_images import CellImages
 from sgbench.suite.texts import check_records
 
 

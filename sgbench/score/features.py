@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sgbench.run.store import Store, shard_sizes
-from sgbench.score.extractors.extract import Arrays, Loaded
-from sgbench.score.images import CellImages
-from sgbench.score.weights import extractor_id
-from sgbench.suite.cell import Cell
+from sgbench.cells.cell import Cell
+from sgbench.metrics.extractors.extract import Arrays, Loaded
+from sgbench.metrics.weights import extractor_id
+from sgbench.results.store import Store, shard_sizes
+from sgbench.score.cell_images import CellImages
 
 Load = Callable[[str], Loaded]
 

@@ -21,19 +21,20 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from sgbench.errors import UserError
-from sgbench.progress import Progress
-from sgbench.run.store import Store
-from sgbench.score.extractors.extract import Loaded, load_extractor
+from sgbench.base.errors import UserError
+from sgbench.base.progress import Progress
+from sgbench.cells.cell import Cell
+from sgbench.cells.identity import cell_id
+from sgbench.images.files import Images, read_image
+from sgbench.images.sets import FolderImages, ImageSet, Seen, check_against
+from sgbench.metrics.extractors.extract import Loaded, load_extractor
+from sgbench.metrics.nearest_training import Training
+from sgbench.metrics.neighbours import cloud, squared_distances
+from sgbench.metrics.references.load import load_reference
+from sgbench.metrics.references.reference import Reference
+from sgbench.results.store import Store
+from sgbench.score.cell_images import CellImages
 from sgbench.score.features import cell_features
-from sgbench.score.image_files import Images, read_image
-from sgbench.score.images import CellImages, FolderImages, ImageSet, Seen, check_against
-from sgbench.score.nearest_training import Training
-from sgbench.score.neighbours import cloud, squared_distances
-from sgbench.score.reference import Reference
-from sgbench.score.references import load_reference
-from sgbench.suite.cell import Cell
-from sgbench.suite.identity import cell_id
 from sgbench.zoo import data as zoo_data
 
 GAP_SHARE = 4

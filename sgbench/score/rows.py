@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sgbench.cells.cell import Cell
+from sgbench.cells.identity import cell_id, cell_record
+from sgbench.cells.program import call_counts
+from sgbench.cells.prompts import load_prompts
+from sgbench.metrics.catalogue import METRICS
 from sgbench.models import catalogue
-from sgbench.run.faults import RECORD
-from sgbench.run.schema import SCHEMA_VERSION, WHOLE
-from sgbench.run.store import Store
-from sgbench.sampling.program import call_counts
-from sgbench.sampling.samplers import SAMPLERS
-from sgbench.score.metrics import METRICS
-from sgbench.suite.cell import Cell
-from sgbench.suite.identity import cell_id, cell_record
-from sgbench.suite.prompts import load_prompts
+from sgbench.results.faults import RECORD
+from sgbench.results.schema import SCHEMA_VERSION, WHOLE
+from sgbench.results.store import Store
+from sgbench.samplers.catalogue import SAMPLERS
 
 PERCENTILES = range(1, 100)
 # What comes of records that hold anything else than `score` writes: a cell without them has no row.

@@ -8,24 +8,25 @@ from typing import Any, NamedTuple
 
 import torch
 
-from sgbench.errors import NoScoreError
-from sgbench.progress import Progress
-from sgbench.provenance import provenance
-from sgbench.run.claims import Claims
-from sgbench.run.faults import Failure, read_failure
-from sgbench.run.store import Store
-from sgbench.run.turns import take_turns
+from sgbench.base.errors import NoScoreError
+from sgbench.base.progress import Progress
+from sgbench.base.provenance import provenance
+from sgbench.cells.cell import Cell
+from sgbench.cells.identity import cell_id
+from sgbench.images.sets import check_against, look, scan
+from sgbench.metrics.catalogue import METRICS, image_metrics
+from sgbench.metrics.references.load import load_reference
+from sgbench.metrics.references.reference import Reference
+from sgbench.metrics.weights import to_load
+from sgbench.results.claim_loop import take_turns
+from sgbench.results.claims import Claims
+from sgbench.results.faults import Failure, read_failure
+from sgbench.results.store import Store
+from sgbench.score.cell_images import CellImages, IncompleteError
 from sgbench.score.compute import Computer, fields
 from sgbench.score.expected import facts_of, suite_protocols
 from sgbench.score.features import cell_features
-from sgbench.score.images import CellImages, IncompleteError, check_against, look, scan
-from sgbench.score.metrics import METRICS, image_metrics
-from sgbench.score.reference import Reference
-from sgbench.score.references import load_reference
-from sgbench.score.t2i.judged import TextScorer
-from sgbench.score.weights import to_load
-from sgbench.suite.cell import Cell
-from sgbench.suite.identity import cell_id
+from sgbench.score.judge_scores import TextScorer
 from sgbench.suite.schema import Suite
 
 ROWS_CLAIM = "rows"
@@ -130,7 +131,7 @@ class CellScorer:
             }
             found |= computer.compute(computed, features, facts)
         if "lpips" in metrics:
-            from sgbench.score.lpips import load, lpips
+            from sgbench.metrics.lpips import load, lpips
 
             self._lpips = self._lpips or load(to_load("lpips"), self.device)
             other = CellImages(cell.unguided(), self.store, self.suite.samples)

@@ -5,23 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from sgbench.cost.closed_form import block_macs, kept_tokens
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
+from sgbench.cells.closed_form import block_macs, kept_tokens
+from sgbench.cells.program import skipped_blocks
+from sgbench.files.headers import different_shapes
 from sgbench.guidance import Rule
 from sgbench.guidance.cfg_zero import ZERO_STEPS
 from sgbench.guidance.intervals import interval
 from sgbench.guidance.perturbation import layers
 from sgbench.guidance.schedules import gamma_at, spell
+from sgbench.guidance.settings import Guidance
 from sgbench.guidance.subset_rules import group_shape
+from sgbench.metrics.references.catalogue import side_of
 from sgbench.models.autoencoder_files import NONE, OWN
 from sgbench.models.catalogue import Entry
-from sgbench.models.headers import different_shapes
 from sgbench.models.pipeline_architecture import PRXArchitecture
-from sgbench.sampling.clocks import moments
-from sgbench.sampling.program import skipped_blocks
-from sgbench.sampling.samplers import SAMPLERS
-from sgbench.score.reference_catalogue import side_of
-from sgbench.suite.cell import Guidance, Sampler
+from sgbench.samplers.catalogue import SAMPLERS
+from sgbench.samplers.clocks import moments
+from sgbench.samplers.settings import Sampler
 from sgbench.suite.schema import Suite
 from sgbench.suite.texts import check_captions
 from sgbench.zoo.shapes.vocabulary import SIDE

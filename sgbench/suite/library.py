@@ -9,9 +9,9 @@ from os.path import lexists
 from pathlib import Path
 from typing import Final
 
-from sgbench.atomic import refusal, write_atomic
-from sgbench.errors import UserError
-from sgbench.suite.suggest import suggestion
+from sgbench.base.atomic import refusal, write_atomic
+from sgbench.base.errors import UserError
+from sgbench.base.suggest import suggestion
 
 PACKAGE: Final = Path(__file__).parents[1]
 SUFFIX: Final = ".yaml"

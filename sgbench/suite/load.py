@@ -10,13 +10,13 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from sgbench.bounded import read_bounded
-from sgbench.errors import UserError
-from sgbench.printable import shortened
-from sgbench.processor import automatic_dtype
+from sgbench.base.bounded import read_bounded
+from sgbench.base.errors import UserError
+from sgbench.base.printable import shortened
+from sgbench.base.processor import automatic_dtype
+from sgbench.base.suggest import suggestion
 from sgbench.suite.library import locate, nearest
 from sgbench.suite.schema import Preset, Suite
-from sgbench.suite.suggest import suggestion
 from sgbench.suite.yaml_file import parse_yaml
 
 MOST_BYTES = 8 << 20

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, assert_never
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    create_model,
+    model_validator,
+)
 
+from sgbench.base.suggest import suggestion
+from sgbench.cells.cell import Compiled, DType, LabelPolicy
+from sgbench.guidance import RULES
+from sgbench.guidance.branches import Parameter
 from sgbench.guidance.intervals import spell_interval
 from sgbench.guidance.perturbation import layers, spell_layers
 from sgbench.guidance.schedules import gamma_schedule, scale_schedule
+from sgbench.guidance.subset_rules import Sharing, SubsetRule
+from sgbench.metrics.catalogue import METRICS
 from sgbench.models.spec import text_of
-from sgbench.score.metrics import METRICS
-from sgbench.suite.suggest import suggestion
+from sgbench.samplers.settings import SamplerName
 
 
 def _as_list(value: object) -> object:
@@ -93,11 +107,10 @@ Share = Annotated[float, NUMBER, Field(ge=0, le=1)]
 Positive = Annotated[float, NUMBER, Field(gt=0, allow_inf_nan=False)]
 Shift = Annotated[float, NUMBER, Field(gt=0, allow_inf_nan=False), AfterValidator(_as_shift)]
 Churn = Annotated[float, NUMBER, Field(ge=0, allow_inf_nan=False)]
-Blur = Annotated[float, NUMBER, Field(gt=0)]
 Finite = Annotated[float, NUMBER, Field(allow_inf_nan=False)]
-DType = Literal["float32", "bfloat16", "auto"]
-SamplerName = Literal["euler", "heun", "euler-maruyama", "edm-heun", "ddim", "ddpm"]
 Metric = Annotated[str, BeforeValidator(_as_metric)]
+Layers = Annotated[str, BeforeValidator(_as_layers)]
+IntervalText = Annotated[str, _text(spell_interval)]
 # One value may stand for a list of one.
 LIST = (BeforeValidator(_as_list), Field(min_length=1))
 Names = Annotated[list[str], *LIST]
@@ -121,7 +134,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SweepEntry(_Strict):
+class _SweepKeys(_Strict):
     """One grid: every combination of the listed values is a cell. A single value may stand without brackets."""
 
     guidance: Names = Field(description="guidance rules and presets; see `sgbench guidance list`")
@@ -129,7 +142,7 @@ class SweepEntry(_Strict):
     scale: Numbers | None = Field(default=None, description="w in weak + w (strong - weak)")
     gamma_strong: Gammas | None = Field(default=None, description="sparsity of the strong branch, in [0, 1)")
     gamma_weak: Gammas | None = Field(default=None, description="sparsity of the weak branch, in [0, 1)")
-    interval: Annotated[list[Annotated[str, _text(spell_interval)]], *LIST] | None = Field(
+    interval: Annotated[list[IntervalText], *LIST] | None = Field(
         default=None, description="where guidance acts: always, `progress A to B` or `noise A to B`"
     )
     scale_schedule: Annotated[list[Annotated[str, _text(lambda t: scale_schedule(t).text())]], *LIST] | None = Field(
@@ -139,10 +152,8 @@ class SweepEntry(_Strict):
     channels: Annotated[list[Annotated[int | str, BeforeValidator(_as_channels)]], *LIST] | None = Field(
         default=None, description="channels that are guided: `all` or the first so many"
     )
-    subset: Annotated[list[Literal["exact", "bernoulli", "fixed", "groups"]], *LIST] | None = Field(
-        default=None, description="how kept tokens are chosen"
-    )
-    sharing: Annotated[list[Literal["independent", "shared"]], *LIST] | None = Field(
+    subset: Annotated[list[SubsetRule], *LIST] | None = Field(default=None, description="how kept tokens are chosen")
+    sharing: Annotated[list[Sharing], *LIST] | None = Field(
         default=None, description="whether branches choose their tokens apart"
     )
     sampler: Annotated[list[SamplerName], *LIST] | None = Field(
@@ -153,21 +164,37 @@ class SweepEntry(_Strict):
     )
     shift: Annotated[list[Shift], *LIST] | None = Field(default=None, description="time shift of flow samplers")
     churn: Annotated[list[Churn], *LIST] | None = Field(default=None, description="S_churn of EDM's sampler")
-    eta: Numbers | None = Field(default=None, description="of APG")
-    momentum: Numbers | None = Field(default=None, description="of APG")
-    norm_limit: Numbers | None = Field(default=None, description="of APG")
-    zero_steps: Numbers | None = Field(default=None, description="of CFG-Zero*")
-    perturb_scale: Numbers | None = Field(default=None, description="of PAG, SEG, SLG and S2-Guidance")
-    perturb_interval: Annotated[list[Annotated[str, _text(spell_interval)]], *LIST] | None = Field(
-        default=None, description="of PAG, SEG, SLG and S2-Guidance"
-    )
-    layers: Annotated[list[Annotated[str, BeforeValidator(_as_layers)]], *LIST] | None = Field(
-        default=None, description="blocks, such as 7-9; of PAG, SEG, SLG and S2-Guidance"
-    )
-    blur: Annotated[list[Annotated[float, NUMBER, Field(gt=0)]], *LIST] | None = Field(
-        default=None, description="of SEG"
-    )
-    drop: Annotated[list[Share], *LIST] | None = Field(default=None, description="of S2-Guidance")
+
+
+def _parameter_fields() -> dict[str, Any]:
+    """A key for every parameter that some rule has. Ranges depend on the rule: `settings.py` checks them."""
+    fields: dict[str, Any] = {}
+    for name in dict.fromkeys(parameter.name for rule in RULES.values() for parameter in rule.parameters):
+        takers = {rule.title: p for rule in RULES.values() for p in rule.parameters if p.name == name}
+        (value,) = {_value_type(parameter) for parameter in takers.values()}
+        first, last = ", ".join([*takers][:-1]), [*takers][-1]
+        description = f"of {first} and {last}" if first else f"of {last}"
+        listed: Any = Annotated[list[value], *LIST]  # type: ignore[valid-type]
+        fields[name] = (listed | None, Field(default=None, description=description))
+    return fields
+
+
+def _value_type(parameter: Parameter) -> Any:
+    match parameter.text:
+        case None:
+            return Annotated[float, NUMBER]
+        case "layers":
+            return Layers
+        case "interval":
+            return IntervalText
+        case _:
+            assert_never(parameter.text)
+
+
+if TYPE_CHECKING:
+    SweepEntry = _SweepKeys
+else:
+    SweepEntry = create_model("SweepEntry", __base__=_SweepKeys, __doc__=_SweepKeys.__doc__, **_parameter_fields())
 
 
 class SamplerSettings(_Strict):
@@ -194,7 +221,7 @@ class Preset(_Strict):
     """A variant of the suite: what is given here takes the place of the suite's own value."""
 
     samples: int | None = Field(default=None, gt=0, le=MOST_SAMPLES)
-    dtype: DType | None = None
+    dtype: DType | Literal["auto"] | None = None
     sweep: list[SweepEntry] | None = Field(default=None, min_length=1)
 
 
@@ -205,14 +232,14 @@ class Suite(_Strict):
     title: str
     seed: int = Field(ge=0, lt=2**63)
     samples: int = Field(gt=0, le=MOST_SAMPLES, description="images per cell")
-    labels: Literal["balanced", "random"] = Field(
+    labels: LabelPolicy = Field(
         default="balanced",
         description="balanced: image i asks for class i mod C; random: uniform over classes",
     )
-    dtype: DType = Field(
+    dtype: DType | Literal["auto"] = Field(
         default="float32", description="bfloat16: matrix products under autocast, the state in float32"
     )
-    compile: Annotated[Literal["none", "default", "cuda-graphs"], BeforeValidator(_off)] = Field(
+    compile: Annotated[Compiled, BeforeValidator(_off)] = Field(
         default="none", description="have torch compile the networks; fused kernels round otherwise"
     )
     reference: Place = Field(

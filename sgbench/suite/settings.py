@@ -7,13 +7,13 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
 from sgbench.guidance import RULES, Rule
 from sgbench.guidance.branches import Parameter, Value
 from sgbench.guidance.intervals import ALWAYS
 from sgbench.guidance.schedules import CONSTANT, gamma_at, spell
+from sgbench.guidance.settings import Guidance
 from sgbench.models.catalogue import Entry
-from sgbench.suite.cell import Guidance
 from sgbench.suite.schema import SweepEntry
 
 PARAMETERS = tuple(dict.fromkeys(p.name for rule in RULES.values() for p in rule.parameters))
@@ -148,7 +148,9 @@ def _values(rule: Rule, parameter: Parameter, given: Sequence[Value] | None, whe
         if parameter.text is not None:
             continue
         number = float(value)
-        if not parameter.low <= number <= parameter.high or (parameter.whole and number != int(number)):
+        # Infinity means something where it is the default.
+        endless = math.isinf(number) and number != parameter.default
+        if endless or not parameter.low <= number <= parameter.high or (parameter.whole and number != int(number)):
             kind = "whole numbers" if parameter.whole else "numbers"
             limits = f"from {parameter.low:g}" + ("" if math.isinf(parameter.high) else f" to {parameter.high:g}")
             raise UserError(

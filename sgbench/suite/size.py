@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
 from sgbench.suite.schema import Suite
 
 MOST_CELLS: Final = 1_000_000

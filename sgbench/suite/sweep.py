@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
+from sgbench.base.processor import automatic_dtype
+from sgbench.base.suggest import suggestion
+from sgbench.cells.cell import Cell
 from sgbench.guidance import RULES
 from sgbench.guidance.presets import PRESETS
+from sgbench.metrics.catalogue import METRICS, MINIMUM, image_metrics
+from sgbench.metrics.references.catalogue import HOME_PACKAGED, PACKAGED, check_name, home_of
 from sgbench.models import catalogue
 from sgbench.models.autoencoder_files import NONE
-from sgbench.sampling.samplers import SAMPLERS
-from sgbench.score.metrics import METRICS, MINIMUM, image_metrics
-from sgbench.score.reference_catalogue import HOME_PACKAGED, PACKAGED, check_name, home_of
-from sgbench.suite.cell import Cell, Sampler
+from sgbench.samplers.catalogue import SAMPLERS
+from sgbench.samplers.settings import Sampler
 from sgbench.suite.checks import check_model, check_served
 from sgbench.suite.schema import Suite, SweepEntry
 from sgbench.suite.settings import guidance_settings
 from sgbench.suite.size import check_size
-from sgbench.suite.suggest import suggestion
 from sgbench.suite.texts import check_enough, check_texts
 
 
@@ -83,6 +85,8 @@ def _expand_entry(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Cell]
         known = catalogue.entry(model, f"{where}.model" if entry.model else f"{suite.where}: model")
         sampler_key = f"{where}.sampler" if entry.sampler else f"{suite.where}: sampler.name"
         check_model(known, suite, list(dict.fromkeys(s.name for s in samplers)), where, sampler_key)
+        # `load_suite` writes down what `auto` comes to; a suite made by hand may not have.
+        dtype = automatic_dtype() if suite.dtype == "auto" else suite.dtype
         own = NONE if known.unread else known.family.autoencoder
         autoencoder = "" if known.in_pixels else suite.autoencoder or own
         text_encoder = known.family.text_encoder and (suite.text_encoder or known.family.text_encoder)
@@ -97,7 +101,7 @@ def _expand_entry(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Cell]
                         sampler,
                         suite.seed,
                         suite.labels,
-                        suite.dtype,
+                        dtype,
                         autoencoder,
                         suite.compile,
                         suite.prompts,

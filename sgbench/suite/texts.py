@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from sgbench.errors import UserError
-from sgbench.score.metrics import METRICS
-from sgbench.score.t2i.geneval import TASKS
-from sgbench.score.t2i.judges import DRAWN
-from sgbench.score.t2i.records import COCO_CLASSES, check_record
-from sgbench.score.t2i.records import COLOURS as COCO_COLOURS
-from sgbench.suite.prompts import PromptSet, is_there, load_prompts, may_come
+from sgbench.base.errors import UserError
+from sgbench.cells.prompt_records import COCO_CLASSES, TASKS, check_record
+from sgbench.cells.prompt_records import COLOURS as COCO_COLOURS
+from sgbench.cells.prompts import PromptSet, is_there, load_prompts, may_come
+from sgbench.metrics.catalogue import METRICS
+from sgbench.metrics.judges.catalogue import DRAWN, FEWEST
 from sgbench.suite.schema import Suite
 from sgbench.zoo.shapes.vocabulary import COLOURS, SHAPES, token_ids
 
 if TYPE_CHECKING:
     from sgbench.models.catalogue import Entry
-
-
-# An error by prompt needs so many.
-FEWEST: Final = 2
 
 
 def check_texts(suite: Suite) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import yaml
 
-from sgbench.printable import DIRECTIONS
+from sgbench.base.printable import DIRECTIONS
 
 try:
     from yaml import CSafeLoader as _Base

@@ -23,8 +23,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sgbench.atomic import write_atomic
-from sgbench.errors import UserError
+from sgbench.base.atomic import write_atomic
+from sgbench.base.errors import UserError
 
 CLASSES = (
     "T-shirt",

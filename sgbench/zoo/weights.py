@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor

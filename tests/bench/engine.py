@@ -14,11 +14,13 @@ from typing import Any
 
 import torch
 
+from sgbench.cells.cell import Cell
 from sgbench.cost.clock import timed
+from sgbench.guidance.settings import Guidance
 from sgbench.run.device import describe_device, resolve_device
+from sgbench.samplers.settings import Sampler
 from sgbench.sampling.engine import sample
 from sgbench.sampling.networks import Networks, load_networks
-from sgbench.suite.cell import Cell, Guidance, Sampler
 
 IMAGES, STEPS = 16, 3
 MODEL = "tread-sit S/2 256 weights=random"

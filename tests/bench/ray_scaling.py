@@ -19,9 +19,9 @@ from pathlib import Path
 import ray
 
 from sgbench import api
+from sgbench.results.store import SHARD
 from sgbench.run.engines import Ray
 from sgbench.run.ray_cluster import DEFAULTS, OBJECT_BYTES
-from sgbench.run.store import SHARD
 
 SUITE = """
 suite: scaling
@@ -51,7 +51,7 @@ def pace(workers: int, shards: int) -> float:
             for what, samples, steps in (("warm", workers * SHARD, 1), ("measured", shards * SHARD, 3)):
                 (folder / "s.yaml").write_text(SUITE.format(samples=samples, steps=steps))
                 suite = api.load_suite(folder / "s.yaml")
-                done = api.run(suite, folder / what, device="cpu", ray=Ray())
+                done = api.run_suite(suite, folder / what, device="cpu", ray=Ray())
             return done.images_made / done.seconds
         finally:
             ray.shutdown()

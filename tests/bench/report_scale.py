@@ -27,12 +27,12 @@ from PIL import Image
 from playwright.sync_api import CDPSession, Page, sync_playwright
 
 from sgbench import api
-from sgbench.cost.cell_cost import image_macs
-from sgbench.provenance import provenance
-from sgbench.run.store import Store
+from sgbench.base.provenance import provenance
+from sgbench.cells.cell import Cell
+from sgbench.cells.cell_cost import image_macs
+from sgbench.results.store import Store
 from sgbench.score.expected import suite_protocols
 from sgbench.score.rows import build_rows
-from sgbench.suite.cell import Cell
 from sgbench.suite.sweep import expand
 
 GROUPS = 20

@@ -136,14 +136,14 @@ def opened(folder: Path) -> int:
 
 def resume(folder: Path) -> int:
     """`sgbench run` with nothing left to do: every shard is read and verified."""
-    done = api.run(api.load_suite(folder / "suite.yaml"), folder / "results", device="cpu")
+    done = api.run_suite(api.load_suite(folder / "suite.yaml"), folder / "results", device="cpu")
     assert done.images_made == 0
     return done.cells
 
 
 def rows(folder: Path) -> int:
     """`sgbench score` with nothing left to score: rows are built anew from the cells."""
-    done = api.score(api.load_suite(folder / "suite.yaml"), folder / "results", device="cpu")
+    done = api.score_suite(api.load_suite(folder / "suite.yaml"), folder / "results", device="cpu")
     assert done.scored == 0
     return done.cells
 

@@ -11,15 +11,15 @@ import numpy as np
 from PIL import Image
 
 from sgbench import api
-from sgbench.cost.cell_cost import image_macs
-from sgbench.provenance import provenance
-from sgbench.run.store import Store
+from sgbench.base.provenance import provenance
+from sgbench.cells.cell import Cell
+from sgbench.cells.cell_cost import image_macs
+from sgbench.metrics.extractors.catalogue import EXTRACTORS
+from sgbench.metrics.protocols import Protocol
+from sgbench.metrics.weights import extractor_id
+from sgbench.results.store import Store
 from sgbench.score.expected import suite_protocols
-from sgbench.score.extractors.catalogue import EXTRACTORS
-from sgbench.score.protocols import Protocol
 from sgbench.score.rows import build_rows
-from sgbench.score.weights import extractor_id
-from sgbench.suite.cell import Cell
 from sgbench.suite.sweep import expand
 
 EXTRACTOR = "fashion-cnn"

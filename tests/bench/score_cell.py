@@ -16,13 +16,13 @@ from pathlib import Path
 import torch
 
 from sgbench import api
-from sgbench.progress import Silent
-from sgbench.run.store import Store
+from sgbench.base.progress import Silent
+from sgbench.metrics.references.load import load_reference
+from sgbench.results.store import Store
+from sgbench.score.cell_images import CellImages
 from sgbench.score.compute import Computer
 from sgbench.score.expected import facts_of
 from sgbench.score.features import cell_features
-from sgbench.score.images import CellImages
-from sgbench.score.references import load_reference
 from sgbench.suite.sweep import expand
 
 SUITE = Path(__file__).parents[2] / "suites" / "fashion-mnist.yaml"
@@ -47,7 +47,7 @@ def main() -> None:
         for cell in expand(suite):
             started = time.perf_counter()
             one = suite.model_copy(update={"sweep": [e for e in entries if e.guidance == [cell.guidance.rule]]})
-            api.run(one, Path(folder), device="cpu")
+            api.run_suite(one, Path(folder), device="cpu")
             drawing = time.perf_counter() - started
             found = CellImages(cell, store, images)
             facts = facts_of(found)

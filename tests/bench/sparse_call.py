@@ -12,11 +12,11 @@ import statistics
 
 import torch
 
+from sgbench.cells.closed_form import call_macs, kept_tokens
 from sgbench.cost.clock import timed
-from sgbench.cost.closed_form import call_macs, kept_tokens
 from sgbench.models import catalogue
 from sgbench.models.architecture import MicroDiTArchitecture
-from sgbench.models.loading import load_network
+from sgbench.networks.loading import load_network
 from sgbench.run.device import describe_device, resolve_device
 
 GAMMAS = (0.0, 0.5, 0.75, 0.9)

@@ -13,8 +13,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from sgbench.compare.cli import compare
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
+from sgbench.cli.compare import compare
 
 pytestmark = pytest.mark.slow
 
@@ -90,5 +90,5 @@ def test_comparing_does_without_torch() -> None:
         f"compare({str(FASHION)!r}, {str(FASHION)!r}); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
-    light = "import sys, sgbench.compare.cli; sys.exit(bool({'numpy', 'pandas', 'torch'} & set(sys.modules)))"
+    light = "import sys, sgbench.cli.compare; sys.exit(bool({'numpy', 'pandas', 'torch'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", light], check=False, cwd=ROOT).returncode == 0

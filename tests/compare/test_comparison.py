@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sgbench.base.errors import UserError
 from sgbench.compare.comparison import Comparison, compare, compare_sources
 from sgbench.compare.lines import Line, Score, Source
 from sgbench.compare.wording import markdown
-from sgbench.errors import UserError
 
 pytestmark = pytest.mark.slow
 

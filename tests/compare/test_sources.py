@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from sgbench.base.errors import UserError
 from sgbench.compare.comparison import compare
 from sgbench.compare.sources import open_source
-from sgbench.errors import UserError
-from sgbench.score.protocols import from_record
+from sgbench.metrics.protocols import from_record
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
@@ -60,7 +60,7 @@ def test_an_id_of_two_suites_is_ambiguous(fashion: pd.DataFrame) -> None:
 
 @pytest.mark.slow
 def test_rows_of_older_schemas_are_migrated() -> None:
-    stored = ROOT / "tests/run/rows"
+    stored = ROOT / "tests/results/rows"
     old, new = (open_source(str(stored / f"schema-{n}.csv"), RESULTS) for n in (3, 4))
     assert [line.settings for line in old.lines] == [line.settings for line in new.lines]
     with pytest.raises(UserError, match="schema 1, which is no longer read"):
@@ -70,7 +70,7 @@ def test_rows_of_older_schemas_are_migrated() -> None:
 @pytest.mark.slow
 def test_a_document_of_the_scorer(cell: str, tmp_path: Path) -> None:
     """The very document that `sgbench score` prints, of a cell and of somebody's images."""
-    from sgbench.score.anybody import Scored
+    from sgbench.score.external_images import Scored
 
     scores = json.loads((RESULTS / "fashion-mnist/cells" / cell / "scores.json").read_text())["960"]
     fd = {key: value for key, value in scores["fd"].items() if not key.startswith("protocol")}

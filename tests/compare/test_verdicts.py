@@ -9,7 +9,7 @@ import pytest
 from sgbench.compare.lines import Cost, Line, Score
 from sgbench.compare.matching import Pair
 from sgbench.compare.verdicts import Finding, cost_findings, is_tested, judged, score_findings
-from sgbench.score.protocols import Protocol
+from sgbench.metrics.protocols import Protocol
 
 COST = Cost(1.5, 0.02, 0.019, 0.021, "cpu", 2, 24)
 LOW, HIGH = [1.0, 1.1, 0.9, 1.05, 0.95], [2.0, 2.2, 1.9, 2.05, 1.95]

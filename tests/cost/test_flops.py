@@ -11,15 +11,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from sgbench.cli import main
-from sgbench.cost.closed_form import Macs, call_macs
+from sgbench.base.errors import UserError
+from sgbench.cells.closed_form import Macs, call_macs
+from sgbench.cli.app import main
 from sgbench.cost.flops import Question, flops_card
 from sgbench.cost.macs import MiscountError, _trace
-from sgbench.errors import UserError
 from sgbench.guidance import RULES
+from sgbench.guidance.settings import Guidance
 from sgbench.models.families import FAMILIES
 from sgbench.models.families.family import Request
-from sgbench.suite.cell import Guidance
 
 Command = Callable[..., tuple[int, str, str]]
 SMALL = Question("tread-sit", "S/2", 64, None, "none", 0.0, 0.0, 10)

@@ -6,13 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sgbench.cells.cell import Cell
+from sgbench.cells.cell_cost import image_macs
+from sgbench.cells.closed_form import call_macs, kept_macs, kept_tokens
+from sgbench.cells.program import call_counts
 from sgbench.cost import macs
-from sgbench.cost.cell_cost import image_macs
-from sgbench.cost.closed_form import call_macs, kept_macs, kept_tokens
+from sgbench.guidance.settings import Guidance
 from sgbench.models.architecture import DiTArchitecture, MaskDiTArchitecture
-from sgbench.models.build import build
-from sgbench.sampling.program import call_counts
-from sgbench.suite.cell import Cell, Guidance, Sampler
+from sgbench.networks.build import build
+from sgbench.samplers.settings import Sampler
 
 # DiT-XL/2 with four output channels and the paper's route of 23 blocks, 2..24.
 XL = DiTArchitecture(

@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sgbench.cells.prx_macs import prx_block_macs, prx_macs
 from sgbench.cost import macs
-from sgbench.cost.prx_macs import prx_block_macs, prx_macs
 from sgbench.models.pipeline_architecture import PRXArchitecture
-from sgbench.models.prx import random_prx
+from sgbench.networks.prx import random_prx
 
 pytestmark = pytest.mark.slow
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgbench.cost.closed_form import block_macs, kept_macs
-from sgbench.cost.counts import Macs
+from sgbench.cells.closed_form import block_macs, kept_macs
+from sgbench.cells.counts import Macs
 from sgbench.cost.macs import count_kept
 from sgbench.guidance.perturbation import Kind, Perturbation
-from sgbench.models.build import build
+from sgbench.models.recipe import load_recipe
 from sgbench.models.text_architecture import TextDiTArchitecture
-from sgbench.zoo.recipe import load_recipe
+from sgbench.networks.build import build
 
 GRID, WORDS = 16, 5
 layers = st.lists(st.integers(0, 2), min_size=1, max_size=3, unique=True).map(lambda found: tuple(sorted(found)))

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from sgbench.base.errors import UserError
 from sgbench.doctor.examine import examine
 from sgbench.doctor.golden import FILE, check_extractors
 from sgbench.doctor.installation import check_installation
 from sgbench.doctor.tree import find_trees
-from sgbench.errors import UserError
-from sgbench.models.digest import require_recorded, sha256_of
-from sgbench.score import references
+from sgbench.files.digest import require_recorded, sha256_of
+from sgbench.metrics.references import load
 from sgbench.zoo import weights
 from tests import tiny_model, warm
 
@@ -76,8 +76,8 @@ def test_a_flipped_bit_in_packaged_weights_is_named(tmp_path: Path, monkeypatch:
 
 
 def test_a_flipped_bit_in_a_packaged_reference_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copied = Path(shutil.copytree(references.packaged_folder(), tmp_path / "reference"))
-    monkeypatch.setattr(references, "packaged_folder", lambda reference="fashion-mnist": copied)
+    copied = Path(shutil.copytree(load.packaged_folder(), tmp_path / "reference"))
+    monkeypatch.setattr(load, "packaged_folder", lambda reference="fashion-mnist": copied)
     part = sorted(copied.glob("*.safetensors"))[0]
     flip(part)
     assert part in [finding.where for finding in check_installation(tmp_path, {}) if finding.problem]

@@ -3,7 +3,7 @@
     python tests/golden/record_extractors.py
 
 The images are the first eight training scenes of the drawn shapes with seed 0, rendered by this project; the features
-are those of the extractors as they are installed. Record only where `pytest tests/score/test_extractors.py` passes.
+are those of the extractors as they are installed. Record only where `pytest tests/metrics/test_extractors.py` passes.
 """
 
 from __future__ import annotations

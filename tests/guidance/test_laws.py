@@ -10,22 +10,24 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sgbench.cost.cell_cost import image_macs
-from sgbench.cost.closed_form import Macs
+from sgbench.cells.cell import Cell
+from sgbench.cells.cell_cost import image_macs
+from sgbench.cells.closed_form import Macs
 from sgbench.cost.macs import count_kept
 from sgbench.guidance import RULES, combine, push
 from sgbench.guidance.apg import project
 from sgbench.guidance.cfg_zero import fit
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.guidance.rescale import rescale
+from sgbench.guidance.settings import Guidance
 from sgbench.guidance.tangential import damp
 from sgbench.models.architecture import AnyArchitecture
-from sgbench.models.build import Network
 from sgbench.models.families.family import Prediction
-from sgbench.models.prediction import from_image, to_image
+from sgbench.networks.build import Network
+from sgbench.networks.prediction import from_image, to_image
+from sgbench.samplers.settings import Sampler
 from sgbench.sampling.engine import final_state
 from sgbench.sampling.networks import Networks
-from sgbench.suite.cell import Cell, Guidance, Sampler
 
 Tiny = Callable[[str, int], tuple[str, Networks]]
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgbench.guidance import RULES, Branch, combine
-from sgbench.suite.cell import Guidance
+from sgbench.guidance.settings import Guidance
 
 NUMBERS = st.floats(-100, 100)
 

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
 from sgbench.models.architecture import AnyArchitecture, MDTv2Architecture, MicroDiTArchitecture
-from sgbench.models.build import Network, build
 from sgbench.models.families import FAMILIES, family
 from sgbench.models.families.family import Request
 from sgbench.models.pipeline_architecture import PRXArchitecture, prx_from_config
-from sgbench.models.prx import PRX
+from sgbench.networks.build import Network, build
+from sgbench.networks.prx import PRX
 
 BATCH, GRID = 2, 36
 SIZES = {"patch_size": 2, "in_channels": 3, "hidden_size": 24, "num_heads": 3, "num_classes": 5}

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
 from sgbench.models.families import FAMILIES
 from sgbench.models.families.family import SIZES
 from sgbench.models.spec import Spec, is_spec, parse, parse_routes, spell_routes, text_of

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
 
-from sgbench import api, cli
-from sgbench.run import sealed
-from sgbench.run.store import Store
-from sgbench.sampling import program
-from sgbench.suite.cell import Cell
+from sgbench import api
+from sgbench.cells import program
+from sgbench.cells.cell import Cell
+from sgbench.cli import app
+from sgbench.results import checksummed_json
+from sgbench.results.store import Store
 from sgbench.suite.schema import Suite
 from sgbench.suite.sweep import expand
 
@@ -80,13 +80,13 @@ def test_a_sweep_over_scales_is_costed_once_per_setting(tmp_path: Path, monkeypa
 @pytest.mark.slow
 def test_planning_reads_nothing_of_cells_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
-    real = sealed.read_record
+    real = checksummed_json.read_record
 
-    def counting(path: Path) -> sealed.Record:
+    def counting(path: Path) -> checksummed_json.Record:
         read.append(path)
         return real(path)
 
-    monkeypatch.setattr(importlib.import_module("sgbench.run.verified_files"), "read_record", counting)
+    monkeypatch.setattr("sgbench.results.verified_files.read_record", counting)
     suite = many(tmp_path / "s.yaml")
     cells = expand(suite)
     api.make_plan(suite, tmp_path)
@@ -103,8 +103,8 @@ def test_a_long_plan_is_cut_and_says_so(
     many(tmp_path / "s.yaml")
     monkeypatch.setattr("sys.argv", ["sgbench", "plan", str(tmp_path / "s.yaml"), "--results", str(tmp_path)])
     with pytest.raises(SystemExit):
-        cli.main()
+        app.main()
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == cli.PLAN_LINES + 3
+    assert len(lines) == app.PLAN_LINES + 3
     assert lines[-2] == "and 440 more cells, which --json lists"
     assert lines[-1].startswith("1440 cells, 28800 images")

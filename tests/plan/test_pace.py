@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgbench import api
+from sgbench.base.processor import processor_name
+from sgbench.base.progress import Silent
 from sgbench.plan import pace
-from sgbench.processor import processor_name
-from sgbench.progress import Silent
 
 ROUTING = "fashion-routing"
 

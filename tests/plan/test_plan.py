@@ -21,7 +21,7 @@ def test_plan_counts_what_is_left(
     assert before.gmacs == pytest.approx(sum(20 * c.gmacs_per_image for c in before.cells))
     assert "measured within a day" in before.rate_basis
     assert before.bytes == 60 * 32 * 32
-    api.run(suite, tmp_path, device="cpu")
+    api.run_suite(suite, tmp_path, device="cpu")
     monkeypatch.setenv("SGBENCH_PACE", str(tmp_path / "absent.json"))
     unmeasured = api.make_plan(api.load_suite(suite_file(), limit=20), tmp_path / "none")
     assert "a default" in unmeasured.rate_basis
@@ -32,11 +32,11 @@ def test_plan_counts_what_is_left(
 
 
 def test_plan_predicts_the_macs_that_the_run_counts(tmp_path: Path, suite_file: Callable[..., Path]) -> None:
-    from sgbench.run.store import Store
+    from sgbench.results.store import Store
 
     suite = api.load_suite(suite_file())
     plan = api.make_plan(suite, tmp_path)
-    api.run(suite, tmp_path, device="cpu")
+    api.run_suite(suite, tmp_path, device="cpu")
     for planned in plan.cells:
         cost = Store(tmp_path, "tiny").read_record(planned.cell, "cost")
         assert cost is not None

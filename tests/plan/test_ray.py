@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sgbench import api, cli
-from sgbench.errors import UserError
+from sgbench import api
+from sgbench.base.errors import UserError
+from sgbench.cli import app
 from sgbench.plan.plan import GPU_RATE, Plan, PlannedCell
 from sgbench.plan.ray import LOAD_SECONDS, Forecast, forecast
 from sgbench.suite.sweep import expand
@@ -79,13 +80,13 @@ def test_the_command_tells_it(
     suite_file: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["plan", str(suite_file()), "--results", str(tmp_path / "r")]
-    cli.app([*arguments, "--engine", "ray", "--gpus", "8", "--json"], standalone_mode=False)
+    app.app([*arguments, "--engine", "ray", "--gpus", "8", "--json"], standalone_mode=False)
     told = json.loads(capsys.readouterr().out.splitlines()[-1])["ray"]
     assert (told["workers"], told["kind"], told["shards"]) == (8, "GPU", 3)
     assert told["seconds_at_least"] <= told["seconds_at_most"]
-    cli.app([*arguments, "--engine", "ray", "--gpus", "8"], standalone_mode=False)
+    app.app([*arguments, "--engine", "ray", "--gpus", "8"], standalone_mode=False)
     assert "on 8 workers of one GPU each: 0.5 minutes to 0.5 minutes for 3 shards" in capsys.readouterr().out
-    cli.app([*arguments, "--json"], standalone_mode=False)
+    app.app([*arguments, "--json"], standalone_mode=False)
     assert "ray" not in json.loads(capsys.readouterr().out)
     with pytest.raises(UserError, match=r"--gpus: it is an option of the engine ray; add --engine ray"):
-        cli.app([*arguments, "--gpus", "8"], standalone_mode=False)
+        app.app([*arguments, "--gpus", "8"], standalone_mode=False)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sgbench.report.areas import area_table, compare_areas, sentence
-from sgbench.report.points import with_quality
+from sgbench.report.answers.areas import area_table, compare_areas, sentence
+from sgbench.report.select_rows import with_quality
 
 ROOT = Path(__file__).parents[2]
 MODEL = "fashion-routing"

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sgbench.report.budgets import amount, budget_table, compare_budgets, sentence, unguided_dense
-from sgbench.report.points import with_quality
+from sgbench.report.answers.budgets import amount, budget_table, compare_budgets, sentence, unguided_dense
+from sgbench.report.select_rows import with_quality
 
 MODEL = "fashion-routing"
 

@@ -14,10 +14,10 @@ import yaml
 from PIL import Image
 
 from sgbench import api
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
 from sgbench.report.build import suite_sha256
-from sgbench.run.schema import SCHEMA_VERSION
-from sgbench.run.store import Store
+from sgbench.results.schema import SCHEMA_VERSION
+from sgbench.results.store import Store
 
 pytestmark = pytest.mark.slow
 
@@ -38,8 +38,8 @@ def scored(tmp_path_factory: pytest.TempPathFactory, suite_base: dict[str, Any])
     path = folder / "tiny.yaml"
     path.write_text(yaml.safe_dump({**suite_base, "title": TITLE, "sweep": SWEEP}))
     suite = api.load_suite(path)
-    api.run(suite, folder / "results", device="cpu")
-    api.score(suite, folder / "results", device="cpu")
+    api.run_suite(suite, folder / "results", device="cpu")
+    api.score_suite(suite, folder / "results", device="cpu")
     return path, folder / "results"
 
 
@@ -54,7 +54,7 @@ def copied(scored: tuple[Path, Path], folder: Path, rows: pd.DataFrame) -> None:
 def test_report_has_all_its_files(tmp_path: Path, scored: tuple[Path, Path]) -> None:
     path, results = scored
     suite = api.load_suite(path)
-    report = api.report(suite, results, tmp_path, command="sgbench bench x")
+    report = api.report_suite(suite, results, tmp_path, command="sgbench bench x")
     folder = tmp_path / "tiny"
     assert report.page == folder / "index.html"
     for name in FIGURES:
@@ -83,7 +83,7 @@ def test_report_has_all_its_files(tmp_path: Path, scored: tuple[Path, Path]) -> 
 def test_the_same_rows_give_the_same_files(tmp_path: Path, scored: tuple[Path, Path]) -> None:
     path, results = scored
     for name in ("a", "b"):
-        api.report(api.load_suite(path), results, tmp_path / name, command="x")
+        api.report_suite(api.load_suite(path), results, tmp_path / name, command="x")
     files = [sorted((tmp_path / name).rglob("*.*")) for name in ("a", "b")]
     assert len(files[0]) > 12
     assert [p.read_bytes() for p in files[0]] == [p.read_bytes() for p in files[1]]
@@ -92,12 +92,12 @@ def test_the_same_rows_give_the_same_files(tmp_path: Path, scored: tuple[Path, P
 def test_a_report_replaces_its_files_and_no_other(tmp_path: Path, scored: tuple[Path, Path]) -> None:
     path, results = scored
     suite = api.load_suite(path)
-    api.report(suite, results, tmp_path, command="x")
+    api.report_suite(suite, results, tmp_path, command="x")
     folder = tmp_path / "tiny"
     (folder / "notes.txt").write_text("mine")
     rows = Store(results, "tiny").read_rows()
     copied(scored, tmp_path / "results", rows.assign(device=["another", *rows["device"][1:]]))
-    api.report(suite, tmp_path / "results", tmp_path, command="x")
+    api.report_suite(suite, tmp_path / "results", tmp_path, command="x")
     assert not (folder / "frontier-seconds.svg").exists()
     assert (folder / "frontier-gmacs.svg").exists()
     assert (folder / "notes.txt").read_text() == "mine"
@@ -118,24 +118,24 @@ def test_rows_of_another_protocol_are_refused(tmp_path: Path, scored: tuple[Path
     with pytest.raises(
         UserError, match=r"FD\[fashion-cnn\] of different protocols is never compared: labels \w+ against"
     ):
-        api.report(suite, tmp_path, tmp_path / "reports")
+        api.report_suite(suite, tmp_path, tmp_path / "reports")
     other.write_protocols(protocols)
     with pytest.raises(UserError, match="fd was scored by an older version; run `sgbench score` again"):
-        api.report(suite, tmp_path, tmp_path / "reports")
+        api.report_suite(suite, tmp_path, tmp_path / "reports")
 
 
 def test_a_suite_without_scored_cells_is_refused(tmp_path: Path, scored: tuple[Path, Path]) -> None:
     path, results = scored
     suite = api.load_suite(path)
     with pytest.raises(UserError, match="there are no scored cells"):
-        api.report(suite, tmp_path, tmp_path / "reports")
+        api.report_suite(suite, tmp_path, tmp_path / "reports")
     rows = Store(results, "tiny").read_rows()
     copied(scored, tmp_path, rows.assign(samples=7))
     with pytest.raises(UserError, match="none of 5 cells has scores at 20 images; run `sgbench run`"):
-        api.report(suite, tmp_path, tmp_path / "reports")
+        api.report_suite(suite, tmp_path, tmp_path / "reports")
     copied(scored, tmp_path, rows.drop(columns="fd"))
     with pytest.raises(UserError, match="no cell has a score of fd at 20 images; run `sgbench score` first"):
-        api.report(suite, tmp_path, tmp_path / "reports")
+        api.report_suite(suite, tmp_path, tmp_path / "reports")
 
 
 def test_devices_commits_and_protocols_are_told(tmp_path: Path, scored: tuple[Path, Path]) -> None:
@@ -143,7 +143,7 @@ def test_devices_commits_and_protocols_are_told(tmp_path: Path, scored: tuple[Pa
     rows = Store(results, "tiny").read_rows()
     made = {"commit": ["a" * 40] * 4 + ["b" * 40], "dirty": [False] * 4 + [True], "device": ["one"] * 4 + ["other"]}
     copied(scored, tmp_path, rows.assign(**made, threads=[2, 2, 2, 2, 1]))
-    report = api.report(api.load_suite(path), tmp_path, tmp_path / "reports")
+    report = api.report_suite(api.load_suite(path), tmp_path, tmp_path / "reports")
     made_by = json.loads((report.page.parent / "report.json").read_text())["made_by"]
     assert made_by["images_made_at"] == ["a" * 12, f"{'b' * 12} (files changed since)"]
     assert made_by["devices"] == ["one, 2 threads", "other, 1 threads"]
@@ -157,7 +157,7 @@ def test_missing_cells_and_scores_are_told(tmp_path: Path, scored: tuple[Path, P
     rows = Store(results, "tiny").read_rows().iloc[1:].reset_index(drop=True)
     rows.loc[0, [c for c in rows if c.startswith("recall")]] = np.nan
     copied(scored, tmp_path, rows)
-    report = api.report(api.load_suite(path), tmp_path, tmp_path / "reports")
+    report = api.report_suite(api.load_suite(path), tmp_path, tmp_path / "reports")
     assert report.cells == 4
     assert report.missing == [
         "1 of 5 cells have no scores at 20 images and stand nowhere here: fashion-tiny none 2 steps. "
@@ -177,7 +177,7 @@ def test_costs_that_do_not_compare_are_told(tmp_path: Path, scored: tuple[Path, 
     rows = Store(results, "tiny").read_rows()
     joules = [1.0, *[np.nan] * (len(rows) - 1)]
     copied(scored, tmp_path, rows.assign(device=["another", *rows["device"][1:]], joules_per_image=joules))
-    report = api.report(api.load_suite(path), tmp_path, tmp_path / "reports")
+    report = api.report_suite(api.load_suite(path), tmp_path, tmp_path / "reports")
     seconds, energy = report.missing
     assert seconds.startswith("Seconds are not compared: device differs between cells (another, ")
     assert energy == "Joules are not compared: 4 of 5 cells have none."
@@ -188,7 +188,7 @@ def test_a_cell_with_two_rows_is_refused(tmp_path: Path, scored: tuple[Path, Pat
     rows = Store(results, "tiny").read_rows()
     copied(scored, tmp_path, pd.concat([rows, rows.iloc[:1]]))
     with pytest.raises(UserError, match="a cell has two rows of 20 images: fashion-tiny none 2 steps"):
-        api.report(api.load_suite(path), tmp_path, tmp_path / "reports")
+        api.report_suite(api.load_suite(path), tmp_path, tmp_path / "reports")
 
 
 def test_quality_that_some_cells_lack(tmp_path: Path, scored: tuple[Path, Path]) -> None:
@@ -196,7 +196,7 @@ def test_quality_that_some_cells_lack(tmp_path: Path, scored: tuple[Path, Path])
     rows = Store(results, "tiny").read_rows()
     rows.loc[rows["guidance"] == "sg", [c for c in rows if c.startswith("fd")]] = np.nan
     copied(scored, tmp_path, rows)
-    report = api.report(api.load_suite(path), tmp_path, tmp_path / "reports")
+    report = api.report_suite(api.load_suite(path), tmp_path, tmp_path / "reports")
     assert report.cells == 5
     assert len(report.missing) == 1
     assert "no score of FD[fashion-cnn]" in report.missing[0]
@@ -209,13 +209,13 @@ def test_quality_that_some_cells_lack(tmp_path: Path, scored: tuple[Path, Path])
 def test_one_rule_alone_is_reported(tmp_path: Path, scored: tuple[Path, Path], suite_base: dict[str, Any]) -> None:
     path = tmp_path / "tiny.yaml"
     path.write_text(yaml.safe_dump({**suite_base, "sweep": SWEEP[1:2]}))
-    report = api.report(api.load_suite(path), scored[1], tmp_path / "reports")
+    report = api.report_suite(api.load_suite(path), scored[1], tmp_path / "reports")
     assert report.sentences == [
         "fashion-tiny has scores of FD[fashion-cnn] for CFG alone, so there is nothing to compare it with."
     ]
     assert (tmp_path / "reports" / "tiny" / "frontier-gmacs.svg").is_file()
     path.write_text(yaml.safe_dump({**suite_base, "sweep": [{"guidance": "cfg", "scale": 1.5}]}))
-    assert api.report(api.load_suite(path), scored[1], tmp_path / "reports").cells == 1
+    assert api.report_suite(api.load_suite(path), scored[1], tmp_path / "reports").cells == 1
 
 
 def test_cells_that_are_all_tied(tmp_path: Path, scored: tuple[Path, Path]) -> None:
@@ -224,7 +224,7 @@ def test_cells_that_are_all_tied(tmp_path: Path, scored: tuple[Path, Path]) -> N
     for column in (c for c in rows if c.startswith("fd") and not c.endswith("_protocol")):
         rows[column] = rows[column].iloc[0]
     copied(scored, tmp_path, rows)
-    report = api.report(api.load_suite(path), tmp_path, tmp_path / "reports")
+    report = api.report_suite(api.load_suite(path), tmp_path, tmp_path / "reports")
     assert "No significant difference" in report.sentences[0] or "no significant difference" in " ".join(
         report.sentences
     )
@@ -235,13 +235,13 @@ def test_rows_of_older_schemas_are_migrated_or_refused(tmp_path: Path, scored: t
     rows = Store(results, "tiny").read_rows()
     added = ["prompts", "text_encoder_sha256", "iterations", "auxiliary_iterations"]
     copied(scored, tmp_path, rows.drop(columns=added).assign(schema=3))
-    assert api.report(api.load_suite(path), tmp_path, tmp_path / "reports").missing == []
+    assert api.report_suite(api.load_suite(path), tmp_path, tmp_path / "reports").missing == []
     copied(scored, tmp_path, rows.assign(schema=1))
     with pytest.raises(UserError, match="the rows are of schema 1, which is no longer read"):
-        api.report(api.load_suite(path), tmp_path, tmp_path / "reports")
+        api.report_suite(api.load_suite(path), tmp_path, tmp_path / "reports")
     copied(scored, tmp_path, rows.assign(schema=SCHEMA_VERSION + 1))
     with pytest.raises(UserError, match=f"the rows are of schema {SCHEMA_VERSION + 1}, and this version reads up to"):
-        api.report(api.load_suite(path), tmp_path, tmp_path / "reports")
+        api.report_suite(api.load_suite(path), tmp_path, tmp_path / "reports")
 
 
 def test_a_suite_without_metrics_has_a_page_of_throughput(tmp_path: Path, suite_base: dict[str, Any]) -> None:
@@ -254,9 +254,9 @@ def test_a_suite_without_metrics_has_a_page_of_throughput(tmp_path: Path, suite_
         )
     )
     suite = api.load_suite(path)
-    api.run(suite, tmp_path / "results", device="cpu")
-    api.score(suite, tmp_path / "results", device="cpu")
-    report = api.report(suite, tmp_path / "results", tmp_path / "reports")
+    api.run_suite(suite, tmp_path / "results", device="cpu")
+    api.score_suite(suite, tmp_path / "results", device="cpu")
+    report = api.report_suite(suite, tmp_path / "results", tmp_path / "reports")
     assert report.sentences[0] == "No quality was measured in this suite: it has no metrics."
     assert "times fewer MACs than the first cell of its model" in report.sentences[1]
     folder = tmp_path / "reports" / "tiny"
@@ -270,4 +270,4 @@ def test_a_reports_path_that_is_a_file_is_named(tmp_path: Path, scored: tuple[Pa
     path, results = scored
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="the report cannot be written there"):
-        api.report(api.load_suite(path), results, tmp_path / "file")
+        api.report_suite(api.load_suite(path), results, tmp_path / "file")

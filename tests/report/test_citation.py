@@ -14,22 +14,22 @@ import yaml
 from typer.testing import CliRunner
 
 from sgbench import api
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
+from sgbench.cells.prompts import PUBLIC as PROMPTS
+from sgbench.cli.cite import cite
 from sgbench.guidance import RULES
+from sgbench.metrics.catalogue import METRICS
+from sgbench.metrics.extractors.catalogue import EXTRACTORS
+from sgbench.metrics.judges.catalogue import JUDGES
+from sgbench.metrics.preference.catalogue import SCORERS
+from sgbench.metrics.references.catalogue import PACKAGED, works_of
+from sgbench.metrics.references.catalogue import PUBLIC as REFERENCES
 from sgbench.models import catalogue
 from sgbench.models.families import FAMILIES
-from sgbench.report import cited
-from sgbench.report.citation import bibliography, citations, entries
-from sgbench.report.cite_cli import cite
-from sgbench.report.points import metric_title
-from sgbench.sampling.samplers import SAMPLERS
-from sgbench.score.extractors.catalogue import EXTRACTORS
-from sgbench.score.metrics import METRICS
-from sgbench.score.reference_catalogue import PACKAGED
-from sgbench.score.reference_catalogue import PUBLIC as REFERENCES
-from sgbench.score.t2i.judges import JUDGES
-from sgbench.score.t2i.preference.catalogue import SCORERS
-from sgbench.suite.prompts import PUBLIC as PROMPTS
+from sgbench.report.citations import citation_keys
+from sgbench.report.citations.citation import bibliography, citations, entries
+from sgbench.report.select_rows import metric_title
+from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.suite.sweep import expand
 
 ROOT = Path(__file__).parents[2]
@@ -97,37 +97,31 @@ def test_entries_are_sorted_whole_and_used() -> None:
 
 def test_everything_that_has_a_name_is_covered() -> None:
     """A new rule, sampler, family, metric, network, reference or prompt set has to say where it is from."""
-    tables = {
-        "rule": (RULES, cited.RULE_WORKS),
-        "sampler": (SAMPLERS, cited.SAMPLER_WORKS),
-        "family": (FAMILIES, cited.FAMILY_WORKS),
-        "kind": ({metric.kind for metric in METRICS.values()}, cited.KIND_WORKS),
-        "network": ({*EXTRACTORS, *JUDGES}, cited.NETWORK_WORKS),
-        "reference": ({*PACKAGED, *REFERENCES}, cited.REFERENCE_WORKS),
-        "prompts": (PROMPTS, cited.PROMPT_WORKS),
-        "own": ({catalogue.entry(n).architecture.family for n in catalogue.embedded_names()}, cited.OWN_WORKS),
+    own = {catalogue.entry(name).architecture.family for name in catalogue.embedded_names()}
+    named: dict[str, dict[str, tuple[str, ...]]] = {
+        "rule": {name: rule.works for name, rule in RULES.items()},
+        "sampler": {name: sampler.works for name, sampler in SAMPLERS.items()},
+        "family": {name: family.works for name, family in FAMILIES.items()},
+        "metric": {metric.kind: metric.works for metric in METRICS.values()},
+        "network": {name: network.works for name, network in {**EXTRACTORS, **JUDGES}.items()},
+        "reference": {name: works_of(name) for name in (*PACKAGED, *REFERENCES)},
+        "prompts": {name: prompts.works for name, prompts in PROMPTS.items()},
+        "own": {family: citation_keys.OWN_WORKS[family] for family in own},
     }
-    for what, (names, works) in tables.items():
-        assert set(names) == set(works), what
-        for name, keys in works.items():
+    for what, entries_of in named.items():
+        for name, keys in entries_of.items():
             assert keys or name in OWN, f"{what} {name}"
             assert set(keys) <= set(entries()), f"{what} {name}"
-    assert set(cited.METRIC_WORKS) <= set(METRICS)
 
 
 def test_arxiv_numbers_are_those_of_the_sources() -> None:
-    for name, rule in RULES.items():
-        assert set(NUMBER.findall(rule.source)) <= numbers(cited.RULE_WORKS[name]), name
-    for name, sampler in SAMPLERS.items():
-        assert set(NUMBER.findall(sampler.source)) <= numbers(cited.SAMPLER_WORKS[name]), name
-    for name, family in FAMILIES.items():
-        assert set(NUMBER.findall(family.source)) <= numbers(cited.FAMILY_WORKS[name]), name
+    for table in (RULES, SAMPLERS, FAMILIES, PROMPTS):
+        for name, entry in table.items():
+            assert set(NUMBER.findall(entry.source)) <= numbers(entry.works), name
     for metric in METRICS.values():
-        assert set(NUMBER.findall(metric.variant)) <= numbers(cited.KIND_WORKS[metric.kind]), metric.key
+        assert set(NUMBER.findall(metric.variant)) <= numbers(metric.works), metric.key
     for name, scorer in SCORERS.items():
-        assert set(NUMBER.findall(scorer.title)) <= numbers(cited.NETWORK_WORKS[name]), name
-    for name, prompts in PROMPTS.items():
-        assert set(NUMBER.findall(prompts.source)) <= numbers(cited.PROMPT_WORKS[name]), name
+        assert set(NUMBER.findall(scorer.title)) <= numbers(scorer.works), name
 
 
 def test_authors_are_those_of_the_sources() -> None:

@@ -18,11 +18,11 @@ import PIL
 import pytest
 
 from sgbench import api
-from sgbench.progress import Silent
+from sgbench.base.progress import Silent
 from sgbench.report import build
 from sgbench.report.figures.render import FORMATS, render
 from sgbench.report.page.library import without_library
-from sgbench.run.store import Store
+from sgbench.results.store import Store
 from sgbench.suite.sweep import expand
 from tests.report.alike import difference
 

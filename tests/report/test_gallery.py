@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 
 from sgbench import api
-from sgbench.report import gallery
-from sgbench.report.gallery import asked, asked_for, nearest_of_cells, pictures_of_cells
+from sgbench.cells.cell import Cell
+from sgbench.cells.identity import cell_id
+from sgbench.report.pictures import gallery
+from sgbench.report.pictures.gallery import asked, asked_for, nearest_of_cells, pictures_of_cells
+from sgbench.results.store import Store
 from sgbench.run.gallery import GALLERY_COLUMNS, GALLERY_ROWS, gallery_png
-from sgbench.run.store import Store
-from sgbench.suite.cell import Cell
-from sgbench.suite.identity import cell_id
 from sgbench.suite.sweep import expand
 
 SWEEP = [

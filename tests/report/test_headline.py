@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sgbench.report.headline import (
+from sgbench.report.answers.headline import (
     all_tied,
     baseline_of,
     compare_rules,
@@ -14,7 +14,7 @@ from sgbench.report.headline import (
     nothing_to_compare,
     sentences,
 )
-from sgbench.report.points import with_quality
+from sgbench.report.select_rows import with_quality
 
 CFG, SG = ("cfg", 1.5, 0.0, 0.0), ("sg", 2.0, 0.0, 0.7)
 UNGUIDED, PDG, AG_SG = ("none", 1.0, 0.0, 0.0), ("pdg", 1.5, 0.0, 0.0), ("ag+sg", 1.5, 0.0, 0.7)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgbench import api
-from sgbench.report.latex import escape, latex_tables
-from sgbench.report.points import with_quality
+from sgbench.report.select_rows import with_quality
+from sgbench.report.tables.latex import escape, latex_tables
 from sgbench.suite.schema import Suite
 
 ROOT = Path(__file__).parents[2]

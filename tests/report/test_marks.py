@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t
 
-from sgbench.report.marks import best_and_tied, bold_cells
-from sgbench.report.points import replicates
+from sgbench.report.select_rows import replicates
+from sgbench.report.tables.bold import best_and_tied, bold_cells
 from sgbench.stats.paired import paired_difference
 
 RESULTS = Path(__file__).parents[2] / "results"

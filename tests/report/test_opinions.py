@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sgbench.report.opinions import compare_opinions, sentence
+from sgbench.report.answers.metric_agreement import compare_opinions, sentence
 
 NAMES = {"cfg": (1.5, 0.0), "sg": (2.0, 0.7), "icg": (1.5, 0.0)}
 

@@ -12,10 +12,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from sgbench.errors import UserError
-from sgbench.report import site
-from sgbench.report.publish_cli import publish as command
-from sgbench.report.site import find_reports, publish
+from sgbench.base.errors import UserError
+from sgbench.cli.publish import publish as command
+from sgbench.report.site import build
+from sgbench.report.site.build import find_reports, publish
 
 Make = Callable[..., Path]
 
@@ -104,7 +104,7 @@ def test_a_call_that_fails_leaves_the_old_site(report: Make, tmp_path: Path, mon
         return call
 
     # No room for the fifth file; then the new folder cannot take the place of the old one.
-    for place, name, number in ((site, "_write", 5), (Path, "rename", 2)):
+    for place, name, number in ((build, "_write", 5), (Path, "rename", 2)):
         with monkeypatch.context() as patched:
             patched.setattr(place, name, failing(number, getattr(place, name)))
             with pytest.raises(UserError, match=r"site: the site cannot be written \(No space left on device\)"):
@@ -139,7 +139,7 @@ def test_a_file_that_cannot_be_read_is_named(report: Make, tmp_path: Path, monke
         (folder / "frontier-gmacs.png").unlink()
         return b""
 
-    monkeypatch.setattr(site, "render_index", meanwhile)
+    monkeypatch.setattr(build, "render_index", meanwhile)
     with pytest.raises(UserError, match=r"gmacs\.png: the report's file cannot be read \(No such file or directory\)"):
         publish([folder], tmp_path / "site")
     assert {path.name for path in tmp_path.iterdir()} == {"reports"}

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sgbench import api
-from sgbench.report.strips import Line, best_cells, by_gamma, draw, strips
+from sgbench.cells.cell import Cell
+from sgbench.cells.identity import cell_id
+from sgbench.report.pictures.image_grids import Line, best_cells, by_gamma, draw, strips
+from sgbench.results.store import Store
 from sgbench.run.gallery import gallery_png
-from sgbench.run.store import Store
-from sgbench.suite.cell import Cell
-from sgbench.suite.identity import cell_id
 from sgbench.suite.sweep import expand
 
 pytestmark = pytest.mark.slow

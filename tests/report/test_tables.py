@@ -11,12 +11,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sgbench.report.headline import compare_rules
-from sgbench.report.markdown import markdown_table
-from sgbench.report.marks import bold_cells
-from sgbench.report.points import on_frontier, rule_rows, with_quality
-from sgbench.report.standing import standings_of
-from sgbench.report.tables import (
+from sgbench.report.answers.headline import compare_rules
+from sgbench.report.answers.pareto_status import standings_of
+from sgbench.report.select_rows import on_frontier, rule_rows, with_quality
+from sgbench.report.tables.bold import bold_cells
+from sgbench.report.tables.columns import (
     best_rows,
     comparison_table,
     group_table,
@@ -25,6 +24,7 @@ from sgbench.report.tables import (
     result_table,
     settings_texts,
 )
+from sgbench.report.tables.markdown import markdown_table
 
 RESULTS = Path(__file__).parents[2] / "results"
 

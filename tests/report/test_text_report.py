@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 from sgbench import api
+from sgbench.report.answers.headline import compare_rules, sentences
 from sgbench.report.figures import frontier
-from sgbench.report.headline import compare_rules, sentences
-from sgbench.report.points import best_row, on_frontier, points, with_quality
-from sgbench.report.tables import comparison_table, group_table
-from sgbench.run.store import Store
+from sgbench.report.select_rows import best_row, on_frontier, points, with_quality
+from sgbench.report.tables.columns import comparison_table, group_table
+from sgbench.results.store import Store
 from sgbench.suite.sweep import expand
 from sgbench.zoo.shapes.render import render
 from sgbench.zoo.shapes.scenes import coloured, draw_scene, several, single
@@ -138,14 +138,14 @@ def scored(tmp_path_factory: pytest.TempPathFactory, suite_base: dict[str, Any])
     path = folder / "tiny.yaml"
     path.write_text(yaml.safe_dump(content))
     suite = api.load_suite(path)
-    api.run(suite, folder / "results", device="cpu")
+    api.run_suite(suite, folder / "results", device="cpu")
     store = Store(folder / "results", suite.suite)
     for cell in expand(suite):
         shard = store.read_shard(cell, 0)
         assert shard is not None
         notes = {key: value for key, value in shard.notes.items() if key not in ("sha256", "images")}
         store.write_shard(cell, 0, renders(RIGHT[cell.guidance.rule]), notes)
-    api.score(suite, folder / "results", device="cpu")
+    api.score_suite(suite, folder / "results", device="cpu")
     return path, folder / "results"
 
 
@@ -161,7 +161,7 @@ def renders(right: float) -> np.ndarray:
 @pytest.mark.slow
 def test_a_text_suite_is_reported_whole(scored: tuple[Path, Path], tmp_path: Path) -> None:
     path, results = scored
-    report = api.report(api.load_suite(path), results, tmp_path, command="sgbench report x")
+    report = api.report_suite(api.load_suite(path), results, tmp_path, command="sgbench report x")
     folder = tmp_path / "tiny"
     # Eight prompts tell little, and the report says so before the estimates.
     assert report.sentences[0].startswith("No significant difference on shapes: at their best composition, CFG and SG")

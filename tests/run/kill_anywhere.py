@@ -28,9 +28,12 @@ import matplotlib.backends.backend_svg  # noqa: F401
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from sgbench import api, atomic, cli
+from sgbench import api
+from sgbench.base import atomic
+from sgbench.cli import app
 from sgbench.report import build
-from sgbench.run import shards, store
+from sgbench.results import store
+from sgbench.run import shards
 from sgbench.score import rows, scorer  # noqa: F401
 from tests import tiny_model
 
@@ -53,7 +56,7 @@ def attempt(folder: Path, on_stage: OnStage) -> int:
     sys.argv = ["sgbench", "bench", "../s.yaml", "--results", "results", "--reports", "reports"]
     status = 1
     try:
-        cli.main()
+        app.main()
     except SystemExit as end:
         status = int(end.code or 0)
     finally:
@@ -72,7 +75,7 @@ def _tell_stages(on_stage: OnStage) -> None:
         return begin
 
     for name in ("run", "score", "report"):
-        setattr(api, name, told(name, getattr(api, name)))
+        setattr(api, f"{name}_suite", told(name, getattr(api, f"{name}_suite")))
     rows.build_rows = told("rows", rows.build_rows)
 
 

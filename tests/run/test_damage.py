@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,11 +11,11 @@ from typing import Any
 import pytest
 
 from sgbench import api
-from sgbench.atomic import temporary_name
+from sgbench.base.atomic import temporary_name
+from sgbench.base.errors import UserError
+from sgbench.base.progress import Silent
 from sgbench.doctor.examine import examine
-from sgbench.errors import UserError
-from sgbench.progress import Silent
-from sgbench.run.store import Store
+from sgbench.results.store import Store
 from sgbench.suite.schema import Suite
 from tests.parts import parts
 
@@ -65,8 +64,8 @@ class Notices(Silent):
 @pytest.fixture(scope="module", autouse=True)
 def _small_shards() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("store", "shards"):
-            patch.setattr(importlib.import_module(f"sgbench.run.{module}"), "SHARD", SMALL)
+        for module in ("results.store", "run.shards"):
+            patch.setattr(f"sgbench.{module}.SHARD", SMALL)
         yield
 
 
@@ -94,8 +93,8 @@ def results(whole: Path, tmp_path: Path) -> Path:
 def complete(suite: Suite, results: Path) -> list[str]:
     """The same commands again; what they said."""
     said = Notices()
-    api.run(suite, results, device="cpu", progress=said)
-    api.score(suite, results, device="cpu", progress=said)
+    api.run_suite(suite, results, device="cpu", progress=said)
+    api.score_suite(suite, results, device="cpu", progress=said)
     return said.lines
 
 
@@ -174,7 +173,7 @@ def is_of(path: Path, where: Path) -> bool:
 
 def is_harmless(path: Path, sound: bytes) -> bool:
     """Whether the content is the same for every reader: a bit of a name or of white space that nobody reads."""
-    from sgbench.run.sealed import read_record
+    from sgbench.results.checksummed_json import read_record
 
     if path.suffix == ".yaml" and path.is_file():
         return examine(path.parents[1], installation=False).left == 0
@@ -219,8 +218,8 @@ def test_rows_that_were_edited_by_hand_are_refused(results: Path, suite: Suite, 
     path = results / "s" / "rows.csv"
     path.write_text(path.read_text().replace("cfg", "cfg ", 1))
     with pytest.raises(UserError, match=r"rows\.csv: the table was changed or damaged .*; run `sgbench score` again"):
-        api.report(suite, results, tmp_path / "reports")
-    api.score(suite, results, device="cpu")
+        api.report_suite(suite, results, tmp_path / "reports")
+    api.score_suite(suite, results, device="cpu")
     assert Store(results, "s").read_rows()["guidance"].isin(["none", "cfg"]).all()
 
 

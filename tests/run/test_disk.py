@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
-from sgbench import atomic
-from sgbench.atomic import WriteError, is_left_over, refusal, temporary_name, write_atomic
-from sgbench.run.store import Store
-from sgbench.suite.cell import Cell, Guidance, Sampler
+from sgbench.base import atomic
+from sgbench.base.atomic import WriteError, is_left_over, refusal, temporary_name, write_atomic
+from sgbench.cells.cell import Cell
+from sgbench.guidance.settings import Guidance
+from sgbench.results.store import Store
+from sgbench.samplers.settings import Sampler
 
 NONE = Cell("fashion-tiny", Guidance("none"), Sampler("euler", 1), 3, "balanced", "float32")
 

@@ -12,17 +12,19 @@ import pytest
 import torch
 
 from sgbench import api
-from sgbench.errors import CellError, UserError
-from sgbench.progress import Silent
-from sgbench.run import part as part_module
-from sgbench.run.faults import Failure, sentences
+from sgbench.base.errors import CellError, UserError
+from sgbench.base.progress import Silent
+from sgbench.cells.cell import Cell
+from sgbench.cells.identity import cell_id
+from sgbench.guidance.settings import Guidance
+from sgbench.results.faults import Failure, sentences
+from sgbench.results.schema import SCHEMA_VERSION
+from sgbench.results.store import Store
+from sgbench.run import worker as part_module
 from sgbench.run.runner import run_cells
-from sgbench.run.schema import SCHEMA_VERSION
-from sgbench.run.store import Store
+from sgbench.samplers.settings import Sampler
 from sgbench.sampling.engine import sample
 from sgbench.sampling.networks import Networks, load_networks
-from sgbench.suite.cell import Cell, Guidance, Sampler
-from sgbench.suite.identity import cell_id
 
 pytestmark = pytest.mark.slow
 
@@ -126,7 +128,7 @@ SWEEP = [{"guidance": "none"}, {"guidance": "cfg", "scale": [1.5, 3e38]}]
 def test_rows_and_report_tell_of_it(tmp_path: Path, suite_file: Callable[..., Path]) -> None:
     suite = api.load_suite(suite_file(sweep=SWEEP))
     results, reports = tmp_path / "results", tmp_path / "reports"
-    done = api.bench(suite, results, reports, device="cpu")
+    done = api.bench_suite(suite, results, reports, device="cpu")
     assert [failure["settings"] for failure in done["run"]["failed"]] == ["fashion-tiny cfg w=3e+38 2 steps"]
     assert done["score"]["scored"] == 2
     rows = Store(results, "tiny").read_rows()
@@ -152,10 +154,10 @@ def test_rows_and_report_tell_of_it(tmp_path: Path, suite_file: Callable[..., Pa
 
 def test_a_tree_in_which_all_cells_failed(tmp_path: Path, suite_file: Callable[..., Path]) -> None:
     suite = api.load_suite(suite_file(sweep=[{"guidance": "cfg", "scale": 3e38}]))
-    assert len(api.run(suite, tmp_path, device="cpu").failed) == 1
-    assert api.score(suite, tmp_path, device="cpu").as_dict()["scored"] == 0
+    assert len(api.run_suite(suite, tmp_path, device="cpu").failed) == 1
+    assert api.score_suite(suite, tmp_path, device="cpu").as_dict()["scored"] == 0
     with pytest.raises(UserError, match="none of 1 cells has scores at 20 images, since 1 failed: the denoiser's"):
-        api.report(suite, tmp_path, tmp_path / "reports")
+        api.report_suite(suite, tmp_path, tmp_path / "reports")
 
 
 def test_the_command_ends_with_status_1_after_all_others(processes: Any, tmp_path: Path) -> None:

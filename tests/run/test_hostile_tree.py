@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 
 from sgbench.api import load_suite, make_plan, publish
+from sgbench.base.errors import UserError
+from sgbench.cells.cell import Cell
+from sgbench.cells.identity import cell_id
 from sgbench.compare.comparison import compare
-from sgbench.errors import UserError
-from sgbench.models.headers import shapes
-from sgbench.report.site import read_entry
-from sgbench.run.find_cell import find_cell, open_cell
-from sgbench.run.sealed import seal
-from sgbench.run.store import Store
+from sgbench.files.headers import shapes
+from sgbench.report.site.build import read_entry
+from sgbench.results.checksummed_json import seal
+from sgbench.results.find_cell import find_cell, open_cell
+from sgbench.results.store import Store
 from sgbench.score.rows import build_rows
-from sgbench.suite.cell import Cell
-from sgbench.suite.identity import cell_id
 from sgbench.suite.sweep import expand
 from tests.parts import parts
 

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from sgbench.progress import Silent
-from sgbench.run import part as part_module
+from sgbench.base.progress import Silent
+from sgbench.cells.cell import Cell
+from sgbench.guidance.settings import Guidance
+from sgbench.results.store import Store
 from sgbench.run import shards as shards_module
+from sgbench.run import worker as part_module
 from sgbench.run.memory import Batch, is_out_of_memory
 from sgbench.run.runner import run_cells
-from sgbench.run.store import Store
-from sgbench.suite.cell import Cell, Guidance, Sampler
+from sgbench.samplers.settings import Sampler
 
 pytestmark = pytest.mark.slow
 

@@ -18,12 +18,12 @@ import yaml
 from safetensors.torch import save_file
 
 from sgbench import api
-from sgbench.cli import main
-from sgbench.cost.closed_form import call_macs
+from sgbench.cells.closed_form import call_macs
+from sgbench.cli.app import main
 from sgbench.models import catalogue
-from sgbench.models.build import build
-from sgbench.run.store import Store
-from sgbench.sampling.samplers import SAMPLERS
+from sgbench.networks.build import build
+from sgbench.results.store import Store
+from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.suite.sweep import expand
 
 pytestmark = pytest.mark.slow
@@ -82,15 +82,15 @@ def suite_text(model: dict[str, Any], sampler: str, sweep: list[dict[str, Any]])
 def run_score_report(path: Path, folder: Path) -> tuple[pd.DataFrame, str, list[np.ndarray]]:
     """Rows as `score` writes them, table.md, and the images of each cell."""
     suite = api.load_suite(path)
-    done = api.run(suite, folder / "results", device="cpu")
+    done = api.run_suite(suite, folder / "results", device="cpu")
     assert (done.images_made, done.images_kept) == (SAMPLES * done.cells, 0)
-    api.score(suite, folder / "results", device="cpu")
-    written = api.report(suite, folder / "results", folder / "reports")
+    api.score_suite(suite, folder / "results", device="cpu")
+    written = api.report_suite(suite, folder / "results", folder / "reports")
     assert written.page == folder / "reports" / "throughput" / "index.html"
     store = Store(folder / "results", suite.suite)
     images = [store.read_images(cell, SAMPLES) for cell in expand(suite)]
     assert all(part is not None for part in images)
-    again = api.run(suite, folder / "results", device="cpu")
+    again = api.run_suite(suite, folder / "results", device="cpu")
     assert (again.images_made, again.images_kept) == (0, SAMPLES * done.cells)
     table = written.page.with_name("table.md").read_text()
     return store.read_rows(), table, [part for part in images if part is not None]
@@ -190,7 +190,7 @@ def test_a_file_of_weights_is_named_by_its_digest_in_every_row(weights: Path, tm
     moved.symlink_to(weights)
     path.write_text(suite_text({"family": "tread-sit", "weights": str(moved)}, "euler", NONE_CFG + SG))
     suite = api.load_suite(path)
-    assert api.run(suite, tmp_path / "results", device="cpu").images_made == 0
+    assert api.run_suite(suite, tmp_path / "results", device="cpu").images_made == 0
     again = Store(tmp_path / "results", suite.suite).read_images(expand(suite)[0], SAMPLES)
     assert again is not None
     assert np.array_equal(again, first)

@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 
 from sgbench import api
-from sgbench.errors import UserError
-from sgbench.progress import Silent
+from sgbench.base.errors import UserError
+from sgbench.base.progress import Silent
+from sgbench.cells.identity import cell_id
+from sgbench.results.claims import Claims
+from sgbench.results.store import Store
 from sgbench.run import engines, ray_cluster, ray_engine, ray_worker
-from sgbench.run.claims import Claims
 from sgbench.run.engines import Engine, Ray, chosen_engine
 from sgbench.run.ray_cluster import connected
 from sgbench.run.shards import shard_claim
-from sgbench.run.store import Store
-from sgbench.suite.identity import cell_id
 from sgbench.suite.sweep import expand
 from tests import tiny_model, warm
 
@@ -92,7 +92,7 @@ def tree(results: Path) -> dict[str, bytes]:
 
 
 def run(file: Path, results: Path, limit: int | None = None, **more: Any) -> Any:
-    return api.run(api.load_suite(file, limit=limit), results, ray=Ray(), **more)
+    return api.run_suite(api.load_suite(file, limit=limit), results, ray=Ray(), **more)
 
 
 class Killer(threading.Thread):
@@ -193,7 +193,9 @@ def test_a_shard_that_another_process_is_at_is_waited_for(file: Path, tmp_path: 
     with Claims(Store(tmp_path, "s").folder).held(shard_claim(cell, 0)) as mine:
         assert mine
         # In a process of its own the claim is another's; the driver itself claims nothing.
-        work = threading.Thread(target=lambda: results.append(api.run(suite, tmp_path, ray=Ray(), progress=heard)))
+        work = threading.Thread(
+            target=lambda: results.append(api.run_suite(suite, tmp_path, ray=Ray(), progress=heard))
+        )
         work.start()
         deadline = time.monotonic() + 120
         while not any(line.startswith("waiting for another process") for line in heard.lines):

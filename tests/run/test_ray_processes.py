@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from sgbench import api
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
+from sgbench.results.store import Store
 from sgbench.run import ray_cluster
 from sgbench.run.engines import Ray
 from sgbench.run.ray_cluster import connected
-from sgbench.run.store import Store
 from sgbench.suite.sweep import expand
 from tests import tiny_model, warm
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 from pathlib import Path
 
@@ -31,8 +30,8 @@ def test_a_second_run_reads_every_file_once_and_loads_no_network(
     path = tmp_path / "s.yaml"
     path.write_text(SUITE)
     suite = api.load_suite(path)
-    api.run(suite, tmp_path / "results", device="cpu")
-    api.score(suite, tmp_path / "results", device="cpu")
+    api.run_suite(suite, tmp_path / "results", device="cpu")
+    api.score_suite(suite, tmp_path / "results", device="cpu")
     read: Counter[str] = Counter()
     real = Path.read_bytes
 
@@ -41,13 +40,13 @@ def test_a_second_run_reads_every_file_once_and_loads_no_network(
         return real(self)
 
     monkeypatch.setattr(Path, "read_bytes", counting)
-    monkeypatch.setattr(importlib.import_module("sgbench.run.part"), "load_networks", None)
-    assert api.run(suite, tmp_path / "results", device="cpu").images_made == 0
+    monkeypatch.setattr("sgbench.run.worker.load_networks", None)
+    assert api.run_suite(suite, tmp_path / "results", device="cpu").images_made == 0
     shards = {name: count for name, count in read.items() if name.endswith(".npy")}
     assert shards == {"00000.npy": 2}
     assert read["cell.json"] == read["cost.json"] == read["gallery.png"] == 2
     read.clear()
-    assert api.score(suite, tmp_path / "results", device="cpu").scored == 0
+    assert api.score_suite(suite, tmp_path / "results", device="cpu").scored == 0
     # Every shard once: its digest, and that of its pixels, which the scores name. No features.
     assert read["00000.npy"] == 2
     assert not [name for name in read if name.endswith(".npz")]

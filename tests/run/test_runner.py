@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import signal
@@ -13,15 +12,17 @@ import numpy as np
 import pytest
 import torch
 
-from sgbench.cost.closed_form import call_macs
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
+from sgbench.base.progress import Silent
+from sgbench.cells.cell import Cell
+from sgbench.cells.closed_form import call_macs
+from sgbench.guidance.settings import Guidance
 from sgbench.models import catalogue
-from sgbench.progress import Silent
+from sgbench.results.store import SHARD, Store
 from sgbench.run.device import resolve_device
 from sgbench.run.gallery import gallery_png
 from sgbench.run.runner import run_cells
-from sgbench.run.store import SHARD, Store
-from sgbench.suite.cell import Cell, Guidance, Sampler
+from sgbench.samplers.settings import Sampler
 from tests import tiny_model, warm
 from tests.warm import Warm
 
@@ -29,8 +30,6 @@ WORKER = Path(__file__).parent / "worker.py"
 
 pytestmark = pytest.mark.slow
 
-store_module = importlib.import_module("sgbench.run.store")
-shards_module = importlib.import_module("sgbench.run.shards")
 CPU = torch.device("cpu")
 CFG = Cell("fashion-tiny", Guidance("cfg", 1.5, 0.0, 0.0), Sampler("euler", 2), 3, "balanced", "float32")
 KILLED = """
@@ -49,8 +48,8 @@ SG = CFG._replace(guidance=Guidance("sg", 2.0, 0.0, 0.7))
 
 @pytest.fixture(autouse=True)
 def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "SHARD", 8)
-    monkeypatch.setattr(shards_module, "SHARD", 8)
+    monkeypatch.setattr("sgbench.results.store.SHARD", 8)
+    monkeypatch.setattr("sgbench.run.shards.SHARD", 8)
 
 
 def run(root: Path, samples: int, batch: int = 5, cells: tuple[Cell, ...] = (CFG,)) -> tuple[int, int, Store]:

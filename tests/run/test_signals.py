@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sgbench.run.signals import SAME_SECONDS
+from sgbench.base.signals import SAME_SECONDS
 from tests import tiny_model
 from tests.warm import Warm
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 # Stands in C code that does not come back to Python, as a hung kernel does; and lets the first signal be lost.
 DEAF = """
 import ctypes, signal, sys
-from sgbench.run.signals import install
+from sgbench.base.signals import install
 install()
 libc, told = ctypes.CDLL(None), False
 while True:
@@ -114,7 +114,7 @@ def test_a_second_signal_ends_at_once_whatever_the_process_is_in() -> None:
 
 def test_a_signal_that_the_parent_ignored_stays_ignored() -> None:
     code = (
-        "import os, signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from sgbench.run.signals import install; "
+        "import os, signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from sgbench.base.signals import install; "
         "install(); os.kill(os.getpid(), signal.SIGINT); print('on')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -123,7 +123,7 @@ def test_a_signal_that_the_parent_ignored_stays_ignored() -> None:
 
 def test_a_signal_whose_exception_was_lost_is_met_at_the_next_batch() -> None:
     code = (
-        "import os, signal; from sgbench.run.signals import Interruption, install, stop_if_asked; install()\n"
+        "import os, signal; from sgbench.base.signals import Interruption, install, stop_if_asked; install()\n"
         "class Finaliser:\n    def __del__(self): os.kill(os.getpid(), signal.SIGTERM)\n"
         "Finaliser()\n"
         "try: stop_if_asked()\n"

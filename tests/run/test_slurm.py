@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import typer
 
-from sgbench import cli
+from sgbench.cli import app
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -106,7 +106,7 @@ def test_usage() -> None:
 
 @pytest.mark.parametrize("path", [SCRIPT, PAGE])
 def test_options_of_sgbench_are_those_that_it_has(path: Path) -> None:
-    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    commands = typer.main.get_command(app.app).commands  # type: ignore[attr-defined]
     text = path.read_text().replace("sgbench.sbatch run ", "sgbench run ").replace('sgbench "$@"', "sgbench bench")
     lines = [line for line in text.splitlines() if re.search(r"sgbench (run|bench|plan) ", line)]
     assert lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,19 @@ import yaml
 from safetensors.torch import save_file
 
 from sgbench import api
-from sgbench.errors import UserError
-from sgbench.models import catalogue, text_encoder
+from sgbench.base.errors import UserError
+from sgbench.cells.prompts import load_prompts
+from sgbench.files.digest import sha256_file
+from sgbench.metrics.preference import hps
+from sgbench.models import catalogue
 from sgbench.models.architecture import MicroDiTArchitecture
 from sgbench.models.autoencoder_files import autoencoder_sha256
-from sgbench.models.build import build
-from sgbench.models.digest import sha256_file
 from sgbench.models.families import FAMILIES
 from sgbench.models.pipeline_architecture import pipeline_sha256
-from sgbench.models.text_encoder import TowerSizes
-from sgbench.run.store import Store
-from sgbench.score.t2i.preference import hps
-from sgbench.suite.prompts import load_prompts
+from sgbench.networks import text_encoder
+from sgbench.networks.build import build
+from sgbench.networks.text_encoder import TowerSizes
+from sgbench.results.store import Store
 from sgbench.suite.sweep import expand
 
 pytestmark = pytest.mark.slow
@@ -87,8 +89,8 @@ def drawn(path: Path, folder: Path) -> list[np.ndarray]:
     """The images of every cell, after a run that is repeated without anything left to do."""
     suite = api.load_suite(path)
     cells = expand(suite)
-    assert api.run(suite, folder / "results", device="cpu").images_made == suite.samples * len(cells)
-    assert api.run(suite, folder / "results", device="cpu").images_made == 0
+    assert api.run_suite(suite, folder / "results", device="cpu").images_made == suite.samples * len(cells)
+    assert api.run_suite(suite, folder / "results", device="cpu").images_made == 0
     store = Store(folder / "results", suite.suite)
     found = [store.read_images(cell, suite.samples) for cell in cells]
     assert store.known_cells() == sorted(cells, key=lambda cell: store.cell_folder(cell).name)
@@ -168,14 +170,14 @@ def test_a_pipeline_draws_from_captions(pipeline: Path, tmp_path: Path) -> None:
     path = write_suite(tmp_path, "euler", model=prx(pipeline))
     check_images(drawn(path, tmp_path), 64)
     suite = api.load_suite(path)
-    api.score(suite, tmp_path / "results", device="cpu")
+    api.score_suite(suite, tmp_path / "results", device="cpu")
     rows = Store(tmp_path / "results", "text").read_rows()
     assert set(rows["checkpoint_sha256"]) == {pipeline_sha256(pipeline)}
     assert rows["dropped_tokens"].tolist() == ["no", "no", "not trained for it"]
     assert set(rows["prompts"]) == {load_prompts(suite.prompts).describe()}
     assert set(rows["autoencoder_sha256"]) == {"own"}
     assert rows["gmacs_per_image"].idxmax() == 1
-    table = api.report(suite, tmp_path / "results", tmp_path / "reports").page.read_text()
+    table = api.report_suite(suite, tmp_path / "results", tmp_path / "reports").page.read_text()
     assert "No quality was measured" in table
 
 
@@ -192,7 +194,7 @@ def test_a_pipeline_is_judged_and_reported(pipeline: Path, tmp_path: Path, monke
         torch.manual_seed(0)
         torch.save(open_clip.CLIP(**CONFIG).state_dict(), tmp_path / "HPS_v2.1_compressed.pt")
     path = write_suite(tmp_path, "euler", model=prx(pipeline), metrics=["hpsv2.1", "hpsv2.1_x100"], samples=20)
-    done = api.bench(api.load_suite(path), tmp_path / "results", tmp_path / "reports", device="cpu", command="x")
+    done = api.bench_suite(api.load_suite(path), tmp_path / "results", tmp_path / "reports", device="cpu", command="x")
     rows = Store(tmp_path / "results", "text").read_rows()
     assert rows["hpsv2.1_x100"].tolist() == pytest.approx((100 * rows["hpsv2.1"]).tolist())
     assert rows["hpsv2.1"].nunique() == len(SWEEP)
@@ -223,7 +225,7 @@ Microdit = Callable[..., Path]
 @pytest.fixture
 def microdit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Microdit:
     """A suite file of a small MicroDiT, with all of its files beside it."""
-    monkeypatch.setitem(FAMILIES, "microdit", FAMILIES["microdit"]._replace(sized=lambda request: MICRODIT))
+    monkeypatch.setitem(FAMILIES, "microdit", replace(FAMILIES["microdit"], sized=lambda request: MICRODIT))
     small = partial(text_encoder.load_text_encoder, sizes=TOWER)
     monkeypatch.setattr(text_encoder, "load_text_encoder", small)
     save_file(moved(build(MICRODIT)).state_dict(), tmp_path / "microdit.safetensors")
@@ -243,7 +245,7 @@ def test_microdit_draws_from_captions(microdit: Microdit, tmp_path: Path) -> Non
     path = microdit()
     check_images(drawn(path, tmp_path), 64)
     suite = api.load_suite(path)
-    api.score(suite, tmp_path / "results", device="cpu")
+    api.score_suite(suite, tmp_path / "results", device="cpu")
     rows = Store(tmp_path / "results", "text").read_rows()
     assert set(rows["autoencoder_sha256"]) == {autoencoder_sha256(str(tmp_path / "vae"))}
     assert rows["dropped_tokens"].tolist() == ["no", "no", "trained for it"]
@@ -267,7 +269,7 @@ def test_a_text_encoder_that_is_not_there_is_missed_before_anything_is_drawn(
 ) -> None:
     suite = api.load_suite(microdit(text_encoder="apple/not-here"))
     with pytest.raises(UserError, match=r"text_encoder: the text encoder apple/not-here is not on this machine; downl"):
-        api.run(suite, tmp_path / "results", device="cpu")
+        api.run_suite(suite, tmp_path / "results", device="cpu")
     assert not list((tmp_path / "results").rglob("*.npy"))
 
 
@@ -275,13 +277,13 @@ def test_a_caption_that_is_too_long_is_named(microdit: Microdit, tmp_path: Path)
     path = microdit(sweep=SWEEP[:1])
     (tmp_path / "own.json").write_text(json.dumps([PROMPTS[0], "cat " * 30]))
     with pytest.raises(UserError, match="the caption has 30 tokens and the text encoder reads 18; shorten it"):
-        api.run(api.load_suite(path), tmp_path / "results", device="cpu")
+        api.run_suite(api.load_suite(path), tmp_path / "results", device="cpu")
 
 
 def test_random_weights_need_neither_encoder_nor_decoder(microdit: Microdit, tmp_path: Path) -> None:
     model = {"family": "microdit", "size": "XL/2", "resolution": 64, "weights": "random"}
     suite = api.load_suite(microdit(model=model, text_encoder="none", autoencoder="none"))
-    assert api.run(suite, tmp_path / "results", device="cpu").images_made == SAMPLES * len(SWEEP)
+    assert api.run_suite(suite, tmp_path / "results", device="cpu").images_made == SAMPLES * len(SWEEP)
     images = Store(tmp_path / "results", "text").read_images(expand(suite)[0], SAMPLES)
     assert images is not None
     assert images.shape == (SAMPLES, 8, 8, 3)

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from sgbench.errors import UserError
-from sgbench.progress import Silent
+from sgbench.base.errors import UserError
+from sgbench.base.progress import Silent
+from sgbench.cells.cell import Cell
+from sgbench.guidance.settings import Guidance
+from sgbench.results.store import Store
 from sgbench.run.runner import run_cells
-from sgbench.run.store import Store
 from sgbench.run.timing import time_cells
-from sgbench.suite.cell import Cell, Guidance, Sampler
+from sgbench.samplers.settings import Sampler
 
 CPU = torch.device("cpu")
 CFG = Cell("fashion-tiny", Guidance("cfg", 1.5, 0.0, 0.0), Sampler("euler", 2), 3, "balanced", "float32")

@@ -19,9 +19,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from sgbench import cli
+from sgbench.cli import app
 from sgbench.report import build
-from sgbench.run import shards, store
+from sgbench.results import store
+from sgbench.run import shards
 from sgbench.score import scorer  # noqa: F401 (imported before the gate)
 from tests import tiny_model
 
@@ -52,7 +53,7 @@ def main() -> None:
         (folder / f"ready-{os.getpid()}").touch()
         while not (folder / "go").exists():
             time.sleep(0.005)
-    cli.main()
+    app.main()
 
 
 if __name__ == "__main__":

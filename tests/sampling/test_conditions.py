@@ -9,14 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
+from sgbench.cells.cell import Cell
+from sgbench.cells.prompts import load_prompts
 from sgbench.guidance import RULES
+from sgbench.guidance.settings import Guidance
+from sgbench.samplers.settings import Sampler
 from sgbench.sampling import conditions
 from sgbench.sampling.conditions import CaptionConditions, ClassConditions, NoCaptions, WordConditions, asked
 from sgbench.sampling.engine import group_size, sample
 from sgbench.sampling.networks import Networks, load_networks
-from sgbench.suite.cell import Cell, Guidance, Sampler
-from sgbench.suite.prompts import load_prompts
 from sgbench.zoo.shapes.vocabulary import MAX_WORDS, PAD, WORDS, token_ids
 
 CPU = torch.device("cpu")

@@ -10,22 +10,16 @@ import torch
 from torch import Tensor
 
 from sgbench.guidance import combine
-from sgbench.sampling.cfg_plus_plus import sample_ddim_plus_plus, sample_euler_plus_plus
-from sgbench.sampling.clocks import (
-    churned_levels,
-    flow_times,
-    kept_timesteps,
-    noise_levels,
-    stochastic_times,
-)
-from sgbench.sampling.ddim import sample_ddim
-from sgbench.sampling.ddpm import sample_ddpm
-from sgbench.sampling.discrete import signal_levels
-from sgbench.sampling.edm_heun import sample_edm_heun
-from sgbench.sampling.euler import sample_euler
-from sgbench.sampling.euler_maruyama import sample_euler_maruyama
-from sgbench.sampling.heun import sample_heun
-from sgbench.suite.cell import Sampler
+from sgbench.samplers.cfg_plus_plus import sample_ddim_plus_plus, sample_euler_plus_plus
+from sgbench.samplers.clocks import churned_levels, flow_times, kept_timesteps, noise_levels, stochastic_times
+from sgbench.samplers.ddim import sample_ddim
+from sgbench.samplers.ddpm import sample_ddpm
+from sgbench.samplers.discrete import signal_levels
+from sgbench.samplers.edm_heun import sample_edm_heun
+from sgbench.samplers.euler import sample_euler
+from sgbench.samplers.euler_maruyama import sample_euler_maruyama
+from sgbench.samplers.heun import sample_heun
+from sgbench.samplers.settings import Sampler
 
 MEAN, DEVIATION = 0.7, 0.5
 Fresh = Callable[[int], Tensor]

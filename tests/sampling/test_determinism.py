@@ -12,10 +12,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from sgbench.cells.cell import Cell
 from sgbench.guidance import RULES
+from sgbench.guidance.settings import Guidance
+from sgbench.samplers.settings import Sampler
 from sgbench.sampling.engine import sample
 from sgbench.sampling.networks import Networks, load_networks
-from sgbench.suite.cell import Cell, Guidance, Sampler
 from tests.warm import Warm
 
 pytestmark = pytest.mark.slow
@@ -71,7 +73,9 @@ import numpy as np
 import torch
 from sgbench.sampling.engine import sample
 from sgbench.sampling.networks import load_networks
-from sgbench.suite.cell import Cell, Guidance, Sampler
+from sgbench.cells.cell import Cell
+from sgbench.guidance.settings import Guidance
+from sgbench.samplers.settings import Sampler
 torch.set_num_threads(1)
 cell = Cell("fashion-routing", Guidance("sg", 2.0, 0.25, 0.75), Sampler("euler", 2), 11, "random", "float32")
 first, last = int(sys.argv[1]), int(sys.argv[2])

@@ -8,16 +8,18 @@ from functools import cache
 import pytest
 import torch
 
-from sgbench.cost.closed_form import kept_macs
+from sgbench.base.errors import UserError
+from sgbench.cells.cell import Cell
+from sgbench.cells.closed_form import kept_macs
 from sgbench.cost.macs import count_kept
-from sgbench.errors import UserError
 from sgbench.guidance import RULES as RULES_BY_NAME
-from sgbench.sampling.clocks import flow_times
+from sgbench.guidance.settings import Guidance
+from sgbench.samplers.clocks import flow_times
+from sgbench.samplers.euler import sample_euler
+from sgbench.samplers.settings import Sampler
 from sgbench.sampling.conditions import asked
 from sgbench.sampling.engine import final_state, group_size, sample
-from sgbench.sampling.euler import sample_euler
 from sgbench.sampling.networks import Networks, compile_network, load_networks
-from sgbench.suite.cell import Cell, Guidance, Sampler
 from tests import tiny_model
 
 CPU = torch.device("cpu")

@@ -6,20 +6,23 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from sgbench.cells import randomness
+from sgbench.cells.cell import Cell
+from sgbench.cells.program import _call_counts, program
+from sgbench.guidance.settings import Guidance
 from sgbench.models import catalogue
 from sgbench.models.catalogue import Checkpoint, Entry
-from sgbench.models.check import open_golden, recorded_sampler
-from sgbench.sampling import engine, guided, randomness
+from sgbench.networks.check import open_golden, recorded_sampler
+from sgbench.sampling import engine, guided
 from sgbench.sampling.conditions import ClassConditions
 from sgbench.sampling.networks import Networks
-from sgbench.sampling.program import _call_counts, program
-from sgbench.suite.cell import Cell, Guidance
 
 RUNS = sorted((Path(__file__).parents[1] / "golden").glob("traj_*.safetensors"))
 N = r"(\d+(?:\.\d+)?)"
@@ -61,7 +64,8 @@ def test_the_engine_ends_where_the_published_sampler_did(
 ) -> None:
     golden = open_golden(path)
     recorded = str(golden.config["sampler"])
-    family = golden.family._replace(
+    family = replace(
+        golden.family,
         prediction="edm" if recorded.startswith("EDM") else golden.family.prediction,
         float64_state="float64" in recorded,
     )

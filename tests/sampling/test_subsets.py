@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sgbench.cells.cell import Cell
+from sgbench.cells.program import program
+from sgbench.guidance.settings import Guidance
 from sgbench.guidance.subset_rules import group_shape
-from sgbench.sampling.program import program
+from sgbench.samplers.settings import Sampler
 from sgbench.sampling.subsets import Subset, draw_subsets
-from sgbench.suite.cell import Cell, Guidance, Sampler
 
 GRID, STEPS = 64, 6
 

@@ -12,14 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from sgbench import api
-from sgbench.cli import app
-from sgbench.errors import UserError
-from sgbench.run.store import Store
-from sgbench.score.image_files import read_image
-from sgbench.score.t2i.geneval import TASKS
-from sgbench.score.t2i.layout import read_layout
-from sgbench.suite.cell import Cell
-from sgbench.suite.identity import cell_id
+from sgbench.base.errors import UserError
+from sgbench.cells.cell import Cell
+from sgbench.cells.identity import cell_id
+from sgbench.cells.prompt_records import TASKS
+from sgbench.cli.app import app
+from sgbench.images.files import read_image
+from sgbench.images.layout import read_layout
+from sgbench.results.store import Store
 from sgbench.suite.sweep import expand
 from sgbench.zoo.shapes.vocabulary import SHAPES
 
@@ -44,7 +44,7 @@ def drawn(suite_file: Write, results: Path, records: list[dict[str, Any]], **cha
     text = {"model": "shapes", "prompts": str(path), "metrics": [], "reference": None, "samples": 12}
     sampler = {"name": "euler", "steps": 1}
     suite = api.load_suite(suite_file(**{**text, "sampler": sampler, "sweep": [{"guidance": "none"}], **changes}))
-    api.run(suite, results, device="cpu")
+    api.run_suite(suite, results, device="cpu")
     return expand(suite)[0]
 
 

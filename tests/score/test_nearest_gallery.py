@@ -18,20 +18,20 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from sgbench import api
-from sgbench.errors import UserError
-from sgbench.progress import Silent
-from sgbench.report.gallery import read_sheet
-from sgbench.run.store import Store
-from sgbench.score import images as image_sets
-from sgbench.score.extractors.extract import load_extractor
-from sgbench.score.nearest_cli import nearest as command
+from sgbench.base.errors import UserError
+from sgbench.base.progress import Silent
+from sgbench.cells.cell import Cell
+from sgbench.cells.identity import cell_id
+from sgbench.cli.nearest import nearest as command
+from sgbench.images import sets as image_sets
+from sgbench.metrics.extractors.extract import load_extractor
+from sgbench.metrics.nearest_training import Training
+from sgbench.metrics.references.build import build_reference
+from sgbench.metrics.references.catalogue import CARD
+from sgbench.metrics.references.load import load_reference
+from sgbench.report.pictures.gallery import read_sheet
+from sgbench.results.store import Store
 from sgbench.score.nearest_gallery import Nearest, find_nearest, picture, search
-from sgbench.score.nearest_training import Training
-from sgbench.score.reference_build import build_reference
-from sgbench.score.reference_catalogue import CARD
-from sgbench.score.references import load_reference
-from sgbench.suite.cell import Cell
-from sgbench.suite.identity import cell_id
 from sgbench.suite.schema import Suite
 from sgbench.suite.sweep import expand
 from sgbench.zoo import data

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from sgbench import api
-from sgbench.errors import UserError
-from sgbench.run.rows_file import read_rows
-from sgbench.run.store import Store
+from sgbench.base.errors import UserError
+from sgbench.results.rows_file import read_rows
+from sgbench.results.store import Store
 from sgbench.score.rows import build_rows
 from sgbench.suite.sweep import expand
 
@@ -27,11 +27,11 @@ def test_rows_hold_settings_costs_scores_and_protocols(tmp_path: Path, suite_fil
     with pytest.raises(
         UserError, match=r"the first 20 images are not all there.*2 more cells.*run the suite again"
     ) as no:
-        api.score(suite, tmp_path, device="cpu")
+        api.score_suite(suite, tmp_path, device="cpu")
     assert "are scored" not in str(no.value)
-    api.run(suite, tmp_path, device="cpu")
-    assert api.score(suite, tmp_path, device="cpu").scored == 3
-    assert api.score(suite, tmp_path, device="cpu").scored == 0
+    api.run_suite(suite, tmp_path, device="cpu")
+    assert api.score_suite(suite, tmp_path, device="cpu").scored == 3
+    assert api.score_suite(suite, tmp_path, device="cpu").scored == 0
     rows = Store(tmp_path, "tiny").read_rows()
     assert rows["guidance"].tolist() == ["cfg", "sg", "sg"]
     assert rows["gamma_weak"].tolist() == [0, 0.5, 0.9]
@@ -48,8 +48,8 @@ def test_rows_hold_settings_costs_scores_and_protocols(tmp_path: Path, suite_fil
 
 def test_rows_can_be_rebuilt_from_the_cells(tmp_path: Path, suite_file: Write) -> None:
     suite = api.load_suite(suite_file(sweep=[{"guidance": "cfg", "scale": 1.5}]))
-    api.run(suite, tmp_path, device="cpu")
-    api.score(suite, tmp_path, device="cpu")
+    api.run_suite(suite, tmp_path, device="cpu")
+    api.score_suite(suite, tmp_path, device="cpu")
     store = Store(tmp_path, "tiny")
     written = store.read_rows()
     (store.folder / "rows.csv").unlink()
@@ -61,8 +61,8 @@ def test_scores_of_two_sizes_stand_in_two_rows(tmp_path: Path, suite_file: Write
     path = suite_file(samples=30, sweep=[{"guidance": "cfg", "scale": 1.5}])
     for limit in (30, 20):
         suite = api.load_suite(path, limit=limit)
-        api.run(suite, tmp_path, device="cpu")
-        api.score(suite, tmp_path, device="cpu")
+        api.run_suite(suite, tmp_path, device="cpu")
+        api.score_suite(suite, tmp_path, device="cpu")
     rows = Store(tmp_path, "tiny").read_rows()
     assert rows["samples"].tolist() == [20, 30]
     assert rows["fd_protocol"].nunique() == 2
@@ -70,14 +70,14 @@ def test_scores_of_two_sizes_stand_in_two_rows(tmp_path: Path, suite_file: Write
 
 def test_damaged_features_are_extracted_again(tmp_path: Path, suite_file: Write) -> None:
     suite = api.load_suite(suite_file(sweep=[{"guidance": "cfg", "scale": 1.5}]))
-    api.run(suite, tmp_path, device="cpu")
-    api.score(suite, tmp_path, device="cpu")
+    api.run_suite(suite, tmp_path, device="cpu")
+    api.score_suite(suite, tmp_path, device="cpu")
     store, cell = Store(tmp_path, "tiny"), expand(suite)[0]
     before = store.read_record(cell, "scores")
     stored = next(store.folder.rglob("*.npz"))
     stored.write_bytes(stored.read_bytes()[:-10])
     (store.cell_folder(cell) / "scores.json").unlink()
-    assert api.score(suite, tmp_path, device="cpu").scored == 1
+    assert api.score_suite(suite, tmp_path, device="cpu").scored == 1
     after = store.read_record(cell, "scores")
     assert before is not None
     assert after is not None
@@ -87,8 +87,8 @@ def test_damaged_features_are_extracted_again(tmp_path: Path, suite_file: Write)
 def test_scores_of_other_images_are_not_kept(tmp_path: Path, suite_file: Write) -> None:
     """Images that were made again and differ (another device, say) are scored again; lost ones keep their scores."""
     suite = api.load_suite(suite_file(sweep=[{"guidance": "cfg", "scale": 1.5}]))
-    api.run(suite, tmp_path, device="cpu")
-    api.score(suite, tmp_path, device="cpu")
+    api.run_suite(suite, tmp_path, device="cpu")
+    api.score_suite(suite, tmp_path, device="cpu")
     store, cell = Store(tmp_path, "tiny"), expand(suite)[0]
     before = store.read_record(cell, "scores")
     shard = store.read_shard(cell, 0)
@@ -97,26 +97,26 @@ def test_scores_of_other_images_are_not_kept(tmp_path: Path, suite_file: Write) 
     store.write_shard(
         cell, 0, 255 - shard.images, {k: v for k, v in shard.notes.items() if k not in ("sha256", "images")}
     )
-    assert api.score(suite, tmp_path, device="cpu").scored == 1
+    assert api.score_suite(suite, tmp_path, device="cpu").scored == 1
     after = store.read_record(cell, "scores")
     assert after is not None
     assert after["20"]["fd"]["value"] != before["20"]["fd"]["value"]
     next(store.folder.rglob("00000.npy")).unlink()
-    assert api.score(suite, tmp_path, device="cpu").scored == 0
+    assert api.score_suite(suite, tmp_path, device="cpu").scored == 0
 
 
 def test_rows_of_another_preset_stay(tmp_path: Path, suite_file: Write) -> None:
     path = suite_file(presets={"other": {"sweep": [{"guidance": "none", "gamma_strong": 0.5}]}})
     for preset in (None, "other"):
         suite = api.load_suite(path, preset)
-        api.run(suite, tmp_path, device="cpu")
-        api.score(suite, tmp_path, device="cpu")
+        api.run_suite(suite, tmp_path, device="cpu")
+        api.score_suite(suite, tmp_path, device="cpu")
     assert sorted(Store(tmp_path, "tiny").read_rows()["guidance"]) == ["cfg", "none", "sg", "sg"]
 
 
 def test_every_embedded_metric_can_be_computed_at_the_minimum(tmp_path: Path, suite_file: Write) -> None:
     """All metrics that the packaged reference can serve, at 20 images."""
-    from sgbench.score.metrics import METRICS, MINIMUM
+    from sgbench.metrics.catalogue import METRICS, MINIMUM
 
     embedded = [
         key
@@ -130,8 +130,8 @@ def test_every_embedded_metric_can_be_computed_at_the_minimum(tmp_path: Path, su
             metrics=metrics, samples=MINIMUM, sweep=[{"guidance": "none"}], sampler={"name": "euler", "steps": 2}
         )
     )
-    api.run(suite, tmp_path, device="cpu")
-    assert api.score(suite, tmp_path, device="cpu").scored == 1
+    api.run_suite(suite, tmp_path, device="cpu")
+    assert api.score_suite(suite, tmp_path, device="cpu").scored == 1
     (row,) = Store(tmp_path, "tiny").read_rows().to_dict("records")
     for metric in metrics:
         assert math.isfinite(row[metric])
@@ -142,21 +142,21 @@ def test_every_embedded_metric_can_be_computed_at_the_minimum(tmp_path: Path, su
 
 def test_a_cell_without_a_score_does_not_keep_others_from_theirs(tmp_path: Path, suite_file: Write) -> None:
     suite = api.load_suite(suite_file())
-    api.run(suite, tmp_path, device="cpu")
+    api.run_suite(suite, tmp_path, device="cpu")
     store, cells = Store(tmp_path, "tiny"), expand(suite)
     shard = store.read_shard(cells[0], 0)
     assert shard is not None
     notes = {k: v for k, v in shard.notes.items() if k not in ("sha256", "images")}
     store.write_shard(cells[0], 0, shard.images * 0, notes)
     with pytest.raises(UserError) as caught:
-        api.score(suite, tmp_path, device="cpu")
+        api.score_suite(suite, tmp_path, device="cpu")
     said = str(caught.value)
     assert cells[0].describe() in said
     assert "every pixel of all 20 images is 0: nothing was drawn" in said
     assert said.endswith("the other 2 are scored.")
     # Their rows are written before that is said.
     assert len(store.read_rows()) == 2
-    (missing,) = api.report(suite, tmp_path, tmp_path / "reports").missing
+    (missing,) = api.report_suite(suite, tmp_path, tmp_path / "reports").missing
     assert missing.startswith("1 of 3 cells have no scores")
     assert store.read_record(cells[0], "scores") is None
     assert all(store.read_record(cell, "scores") for cell in cells[1:])
@@ -165,10 +165,10 @@ def test_a_cell_without_a_score_does_not_keep_others_from_theirs(tmp_path: Path,
 def test_a_full_disk_under_features_is_one_sentence(
     tmp_path: Path, suite_file: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sgbench.run import verified_files as storing
+    from sgbench.results import verified_files as storing
 
     suite = api.load_suite(suite_file())
-    api.run(suite, tmp_path, device="cpu")
+    api.run_suite(suite, tmp_path, device="cpu")
     write = storing.write_atomic
     tried = []
 
@@ -180,24 +180,24 @@ def test_a_full_disk_under_features_is_one_sentence(
 
     monkeypatch.setattr(storing, "write_atomic", full)
     with pytest.raises(UserError, match=r"00000.npz: the file could not be written \(No space left on device\)"):
-        api.score(suite, tmp_path, device="cpu")
+        api.score_suite(suite, tmp_path, device="cpu")
     # The other cells are not extracted in vain.
     assert len(tried) == 1
     monkeypatch.setattr(storing, "write_atomic", write)
-    assert api.score(suite, tmp_path, device="cpu").scored == 3
+    assert api.score_suite(suite, tmp_path, device="cpu").scored == 3
 
 
 def test_features_of_another_way_of_feeding_are_not_used(
     tmp_path: Path, suite_file: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sgbench.score.extractors.catalogue import EXTRACTORS
+    from sgbench.metrics.extractors.catalogue import EXTRACTORS
 
     suite = api.load_suite(suite_file(metrics=["fd"], sweep=[{"guidance": "cfg", "scale": 1.5}]))
-    api.run(suite, tmp_path, device="cpu")
-    api.score(suite, tmp_path, device="cpu")
+    api.run_suite(suite, tmp_path, device="cpu")
+    api.score_suite(suite, tmp_path, device="cpu")
     monkeypatch.setitem(EXTRACTORS, "fashion-cnn", EXTRACTORS["fashion-cnn"]._replace(inputs="otherwise"))
     with pytest.raises(UserError, match="the reference was made with other weights of fashion-cnn than those at hand"):
-        api.score(suite, tmp_path, device="cpu")
+        api.score_suite(suite, tmp_path, device="cpu")
 
 
 def test_images_of_another_size_than_the_references_are_refused(
@@ -205,44 +205,44 @@ def test_images_of_another_size_than_the_references_are_refused(
 ) -> None:
     reference = str(image_folder("real", side=48))
     suite = api.load_suite(suite_file(metrics=["fd_lite0"], reference=reference))
-    api.run(suite, tmp_path, device="cpu")
+    api.run_suite(suite, tmp_path, device="cpu")
     with pytest.raises(UserError, match="the images are 32 x 32 pixels, and those of the reference real 48 x 48"):
-        api.score(suite, tmp_path, device="cpu")
+        api.score_suite(suite, tmp_path, device="cpu")
 
 
 def test_a_report_says_which_cells_lack_a_score(tmp_path: Path, suite_file: Write) -> None:
     path = suite_file(metrics=["fd"])
-    api.run(api.load_suite(path), tmp_path, device="cpu")
-    api.score(api.load_suite(path), tmp_path, device="cpu")
+    api.run_suite(api.load_suite(path), tmp_path, device="cpu")
+    api.score_suite(api.load_suite(path), tmp_path, device="cpu")
     fewer = suite_file(metrics=["fd", "kd"], sweep=[{"guidance": "cfg", "scale": 1.5}])
-    api.score(api.load_suite(fewer), tmp_path, device="cpu")
+    api.score_suite(api.load_suite(fewer), tmp_path, device="cpu")
     both = api.load_suite(suite_file(metrics=["fd", "kd"]))
-    (missing,) = api.report(both, tmp_path, tmp_path / "reports").missing
+    (missing,) = api.report_suite(both, tmp_path, tmp_path / "reports").missing
     assert missing.startswith("2 of 3 cells have no score of KD[fashion-cnn]: ")
     # And scores that were made for another suite's metrics stay out of this one's tables.
-    page = api.report(api.load_suite(suite_file(metrics=["fd"])), tmp_path, tmp_path / "reports").page
+    page = api.report_suite(api.load_suite(suite_file(metrics=["fd"])), tmp_path, tmp_path / "reports").page
     assert "KD[" not in page.read_text()
 
 
 def test_features_are_made_once_and_shared_by_smaller_runs(
     tmp_path: Path, suite_file: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sgbench.score.extractors.extract import Loaded
+    from sgbench.metrics.extractors.extract import Loaded
 
     path = suite_file(samples=30, sweep=[{"guidance": "cfg", "scale": 1.5}])
-    api.run(api.load_suite(path), tmp_path, device="cpu")
-    api.score(api.load_suite(path), tmp_path, device="cpu")
+    api.run_suite(api.load_suite(path), tmp_path, device="cpu")
+    api.score_suite(api.load_suite(path), tmp_path, device="cpu")
 
     def again(*arguments: object) -> None:
         raise AssertionError("features were made again")
 
     monkeypatch.setattr(Loaded, "__call__", again)
-    assert api.score(api.load_suite(path, limit=20), tmp_path, device="cpu").scored == 1
+    assert api.score_suite(api.load_suite(path, limit=20), tmp_path, device="cpu").scored == 1
 
 
 def test_features_made_beside_a_run_are_those_of_the_scoring_pass(tmp_path: Path, suite_file: Write) -> None:
     """As a run on a GPU leaves the CPU idle: shards go to a second thread as they are finished."""
-    from sgbench.score.beside import Beside, idle_device
+    from sgbench.score.background_features import Beside, idle_device
 
     cpu = torch.device("cpu")
     assert idle_device(cpu) is None
@@ -255,12 +255,12 @@ def test_features_made_beside_a_run_are_those_of_the_scoring_pass(tmp_path: Path
         store = Store(tmp_path / name, "tiny")
         if name == "beside":
             with Beside(suite, store, cpu) as beside:
-                api.run(suite, tmp_path / name, device="cpu", on_shard=beside)
+                api.run_suite(suite, tmp_path / name, device="cpu", on_shard=beside)
                 assert beside.wait() == 0
             assert len(list(store.folder.rglob("*.npz"))) == 2 * 2
         else:
-            api.run(suite, tmp_path / name, device="cpu")
-        api.score(suite, tmp_path / name, device="cpu")
+            api.run_suite(suite, tmp_path / name, device="cpu")
+        api.score_suite(suite, tmp_path / name, device="cpu")
     columns = ["fd", "fd_lite0", "recall", "fd_replicates"]
     rows = [Store(tmp_path / name, "tiny").read_rows()[columns] for name in ("beside", "after")]
     pd.testing.assert_frame_equal(*rows)
@@ -271,13 +271,13 @@ def test_bench_misses_a_reference_before_it_draws(
 ) -> None:
     suite = api.load_suite(suite_file(metrics=["fd_lite0"], reference="no/where"))
     with pytest.raises(UserError, match="there is no reference at no/where"):
-        api.bench(suite, tmp_path / "results", tmp_path / "reports", device="cpu")
+        api.bench_suite(suite, tmp_path / "results", tmp_path / "reports", device="cpu")
     assert not list(tmp_path.rglob("*.npy"))
 
 
 def test_digests_that_look_like_numbers_stay_text(tmp_path: Path) -> None:
     store = Store(tmp_path, "s")
-    whole = read_rows(Path(__file__).parents[1] / "run" / "rows" / "schema-4.csv").iloc[:1]
+    whole = read_rows(Path(__file__).parents[1] / "results" / "rows" / "schema-4.csv").iloc[:1]
     store.write_rows(whole.assign(cell="0000000000000012", fd_protocol="1234567890e1", fd=0.5))
     rows = store.read_rows()
     assert rows["fd_protocol"].tolist() == ["1234567890e1"]

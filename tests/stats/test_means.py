@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgbench.score.label_agreement import label_agreement
+from sgbench.metrics.label_agreement import label_agreement
 from sgbench.stats.means import mean_estimate
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sgbench.guidance import RULES, Rule
 from sgbench.guidance.branches import Parameter
 from sgbench.guidance.presets import PRESETS
-from sgbench.sampling.samplers import SAMPLERS
+from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.suite.schema import SweepEntry
 
 # (models of one kind, how many of their classes or prompts, samplers, what the suite says besides)

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from sgbench.api import load_suite, make_plan
-from sgbench.cli import app
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
+from sgbench.cli.app import app
 from sgbench.suite.sweep import check_samples
 from tests.parts import parts
 from tests.suite.fuzz_broken import nearly_valid, spelt

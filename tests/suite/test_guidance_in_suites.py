@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import torch
 from safetensors.torch import save_file
 
 from sgbench.api import load_suite
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
+from sgbench.cells.cell import Cell
+from sgbench.cells.identity import cell_id, cell_of, cell_record, located
+from sgbench.guidance.settings import Guidance
 from sgbench.models import catalogue
-from sgbench.suite.cell import Cell, Guidance, Sampler
-from sgbench.suite.identity import cell_id, cell_of, cell_record, located
+from sgbench.samplers.settings import Sampler
 from sgbench.suite.sweep import expand
 
 Write = Callable[..., Path]
@@ -303,7 +306,7 @@ def test_rules_that_a_model_or_sampler_cannot_serve(suite_file: Write) -> None:
 
 def test_a_model_without_a_null_class(suite_file: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = catalogue.entry("fashion-dense")
-    without = entry._replace(family=entry.family._replace(null_class=False))
+    without = entry._replace(family=replace(entry.family, null_class=False))
     real = catalogue.entry
     monkeypatch.setattr(
         catalogue, "entry", lambda name, where="": without if name == "fashion-dense" else real(name, where)

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from sgbench.api import load_suite, make_plan
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
+from sgbench.cells.prompts import load_prompts
 from sgbench.suite.load import MOST_BYTES
-from sgbench.suite.prompts import load_prompts
 from sgbench.suite.yaml_file import parse_yaml
 
 CHAIN = range(1, 20)

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from sgbench.api import load_suite
-from sgbench.cli import app
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
+from sgbench.cli.app import app
 from sgbench.suite import library
 from sgbench.suite.library import locate, suite_names
 from sgbench.suite.sweep import expand
@@ -133,9 +133,7 @@ def test_the_list_says_what_each_suite_is() -> None:
 
 @pytest.mark.slow
 def test_the_list_needs_no_torch() -> None:
-    code = (
-        "import sys; from sgbench.suite.suites_cli import list_suites; list_suites(); sys.exit('torch' in sys.modules)"
-    )
+    code = "import sys; from sgbench.cli.suites import list_suites; list_suites(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, stdout=subprocess.DEVNULL).returncode == 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sgbench.api import load_suite
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
 from sgbench.suite.sweep import check_samples, expand
 
 Write = Callable[..., Path]

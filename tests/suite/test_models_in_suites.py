@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from sgbench import api
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
+from sgbench.cells.cell import Cell
+from sgbench.cells.identity import cell_id, cell_of, cell_record, located
+from sgbench.guidance.settings import Guidance
 from sgbench.models import catalogue
-from sgbench.run.store import Store
-from sgbench.suite.cell import Cell, Guidance, Sampler
-from sgbench.suite.identity import cell_id, cell_of, cell_record, located
+from sgbench.results.store import Store
+from sgbench.samplers.settings import Sampler
 from sgbench.suite.sweep import expand
 
 Write = Callable[..., Path]
@@ -164,8 +166,8 @@ def test_a_forced_route_is_allowed_and_its_row_says_so(suite_file: Write, tmp_pa
             model=models, sweep=sweep, samples=1, sampler={"name": "euler", "steps": 1}, labels="random", **THROUGHPUT
         )
     )
-    api.run(suite, tmp_path, device="cpu")
-    api.score(suite, tmp_path, device="cpu")
+    api.run_suite(suite, tmp_path, device="cpu")
+    api.score_suite(suite, tmp_path, device="cpu")
     rows = Store(tmp_path, "tiny").read_rows()
     assert rows["family"].tolist() == ["sit", "tread-sit"] * 2
     assert rows["trained_sparse"].tolist() == [False, True] * 2

@@ -11,9 +11,9 @@ import yaml
 
 from sgbench.api import load_suite, make_plan
 from sgbench.guidance import RULES
+from sgbench.guidance.settings import Guidance
 from sgbench.models import catalogue
 from sgbench.models.public import PUBLIC, Public
-from sgbench.suite.cell import Guidance
 from sgbench.suite.sweep import expand
 from tests import tiny_model, warm
 

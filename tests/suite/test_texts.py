@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from sgbench import api
-from sgbench.errors import UserError
-from sgbench.score.t2i.geneval import TASKS
+from sgbench.base.errors import UserError
+from sgbench.cells.prompt_records import TASKS
 from sgbench.suite.sweep import check_samples, expand
 from sgbench.zoo.shapes.vocabulary import SHAPES
 
@@ -161,6 +161,6 @@ def test_a_set_that_is_not_fetched_can_be_planned(
     suite = api.load_suite(suite_file(**{**TEXT, "prompts": "geneval", "metrics": ["geneval"], "samples": 21}))
     assert api.make_plan(suite, tmp_path).images == 21
     with pytest.raises(UserError, match=r"the prompts geneval are not on this machine; run `sgbench prompts fetch"):
-        api.score(suite, tmp_path, device="cpu")
+        api.score_suite(suite, tmp_path, device="cpu")
     with pytest.raises(UserError, match=r"the prompts geneval are not on this machine"):
-        api.run(suite, tmp_path, device="cpu")
+        api.run_suite(suite, tmp_path, device="cpu")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from sgbench.zoo.muon import ADAMW_SCALE, Muon, orthogonal
+from sgbench.training.muon import ADAMW_SCALE, Muon, orthogonal
 
 SHAPES = [(12, 12), (6, 20), (20, 6), (12, 12)]
 few = settings(max_examples=20, deadline=None)

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from sgbench.errors import UserError
-from sgbench.models.build import build
-from sgbench.zoo import data, recipe, weights
-from sgbench.zoo.examples import ShapeExamples, SplitExamples, batch_indices
-from sgbench.zoo.export import MAXIMUM_BYTES, export_model, thin
-from sgbench.zoo.train import rate, train
-from sgbench.zoo.train_classifier import _augment
+from sgbench.base.errors import UserError
+from sgbench.models import recipe
+from sgbench.networks.build import build
+from sgbench.training.examples import ShapeExamples, SplitExamples, batch_indices
+from sgbench.training.export import MAXIMUM_BYTES, export_model, thin
+from sgbench.training.train import rate, train
+from sgbench.training.train_classifier import _augment
+from sgbench.zoo import data, weights
 
 MODELS = ["fashion-dense", "fashion-masking", "fashion-routing"]
 ALL = [*MODELS, "shapes"]
@@ -135,8 +136,8 @@ def examples(name: str) -> ShapeExamples | SplitExamples:
 def test_training_that_was_stopped_ends_as_if_it_had_not_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr("sgbench.zoo.train.STATE_EVERY", 3)
-    monkeypatch.setattr("sgbench.zoo.train.LOG_EVERY", 1)
+    monkeypatch.setattr("sgbench.training.train.STATE_EVERY", 3)
+    monkeypatch.setattr("sgbench.training.train.LOG_EVERY", 1)
     split = examples(name)
     chosen = tiny_recipe(name)
     whole = train(chosen, split, tmp_path / "whole", "cpu", lambda _: None)

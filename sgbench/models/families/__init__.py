@@ -5,26 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
+from sgbench.base.suggest import suggestion
 from sgbench.models.families import dit, maskdit, mdtv2, microdit, prx, repa_sit, sit, sprint, tread_dit, tread_sit
 from sgbench.models.families.family import Family
-from sgbench.suite.suggest import suggestion
 
 FAMILIES: dict[str, Family] = {
     module.FAMILY.name: module.FAMILY
     for module in (tread_dit, tread_sit, sprint, maskdit, mdtv2, microdit, prx, dit, sit, repa_sit)
-}
-# Constructor arguments that only one family has.
-TELLTALES = {
-    "middle_depth": "sprint",
-    "caption_channels": "microdit",
-    "context_in_dim": "prx",
-    "decode_layer": "mdtv2",
-    "use_decoder": "maskdit",
-    "decoder_depth": "maskdit",
-    "z_dims": "repa-sit",
-    "routes": "tread-sit",
-    "enable_routing": "tread-sit",
 }
 
 
@@ -41,9 +29,9 @@ def family(name: str, where: str = "family") -> Family:
 
 def recognise(config: Mapping[str, Any], learned_sigma: bool) -> Family:
     """The family whose published constructor takes these arguments; `learned_sigma` tells DiT's output from SiT's."""
-    for key, name in TELLTALES.items():
-        if key in config:
-            return FAMILIES[name]
+    for known in FAMILIES.values():
+        if any(key in config for key in known.telltales):
+            return known
     return FAMILIES["dit" if learned_sigma else "sit"]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from sgbench.base.choices import require_choice
 from sgbench.models.architecture import AnyArchitecture, DiTArchitecture
 
 Route = tuple[int, int]
@@ -48,7 +50,8 @@ class Request(NamedTuple):
         return SIZES[self.letter]
 
 
-class Family(NamedTuple):
+@dataclass(frozen=True)
+class Family:
     """One published family."""
 
     name: str
@@ -79,6 +82,13 @@ class Family(NamedTuple):
     autoencoder: str = SD_VAE
     """What decodes latents unless a suite says otherwise."""
     note: str = ""
+    works: tuple[str, ...] = ()
+    """What to cite: keys of `report/citations/references.bib`."""
+    telltales: tuple[str, ...] = ()
+    """Arguments of the published constructor that no other family has."""
+
+    def __post_init__(self) -> None:
+        require_choice(self.prediction, Prediction, "Family.prediction")
 
 
 def backbone(config: Mapping[str, Any]) -> dict[str, int]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sgbench.models.architecture import MDTv2Architecture
 from sgbench.models.families.family import LATENT_CHANNELS, Family, Request, backbone, sized_backbone
-from sgbench.sampling.samplers import DISCRETE_SAMPLERS
+from sgbench.samplers.catalogue import DISCRETE_SAMPLERS
 
 DECODER_DEPTH = 4
 
@@ -35,6 +35,8 @@ FAMILY = Family(
     name="mdtv2",
     title="MDTv2",
     source="arXiv 2303.14389",
+    works=("gao2023mdt",),
+    telltales=("decode_layer",),
     prediction="epsilon",
     drops="masked tokens skip the encoder; a side block fills them in before the decoder",
     samplers=DISCRETE_SAMPLERS,

@@ -1,12 +1,14 @@
 """SiT trained with REPA (Yu et al.): dense, predicts noise - image with t = 1 at noise; its projectors are not used."""
 
 from sgbench.models.families.family import Family, dit_from_config, sized_dit
-from sgbench.sampling.samplers import FLOW_SAMPLERS
+from sgbench.samplers.catalogue import FLOW_SAMPLERS
 
 FAMILY = Family(
     name="repa-sit",
     title="SiT + REPA",
     source="arXiv 2410.06940",
+    works=("yu2025repa", "ma2024sit"),
+    telltales=("z_dims",),
     prediction="velocity",
     drops="nothing; a route can be forced, which it was not trained for",
     samplers=FLOW_SAMPLERS,

@@ -5,12 +5,13 @@ neither computed nor counted, and the rows for it in a checkpoint are left out o
 """
 
 from sgbench.models.families.family import Family, dit_from_config, sized_dit
-from sgbench.sampling.samplers import FLOW_SAMPLERS
+from sgbench.samplers.catalogue import FLOW_SAMPLERS
 
 FAMILY = Family(
     name="sit",
     title="SiT",
     source="arXiv 2401.08740",
+    works=("ma2024sit",),
     prediction="velocity-from-noise",
     drops="nothing; a route can be forced, which it was not trained for",
     samplers=FLOW_SAMPLERS,

@@ -5,7 +5,7 @@ from typing import Any
 
 from sgbench.models.architecture import SprintArchitecture
 from sgbench.models.families.family import Family, Request, backbone, sized_backbone
-from sgbench.sampling.samplers import FLOW_SAMPLERS
+from sgbench.samplers.catalogue import FLOW_SAMPLERS
 
 ENDS = 2
 
@@ -31,6 +31,8 @@ FAMILY = Family(
     name="sprint",
     title="SPRINT",
     source="Snap Research, SPRINT",
+    works=("park2025sprint", "ma2024sit"),
+    telltales=("middle_depth",),
     prediction="velocity",
     drops="dropped tokens skip the middle blocks and come back as a learned token; all of them in path drop",
     samplers=FLOW_SAMPLERS,

@@ -6,6 +6,7 @@ FAMILY = Family(
     name="tread-dit",
     title="DiT + TREAD",
     source="arXiv 2501.04765",
+    works=("krause2025tread", "peebles2023dit"),
     prediction="edm",
     drops="routed tokens skip the blocks of the route and return after it",
     samplers=("edm-heun",),

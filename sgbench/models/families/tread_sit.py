@@ -1,12 +1,14 @@
 """TREAD's network trained by flow matching, the subject of Sparse Guidance: t = 1 is noise, velocity noise - image."""
 
 from sgbench.models.families.family import Family, dit_from_config, sized_dit, tread_route
-from sgbench.sampling.samplers import FLOW_SAMPLERS
+from sgbench.samplers.catalogue import FLOW_SAMPLERS
 
 FAMILY = Family(
     name="tread-sit",
     title="SiT + TREAD",
     source="arXiv 2601.01608",
+    works=("krause2025tread", "ma2024sit", "krause2026sparseguidance"),
+    telltales=("routes", "enable_routing"),
     prediction="velocity",
     drops="routed tokens skip the blocks of the route and return after it",
     samplers=FLOW_SAMPLERS,

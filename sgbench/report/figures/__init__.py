@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from sgbench.metrics.catalogue import METRICS, TEXT_KINDS, qualities
 from sgbench.report.figures import (
     frontier,
     heat_map,
@@ -20,8 +21,7 @@ from sgbench.report.figures import (
 from sgbench.report.figures.drawn import Drawn as Drawn
 from sgbench.report.figures.render import FORMATS as FORMATS
 from sgbench.report.figures.render import render as render
-from sgbench.report.points import Axis, with_quality
-from sgbench.score.metrics import METRICS, TEXT_KINDS, qualities
+from sgbench.report.select_rows import Axis, with_quality
 
 
 def draw_figures(

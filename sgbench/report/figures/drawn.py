@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sgbench.guidance import RULES
+from sgbench.metrics.catalogue import METRICS
 from sgbench.models import spec
-from sgbench.report.points import CLOCK, metric_title, replicates
-from sgbench.report.style import STYLES, WIDTH
-from sgbench.score.metrics import METRICS
+from sgbench.report.select_rows import CLOCK, metric_title, replicates
+from sgbench.report.style import WIDTH, style_of
 from sgbench.stats.frontier import Vector
 from sgbench.stats.paired import t_quantile
 
@@ -137,7 +137,7 @@ def set_log(axes: Axes, which: str) -> None:
 
 def rule_handle(rule: str, line: bool = True) -> Line2D:
     """A rule's entry in a legend."""
-    style = STYLES[rule]
+    style = style_of(rule)
     return Line2D(
         [],
         [],
@@ -151,7 +151,7 @@ def rule_handle(rule: str, line: bool = True) -> Line2D:
 
 def scatter_cells(axes: Axes, rows: pd.DataFrame, x: str, y: str, rule: str, cells: int) -> None:
     """A rule's cells as marks, smaller where the axes hold many `cells`."""
-    style = STYLES[rule]
+    style = style_of(rule)
     axes.scatter(
         rows[x],
         rows[y],

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sgbench.guidance import RULES
+from sgbench.report.answers.headline import baseline_of
+from sgbench.report.answers.pareto_status import standings_of
 from sgbench.report.figures.drawn import (
     AREAS,
     MOST_BARS,
@@ -28,8 +30,7 @@ from sgbench.report.figures.drawn import (
     scale_quality,
 )
 from sgbench.report.figures.labels import Label, place_labels
-from sgbench.report.headline import baseline_of
-from sgbench.report.points import (
+from sgbench.report.select_rows import (
     AXES,
     Axis,
     best_row,
@@ -40,8 +41,7 @@ from sgbench.report.points import (
     settings_text,
     sign_of,
 )
-from sgbench.report.standing import standings_of
-from sgbench.report.style import LOOK, STYLES, WIDTH
+from sgbench.report.style import LOOK, WIDTH, style_of
 from sgbench.stats.knee import knee
 
 COUNTED = "One multiply-accumulate counts as one; FLOPs are twice that."
@@ -84,7 +84,7 @@ def _figure(rows: pd.DataFrame, model: str, axis: Axis, title: str) -> Figure:
     if baseline is not None and len(rules) > 1:
         best = best_row(rule_rows(rows, model, baseline))
         equal = _as_good(rows[rows["guidance"] != baseline], float(best["quality"]), axis)
-        line: dict[str, Any] = {"color": STYLES[baseline].colour, "linewidth": 0.9, "linestyle": (0, (4, 3))}
+        line: dict[str, Any] = {"color": style_of(baseline).colour, "linewidth": 0.9, "linestyle": (0, (4, 3))}
         axes.axhline(best["quality"], zorder=1, **line)
         handles.append(Line2D([], [], label=f"{RULES[baseline].title}'s best", **line))
     if equal:
@@ -100,7 +100,7 @@ def _figure(rows: pd.DataFrame, model: str, axis: Axis, title: str) -> Figure:
 
 def _draw_rule(axes: Axes, rows: pd.DataFrame, rule: str, axis: Axis, cells: int) -> None:
     """A rule's cells by their standing, and its frontier; bars of the frontier alone where there are many `cells`."""
-    style = STYLES[rule]
+    style = style_of(rule)
     standing, crowded = rows["standing"].to_numpy(), cells > MOST_VECTORS
     cost, value = rows[axis].to_numpy(dtype=np.float64), rows["quality"].to_numpy(dtype=np.float64)
     half = half_widths(rows, "quality")
@@ -151,7 +151,7 @@ def _labels(rows: pd.DataFrame, axis: Axis, equal: list[pd.Series], baseline: st
             float(row[axis]),
             float(row["quality"]),
             f"{' and '.join(roles)}: {RULES[row['guidance']].title}\n{settings_text(row)}",
-            STYLES[row["guidance"]].colour,
+            style_of(row["guidance"]).colour,
         )
         for row, roles in named.values()
     ]

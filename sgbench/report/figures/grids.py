@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from sgbench.report.points import rule_rows, settings_text
+from sgbench.report.select_rows import rule_rows, settings_text
 from sgbench.stats.frontier import Vector
 
 # Rules whose both gammas are free to be swept.

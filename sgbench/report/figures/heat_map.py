@@ -13,12 +13,12 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from sgbench.guidance import RULES
+from sgbench.metrics.catalogue import METRICS
 from sgbench.report.figures.drawn import MOST_VECTORS, Drawn, figure_title, logarithmic
 from sgbench.report.figures.grids import RULES_OF_TWO_GAMMAS, Grid, Panel, edges, grids, tick_gammas
-from sgbench.report.marks import best_and_tied
-from sgbench.report.points import best_row, metric_title, rated
+from sgbench.report.select_rows import best_row, metric_title, rated
 from sgbench.report.style import LOOK, WIDTH
-from sgbench.score.metrics import METRICS
+from sgbench.report.tables.bold import best_and_tied
 from sgbench.stats.frontier import Vector
 
 # The best end is bright whatever the metric's direction.

@@ -17,8 +17,8 @@ from sgbench.report.figures.drawn import (
     rule_handle,
     scatter_cells,
 )
-from sgbench.report.points import rule_rows, rules_of
-from sgbench.report.style import LOOK, STYLES, WIDTH
+from sgbench.report.select_rows import rule_rows, rules_of
+from sgbench.report.style import LOOK, WIDTH, style_of
 
 TITLE = "precision against recall"
 
@@ -46,7 +46,7 @@ def _figure(rows: pd.DataFrame, model: str) -> Figure:
         if len(rows) <= MOST_BARS:
             axes.errorbar(
                 own["recall"], own["precision"], xerr=half_widths(own, "recall"), yerr=half_widths(own, "precision"),
-                fmt="none", ecolor=STYLES[rule].colour, elinewidth=0.6, alpha=0.35,
+                fmt="none", ecolor=style_of(rule).colour, elinewidth=0.6, alpha=0.35,
             )  # fmt: skip
     axes.set(
         xlabel=metric_label(rows, "recall"),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from sgbench.models import catalogue, spec
-from sgbench.report.points import best_row, rated
+from sgbench.report.select_rows import best_row, rated
 
 TRAINED = ("iterations", "auxiliary_iterations")
 

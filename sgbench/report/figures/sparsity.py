@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from sgbench.guidance import RULES
 from sgbench.report.figures.drawn import Drawn, figure_title, half_widths, metric_facts, metric_label, scale_quality
 from sgbench.report.figures.grids import ALIKE, grouped, numeric_gammas
-from sgbench.report.points import metric_title, rated, rule_rows, settings_text
-from sgbench.report.style import LOOK, STYLES, WIDTH
+from sgbench.report.select_rows import metric_title, rated, rule_rows, settings_text
+from sgbench.report.style import LOOK, WIDTH, style_of
 
 UNGUIDED = "none"
 FEWEST = 3
@@ -34,7 +34,7 @@ def draw(rows: pd.DataFrame, model: str, suffix: str) -> list[Drawn]:
 def _figure(rows: pd.DataFrame, model: str, title: str, metric: str) -> Figure:
     figure = Figure(figsize=(WIDTH - 0.6, 3.6), layout="constrained")
     axes = figure.subplots()
-    rows, style = rows.sort_values("gamma_strong"), STYLES[UNGUIDED]
+    rows, style = rows.sort_values("gamma_strong"), style_of(UNGUIDED)
     axes.errorbar(
         rows["gamma_strong"], rows["quality"], yerr=half_widths(rows, "quality"), color=style.colour,
         marker=style.marker, linestyle=style.line, elinewidth=0.9, capsize=2,

@@ -20,8 +20,8 @@ from sgbench.report.figures.drawn import (
     scatter_cells,
 )
 from sgbench.report.figures.grids import numeric_gammas
-from sgbench.report.points import CLOCK, rule_rows, rules_of
-from sgbench.report.style import LOOK, STYLES, WIDTH
+from sgbench.report.select_rows import CLOCK, rule_rows, rules_of
+from sgbench.report.style import LOOK, WIDTH, style_of
 
 TITLE = "speed-up against MAC ratio"
 # What a cell and its dense twin share: where guidance is on, and how often the network is called.
@@ -78,7 +78,7 @@ def _figure(rows: pd.DataFrame, model: str) -> Figure:
             slower = own["speed_up"] * (1 - own["seconds_per_image"] / own["seconds_q75"])
             axes.errorbar(
                 own["mac_ratio"], own["speed_up"], yerr=[slower.clip(lower=0), quicker.clip(lower=0)], fmt="none",
-                ecolor=STYLES[rule].colour, elinewidth=0.7, alpha=0.5,
+                ecolor=style_of(rule).colour, elinewidth=0.7, alpha=0.5,
             )  # fmt: skip
     promise = Line2D([], [], color="0.4", linestyle="--", linewidth=1, label="as promised")
     axes.axline((1, 1), slope=1, color="0.4", linestyle="--", linewidth=1)

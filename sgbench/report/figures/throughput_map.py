@@ -11,7 +11,7 @@ from sgbench.guidance import RULES
 from sgbench.report.figures.drawn import MOST_VECTORS, Drawn, clock_facts, figure_title
 from sgbench.report.figures.grids import ALIKE, RULES_OF_TWO_GAMMAS, Grid, edges, grids, tick_gammas
 from sgbench.report.figures.speed_up import dense_twins
-from sgbench.report.points import CLOCK
+from sgbench.report.select_rows import CLOCK
 from sgbench.report.style import LOOK, WIDTH
 from sgbench.stats.frontier import Vector
 

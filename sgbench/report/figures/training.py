@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sgbench.guidance import RULES
+from sgbench.guidance.style import Line
 from sgbench.models import catalogue
 from sgbench.report.figures.drawn import (
     Drawn,
@@ -25,8 +26,8 @@ from sgbench.report.figures.drawn import (
     scale_quality,
 )
 from sgbench.report.figures.runs import best_along, families
-from sgbench.report.points import metric_title
-from sgbench.report.style import LOOK, STYLES, WIDTH, Line
+from sgbench.report.select_rows import metric_title
+from sgbench.report.style import LOOK, WIDTH, style_of
 
 # Checkpoints that have a tick each.
 MOST_TICKS = 8
@@ -68,7 +69,7 @@ def _figure(series: list[Series], model: str, title: str, metric: str) -> Figure
     axes = figure.subplots()
     runs = list(dict.fromkeys(one.run for one in series))
     for rule, run, cells in series:
-        style = STYLES[rule]
+        style = style_of(rule)
         axes.errorbar(
             cells["iterations"], cells["quality"], yerr=half_widths(cells, "quality"), color=style.colour,
             marker=style.marker, linestyle=style.line if len(runs) == 1 else LINES[runs.index(run) % len(LINES)],

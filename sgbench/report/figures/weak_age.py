@@ -21,8 +21,8 @@ from sgbench.report.figures.drawn import (
     set_log,
 )
 from sgbench.report.figures.runs import best_along, families
-from sgbench.report.points import metric_title
-from sgbench.report.style import LOOK, STYLES, WIDTH
+from sgbench.report.select_rows import metric_title
+from sgbench.report.style import LOOK, WIDTH, style_of
 
 # Rules whose weak branch is another checkpoint.
 OF_TWO_CHECKPOINTS = tuple(
@@ -58,7 +58,7 @@ def _figure(cells: dict[str, pd.DataFrame], title: str, metric: str) -> Figure:
     figure = Figure(figsize=(WIDTH - 0.6, 3.9), layout="constrained")
     axes = figure.subplots()
     for rule, best in cells.items():
-        style = STYLES[rule]
+        style = style_of(rule)
         axes.errorbar(
             best["auxiliary_iterations"] / best["iterations"], best["quality"], yerr=half_widths(best, "quality"),
             color=style.colour, marker=style.marker, linestyle=style.line, elinewidth=0.9, capsize=2,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from sgbench.report.page.model_cards import ModelCard
-from sgbench.report.points import Axis
+from sgbench.report.select_rows import Axis
 from sgbench.suite.schema import Suite
 
 

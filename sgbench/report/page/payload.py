@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 
 from sgbench.guidance import RULES
+from sgbench.metrics.catalogue import METRICS
 from sgbench.report.figures.drawn import logarithmic_cost, logarithmic_quality
 from sgbench.report.page.content import Content
 from sgbench.report.page.markers import marker_path
 from sgbench.report.page.text import all_visible
-from sgbench.report.points import AXES, metric_title, replicates
-from sgbench.report.style import STYLES
-from sgbench.report.tables import settings_texts
-from sgbench.score.metrics import METRICS
+from sgbench.report.select_rows import AXES, metric_title, replicates
+from sgbench.report.style import style_of
+from sgbench.report.tables.columns import settings_texts
 from sgbench.stats.paired import t_quantile
 
 SETTINGS = (
@@ -98,7 +98,7 @@ def _half(rows: pd.DataFrame, metric: str) -> float | None:
 
 
 def _rule(rule: str) -> dict[str, str]:
-    style = STYLES[rule]
+    style = style_of(rule)
     drawn = {"colour": style.colour, "line": style.line, "path": marker_path(style.marker)}
     return {"name": rule, "title": RULES[rule].title, **drawn}
 

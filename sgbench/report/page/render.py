@@ -17,8 +17,8 @@ from sgbench.report.page.payload import payload
 from sgbench.report.page.pictures import PIXELATED_WIDTH, place
 from sgbench.report.page.svg import inline_svgs
 from sgbench.report.page.text import output, said, visible
-from sgbench.report.points import metric_title
-from sgbench.report.tables import short
+from sgbench.report.select_rows import metric_title
+from sgbench.report.tables.columns import short
 
 SCRIPTS = ("data.js", "filters.js", "frontier.js", "chart.js", "table.js", "detail.js", "page.js")
 # What is longer than this stands folded, sentences behind the first few.

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from sgbench.printable import printable
+from sgbench.base.printable import printable
 
 
 def visible(text: str) -> str:

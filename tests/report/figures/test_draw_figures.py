@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from sgbench.report.figures import draw_figures, frontier, render
-from sgbench.report.points import Axis, with_quality
+from sgbench.report.select_rows import Axis, with_quality
 from sgbench.stats.jackknife import GROUPS
 
 pytestmark = pytest.mark.slow

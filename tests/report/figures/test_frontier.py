@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sgbench.report.figures import frontier
-from sgbench.report.points import with_quality
+from sgbench.report.select_rows import with_quality
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from matplotlib.collections import PathCollection, QuadMesh
 
 from sgbench.report.figures import heat_map, speed_up, throughput_map
 from sgbench.report.figures.grids import edges, grids
-from sgbench.report.points import with_quality
+from sgbench.report.select_rows import with_quality
 
 MODEL = "fashion-routing"
 Row = Callable[..., dict[str, Any]]

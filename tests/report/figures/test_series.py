@@ -11,7 +11,7 @@ import pytest
 from scipy.integrate import trapezoid
 
 from sgbench.report.figures import lpips, sparsity, training, weak_age
-from sgbench.report.points import with_quality
+from sgbench.report.select_rows import with_quality
 
 MODEL = "fashion-routing"
 Row = Callable[..., dict[str, Any]]

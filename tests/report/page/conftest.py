@@ -13,10 +13,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 from sgbench import api
+from sgbench.metrics.catalogue import METRICS
 from sgbench.report.page.content import Content, Figure, Picture, Section
 from sgbench.report.page.model_cards import ModelCard
 from sgbench.report.page.render import render_page
-from sgbench.score.metrics import METRICS
 
 ROOT = Path(__file__).parents[3]
 SVG = (

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from sgbench.guidance import RULES
 from sgbench.report.page.markers import marker_path
-from sgbench.report.style import STYLES
 
 
 def test_a_square_and_a_triangle_by_hand() -> None:
@@ -16,7 +16,7 @@ def test_a_square_and_a_triangle_by_hand() -> None:
     assert marker_path("^") == "M0,-1L-1,1L1,1Z"
 
 
-@pytest.mark.parametrize("marker", sorted({style.marker for style in STYLES.values()}))
+@pytest.mark.parametrize("marker", sorted({style.marker for style in (rule.style for rule in RULES.values())}))
 def test_every_rules_marker_is_a_closed_path_of_the_same_size(marker: str) -> None:
     path = marker_path(marker)
     assert re.fullmatch(r"(M[^A-Z]+([LQC][^A-Z]+)+Z)+", path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sgbench.errors import UserError
+from sgbench.base.errors import UserError
 from sgbench.report.page.model_cards import model_card
 
 

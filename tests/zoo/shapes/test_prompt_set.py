@@ -7,9 +7,8 @@ from importlib import resources
 
 import pytest
 
-from sgbench.score.t2i.geneval import TASKS
-from sgbench.score.t2i.records import check_record, read_records
-from sgbench.suite.prompts import load_prompts
+from sgbench.cells.prompt_records import TASKS, check_record, read_records
+from sgbench.cells.prompts import load_prompts
 from sgbench.zoo.shapes.prompt_set import COUNTS, HELD_OUT, as_json_lines, prompt_set
 from sgbench.zoo.shapes.vocabulary import COLOURS, HELD_OUT_PAIRS, MAX_WORDS, SHAPES, token_ids
 

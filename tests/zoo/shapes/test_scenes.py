@@ -11,11 +11,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from sgbench.score.t2i.geneval import TASKS, relations
-from sgbench.score.t2i.judged import load_judge
-from sgbench.score.t2i.judges import DRAWN
-from sgbench.score.t2i.records import check_record
-from sgbench.suite.prompts import Prompt
+from sgbench.cells.prompt_records import TASKS, check_record
+from sgbench.cells.prompts import Prompt
+from sgbench.metrics.judges.catalogue import DRAWN
+from sgbench.metrics.judges.geneval import relations
+from sgbench.score.judge_scores import load_judge
 from sgbench.zoo.shapes import scenes
 from sgbench.zoo.shapes.render import SIDE, Scene, Thing, coverage, render
 from sgbench.zoo.shapes.scenes import Caption, draw_caption, draw_scene, training_example

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgbench.errors import UserError
-from sgbench.zoo.recipe import load_recipe
+from sgbench.base.errors import UserError
+from sgbench.models.recipe import load_recipe
 from sgbench.zoo.shapes.scenes import GROUNDS
 from sgbench.zoo.shapes.vocabulary import (
     COLOURS,

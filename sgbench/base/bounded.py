@@ -1,0 +1,37 @@
+"""Reading files that other people wrote: ordinary files only, and no more of them than can be meant."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from sgbench.base.errors import UserError
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """The content of an ordinary file of at most `most` bytes.
+
+    Raises OSError as the system gives it, and UserError for anything that is no ordinary file (a pipe would wait, a
+    device never ends) and for a file that is larger.
+    """
+    try:
+        # A pipe that nobody writes to would hang a plain open.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:  # A null byte in the name.
+        raise FileNotFoundError(2, "No such file or directory", str(path)) from error
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise UserError("this is no ordinary file", where=str(path), fix="give the path of a file")
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise UserError(f"the file has more than {most:,} bytes", where=str(path), fix="give a smaller one")
+    return content
+
+
+def is_there(path: Path) -> bool:
+    """Whether something has this name; no for a name that nothing can have, such as one of a thousand letters."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,41 @@
+"""A cell: one point of the sweep, frozen and hashable, with nothing in it that does not change the images."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from sgbench.guidance.settings import Guidance
+from sgbench.samplers.settings import Sampler
+
+LabelPolicy = Literal["balanced", "random"]
+DType = Literal["float32", "bfloat16"]
+Compiled = Literal["none", "default", "cuda-graphs"]
+
+
+class Cell(NamedTuple):
+    """Everything an image depends on, besides its own index."""
+
+    model: str
+    guidance: Guidance
+    sampler: Sampler
+    seed: int
+    labels: LabelPolicy
+    dtype: DType
+    autoencoder: str = ""
+    """What decodes latents: a folder, a hub id or `none`; empty for models that draw pixels."""
+    compile: Compiled = "none"
+    """How torch compiles the network, if it does: kernels that are fused round otherwise."""
+    prompts: str = ""
+    """The prompt set of a text-to-image model, by name, file or address; empty for models of classes."""
+    text_encoder: str = ""
+    """What reads the prompts, for models that do not bring their own: a file or a hub id."""
+
+    def unguided(self) -> Cell:
+        """The dense unguided cell of the same seeds: what LPIPS compares with."""
+        return self._replace(guidance=Guidance("none"))
+
+    def describe(self) -> str:
+        """The cell in a few words, for progress lines and error messages."""
+        return " ".join(part for part in (self.model, self.guidance.rule, self.guidance.describe()) if part) + (
+            f" {self.sampler.describe()}"
+        )

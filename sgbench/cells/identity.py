@@ -1,0 +1,112 @@
+"""The name of a cell: a hash over what its images depend on, and nothing else.
+
+Batch size, device, threads, paths and the number of images are left out: none of them changes image i.
+A change of the fields or of their meaning needs a new VERSION; a golden test pins the ids of this one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from typing import Any
+
+from sgbench.base.errors import UserError
+from sgbench.cells.cell import Cell
+from sgbench.cells.prompts import prompts_sha256
+from sgbench.guidance.settings import Guidance
+from sgbench.models import catalogue
+from sgbench.models.autoencoder_files import autoencoder_sha256
+from sgbench.models.text_encoder_files import text_encoder_sha256
+from sgbench.samplers.settings import Sampler
+
+VERSION = 2
+
+
+def cell_record(cell: Cell) -> dict[str, object]:
+    """The cell as plain data, with the sha256 of every checkpoint it uses. Paths are left out."""
+    model = catalogue.entry(cell.model)
+    checkpoints = model.checkpoint_hashes(cell.guidance.rule)
+    if cell.autoencoder:
+        checkpoints["autoencoder"] = autoencoder_sha256(cell.autoencoder)
+    if cell.text_encoder:
+        checkpoints["text_encoder"] = text_encoder_sha256(cell.text_encoder)
+    return {
+        "version": VERSION,
+        "model": model.identity,
+        "checkpoints": checkpoints,
+        "guidance": _not_neutral(cell.guidance, Guidance(cell.guidance.rule)),
+        "sampler": _not_neutral(cell.sampler, Sampler(cell.sampler.name, 0)),
+        "seed": cell.seed,
+        "labels": cell.labels,
+        "dtype": cell.dtype,
+        **({} if cell.compile == "none" else {"compile": cell.compile}),
+        **({} if not cell.prompts else {"prompts": prompts_sha256(cell.prompts)}),
+    }
+
+
+def _not_neutral(settings: Guidance | Sampler, neutral: Guidance | Sampler) -> dict[str, Any]:
+    """The first field, which names the kind, and all that is not neutral: a setting added later renames no cell."""
+    own, plain = settings._asdict(), neutral._asdict()
+    kind = next(iter(own))
+    found = {name: value for name, value in own.items() if name == kind or value != plain[name]}
+    return {
+        name: {key: _spelt(item) for key, item in value} if name == "parameters" else value
+        for name, value in found.items()
+    }
+
+
+def _spelt(value: float | str) -> float | str:
+    """JSON has no infinity."""
+    return "inf" if value == math.inf else value
+
+
+def _parameters(record: dict[str, Any]) -> tuple[tuple[str, float | str], ...]:
+    return tuple((key, math.inf if value == "inf" else value) for key, value in record.items())
+
+
+def cell_of(record: dict[str, Any]) -> Cell:
+    """The cell that a record tells of. Raises KeyError or TypeError for a record of another make."""
+    where, guidance = record.get("where", {}), record["guidance"]
+    return Cell(
+        where.get("model", record["model"]),
+        Guidance(**{**guidance, "parameters": _parameters(guidance.get("parameters", {}))}),
+        Sampler(**record["sampler"]),
+        record["seed"],
+        record["labels"],
+        record["dtype"],
+        where.get("autoencoder", ""),
+        record.get("compile", "none"),
+        where.get("prompts", ""),
+        where.get("text_encoder", ""),
+    )
+
+
+def located(cell: Cell) -> dict[str, object]:
+    """The record and, beside what the id is made of, where this machine has the weights."""
+    record = cell_record(cell)
+    if record["model"] == cell.model and not (cell.autoencoder or cell.prompts):
+        return record
+    texts = {key: getattr(cell, key) for key in ("prompts", "text_encoder") if getattr(cell, key)}
+    return {**record, "where": {"model": cell.model, "autoencoder": cell.autoencoder, **texts}}
+
+
+def cell_id(cell: Cell) -> str:
+    """Sixteen hexadecimal digits of the record's sha256."""
+    return record_id(cell_record(cell))
+
+
+def record_id(record: dict[str, Any]) -> str:
+    """The id that the content of a record gives, whether its weights are here or not; `where` counts not."""
+    counted = {key: value for key, value in record.items() if key != "where"}
+    canonical = json.dumps(counted, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def named_cell(record: dict[str, Any] | None, name: str) -> Cell | None:
+    """The cell that a record tells of, if that is the cell called `name`; None for whatever else the record holds."""
+    try:
+        cell = cell_of(record) if record else None
+        return cell if cell is not None and cell_id(cell) == name else None
+    except (KeyError, TypeError, ValueError, AttributeError, UserError):
+        return None

@@ -1,0 +1,158 @@
+"""What a cell calls, evaluation by evaluation: the one list that cost counts and the engine works off. No torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from sgbench.cells.cell import Cell
+from sgbench.cells.closed_form import kept_tokens
+from sgbench.guidance import RULES, Branch
+from sgbench.guidance.cfg_zero import ZERO_STEPS
+from sgbench.guidance.intervals import ALWAYS, interval
+from sgbench.guidance.perturbation import Perturbation, layers
+from sgbench.guidance.schedules import CONSTANT, scale_schedule
+from sgbench.guidance.settings import Guidance
+from sgbench.models import catalogue
+from sgbench.samplers.clocks import Moment, moments
+
+Slot = Literal["strong", "weak", "perturbed"]
+ANY_SCALE = 2.0
+
+
+class Call(NamedTuple):
+    """One denoiser call as far as its cost and its result depend on it."""
+
+    slot: Slot
+    branch: Branch
+    gamma: float
+    kept: int
+    change: Perturbation | None = None
+
+
+class Evaluation(NamedTuple):
+    """One evaluation of the guided prediction: when, how strongly, and the calls it takes; none where it is zero."""
+
+    moment: Moment
+    scale: float
+    strength: float
+    """The push away from the perturbed branch."""
+    calls: tuple[Call, ...]
+
+
+@lru_cache(maxsize=4096)
+def program(cell: Cell) -> tuple[Evaluation, ...]:
+    """Every evaluation of one image's run, in order."""
+    return tuple(_evaluation(cell, number, moment) for number, moment in enumerate(moments(cell.sampler)))
+
+
+def call_counts(cell: Cell) -> tuple[tuple[Call, int], ...]:
+    """The different calls of one image and how often each is made, in the order they first occur."""
+    guidance = cell.guidance
+    if guidance.scale_schedule == CONSTANT and guidance.scale != 1:
+        # How strong a guidance is that always acts changes no call: a sweep over scales is counted once.
+        guidance = guidance._replace(scale=ANY_SCALE)
+    return _call_counts(cell._replace(guidance=guidance))
+
+
+@lru_cache(maxsize=1 << 16)
+def _call_counts(cell: Cell) -> tuple[tuple[Call, int], ...]:
+    found = moments(cell.sampler)
+    if _is_steady(cell.guidance):
+        groups = Counter({_evaluation(cell, 0, found[0]).calls: len(found)})
+    else:
+        groups = Counter(_evaluation(cell, number, moment).calls for number, moment in enumerate(found))
+    counts: Counter[Call] = Counter()
+    for calls, times in groups.items():
+        for call in calls:
+            counts[call] += times
+    return tuple(counts.items())
+
+
+def _is_steady(guidance: Guidance) -> bool:
+    """Whether every evaluation makes the same calls."""
+    rule, parameters = RULES[guidance.rule], dict(guidance.parameters)
+    moves = isinstance(guidance.gamma_strong, str) or isinstance(guidance.gamma_weak, str)
+    drawn = guidance.subset == "bernoulli" or (rule.perturbed is not None and rule.perturbed.disturbed == "random skip")
+    limited = guidance.interval != ALWAYS or parameters.get("perturb_interval", ALWAYS) != ALWAYS
+    scheduled = guidance.scale_schedule != CONSTANT or float(parameters.get(ZERO_STEPS, 0)) > 0
+    return not (moves or drawn or limited or scheduled)
+
+
+def _evaluation(cell: Cell, number: int, moment: Moment) -> Evaluation:
+    guidance = cell.guidance
+    rule, parameters = RULES[guidance.rule], dict(guidance.parameters)
+    if moment.step < float(parameters.get(ZERO_STEPS, 0)):
+        return Evaluation(moment, 1.0, 0.0, ())
+    scale, strength = factors(guidance, moment)
+    calls = [_call(cell, number, moment, "strong", rule.strong)]
+    if rule.weak is not None and (scale != 1 or (rule.replaces_update and _acts(guidance.interval, moment))):
+        calls.append(_call(cell, number, moment, "weak", rule.weak))
+    if rule.perturbed is not None and strength:
+        calls.append(_call(cell, number, moment, "perturbed", rule.perturbed))
+    return Evaluation(moment, scale, strength, tuple(calls))
+
+
+def factors(guidance: Guidance, moment: Moment) -> tuple[float, float]:
+    """w and s at a moment: 1 and 0 where guidance does not act."""
+    rule, parameters = RULES[guidance.rule], dict(guidance.parameters)
+    scale, strength = 1.0, 0.0
+    if not _acts(guidance.interval, moment):
+        return scale, strength
+    share = scale_schedule(guidance.scale_schedule).at(moment.progress)
+    if rule.takes_scale:
+        # CFG++ is weakest at 0, all other rules are at 1.
+        scale = guidance.scale * share if rule.replaces_update else 1 + (guidance.scale - 1) * share
+    if rule.perturbed is not None and _acts(str(parameters["perturb_interval"]), moment):
+        strength = float(parameters["perturb_scale"]) * share
+    return scale, strength
+
+
+def _acts(text: str, moment: Moment) -> bool:
+    return interval(text).holds(moment.progress, moment.noise)
+
+
+def _call(cell: Cell, number: int, moment: Moment, slot: Slot, branch: Branch) -> Call:
+    gamma = branch.gamma(cell.guidance, moment.progress)
+    grid = catalogue.entry(cell.model).architecture.grid_tokens
+    kept = kept_tokens(grid, gamma)
+    if cell.guidance.subset == "bernoulli" and 0 < gamma < 1:
+        kept = _bernoulli_count(cell, slot, number, grid, gamma)
+    return Call(slot, branch, gamma, kept, _change(cell, number, branch))
+
+
+def _bernoulli_count(cell: Cell, slot: Slot, number: int, grid: int, gamma: float) -> int:
+    """How many tokens an independent coin per token keeps, at least one; common to the images of a suite.
+
+    A subset of uniform members and this size has the law of independent coins, and equal sizes can share a batch.
+    """
+    from sgbench.cells.randomness import Stream, generator
+
+    own = {"strong": Stream.STRONG_COUNT, "weak": Stream.WEAK_COUNT}
+    stream = Stream.SHARED_COUNT if cell.guidance.sharing == "shared" else own[slot]
+    coins = generator(cell.seed, stream, 0, number).random(grid)
+    return max(1, int((coins < 1 - gamma).sum()))
+
+
+def _change(cell: Cell, number: int, branch: Branch) -> Perturbation | None:
+    if branch.disturbed is None:
+        return None
+    parameters = dict(cell.guidance.parameters)
+    chosen = layers(str(parameters["layers"]))
+    if branch.disturbed == "random skip":
+        return Perturbation("skip", _drawn_blocks(cell, number, chosen, float(parameters["drop"])))
+    return Perturbation(branch.disturbed, chosen, float(parameters.get("blur", float("inf"))))
+
+
+def skipped_blocks(blocks: int, drop: float) -> int:
+    """How many of a network's blocks S2-Guidance skips."""
+    return max(1, round(drop * blocks))
+
+
+def _drawn_blocks(cell: Cell, number: int, candidates: tuple[int, ...], drop: float) -> tuple[int, ...]:
+    from sgbench.cells.randomness import Stream, generator
+
+    count = skipped_blocks(catalogue.entry(cell.model).architecture.blocks, drop)
+    drawn = generator(cell.seed, Stream.BLOCKS, 0, number).permutation(len(candidates))[:count]
+    return tuple(sorted(candidates[index] for index in drawn.tolist()))

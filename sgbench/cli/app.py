@@ -1,0 +1,300 @@
+"""The verbs. Thin: each reads its options, calls the function of the same name and prints what came of it.
+
+Exit status: 0 done, 1 something a person can put right (one sentence on stderr), 2 usage, 3 a comparison that was to
+fail on a regression found one, 130 stopped by SIGINT, 143 by SIGTERM.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sgbench import api
+from sgbench.base.atomic import WriteError, refusal
+from sgbench.base.errors import UserError
+from sgbench.base.signals import Interruption, install
+from sgbench.cli.cite import cite
+from sgbench.cli.compare import compare
+from sgbench.cli.console import duration, long_duration, make_progress, neutralise_output, restore_terminal
+from sgbench.cli.cost import flops
+from sgbench.cli.doctor import doctor
+from sgbench.cli.guidance import guidance as guidance_group
+from sgbench.cli.models import models
+from sgbench.cli.nearest import nearest
+from sgbench.cli.options import (
+    Address,
+    Batch,
+    Device,
+    EngineName,
+    Gpus,
+    Json,
+    Limit,
+    PresetName,
+    Reports,
+    Results,
+    ShardTimeout,
+    SuiteFile,
+    ThreadsPerWorker,
+    emit,
+    end_with,
+    telling_what_is_kept,
+)
+from sgbench.cli.prompts import prompts as prompts_group
+from sgbench.cli.publish import publish
+from sgbench.cli.reference import reference as reference_group
+from sgbench.cli.score import export, score
+from sgbench.cli.suites import suites
+from sgbench.cli.weights import weights
+from sgbench.cli.zoo import zoo
+from sgbench.results.faults import Failure
+from sgbench.run.engines import Engine, chosen_engine, require_engine
+
+INTERRUPTED = 130
+PLAN_LINES = 1000
+CONTINUES = "all that was finished is kept, and the same command continues"
+
+app = typer.Typer(
+    name="sgbench",
+    help="Benchmark guidance on token-sparse diffusion transformers: suite, plan, run, score, report.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(zoo, name="zoo")
+app.add_typer(models, name="models")
+app.add_typer(guidance_group, name="guidance")
+app.add_typer(weights, name="weights")
+app.add_typer(reference_group, name="reference")
+app.add_typer(prompts_group, name="prompts")
+app.add_typer(suites, name="suites")
+
+
+@app.command()
+def validate(suite: SuiteFile, preset: PresetName = None, limit: Limit = None, as_json: Json = False) -> None:
+    """Check a suite file and every cell of it."""
+    from sgbench.suite.sweep import check_samples, expand
+
+    checked = api.load_suite(suite, preset, limit)
+    check_samples(checked)
+    cells = len(expand(checked))
+    emit(
+        {"suite": checked.suite, "valid": True, "cells": cells, "samples": checked.samples},
+        as_json,
+        f"{suite} is valid: {cells} cells of {checked.samples} images",
+    )
+
+
+@app.command()
+def plan(
+    suite: SuiteFile,
+    preset: PresetName = None,
+    limit: Limit = None,
+    results: Results = api.RESULTS,
+    engine: EngineName = Engine.LOCAL,
+    gpus: Gpus = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a suite will do and cost."""
+    from sgbench.plan.plan import GPU_BASIS
+    from sgbench.plan.ray import LOAD_SECONDS, forecast
+
+    require_engine(Engine.RAY, engine, "--gpus", gpus)
+    loaded = api.load_suite(suite, preset, limit)
+    # Workers of Ray on this machine have its cores; those on GPUs are forecast for a known kind.
+    pace = None if gpus else api.measure_pace(loaded, make_progress(), "cpu" if engine is Engine.RAY else "auto")
+    made = api.make_plan(loaded, results, pace)
+    if not as_json:
+        print(f"{'cell':16}  {'GMACs/image':>11}  {'GFLOPs':>7}  {'images':>6}  {'kept':>6}  what")
+        # More lines than that nobody reads; the file of --json may be.
+        for c in made.cells[:PLAN_LINES]:
+            print(
+                f"{c.id}  {c.gmacs_per_image:11.3f}  {2 * c.gmacs_per_image:7.3f}  {c.images:6d}  "
+                f"{c.images_kept:6d}  {c.cell.describe()}"
+            )
+        if len(made.cells) > PLAN_LINES:
+            print(f"and {len(made.cells) - PLAN_LINES:,} more cells, which --json lists")
+    document, text = made.as_dict(), ""
+    if engine is Engine.RAY:
+        wall = forecast(made, gpus)
+        document["ray"] = wall.as_dict()
+        text = (
+            f"\non {wall.workers} workers of one {wall.kind} each: {long_duration(wall.at_least)} to "
+            f"{long_duration(wall.at_most)} for {wall.shards:,} shards ({wall.basis}; loading a model takes "
+            f"{LOAD_SECONDS:.0f} s, an assumption; scoring not counted)"
+        )
+    emit(
+        document,
+        as_json,
+        f"{len(made.cells)} cells, {made.images} images ({made.images_kept} kept), "
+        f"{made.gmacs:,.0f} GMACs ({2 * made.gmacs:,.0f} GFLOPs) to do, {made.bytes / 2**20:.0f} MiB of images, "
+        f"about {long_duration(made.seconds)} at {made.rate:.0f} GMACs/s ({made.rate_basis}), "
+        f"or {made.gpu_hours:.2g} GPU-hours ({GPU_BASIS}, an assumption){text}",
+    )
+
+
+@app.command()
+def run(
+    suite: SuiteFile,
+    preset: PresetName = None,
+    limit: Limit = None,
+    results: Results = api.RESULTS,
+    device: Device = "auto",
+    batch: Batch = None,
+    shard_timeout: ShardTimeout = None,
+    engine: EngineName = Engine.LOCAL,
+    address: Address = None,
+    threads_per_worker: ThreadsPerWorker = None,
+    as_json: Json = False,
+) -> None:
+    """Make the images of every cell; again, to continue after a stop."""
+    ray = chosen_engine(engine, address, threads_per_worker)
+    loaded = api.load_suite(suite, preset, limit)
+    with telling_what_is_kept(loaded, results, as_json):
+        done = api.run_suite(
+            loaded,
+            results,
+            device=device,
+            batch=batch,
+            progress=make_progress(),
+            shard_timeout=shard_timeout,
+            ray=ray,
+        )
+    emit(
+        done.as_dict(),
+        as_json,
+        f"{done.cells - len(done.failed)} cells complete: {done.images_made} images made, {done.images_kept} kept, "
+        f"in {duration(done.seconds)}",
+    )
+    end_with(done.failed)
+
+
+@app.command("time")
+def time_again(
+    suite: SuiteFile,
+    preset: PresetName = None,
+    results: Results = api.RESULTS,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Batches of every cell.")] = 8,
+    device: Device = "auto",
+    batch: Batch = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the seconds of every cell again, in turn, on a machine that does nothing else."""
+    loaded = api.load_suite(suite, preset)
+    with telling_what_is_kept(loaded, results, as_json):
+        spent = api.time(loaded, results, rounds=rounds, device=device, batch=batch, progress=make_progress())
+    emit(
+        {"suite": loaded.suite, "rounds": rounds, "seconds": spent},
+        as_json,
+        f"timed in {duration(spent)}; `sgbench score` and `sgbench report` put it into rows and report",
+    )
+
+
+for command in (score, export, flops, nearest, compare, cite, publish, doctor):
+    app.command()(command)
+
+
+@app.command()
+def report(
+    suite: SuiteFile,
+    preset: PresetName = None,
+    limit: Limit = None,
+    results: Results = api.RESULTS,
+    reports: Reports = api.REPORTS,
+    as_json: Json = False,
+) -> None:
+    """Write tables, plots, galleries and the page."""
+    loaded = api.load_suite(suite, preset, limit)
+    # `bench` with the same options makes all that the report stands on.
+    with telling_what_is_kept(loaded, results, as_json):
+        done = api.report_suite(loaded, results, reports, command=_command("bench"), progress=make_progress())
+    emit(done.as_dict(), as_json, "\n".join([*done.missing, *done.sentences, f"report: {done.page}"]))
+
+
+@app.command()
+def bench(
+    suite: SuiteFile,
+    preset: PresetName = None,
+    limit: Limit = None,
+    results: Results = api.RESULTS,
+    reports: Reports = api.REPORTS,
+    device: Device = "auto",
+    batch: Batch = None,
+    shard_timeout: ShardTimeout = None,
+    engine: EngineName = Engine.LOCAL,
+    address: Address = None,
+    threads_per_worker: ThreadsPerWorker = None,
+    as_json: Json = False,
+) -> None:
+    """Run, score and report, keeping all that is there already."""
+    from sgbench.suite.sweep import check_samples
+
+    ray = chosen_engine(engine, address, threads_per_worker)
+    loaded = api.load_suite(suite, preset, limit)
+    check_samples(loaded)
+    progress = make_progress()
+    planned = api.make_plan(loaded, results, api.measure_pace(loaded, progress, device) if ray is None else None)
+    progress.say(
+        f"{loaded.suite}: {len(planned.cells)} cells of {loaded.samples} images, {planned.gmacs:,.0f} GMACs to do, "
+        f"about {long_duration(planned.seconds)} ({planned.rate_basis}). "
+        "Ctrl-C stops it and keeps what is finished; the same command goes on."
+    )
+    with telling_what_is_kept(loaded, results, as_json):
+        done = api.bench_suite(
+            loaded,
+            results,
+            reports,
+            device=device,
+            batch=batch,
+            command=_command("bench"),
+            progress=progress,
+            shard_timeout=shard_timeout,
+            ray=ray,
+        )
+    made = done["run"]["images_made"]
+    scored = done["score"]["scored"]
+    first = f"{made} images made, {scored} cells scored"
+    if not made and not scored:
+        first = "nothing was left to do: every image and score is kept"
+    told = done["report"]
+    emit(done, as_json, "\n".join([first, *told["missing"], *told["sentences"], f"report: {told['page']}"]))
+    end_with([Failure(**failure) for failure in done["run"]["failed"]])
+
+
+def main() -> None:
+    """Entry point of the `sgbench` command."""
+    install()
+    neutralise_output()
+    try:
+        status = app(standalone_mode=False)
+    except UserError as error:
+        _fail(str(error), 1)
+    except WriteError as error:
+        fix = "make room or mend the permissions, then repeat the command"
+        _fail(str(refusal(error, "the file cannot be written", where=Path(error.filename), fix=fix)), 1)
+    except Interruption as stop:
+        _fail(f"{stop}: {stop.kept}{CONTINUES}", stop.status)
+    except typer.Abort:
+        status = INTERRUPTED
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # the parser's own usage errors say what is wrong
+            raise
+        _fail(f"{error.format_message()} (see `sgbench --help`)", getattr(error, "exit_code", 2))
+    if status == INTERRUPTED:
+        _fail(f"interrupted: {CONTINUES}", INTERRUPTED)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str, status: int) -> None:
+    restore_terminal()
+    print(f"sgbench: {message}", file=sys.stderr, flush=True)
+    sys.exit(status)
+
+
+def _command(verb: str) -> str:
+    """This invocation's suite and options under a verb, as a reader could repeat it."""
+    return shlex.join(["sgbench", verb, *(a for a in sys.argv[2:] if a != "--json")])

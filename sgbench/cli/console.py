@@ -1,0 +1,152 @@
+"""How progress and results look: bars with ETA on a terminal, plain lines in a pipe. Progress goes to stderr.
+
+Whatever else is printed, by whom ever, passes one place that lets no escape sequence through: names of files, prompts
+and messages of other libraries may hold any.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import IO, TYPE_CHECKING, Any, ClassVar, TextIO, cast
+
+from sgbench.base.printable import printable
+from sgbench.base.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
+PLAIN_EVERY_SECONDS = 5.0
+
+
+class Neutral:
+    """A text stream that writes what could steer a terminal as its escape; lines and tabs pass."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text, and say that all of it was."""
+        self.stream.write(printable(text, keep="\n\t"))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def neutralise_output() -> None:
+    """From here on stdout and stderr show text of unknown origin and do nothing that it says."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if not isinstance(stream, Neutral):
+            setattr(sys, name, Neutral(stream))
+
+
+def own_stderr() -> IO[str]:
+    """The stream below, for what draws bars with escape sequences of its own."""
+    return cast(IO[str], getattr(sys.stderr, "stream", sys.stderr))
+
+
+def make_progress() -> Progress:
+    """Bars where a person watches, lines where a file does."""
+    return _Bars() if sys.stderr.isatty() else _Lines()
+
+
+def restore_terminal() -> None:
+    """Take down a bar that a fault or Ctrl-C left standing, and give the cursor back."""
+    if _Bars.standing is not None:
+        _Bars.standing.stop()
+
+
+def duration(seconds: float) -> str:
+    """Seconds as h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def long_duration(seconds: float) -> str:
+    """An estimate in the unit people would use: minutes, hours or days."""
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.1f} minutes"
+    return f"{seconds / 3600:.1f} hours" if seconds < 48 * 3600 else f"{seconds / 86400:,.0f} days"
+
+
+class _Lines:
+    """A line every few seconds, with the time that is left."""
+
+    def begin(self, stage: str, total: int, unit: str) -> None:
+        self._stage, self._total, self._unit = stage, total, unit
+        self._done = 0
+        self._fresh = 0
+        self._started = self._last = time.monotonic()
+        self.say(f"{stage}: {total} {unit}s")
+
+    def advance(self, amount: int, doing: str) -> None:
+        self._done += amount
+        now = time.monotonic()
+        if not doing.endswith("(kept)"):
+            self._fresh += amount
+        elif self._fresh == 0:
+            self._started = now
+        if now - self._last >= PLAIN_EVERY_SECONDS and self._fresh:
+            self._last = now
+            left = (now - self._started) / self._fresh * (self._total - self._done)
+            self.say(f"{self._stage}: {self._done}/{self._total} {self._unit}s, {duration(left)} left, {doing}")
+
+    def say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        kept = self._done - self._fresh
+        spent = duration(time.monotonic() - self._started)
+        self.say(f"{self._stage}: done in {spent}" + (f", {kept} {self._unit}s were there already" if kept else ""))
+
+
+class _Bars:
+    """A bar with the share done, the pace and the time that is left."""
+
+    standing: ClassVar[RichProgress | None] = None
+
+    def begin(self, stage: str, total: int, unit: str) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+        from rich.progress import Progress as RichProgress
+
+        self._stage, self._unit, self._kept = stage, unit, 0
+        self._bars = RichProgress(
+            TextColumn("{task.fields[stage]:>6}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(f"{unit}s"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            # Brackets in a name are no markup.
+            TextColumn("{task.fields[doing]}", markup=False),
+            console=Console(file=own_stderr()),
+        )
+        self._bars.start()
+        _Bars.standing = self._bars
+        self._task = self._bars.add_task(stage, total=total, stage=stage, doing="")
+
+    def advance(self, amount: int, doing: str) -> None:
+        self._kept += amount if doing.endswith("(kept)") else 0
+        self._bars.update(self._task, advance=amount, doing=printable(doing))
+
+    def say(self, line: str) -> None:
+        # Standing bars have put a stream of their own in the place of stderr.
+        print(printable(line, keep="\n\t"), file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        self._bars.update(self._task, doing="")
+        self._bars.stop()
+        _Bars.standing = None
+        if self._kept:
+            self.say(f"{self._stage}: {self._kept} {self._unit}s were there already")

@@ -1,0 +1,47 @@
+"""`sgbench flops`: what a call, a guided step and an image cost, for any family and size."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sgbench.cli.options import Json, emit
+
+
+def flops(
+    family: Annotated[str, typer.Argument(metavar="FAMILY", help="A model family; see `sgbench models list`.")],
+    size: Annotated[str, typer.Option("--size", help="Letter and patch: S/2, B/2, L/2, XL/2.")] = "XL/2",
+    resolution: Annotated[int, typer.Option("--resolution", help="Pixels a side.")] = 256,
+    route: Annotated[
+        str | None, typer.Option("--route", help="First and last routed block, 2-24; several with commas; none.")
+    ] = None,
+    guidance: Annotated[str, typer.Option("--guidance", help="A guidance rule.")] = "none",
+    gamma_strong: Annotated[float, typer.Option("--gamma-strong", help="Sparsity of the strong branch.")] = 0.0,
+    gamma_weak: Annotated[float, typer.Option("--gamma-weak", help="Sparsity of the weak branch.")] = 0.0,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Sampler steps.")] = 40,
+    as_json: Json = False,
+) -> None:
+    """Count one denoiser call, one guided step and one image: closed form beside fvcore."""
+    from sgbench.cost.flops import Question, flops_card
+
+    card = flops_card(Question(family, size, resolution, route, guidance, gamma_strong, gamma_weak, steps))
+    model = " ".join(filter(None, (card["family"], card["size"])))
+    text = [
+        f"{model}, {card['resolution']} pixels, {card['guidance']}",
+        f"{'':28}  {'macs':>10}  {'fvcore':>10}  {'paper':>10}  {'fvcore':>10}  {'GFLOPs':>10}",
+    ]
+    lines = [(f"call: {c['branch']}, gamma {c['gamma']:g}", c) for c in card["per_call"]]
+    lines += [("guided step", card["per_step"])]
+    lines += [(f"image ({card['evaluations']} evaluations)", card["per_image"])]
+    for what, c in lines:
+        counted = c["fvcore"]
+        text.append(
+            f"{what:28}  {c['macs']:10.3f}  {counted['macs']:10.3f}  {c['paper']:10.3f}  {counted['paper']:10.3f}  "
+            f"{c['gflops']:10.3f}"
+        )
+    text.append("GMACs but for the last column; macs: " + card["conventions"]["macs"])
+    text.append("paper: " + card["conventions"]["paper"])
+    if card["note"]:
+        text.append(f"Note: {card['note']}.")
+    emit(card, as_json, *text)

@@ -1,0 +1,136 @@
+"""`sgbench score` and `sgbench export`: scores of suites and of anybody's images, images for other tools."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sgbench import api
+from sgbench.base.errors import UserError
+from sgbench.cli.console import make_progress
+from sgbench.cli.options import Device, Json, Limit, PresetName, Results, emit, end_with, telling_what_is_kept
+from sgbench.suite.library import is_name
+
+
+def score(
+    what: Annotated[
+        list[Path],
+        typer.Argument(metavar="SUITE|IMAGES...", help="A suite; or folders, npz files and cells of images."),
+    ],
+    preset: PresetName = None,
+    limit: Limit = None,
+    results: Results = api.RESULTS,
+    device: Device = "auto",
+    reference: Annotated[str | None, typer.Option("--reference", help="What IMAGES are compared with.")] = None,
+    metrics: Annotated[str | None, typer.Option("--metrics", help="Metrics of IMAGES, with commas.")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option("--labels", help="Label policy of IMAGES that come without labels: balanced or random."),
+    ] = None,
+    prompts: Annotated[
+        str | None, typer.Option("--prompts", help="What IMAGES show: image i shows prompt i mod their number.")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Print the protocols; score nothing.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Forbid libraries to ask the network.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Score a suite's cells and write rows.csv; or score anybody's images against a reference."""
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    if _is_suite(what[0]):
+        _score_suite(what, preset, limit, results, device, (reference, metrics, prompts), explain, as_json)
+        return
+    if metrics is None or (reference is None and prompts is None and not _carries_prompts(what)):
+        raise UserError(
+            "images need something to be compared with, and a way to",
+            where=str(what[0]),
+            fix="add --reference REF or --prompts FILE, and --metrics a,b (a suite is a .yaml file, or a name that "
+            "`sgbench suites list` shows)",
+        )
+    if labels not in (None, "balanced", "random"):
+        raise UserError(f"there is no label policy {labels!r}", where="--labels", fix="give balanced or random")
+    names = [name.strip() for name in metrics.split(",") if name.strip()]
+    if explain:
+        _print_protocols(api.explain(what, reference, names, limit=limit, labels=labels, prompts=prompts), as_json)
+        return
+    progress = make_progress()
+    found = api.score_images(
+        what, reference, names, device=device, limit=limit, labels=labels, prompts=prompts, progress=progress
+    )
+    from sgbench.score.external_images import table
+
+    lines, notes = table(found, names)
+    described = (protocol.describe() for protocol in found[0].protocols.values())
+    text = (lines.to_markdown(index=False), "Errors are one standard error.", *notes, *described)
+    emit({"reference": reference, "sets": [one.as_dict() for one in found]}, as_json, *text)
+
+
+def _is_suite(what: Path) -> bool:
+    """Whether an argument means a suite; images that are there go before a suite of their name."""
+    return what.suffix in (".yaml", ".yml") or (is_name(what) and not what.exists())
+
+
+def _carries_prompts(what: list[Path]) -> bool:
+    """Whether sets of images come with what they were asked for: cells, and GenEval's folders."""
+    from sgbench.images.prompted import is_layout
+
+    return all((path / "cell.json").is_file() or is_layout(path) for path in what)
+
+
+def _score_suite(
+    what: list[Path],
+    preset: str | None,
+    limit: int | None,
+    results: Path,
+    device: str,
+    for_images: tuple[str | None, ...],
+    explain: bool,
+    as_json: bool,
+) -> None:
+    if len(what) > 1 or any(for_images):
+        raise UserError(
+            "a suite names its own reference and metrics, and is scored alone",
+            where=str(what[0]),
+            fix="leave out --reference, --metrics, --prompts and further arguments",
+        )
+    loaded = api.load_suite(what[0], preset, limit)
+    if explain:
+        _print_protocols(api.explain_suite(loaded), as_json)
+        return
+    with telling_what_is_kept(loaded, results, as_json):
+        done = api.score_suite(loaded, results, device=device, progress=make_progress())
+    rows = results / loaded.suite / "rows.csv"
+    emit(
+        {**done.as_dict(), "rows": str(rows)},
+        as_json,
+        f"{done.scored} cells scored, {done.cells - done.scored - len(done.failed)} kept: {rows}",
+    )
+    end_with(done.failed)
+
+
+def _print_protocols(protocols: list[Any], as_json: bool) -> None:
+    lines = []
+    for protocol in protocols:
+        lines.append(f"{protocol.metric}  {protocol.id}")
+        for name, value in protocol._asdict().items():
+            lines.append(f"  {name.replace('_', ' '):18}  {value if value != '' else '-'}")
+    emit({"protocols": [{"id": p.id, **p._asdict()} for p in protocols]}, as_json, *lines)
+
+
+def export(
+    cell: Annotated[str, typer.Argument(metavar="CELL", help="A cell's id or folder.")],
+    adm: Annotated[Path | None, typer.Option("--adm", help="The npz to write, as ADM's evaluator reads it.")] = None,
+    geneval: Annotated[
+        Path | None, typer.Option("--geneval", help="The folder to write, as GenEval's evaluator reads it.")
+    ] = None,
+    limit: Limit = None,
+    results: Results = api.RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Write a cell's images for other tools."""
+    done = api.export(cell, adm, results, geneval=geneval, limit=limit)
+    note = ", grey repeated to RGB" if done.repeated else ""
+    emit(done._asdict(), as_json, f"{done.file}: {done.images} images{note}")

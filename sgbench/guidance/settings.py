@@ -1,0 +1,41 @@
+"""The settings of guidance that a cell holds. No torch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sgbench.guidance.intervals import ALWAYS
+from sgbench.guidance.schedules import CONSTANT, spell
+from sgbench.guidance.subset_rules import Sharing, SubsetRule
+
+
+class Guidance(NamedTuple):
+    """One guidance rule with its settings; a rule that has no use for a setting holds its neutral value."""
+
+    rule: str
+    scale: float = 1.0
+    gamma_strong: float | str = 0.0
+    """A number, or a schedule in its text form (`guidance/schedules.py`)."""
+    gamma_weak: float | str = 0.0
+    interval: str = ALWAYS
+    scale_schedule: str = CONSTANT
+    rescale: float = 0.0
+    channels: int | None = None
+    """How many channels are guided; None for those that the model's published sampler guides."""
+    subset: SubsetRule = "exact"
+    sharing: Sharing = "independent"
+    parameters: tuple[tuple[str, float | str], ...] = ()
+    """The settings that only this rule has, by name, all of them."""
+
+    def describe(self) -> str:
+        """The settings that are not neutral, in a few words."""
+        parts = [] if self.scale == 1 else [f"w={self.scale:g}"]
+        if self.gamma_strong or self.gamma_weak:
+            strong, weak = spell(self.gamma_strong), spell(self.gamma_weak)
+            parts.append(f"gamma={strong}" if self.rule == "none" else f"gamma={strong}/{weak}")
+        neutral = Guidance(self.rule)
+        for name in ("interval", "scale_schedule", "rescale", "channels", "subset", "sharing"):
+            value = getattr(self, name)
+            if value != getattr(neutral, name):
+                parts.append(f"{name}={value}")
+        return " ".join([*parts, *(f"{name}={value}" for name, value in self.parameters)])

@@ -1,0 +1,244 @@
+"""Images to score, whoever made them: a folder, an npz in ADM's layout, or a cell of ours.
+
+All are sets of uint8 images of one size and one kind of colour, read in parts. Whatever is not that is refused with
+the name of the file: nothing is resized, flattened or skipped on the way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgbench.base.errors import NoScoreError, UserError
+from sgbench.cells.prompts import PromptSet
+from sgbench.images.files import (
+    MOST_PIXELS,
+    Images,
+    damaged,
+    files_below,
+    header_of,
+    natural,
+    read_array,
+    read_header,
+    read_image,
+)
+
+QUANTISATION = "uint8, lossless"
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+LOSSY = {".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp"}
+# Pictures of other kinds, which must not be left out in silence.
+OTHER_SUFFIXES = (".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jp2", ".avif", ".heic", ".npy")
+PART, PART_BYTES = 480, 1 << 28
+
+
+class ImageSet(Protocol):
+    """A set of images in a fixed order."""
+
+    where: str
+    count: int
+    quantisation: str
+    label_policy: str
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        """The class or prompt asked for by each image (N,), where it is known."""
+        ...
+
+    @property
+    def prompts(self) -> PromptSet | None:
+        """The prompts that `labels` count, where images show prompts."""
+        ...
+
+    def parts(self) -> Iterator[Images]:
+        """The images uint8 (n, H, W, C), C 1 or 3, in parts of any size."""
+        ...
+
+
+class Seen(NamedTuple):
+    """What one pass over a set found: the sha256 of all its pixels, width and height, channels."""
+
+    sha256: str
+    side: tuple[int, int]
+    channels: int
+
+
+def look(images: ImageSet) -> Seen:
+    """Read a set that is to be scored. Raises UserError for fewer than two images, and where nothing was drawn."""
+    if images.count < 2:
+        raise NoScoreError(
+            f"there {'is one image' if images.count else 'are no images'}, and a score compares sets",
+            where=images.where,
+            fix="give at least 20",
+        )
+    seen, low, high = scan(images)
+    if low == high:
+        raise NoScoreError(
+            f"every pixel of all {images.count} images is {low}: nothing was drawn",
+            where=images.where,
+            fix="look at the images before scoring them",
+        )
+    return seen
+
+
+def scan(images: ImageSet) -> tuple[Seen, int, int]:
+    """Read a set once; also its lowest and highest value."""
+    state = hashlib.sha256()
+    low, high, shape = 255, 0, (0, 0, 0)
+    for part in images.parts():
+        state.update(np.ascontiguousarray(part).data)
+        low, high, shape = min(low, int(part.min())), max(high, int(part.max())), part.shape[1:]
+    return Seen(state.hexdigest(), (shape[1], shape[0]), shape[2]), low, high
+
+
+def check_against(seen: Seen, side: int | None, channels: int | None, reference: str, where: str) -> None:
+    """Whether images can be held against a reference's. Raises UserError where sizes or colours differ."""
+    if side is not None and seen.side != (side, side):
+        raise NoScoreError(
+            f"the images are {seen.side[0]} x {seen.side[1]} pixels, and those of the reference {reference} "
+            f"{side} x {side}",
+            where=where,
+            fix="resize them yourself, as the protocol of your comparison says, or choose another reference",
+        )
+    if seen.channels == 1 and channels == 3:
+        raise NoScoreError(
+            f"the images are grey, and those of the reference {reference} in colour",
+            where=where,
+            fix="choose a grey reference, or convert them to RGB if that is what you mean to compare",
+        )
+
+
+class FolderImages:
+    """Every png, jpg and webp below a folder, in natural order of their paths (img2 before img10).
+
+    Links are followed; files and folders whose names begin with a dot are other programs' own and are left alone.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        found = files_below(folder)
+        odd = [p for p in found if p.suffix.lower() in OTHER_SUFFIXES]
+        if odd:
+            raise UserError(
+                f"the folder also holds {odd[0].suffix} files, which are not read ({len(odd)} of them)",
+                where=str(odd[0]),
+                fix=f"convert them to png or move them away: what is scored is every {', '.join(SUFFIXES)} file",
+            )
+        found = [p for p in found if p.suffix.lower() in SUFFIXES]
+        self.paths = sorted(found, key=lambda p: natural(p.relative_to(folder).as_posix()))
+        self.where, self.count = str(folder), len(self.paths)
+        lossy = sorted({LOSSY[p.suffix.lower()] for p in self.paths if p.suffix.lower() in LOSSY})
+        self.quantisation = f"uint8, read from {' and '.join(lossy)}" if lossy else QUANTISATION
+        self.labels = None
+        self.prompts = None
+        self.label_policy = "unknown"
+        if not self.paths:
+            raise UserError(
+                "there are no images in the folder", where=self.where, fix=f"put {', '.join(SUFFIXES)} files into it"
+            )
+
+    def parts(self) -> Iterator[Images]:
+        """The decoded images. Raises UserError naming the first file that cannot be used."""
+        first: tuple[Path, tuple[int, ...]] | None = None
+        for start in range(0, self.count, PART):
+            part = []
+            for path in self.paths[start : start + PART]:
+                image = read_image(path)
+                first = first or (path, image.shape)
+                if image.shape != first[1]:
+                    raise UserError(
+                        f"the image is {_kind(image.shape)}, and {first[0].name} is {_kind(first[1])}",
+                        where=str(path),
+                        fix="score images of one size and one kind of colour",
+                    )
+                part.append(image)
+            yield np.stack(part)
+
+
+class NpzImages:
+    """An npz in ADM's layout: `arr_0` uint8 (N, H, W, C), and `arr_1` labels where there are any."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.where = path, str(path)
+        self.quantisation = QUANTISATION
+        header = read_header(path, "arr_0")
+        if header is None:
+            raise UserError("there is no array arr_0 in the file", where=self.where, fix="write ADM's layout")
+        shape, kind, by_columns = header
+        if (
+            kind != np.uint8
+            or len(shape) != 4
+            or shape[3] not in (1, 3)
+            or min(shape[1:]) < 1
+            or shape[0] < 0
+            or by_columns
+        ):
+            raise UserError(
+                f"arr_0 is {kind} of shape {shape}{', stored by columns' if by_columns else ''}, and ADM's layout is "
+                "uint8 (N, height, width, 3)",
+                where=self.where,
+                fix="write the images as uint8, rounded and clamped; values that are not finite have no place there",
+            )
+        if shape[1] * shape[2] > MOST_PIXELS:
+            raise UserError(
+                f"an image of arr_0 has {shape[2]} x {shape[1]} pixels, and {MOST_PIXELS:,} are the most",
+                where=self.where,
+                fix="give smaller images",
+            )
+        self.count, self.shape = shape[0], shape[1:]
+        given = read_array(path, "arr_1") if read_header(path, "arr_1") else None
+        if given is not None and (given.shape != (self.count,) or not np.issubdtype(given.dtype, np.integer)):
+            raise UserError(
+                f"arr_1 is {given.dtype} of shape {given.shape}, and there are {self.count} images",
+                where=self.where,
+                fix="give one whole number per image, or leave it out",
+            )
+        self.labels = None if given is None else given.astype(np.int64)
+        self.label_policy = "unknown" if self.labels is None else policy_of(self.labels)
+        self.prompts = None
+
+    def parts(self) -> Iterator[Images]:
+        """The images, a few hundred at a time; never the whole file, which may be larger than the memory."""
+        size = int(np.prod(self.shape))
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open("arr_0.npy") as stream:
+                header_of(stream)
+                part = max(1, min(PART, PART_BYTES // size))
+                for start in range(0, self.count, part):
+                    count = min(part, self.count - start)
+                    payload = stream.read(count * size)
+                    if len(payload) < count * size:
+                        raise EOFError(f"it ends after {start + len(payload) // size} of {self.count} images")
+                    yield np.frombuffer(payload, np.uint8).reshape(count, *self.shape)
+                # At its end the archive compares its checksum.
+                stream.read(1)
+        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise damaged(self.path, error) from error
+
+
+def policy_of(labels: NDArray[np.int64]) -> str:
+    """The label policy that labels show: `balanced` if no class has more than one image above any other."""
+    counts = np.unique(labels, return_counts=True)[1] if len(labels) else np.zeros(1)
+    return "balanced" if counts.max() - counts.min() <= 1 and len(counts) > 1 else "random"
+
+
+def open_images(path: Path) -> FolderImages | NpzImages:
+    """A folder or an npz. Raises UserError for anything else."""
+    if path.is_dir():
+        return FolderImages(path)
+    if path.suffix == ".npz" and path.is_file():
+        return NpzImages(path)
+    raise UserError(
+        "there is no such folder or npz of images",
+        where=str(path),
+        fix="give a folder of png, jpg or webp files, an npz in ADM's layout, or the folder of a cell",
+    )
+
+
+def _kind(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]} x {shape[0]} {'grey' if shape[2] == 1 else 'RGB'}"

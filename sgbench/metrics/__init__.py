@@ -1,0 +1,1 @@
+"""One metric a file, with the extractors, references and judges they use."""

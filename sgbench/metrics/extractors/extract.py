@@ -1,0 +1,145 @@
+"""Run an extractor over images: fixed batches, float32 whatever fast modes are on, nothing that is not finite."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sgbench.base.errors import NoScoreError, UserError
+from sgbench.metrics.extractors.catalogue import EXTRACTORS, Extractor
+from sgbench.metrics.weights import to_load
+
+# The sizes at which convolutions of each network run best on two cores; GPUs take four times as many.
+BATCHES = {"fashion-cnn": 240, "lite0": 16}
+BATCH = 32
+GPU_FACTOR = 4
+HALF_NOISE = 3e-8
+LOADERS = {
+    "fashion-cnn": ("fashion_cnn", "load"),
+    "lite0": ("lite0", "load"),
+    "inception": ("inception", "load"),
+    "inception-clean": ("inception", "load_clean"),
+    "dinov2": ("dinov2", "load"),
+    "clip": ("clip", "load"),
+}
+Arrays = dict[str, NDArray[Any]]
+
+
+class Network(Protocol):
+    """Images uint8 (n, C, H, W) on the network's device to its outputs, each (n, ...)."""
+
+    def __call__(self, images: Tensor) -> dict[str, Tensor]: ...
+
+
+class Loaded:
+    """An extractor on a device, ready to run."""
+
+    def __init__(self, extractor: Extractor, network: Network, device: torch.device) -> None:
+        self.extractor, self.network, self.device = extractor, network, device
+        self.batch = BATCHES.get(extractor.name, BATCH) * (GPU_FACTOR if device.type == "cuda" else 1)
+
+    def __call__(self, parts: Iterable[NDArray[np.uint8]], where: str) -> Arrays:
+        """Outputs for images uint8 (n, H, W, C) that come in parts of any size, in order.
+
+        Features come as float16 or float32, as they are kept. Raises UserError naming `where` for images of the
+        wrong kind and for outputs that are not finite.
+        """
+        found: list[dict[str, Tensor]] = []
+        with torch.inference_mode(), exact_arithmetic():
+            for batch in rebatched(parts, self.batch):
+                ready = channels_for(self.extractor, batch, where)
+                outputs = self.network(torch.from_numpy(ready).permute(0, 3, 1, 2).to(self.device))
+                found.append({name: outputs[name].cpu() for name in self.extractor.widths})
+        if not found:
+            raise UserError("there are no images to compare", where=where, fix="give at least two")
+        return {name: self._kept(torch.cat([f[name] for f in found]), name, where) for name in found[0]}
+
+    def _kept(self, output: Tensor, name: str, where: str) -> NDArray[Any]:
+        array = output.numpy()
+        if not np.issubdtype(array.dtype, np.floating):
+            return np.asarray(array)
+        bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        if bad.any():
+            raise NoScoreError(
+                f"{self.extractor.name} gives values that are not finite for {int(bad.sum())} images "
+                f"(the first is number {int(bad.argmax())})",
+                where=where,
+                fix="look at those images",
+            )
+        return halved(array) if self.extractor.half and name != "logits" else np.asarray(array)
+
+
+def halved(features: NDArray[np.float32]) -> NDArray[Any]:
+    """Features (n, D) in half precision where its rounding is lost in their spread, else as they are.
+
+    The noise of rounding adds to every variance. At this share of it, a distance of a thirtieth of the spread moves by
+    less than 1e-5 (docs/accuracy.md); features that hardly differ from image to image are kept in full.
+    """
+    with np.errstate(over="ignore"):
+        half = features.astype(np.float16)
+    noise = np.square(half.astype(np.float64) - features).sum()
+    spread = np.square(features - features.mean(axis=0), dtype=np.float64).sum()
+    return np.asarray(half if noise < HALF_NOISE * spread else features)
+
+
+def load_extractor(name: str, device: torch.device) -> Loaded:
+    """An extractor from its verified weights. Raises UserError when they are missing, damaged or of another network."""
+    extractor = EXTRACTORS[name]
+    module, function = LOADERS[name]
+    load = getattr(importlib.import_module(f"sgbench.metrics.extractors.{module}"), function)
+    return Loaded(extractor, load(to_load(extractor.weights)[0], device), device)
+
+
+def channels_for(extractor: Extractor, images: NDArray[np.uint8], where: str) -> NDArray[np.uint8]:
+    """Images with the channels that the extractor takes. Raises UserError where that would invent or lose colour."""
+    channels = images.shape[3]
+    if extractor.name == "fashion-cnn" and images.shape[1:] != (32, 32, 1):
+        height, width = images.shape[1:3]
+        raise NoScoreError(
+            f"fashion-cnn knows grey images of 32 x 32 pixels, and these are {width} x {height} "
+            f"with {channels} channel{'s' if channels > 1 else ''}",
+            where=where,
+            fix="choose metrics of another extractor, such as fd_lite0 or fid",
+        )
+    if channels == extractor.channels:
+        return images
+    return np.repeat(images, 3, axis=3)
+
+
+def rebatched(parts: Iterable[NDArray[np.uint8]], size: int) -> Iterator[NDArray[np.uint8]]:
+    """The same images in batches of `size`, so that features never depend on how they were stored."""
+    waiting: list[NDArray[np.uint8]] = []
+    count = 0
+    for part in parts:
+        start = 0
+        while start < len(part):
+            take = min(size - count, len(part) - start)
+            waiting.append(part[start : start + take])
+            start, count = start + take, count + take
+            if count == size:
+                yield np.concatenate(waiting)
+                waiting, count = [], 0
+    if count:
+        yield np.concatenate(waiting)
+
+
+@contextmanager
+def exact_arithmetic() -> Iterator[None]:
+    """No TF32 and no choice of kernels by timing while features are made: a score must not depend on fast modes.
+
+    The switches are those of the whole process: nothing may draw images in another thread meanwhile.
+    """
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
+    matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = False, False, False
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = before

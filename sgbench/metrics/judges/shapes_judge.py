@@ -1,0 +1,94 @@
+"""An exact eye for scenes of drawn shapes: which shape, in which colour, where. No network, no torch.
+
+Pixels go to the nearest colour of the palette or to the ground; each connected patch of a colour is held against every
+shape at the place and size that its own centre of mass and area give. The score of a detection is the intersection
+over union, in coverages, with the best shape.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from sgbench.base.errors import UserError
+from sgbench.metrics.judges.geneval import Detection
+from sgbench.zoo.shapes.render import SIDE, Floats, coverage
+from sgbench.zoo.shapes.vocabulary import COLOURS, SHAPES
+
+# A patch smaller than this is the rim of something else: the smallest shape covers three times as much.
+LEAST_PIXELS = 12
+_NAMES = tuple(COLOURS)
+_PALETTE = np.array([COLOURS[name] for name in _NAMES], dtype=np.float64)
+_ROWS, _COLUMNS = (axis + 0.5 for axis in np.indices((SIDE, SIDE), dtype=np.float64))
+
+
+class Moments(NamedTuple):
+    """Of a shape of radius one: area, and centre of mass from its centre."""
+
+    area: float
+    x: float
+    y: float
+
+
+def detect(image: NDArray[np.uint8]) -> list[tuple[Detection, str]]:
+    """Shapes in an image (SIDE, SIDE, 3), each with its colour, best score first.
+
+    Raises UserError for an image of another size.
+    """
+    if image.shape != (SIDE, SIDE, 3):
+        raise UserError(
+            f"an image has {' x '.join(map(str, image.shape))} values, drawn shapes are {SIDE} x {SIDE} x 3",
+            where="composition",
+            fix="give images of a model of drawn shapes, or leave the metric out",
+        )
+    pixels = image.astype(np.float64)
+    ground = np.median(pixels.reshape(-1, 3), axis=0)
+    # The ground comes first: where it has a colour of the palette, pixels are of the ground.
+    nearest = np.square(pixels[:, :, None] - np.vstack([ground, _PALETTE])).sum(axis=-1).argmin(axis=-1) - 1
+    found = []
+    for number, colour in enumerate(_NAMES):
+        patches, count = ndimage.label(nearest == number)
+        for patch in range(1, count + 1):
+            inside = patches == patch
+            if inside.sum() >= LEAST_PIXELS:
+                found.append((_named(pixels, ground, number, inside), colour))
+    return sorted(found, key=lambda pair: -pair[0].score)
+
+
+def _named(pixels: Floats, ground: Floats, colour: int, inside: NDArray[np.bool_]) -> Detection:
+    """The patch as the shape that fits it best."""
+    step = _PALETTE[colour] - ground
+    # One pixel around the patch holds the smoothed edge.
+    rim = ndimage.binary_dilation(inside, np.ones((3, 3), dtype=bool))
+    share = np.clip((pixels - ground) @ step / (step @ step), 0, 1) * rim
+    area = float(share.sum())
+    x, y = float((share * _COLUMNS).sum() / area), float((share * _ROWS).sum() / area)
+    return max((_fitted(share, shape, area, x, y) for shape in SHAPES), key=lambda found: found.score)
+
+
+def _fitted(share: Floats, shape: str, area: float, x: float, y: float) -> Detection:
+    """A shape of the same area and centre of mass, in the square that it was drawn in."""
+    of = moments(shape)
+    radius = float(np.sqrt(area / of.area))
+    x, y = x - of.x * radius, y - of.y * radius
+    drawn = coverage(shape, x, y, radius)
+    score = float(np.minimum(share, drawn).sum() / np.maximum(share, drawn).sum())
+    return Detection(shape, (x - radius, y - radius, x + radius, y + radius), score, None)
+
+
+@cache
+def moments(shape: str) -> Moments:
+    """Measured on a large drawing."""
+    side, radius = 512, 200.0
+    drawn: NDArray[Any] = coverage(shape, side / 2, side / 2, radius, side)
+    rows, columns = (axis + 0.5 - side / 2 for axis in np.indices((side, side)))
+    area = drawn.sum()
+    return Moments(
+        float(area / radius**2),
+        float((drawn * columns).sum() / area / radius),
+        float((drawn * rows).sum() / area / radius),
+    )

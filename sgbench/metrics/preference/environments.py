@@ -1,0 +1,100 @@
+"""Environments of scorers whose packages pin versions that sgbench cannot live with: make one, find one.
+
+They lie in $SGBENCH_ENVIRONMENTS, or `environments` beside the models, one folder a scorer. A card is written last, so
+an environment is either whole or not there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sgbench.base.atomic import write_atomic
+from sgbench.base.errors import UserError
+from sgbench.files.location import models_folder
+from sgbench.metrics.preference.catalogue import Scorer, scorer_named
+
+CARD = "sgbench.json"
+
+
+def environments_folder() -> Path:
+    """$SGBENCH_ENVIRONMENTS, or `environments` beside the models."""
+    return Path(os.environ.get("SGBENCH_ENVIRONMENTS") or models_folder() / "environments")
+
+
+def environment(name: str) -> Path:
+    """The interpreter of a scorer's environment. Raises UserError where it is missing or made for other versions."""
+    scorer = _needing(name)
+    where = environments_folder() / name
+    try:
+        made_for = json.loads((where / CARD).read_text())["requirements"]
+    except (OSError, ValueError, KeyError, TypeError):
+        made_for = None
+    if made_for == list(scorer.requirements) and interpreter(where).is_file():
+        return interpreter(where)
+    raise UserError(
+        f"{name} runs in an environment of its own ({', '.join(scorer.requirements)}), which "
+        + ("is missing" if made_for is None else "was made for other versions or has lost its Python"),
+        where=str(where),
+        fix=f"run `sgbench weights environment {name}`",
+    )
+
+
+def create_environment(name: str, folder: Path) -> Path:
+    """Make `folder`/`name` with what the catalogue lists for a scorer, and give its interpreter.
+
+    Asks the package index that pip is set up for. Raises UserError as `make_environment`, and for a scorer that needs
+    no environment.
+    """
+    return make_environment(folder / name, _needing(name).requirements)
+
+
+def make_environment(where: Path, requirements: Sequence[str]) -> Path:
+    """A virtual environment of this Python with these requirements in it, by its pip; one that is there is made anew.
+
+    Raises UserError, and leaves nothing, where pip cannot install them; UserError too for a folder that is something
+    else. Gives the interpreter.
+    """
+    if where.exists() and not (where / "pyvenv.cfg").is_file():
+        raise UserError("there is something else than an environment", where=str(where), fix="choose another folder")
+    try:
+        _run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(where)], where)
+        if requirements:
+            pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(interpreter(where))]
+            _run([*pip, "install", "--quiet", *requirements], where)
+        write_atomic(where / CARD, json.dumps({"requirements": list(requirements)}).encode())
+    except BaseException:
+        shutil.rmtree(where, ignore_errors=True)
+        raise
+    return interpreter(where)
+
+
+def interpreter(where: Path) -> Path:
+    """Python inside an environment."""
+    return where / "bin" / "python"
+
+
+def _needing(name: str) -> Scorer:
+    scorer = scorer_named(name)
+    if not scorer.requirements:
+        raise UserError(f"{name} needs no environment of its own", where="scorer", fix="score with it as it is")
+    return scorer
+
+
+def _run(command: list[str], where: Path) -> None:
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+    )
+    if done.returncode:
+        lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        said = next((line for line in lines if line.startswith("ERROR:")), lines[-1] if lines else "it says nothing")
+        raise UserError(
+            f"the environment cannot be made ({said.removeprefix('ERROR:').strip()[:300]})",
+            where=str(where),
+            fix="put right what it names and run the command again",
+        )

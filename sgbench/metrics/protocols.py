@@ -1,0 +1,96 @@
+"""What a number means, in full: two scores of one metric compare only if all of this agrees. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sgbench.base.errors import UserError
+from sgbench.metrics.catalogue import HOME, METRICS
+from sgbench.metrics.extractors.catalogue import EXTRACTORS
+from sgbench.metrics.judges.catalogue import JUDGES
+
+
+class Protocol(NamedTuple):
+    """Everything that must agree before two values of one metric may be compared."""
+
+    metric: str
+    variant: str
+    extractor: str
+    extractor_sha256: str
+    inputs: str
+    quantisation: str
+    samples: int
+    labels: str
+    reference: str
+    reference_sha256: str
+    prompts: str = ""
+    """What images were asked for; empty for classes."""
+    prompts_sha256: str = ""
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits of the protocol's sha256.
+
+        A reference and a prompt set count by their digests, whatever their names.
+        """
+        counted = list(self._replace(reference="", prompts=""))
+        # Fields that came later rename no protocol that has no use for them.
+        counted = counted if self.prompts_sha256 else counted[:-2]
+        return hashlib.sha256(json.dumps(counted, separators=(",", ":")).encode()).hexdigest()[:12]
+
+    def describe(self) -> str:
+        """The protocol in one line."""
+        against = f"; reference {self.reference} ({self.reference_sha256[:12]})" if self.reference_sha256 else ""
+        asked = f"{self.labels} prompts of {self.prompts}" if self.prompts else f"{self.labels} labels"
+        by = "judge" if METRICS[self.metric].text else "extractor"
+        return (
+            f"{METRICS[self.metric].title}: {self.variant}; {by} {self.extractor} "
+            f"({self.extractor_sha256[:12]}), {self.inputs}; images {self.quantisation}; "
+            f"N = {self.samples}, {asked}{against}"
+        )
+
+
+def extractor_of(metric: str, home: str) -> str:
+    """The extractor of a metric, for a reference whose home extractor is `home`."""
+    found = METRICS[metric].extractor
+    return home if found == HOME else found
+
+
+def inputs_of(extractor: str) -> str:
+    """How images become the input of an extractor or a judge."""
+    return (JUDGES[extractor] if extractor in JUDGES else EXTRACTORS[extractor]).inputs
+
+
+def differences(first: Protocol, second: Protocol) -> list[str]:
+    """What differs between two protocols, in words; empty where values may be compared."""
+    return [
+        f"{name.replace('_', ' ')} {a!s:.60} against {b!s:.60}"
+        for name, a, b in zip(Protocol._fields, first, second, strict=True)
+        if a != b and name not in ("reference", "prompts")
+    ]
+
+
+def require_one(protocols: Iterable[Protocol], where: str, fix: str) -> Protocol:
+    """The one protocol of several scores of a metric. Raises UserError naming the first difference."""
+    first, *rest = {protocol.id: protocol for protocol in protocols}.values()
+    for other in rest:
+        raise UserError(
+            f"{METRICS[first.metric].title} of different protocols is never compared: "
+            + "; ".join(differences(first, other)),
+            where=where,
+            fix=fix,
+        )
+    return first
+
+
+def from_record(record: object) -> Protocol | None:
+    """A protocol as it stands in scores.json; None for one that an older version wrote."""
+    if not isinstance(record, dict):
+        return None
+    known = {"prompts": "", "prompts_sha256": "", **record}
+    texts = all(isinstance(known[key], str) for key in known if key != "samples")
+    ours = texts and set(known) == set(Protocol._fields) and known.get("metric") in METRICS
+    return Protocol(**known) if ours else None

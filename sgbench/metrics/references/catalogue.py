@@ -1,0 +1,114 @@
+"""Which reference a name means, as far as that is known without reading images. No torch, no numpy.
+
+Names: the packaged `fashion-mnist`; ADM's reference batches `imagenet-256` and `imagenet-512`, looked for where
+`sgbench reference fetch` puts them. Otherwise a reference that was built, an npz in ADM's layout, or images.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sgbench.base.errors import UserError
+from sgbench.base.suggest import suggestion
+from sgbench.files.location import models_folder
+
+CARD = "reference.json"
+ADM = "https://openaipublic.blob.core.windows.net/diffusion/jul-2021/ref_batches/imagenet"
+PACKAGED = {"fashion-mnist": 32}
+PACKAGED_WORKS = {"fashion-mnist": ("xiao2017fashionmnist",)}
+HOME_PACKAGED, HOME = "fashion-cnn", "inception"
+
+
+class PublicReference(NamedTuple):
+    """A reference batch that others publish."""
+
+    name: str
+    source: str
+    file: str
+    side: int
+    note: str
+    works: tuple[str, ...]
+    """What to cite: keys of `report/citations/references.bib`."""
+
+    @property
+    def path(self) -> Path:
+        """Where the file is looked for and fetched to."""
+        return folder() / self.name / self.file
+
+
+PUBLIC = {
+    "imagenet-256": PublicReference(
+        "imagenet-256",
+        f"{ADM}/256/VIRTUAL_imagenet256_labeled.npz",
+        "VIRTUAL_imagenet256_labeled.npz",
+        256,
+        "moments of the training set, 10,000 images for precision and recall; MIT code, ImageNet terms",
+        ("deng2009imagenet", "dhariwal2021adm"),
+    ),
+    "imagenet-512": PublicReference(
+        "imagenet-512",
+        f"{ADM}/512/VIRTUAL_imagenet512.npz",
+        "VIRTUAL_imagenet512.npz",
+        512,
+        "moments of the training set, 10,000 images for precision and recall; MIT code, ImageNet terms",
+        ("deng2009imagenet", "dhariwal2021adm"),
+    ),
+}
+
+
+def works_of(name: str) -> tuple[str, ...]:
+    """What to cite for a reference; nothing for a user's own."""
+    return PUBLIC[name].works if name in PUBLIC else PACKAGED_WORKS.get(name, ())
+
+
+def folder() -> Path:
+    """Where references are fetched to and features of theirs are kept: `references` beside the models."""
+    return models_folder() / "references"
+
+
+def home_of(reference: str) -> str:
+    """The home extractor of a reference by its name alone; a built one may say otherwise in its card."""
+    if reference in PACKAGED:
+        return HOME_PACKAGED
+    card = Path(reference).expanduser() / CARD
+    return str(read_card(card.parent)["home"]) if card.is_file() else HOME
+
+
+def side_of(reference: str) -> int | None:
+    """The width of a reference's images, as far as it is known without reading them."""
+    if reference in PACKAGED:
+        return PACKAGED[reference]
+    if reference in PUBLIC:
+        return PUBLIC[reference].side
+    card = Path(reference).expanduser() / CARD
+    return read_card(card.parent).get("side") if card.is_file() else None
+
+
+def check_name(reference: str, where: str) -> None:
+    """Raises UserError for a name that means nothing; a path may still have to come."""
+    if reference in PACKAGED or reference in PUBLIC or "/" in reference or Path(reference).exists():
+        return
+    known = [*PACKAGED, *PUBLIC]
+    raise UserError(
+        f"there is no reference {reference!r}{suggestion(reference, known)}",
+        where=where,
+        fix=f"choose one of {', '.join(known)}, or give the path of a built reference, an npz or a folder of images",
+    )
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of a reference that was built. Raises UserError when it is none."""
+    path = folder / CARD
+    try:
+        card = json.loads(path.read_text())
+    except OSError as error:
+        raise UserError(
+            "there is no reference", where=str(path), fix="build one: sgbench reference build IMAGES --out FOLDER"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise UserError("the card of the reference is damaged", where=str(path), fix="build it again") from error
+    if not isinstance(card, dict) or not {"name", "home", "sha256", "what", "parts"} <= set(card):
+        raise UserError("this is no card of a reference", where=str(path), fix="build it again")
+    return card

@@ -1,0 +1,217 @@
+"""The real images' side of a score: moments, features, training features, each per extractor, in one folder.
+
+    reference.json                  what it is: name, source, digest of the source, images, parts
+    <extractor>-<output>.safetensors   mean (D,), covariance (packed lower triangle), features (M, D),
+                                       training (T, D) quantised to 8 bits with its step (D,)
+
+A part that is not there yet is made from the source's images where the source is at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgbench.base.errors import UserError
+from sgbench.images.sets import ImageSet
+from sgbench.metrics.frechet import Gaussian, Target, fit, frechet_value
+from sgbench.metrics.references.catalogue import CARD, read_card
+from sgbench.metrics.references.parts import Array, pack, read_part, unpack, write_card, write_part
+from sgbench.metrics.weights import extractor_id
+
+MAXIMUM_SETS = 20
+# Kernels round otherwise in a batch of another size: 2e-6 of the largest feature was seen for one image.
+ALIKE = 1e-5
+Extract = Callable[[str], dict[str, Array]]
+
+
+class Floor(NamedTuple):
+    """Distance of real held-out images to the reference: mean over disjoint sets, their standard deviation
+    (NaN for one set), the images in a set and the number of sets."""
+
+    mean: float
+    deviation: float
+    images: int
+    sets: int
+
+
+class Reference:
+    """A reference folder, and the images it was made of where they are at hand."""
+
+    def __init__(self, folder: Path, card: dict[str, Any], source: ImageSet | None = None) -> None:
+        self.folder, self.card, self.source = folder, card, source
+        self._parts: dict[str, dict[str, Array]] = {}
+
+    @property
+    def name(self) -> str:
+        return str(self.card["name"])
+
+    @property
+    def home(self) -> str:
+        """The extractor that precision, recall, density and coverage are measured in."""
+        return str(self.card["home"])
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the source: the same real images give the same, wherever their features were made."""
+        return str(self.card["sha256"])
+
+    @property
+    def side(self) -> int | None:
+        """Width of the images in pixels."""
+        return self.card.get("side")
+
+    @property
+    def channels(self) -> int | None:
+        """1 for grey images, 3 for colour; None where only moments are known."""
+        return self.card.get("channels")
+
+    def describe(self, extractor: str, output: str, what: str) -> str:
+        """The reference's side of a protocol: `fashion-mnist, 60,000 training images`."""
+        part = self.card["parts"].get(f"{extractor}-{output}", {})
+        return f"{self.name}, {part.get(what) or self.card['what']}"
+
+    def moments(self, extractor: str, output: str) -> Gaussian:
+        """Mean and covariance in an extractor's output."""
+        part = self._part(extractor, output, "mean")
+        return Gaussian(part["mean"].astype(np.float64), unpack(part["covariance"]))
+
+    def features(self, extractor: str, output: str) -> Array:
+        """Features (M, D) of the real images that neighbours and kernels are taken with, float32."""
+        return self._part(extractor, output, "features")["features"].astype(np.float32)
+
+    def training(self, extractor: str, output: str) -> Array:
+        """Features (T, D) of the training images, float32."""
+        part = self._part(extractor, output, "training")
+        return part["training"].astype(np.float32) * part["step"]
+
+    def labels(self, extractor: str, output: str) -> Array | None:
+        """Classes (M,) of the images of `features`, where they are known."""
+        return self._part(extractor, output, "features").get("labels")
+
+    def has(self, extractor: str, output: str, what: str) -> bool:
+        """Whether the folder holds `mean`, `features` or `training` of an extractor's output."""
+        entry = self.card["parts"].get(f"{extractor}-{output}")
+        return entry is not None and what in entry["arrays"]
+
+    def require(self, extractor: str, output: str, what: str, extract: Extract | None) -> None:
+        """Make sure that a part is there, from the source where that is needed. Raises UserError where it cannot be."""
+        can_make = self.source is not None and extract is not None and what != "training"
+        if self.has(extractor, output, what) and not (can_make and self._is_stale(extractor, output)):
+            self._check_extractor(extractor, output)
+            return
+        if not can_make:
+            raise UserError(
+                f"the reference {self.name} has no {WORDS[what]} of {extractor}",
+                where=str(self.folder / CARD),
+                fix=f"build one from the images: sgbench reference build IMAGES --extractors {extractor} --out FOLDER",
+            )
+        assert extract is not None
+        for name, array in extract(extractor).items():
+            if array.ndim == 2 and name != "logits":
+                self._add(extractor, name, array)
+
+    def _is_stale(self, extractor: str, output: str) -> bool:
+        """Whether a part that could be made again is damaged or of another extractor; stored moments never are."""
+        key = f"{extractor}-{output}"
+        entry = self.card["parts"][key]
+        if "extractor_id" not in entry:
+            return False
+        try:
+            self._parts.setdefault(key, read_part(self.folder / entry["file"], entry["sha256"]))
+        except UserError:
+            return True
+        return bool(entry["extractor_id"] != extractor_id(extractor))
+
+    def _add(self, extractor: str, output: str, features: Array) -> None:
+        key = f"{extractor}-{output}"
+        entry = self.card["parts"].get(key, {})
+        # Moments that a publisher stored stay: they are of more images than it gave.
+        stored = entry.get("moments") == "stored"
+        if stored:
+            part = self._part(extractor, output, "mean")
+            arrays: dict[str, Array] = {"mean": part["mean"], "covariance": part["covariance"]}
+        else:
+            moments = checked_moments(features, self.source.where if self.source is not None else str(self.folder))
+            arrays = {"mean": moments.mean, "covariance": pack(moments.covariance)}
+        if output == "features":
+            arrays["features"] = features
+        self._parts[key] = arrays
+        written = write_part(self.folder, key, arrays)
+        self.card["parts"][key] = {**entry, **written, "extractor_id": extractor_id(extractor)}
+        write_card(self.folder, self.card)
+
+    def _part(self, extractor: str, output: str, what: str) -> dict[str, Array]:
+        key = f"{extractor}-{output}"
+        if not self.has(extractor, output, what):
+            self.require(extractor, output, what, None)
+        if key not in self._parts:
+            entry = self.card["parts"][key]
+            self._parts[key] = read_part(self.folder / entry["file"], entry["sha256"])
+        return self._parts[key]
+
+    def _check_extractor(self, extractor: str, output: str) -> None:
+        made_with = self.card["parts"][f"{extractor}-{output}"].get("extractor_id")
+        # Moments stored by a publisher name no weights.
+        if made_with is not None and made_with != extractor_id(extractor):
+            raise UserError(
+                f"the reference was made with other weights of {extractor} than those at hand, or fed them otherwise",
+                where=str(self.folder / CARD),
+                fix="build the reference again, or put the other weights in place",
+            )
+
+
+WORDS = {"mean": "moments", "features": "features", "training": "features of training images"}
+
+
+def open_reference(folder: Path, source: ImageSet | None = None) -> Reference:
+    """A reference that was built. Raises UserError when it is none."""
+    return Reference(folder, read_card(folder), source)
+
+
+def floor(reference: Reference, extractor: str, target: Target, samples: int, policy: str) -> Floor | None:
+    """The distance of `samples` real held-out images under a label policy; None where the reference has none.
+
+    A set has as many images as a cell and, under `balanced`, as many of each class; there may be fewer held-out images
+    than that, and then one set takes what there is.
+    """
+    if not reference.has(extractor, "features", "labels"):
+        return None
+    held_out = reference.features(extractor, "features")
+    labels = reference.labels(extractor, "features")
+    assert labels is not None
+    order = turns(labels.astype(np.int64)) if policy == "balanced" else np.arange(len(held_out))
+    size = min(samples, len(order))
+    sets = min(len(order) // size, MAXIMUM_SETS)
+    found = [frechet_value(held_out[order[i * size : (i + 1) * size]], target) for i in range(sets)]
+    deviation = float(np.std(found, ddof=1)) if sets > 1 else float("nan")
+    return Floor(float(np.mean(found)), deviation, size, sets)
+
+
+def turns(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Indices that take the classes in turn, as balanced cells do, until one class runs out."""
+    by_class = [np.flatnonzero(labels == label) for label in range(int(labels.max()) + 1)]
+    rounds = min(len(indices) for indices in by_class)
+    return np.stack([indices[:rounds] for indices in by_class], axis=1).reshape(-1)
+
+
+def checked_moments(features: Array, where: str) -> Gaussian:
+    """The fit of real features. Raises UserError for fewer than two images and for features that never change."""
+    if len(features) < 2:
+        raise UserError("the reference is empty", where=where, fix="give at least two real images")
+    moments = fit(features)
+    if alike(features) or not np.trace(moments.covariance) > 0:
+        raise UserError(
+            f"all {len(features)} real images have the same features", where=where, fix="give images that differ"
+        )
+    return moments
+
+
+def alike(features: Array) -> bool:
+    """Whether the features (N, D) of all images are the same but for rounding."""
+    values = features.astype(np.float32)
+    return bool(np.ptp(values, axis=0).max() <= ALIKE * np.abs(values).max())

@@ -1,0 +1,268 @@
+"""Prove a family's network right: replay the recorded runs of its published implementation.
+
+A golden file holds a published state dict, inputs and outputs; `tests/golden/README.md` describes the format.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from sgbench.base.errors import UserError, plain
+from sgbench.files.headers import UNUSED
+from sgbench.guidance import combine
+from sgbench.guidance.schedules import scale_schedule
+from sgbench.models.families import Family, recognise
+from sgbench.models.families.family import Prediction
+from sgbench.networks.build import Network, build
+from sgbench.networks.checkpoints import load_strict, pick_weights
+from sgbench.networks.loading import adapt
+from sgbench.networks.prediction import predict
+from sgbench.samplers.clocks import TRAINED_STEPS
+from sgbench.samplers.settings import Sampler, SamplerName
+from sgbench.samplers.solve import solve
+
+FORWARD_TOLERANCE, TRAJECTORY_TOLERANCE = 1e-4, 1e-3
+NUMBER = r"(\d+(?:\.\d+)?)"
+
+
+class Case(NamedTuple):
+    """One recorded run: the largest absolute difference over the largest absolute recorded value."""
+
+    name: str
+    error: float
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the error is within the tolerance; NaN is not."""
+        return self.error <= self.tolerance
+
+
+class Golden(NamedTuple):
+    """A golden file with its network, ready to replay."""
+
+    family: Family
+    network: Network
+    config: dict[str, Any]
+    tensors: dict[str, Tensor]
+    where: str
+
+    def input(self, name: str) -> Tensor:
+        """The tensor in/NAME. Raises UserError when the file lacks it."""
+        if f"in/{name}" not in self.tensors:
+            raise UserError(f"a recorded case needs in/{name}", where=self.where, fix="record the file again")
+        return self.tensors[f"in/{name}"]
+
+    @property
+    def given(self) -> Tensor:
+        """The recorded condition: class indices, or a caption embedding (B, L, channels)."""
+        if self.family.text:
+            return self.input("caption").squeeze(1)
+        return self.input("y_onehot").argmax(1) if "in/y_onehot" in self.tensors else self.input("y")
+
+    @property
+    def null(self) -> Tensor:
+        """The condition that stands for none."""
+        if self.family.text:
+            return torch.zeros_like(self.given)
+        return torch.full_like(self.given, self.network.architecture.null_label)  # type: ignore[union-attr]
+
+
+@torch.no_grad()
+def check_file(path: Path) -> tuple[Family, list[Case]]:
+    """Replay every case of a golden file. Raises UserError for a file that is damaged or of no known family."""
+    golden = open_golden(path)
+    names = sorted(key.removeprefix("out/") for key in golden.tensors if key.startswith("out/"))
+    if not names:
+        raise UserError("the file records no outputs", where=str(path), fix="record at least one out/... tensor")
+    replay = _trajectory if "sampler" in golden.config else _forward
+    usual = TRAJECTORY_TOLERANCE if "sampler" in golden.config else FORWARD_TOLERANCE
+    # A run in which the usual one would hide a mistake may ask for more.
+    tolerance = min(usual, float(golden.config.get("tolerance", usual)))
+    cases = []
+    for name in names:
+        try:
+            found = replay(golden, name)
+        except (RuntimeError, IndexError) as error:
+            raise UserError(
+                f"the inputs of out/{name} do not fit the network ({plain(error)})",
+                where=str(path),
+                fix="record inputs of the config's sizes",
+            ) from error
+        cases.append(Case(name, _error(found, golden.tensors[f"out/{name}"]), tolerance))
+    return golden.family, cases
+
+
+def open_golden(path: Path) -> Golden:
+    """The file with its network, weights loaded. Raises UserError for one that is damaged or of no known family."""
+    config, tensors = _read(path)
+    sizes = config.get("model", config)
+    dense = tensors.get("out/dense")
+    learned_sigma = str(config.get("sampler", "")).startswith(("DDIM", "DDPM")) or (
+        dense is not None and "in/x" in tensors and dense.shape[1] > tensors["in/x"].shape[1]
+    )
+    if not isinstance(sizes, dict):
+        raise UserError("`model` is not a mapping", where=f"{path}: config", fix="record the constructor's arguments")
+    family = recognise(sizes, learned_sigma)
+    try:
+        network = build(family.from_config(sizes))
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else plain(error)
+        raise UserError(
+            f"the file's config does not describe a {family.title} ({reason})",
+            where=f"{path}: config",
+            fix="record the published constructor's arguments in full",
+        ) from error
+    state = {name.removeprefix("state/"): t for name, t in tensors.items() if name.startswith("state/")}
+    weights, _ = pick_weights(state, str(path))
+    load_strict(network, adapt(network, family, weights), str(path), ignore=UNUSED)
+    return Golden(family, network.eval(), config, tensors, str(path))
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The config and all tensors of a golden file."""
+    try:
+        with safe_open(path, "pt") as stored:
+            text = (stored.metadata() or {}).get("config")
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"this is not a readable golden file ({plain(error)})", where=str(path), fix="give a safetensors file"
+        ) from error
+    try:
+        config = json.loads(text or "")
+    except ValueError:
+        config = None
+    if not isinstance(config, dict):
+        raise UserError(
+            "the file has no config",
+            where=str(path),
+            fix="record the published constructor's arguments as a JSON `config` in its metadata",
+        )
+    return config, tensors
+
+
+def _forward(golden: Golden, name: str) -> Tensor:
+    """The raw network, as recorded: dense, uncond, pdg, or routed_/dropped_/masked_GAMMA."""
+    network, x, t = golden.network, golden.input("x"), golden.input("t")
+    if name == "dense":
+        return network(x, t, golden.given)
+    if name == "uncond":
+        return network(x, t, golden.null)
+    if name == "pdg":
+        nothing = torch.zeros(len(x), 0, dtype=torch.long)
+        return torch.cat([network(x, t, golden.given), network(x, t, golden.null, nothing)])
+    if sparse := re.fullmatch(rf"(?:routed|dropped|masked)_{NUMBER}", name):
+        return network(x, t, golden.given, golden.input(f"ids_keep_{sparse[1]}"))
+    raise _unknown(golden, name)
+
+
+# How published samplers are called in `config`, by what the name begins with.
+RECORDED_SAMPLERS: dict[str, SamplerName] = {
+    "EDM Heun": "edm-heun",
+    "DDIM": "ddim",
+    "DDPM": "ddpm",
+    "euler-maruyama": "euler-maruyama",
+    "heun": "heun",
+    "euler": "euler",
+}
+
+
+CHURN_KEYS = ("churn", "churn_min", "churn_max", "churn_noise")
+
+
+def _trajectory(golden: Golden, name: str) -> Tensor:
+    """A whole sampling run by the sampler that `config` names, with the noise of every step where it has any."""
+    noise = golden.input("noise")
+    noise = noise.double() if "float64" in str(golden.config["sampler"]) else noise
+    guided = _guidance(golden, name)
+    return solve(recorded_sampler(golden), guided, noise, lambda step: golden.input("step_noise")[step])
+
+
+def recorded_sampler(golden: Golden) -> Sampler:
+    """The sampler of a recorded run with its settings. Raises UserError for one that is not known."""
+    recorded, steps = str(golden.config["sampler"]), golden.config.get("steps")
+    if not isinstance(steps, int) or steps < 1:
+        raise UserError("a trajectory needs `steps`, a number", where=f"{golden.where}: config", fix="record it")
+    known = next((ours for start, ours in RECORDED_SAMPLERS.items() if recorded.startswith(start)), None)
+    if known is None:
+        raise UserError(
+            f"unknown sampler {recorded!r}",
+            where=golden.where,
+            fix=f"record with one of: {', '.join(RECORDED_SAMPLERS)}",
+        )
+    churn = {key: float(golden.config[key]) for key in CHURN_KEYS if key in golden.config}
+    return Sampler(known, steps, shift=float(golden.config.get("shift", 1.0)), **churn)
+
+
+def _guidance(golden: Golden, name: str) -> Callable[[Tensor, float, int], Tensor]:
+    """The guided prediction that a trajectory's name stands for."""
+    kind = _kind(golden)
+    variance = golden.config["sampler"].startswith("DDPM")
+
+    def one(x: Tensor, level: float, condition: Tensor, tokens: Tensor | None = None) -> Tensor:
+        return predict(golden.network, kind, golden.family.sigma_data, x, level, condition, tokens, variance=variance)
+
+    def none(x: Tensor, level: float, step: int) -> Tensor:
+        return one(x, level, golden.given)
+
+    def cfg(x: Tensor, level: float, step: int, scale: float) -> Tensor:
+        return combine(one(x, level, golden.given), one(x, level, golden.null), scale)
+
+    if name == "none":
+        return none
+    if found := re.fullmatch(rf"cfg_{NUMBER}", name):
+        scale = float(found[1])
+        return lambda x, level, step: cfg(x, level, step, scale)
+    if found := re.fullmatch(rf"cfg_{NUMBER}_interval_{NUMBER}_{NUMBER}", name):
+        scale, low, high = map(float, found.groups())
+        return lambda x, level, step: cfg(x, level, step, scale) if low <= level <= high else none(x, level, step)
+    if found := re.fullmatch(rf"cfg_{NUMBER}(?:_power_cosine_{NUMBER})?_first_(\d+)_channels", name):
+        most, channels = float(found[1]), int(found[3])
+        schedule = scale_schedule(f"power-cosine {found[2]}" if found[2] else "constant")
+
+        def partly(x: Tensor, level: float, step: int) -> Tensor:
+            guided = cfg(x, level, step, 1 + (most - 1) * schedule.at(1 - level / TRAINED_STEPS))
+            return torch.cat([guided[:, :channels], none(x, level, step)[:, channels:]], dim=1)
+
+        return partly
+    if found := re.fullmatch(rf"pdg_{NUMBER}", name):
+        scale = float(found[1])
+        nothing = torch.zeros(len(golden.given), 0, dtype=torch.long)
+        return lambda x, level, step: combine(one(x, level, golden.given), one(x, level, golden.null, nothing), scale)
+    if found := re.fullmatch(rf"sg_{NUMBER}_{NUMBER}_{NUMBER}", name):
+        scale = float(found[3])
+        strong, weak = golden.input("ids_strong"), golden.input("ids_weak")
+        return lambda x, level, step: combine(
+            one(x, level, golden.given, strong[step]), one(x, level, golden.given, weak[step]), scale
+        )
+    raise _unknown(golden, name)
+
+
+def _kind(golden: Golden) -> Prediction:
+    """What the recorded sampler took the network for; TREAD's network was published with two samplers."""
+    if golden.config["sampler"].startswith("EDM Heun"):
+        return "edm"
+    return golden.family.prediction
+
+
+def _unknown(golden: Golden, name: str) -> UserError:
+    return UserError(
+        f"out/{name} is no case this version knows",
+        where=golden.where,
+        fix="see tests/golden/README.md for the cases",
+    )
+
+
+def _error(found: Tensor, expected: Tensor) -> float:
+    if found.shape != expected.shape:
+        return float("inf")
+    return float((found.double() - expected.double()).abs().max() / expected.abs().max())

@@ -1,0 +1,215 @@
+"""Weights in files of others: read without running their code, find the network in them, load it strictly.
+
+Public checkpoints come as safetensors or as torch files, bare or wrapped in a training state, with names that
+carry what the network was wrapped in. Everything here says which of these it met and refuses to guess further.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from sgbench.base.atomic import temporary_name
+from sgbench.base.errors import UserError
+from sgbench.files.digest import unreadable
+from sgbench.networks.mismatch import explain_mismatch
+
+# Averaged weights first: they are what the published numbers were measured with.
+WRAPPERS = (
+    "ema",
+    "ema_state_dict",
+    "model_ema",
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "state",
+    "net",
+    "module",
+)
+PREFIXES = ("module.", "_orig_mod.", "model.", "ema.", "dit.", "net.")
+MAX_NESTING = 6
+ZIP_MAGIC = b"PK\x03\x04"
+# What a download that went wrong leaves under the name of a checkpoint.
+NOT_WEIGHTS = {
+    b"<!doctype": "a web page",
+    b"<html": "a web page",
+    b"<?xml": "a server's answer in XML",
+    b"version https://git-lfs": "a Git LFS pointer, not the file it stands for",
+}
+REFUSED = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
+
+
+class PickledObjectsError(UserError):
+    """A file that only full unpickling, which runs code from the file, can read."""
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The network's weights in a file, on the CPU. Raises UserError when there are none to be read."""
+    return pick_weights(read_content(path), str(path))[0]
+
+
+def read_content(path: Path) -> object:
+    """All that a checkpoint file holds; safetensors by its suffix, anything else as a torch file.
+
+    Runs no code of the file. Raises PickledObjectsError for pickled objects, UserError for what is not a checkpoint.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(64)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if not head:
+        raise UserError("the file is empty", where=str(path), fix="download it again")
+    for start, name in NOT_WEIGHTS.items():
+        if head.lower().startswith(start):
+            raise UserError(f"the file is {name}", where=str(path), fix="download the checkpoint itself")
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise _damaged(path, error) from error
+    return _read_torch(path, mapped=head.startswith(ZIP_MAGIC))
+
+
+def _read_torch(path: Path, mapped: bool) -> object:
+    try:
+        with warnings.catch_warnings():
+            # Torch warns of an archive with a program before it refuses it.
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except Exception as error:  # A damaged file can end the reader in any way.
+        message = str(error)
+        if "TorchScript" in message:
+            raise UserError(
+                "the file is a TorchScript program", where=str(path), fix="ask its author for a state dict"
+            ) from error
+        refused = REFUSED.search(message)
+        # Other objects, or a pickle protocol that the safe reader does not know, in an archive that is whole.
+        if refused or (mapped and "WeightsUnpickler error" in message):
+            raise PickledObjectsError(
+                "the file holds pickled objects that could run code"
+                + (f" (the first is {refused[1].rstrip('.')})" if refused else ""),
+                where=str(path),
+                fix="convert it once, in a process of its own, if you trust its source: sgbench models convert "
+                f"{shlex.quote(str(path))} {shlex.quote(path.stem)}.safetensors --trust-pickle",
+            ) from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0]
+    if "Weights only load failed" in reason:
+        reason = "torch does not know its format"
+    return UserError(
+        f"the file is damaged or no checkpoint ({reason})",
+        where=str(path),
+        fix="compare its size and sha256 with its source's and download it again",
+    )
+
+
+def pick_weights(content: object, where: str) -> tuple[dict[str, Tensor], str]:
+    """The network's weights out of whatever a checkpoint held, and a note of what was picked.
+
+    Averaged (EMA) weights win over plain ones. A prefix is stripped only when all names carry it, which leaves a
+    submodule of that name alone. Raises UserError when there are no tensors.
+    """
+    path: list[str] = []
+    while (key := _wrapper(content)) is not None and len(path) < MAX_NESTING:
+        assert isinstance(content, Mapping)
+        path.append(key)
+        content = content[key]
+    weights = _tensors(content)
+    if not weights:
+        found = ", ".join(map(str, list(content)[:8])) if isinstance(content, Mapping) else type(content).__name__
+        raise UserError(
+            f"no weights of a network are in the file (found: {found or 'nothing'})",
+            where=where,
+            fix="give a file with a state dict, bare or under one of " + ", ".join(WRAPPERS),
+        )
+    stripped = ""
+    while prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in weights)), None):
+        weights = {name.removeprefix(prefix): tensor for name, tensor in weights.items()}
+        stripped += prefix
+    note = ".".join(path) or "the whole file"
+    return weights, f"{note}, prefix {stripped}" if stripped else note
+
+
+def _tensors(content: object) -> dict[str, Tensor]:
+    """The tensors that a mapping names itself."""
+    if not isinstance(content, Mapping):
+        return {}
+    return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+
+
+def _wrapper(content: object) -> str | None:
+    """The first wrapper key under which there are tensors at any depth."""
+    if not isinstance(content, Mapping):
+        return None
+    return next((key for key in WRAPPERS if _leads_to_tensors(content.get(key), MAX_NESTING)), None)
+
+
+def _leads_to_tensors(content: object, depth: int) -> bool:
+    if depth == 0 or not isinstance(content, Mapping):
+        return False
+    return bool(_tensors(content)) or any(_leads_to_tensors(content.get(key), depth - 1) for key in WRAPPERS)
+
+
+def load_strict(network: nn.Module, state: Mapping[str, Tensor], where: str, ignore: tuple[str, ...] = ()) -> None:
+    """Load weights into a network of exactly their names and shapes, converted to the network's dtype.
+
+    Names that start with one of `ignore` are dropped first. Raises UserError with the likely cause of a mismatch,
+    before anything has been loaded; `where` is the path of the file.
+    """
+    kept = {name: tensor for name, tensor in state.items() if not name.startswith(ignore)}
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    problem = explain_mismatch(expected, {name: tuple(tensor.shape) for name, tensor in kept.items()})
+    if problem is not None:
+        raise UserError(
+            problem,
+            where=where,
+            fix="name the family and the size that the weights were made for "
+            f"(sgbench models info {shlex.quote(where)} shows what is in the file)",
+        )
+    network.load_state_dict(kept)
+
+
+def save_weights(weights: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+    """Write tensors as they are to a safetensors file, whole or not at all. Raises UserError when it cannot."""
+    temporary = temporary_name(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            save_file(_apart(weights), temporary, metadata)
+            with temporary.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        needed = sum(tensor.nbytes for tensor in weights.values())
+        raise UserError(
+            f"the weights cannot be written ({error}): {needed:,} bytes are needed",
+            where=str(path),
+            fix="check the folder and the space left",
+        ) from error
+
+
+def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous tensors that share no memory, as safetensors wants them."""
+    taken: set[int] = set()
+    apart: dict[str, Tensor] = {}
+    for name, tensor in weights.items():
+        own = tensor.detach().contiguous()
+        memory = own.untyped_storage().data_ptr()
+        apart[name] = own.clone() if memory in taken else own
+        taken.add(memory)
+    return apart

@@ -1,0 +1,98 @@
+"""From a catalogue entry to a network with its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from sgbench.base.errors import UserError
+from sgbench.files.digest import require_recorded, sha256_of
+from sgbench.files.headers import LAST_LAYER, UNUSED
+from sgbench.models.catalogue import Checkpoint, Entry
+from sgbench.models.families import Family
+from sgbench.networks.build import Network, build
+from sgbench.networks.checkpoints import load_strict, read_state
+from sgbench.zoo.weights import load_weights
+
+RANDOM_SEED = 0
+
+
+def load_network(entry: Entry, which: Literal["main", "auxiliary"], device: torch.device) -> Network:
+    """The network with verified weights, in evaluation mode. Raises UserError when they are missing or do not fit."""
+    checkpoint = entry.main if which == "main" else entry.auxiliary
+    if checkpoint is None:
+        raise UserError(f"{entry.name} has no auxiliary checkpoint", where="model", fix="choose another rule")
+    path = present(entry, checkpoint)
+    assert checkpoint.kind != "folder", "pipelines are loaded as a whole"
+    torch.manual_seed(RANDOM_SEED)
+    network = build(entry.architecture)
+    if checkpoint.kind == "packaged":
+        network.load_state_dict(load_weights(entry.name, "final" if which == "main" else "early"))
+    elif path is not None:
+        require_recorded(path)
+        load_strict(network, adapt(network, entry.family, read_state(path)), str(path), ignore=UNUSED)
+    return network.eval().requires_grad_(False).to(device)
+
+
+def adapt(network: Network, family: Family, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Published weights without the half of the last layer that the family never uses."""
+    adapted = dict(state)
+    out = network.architecture.out_channels
+    for name in LAST_LAYER:
+        rows = adapted.get(name)
+        if family.unused_half and rows is not None and len(rows) == 2 * out * network.architecture.patch_size**2:
+            # Patches are laid out (p, q, channel), the unused channels after the used ones.
+            adapted[name] = rows.unflatten(0, (-1, 2 * out))[:, :out].flatten(0, 1)
+    return adapted
+
+
+def present(entry: Entry, checkpoint: Checkpoint) -> Path | None:
+    """The checkpoint's file, compared with the digest the suite insists on; None where it is no file of its own.
+
+    Raises UserError when it is not there or another one.
+    """
+    path = checkpoint.path
+    if path is None:
+        return None
+    if checkpoint.kind == "folder":
+        if not path.is_dir():
+            raise UserError(
+                f"the pipeline {checkpoint.source} is not on this machine",
+                where="model.weights",
+                fix=f"download it (`hf download {checkpoint.source}`), or give its folder",
+            )
+        return path
+    if not path.is_file():
+        raise _missing(entry, checkpoint, path)
+    if checkpoint.sha256 is not None and sha256_of(path) != checkpoint.sha256:
+        raise UserError(
+            f"the file has sha256 {sha256_of(path)[:12]}..., and the suite asks for {checkpoint.sha256[:12]}...",
+            where=str(path),
+            fix="fetch the right file, or correct sha256 in the suite",
+        )
+    return path
+
+
+def _missing(entry: Entry, checkpoint: Checkpoint, path: Path) -> UserError:
+    public = entry.public
+    if public is not None:
+        return UserError(
+            f"the weights of {public.name} are missing: {public.file} from {public.source} ({public.licence})",
+            where=str(path),
+            fix=f"fetch them with `sgbench models fetch {public.name}`, or put the file there",
+        )
+    if checkpoint.source is not None:
+        return UserError(
+            f"the weights were not fetched from {checkpoint.source}",
+            where=str(path),
+            fix=f"run `sgbench models fetch '{checkpoint.source}'`",
+        )
+    return UserError(
+        f"the weight file {path.name} is missing",
+        where=str(path),
+        fix=f"put weights of {entry.family.title} there, or correct the path",
+    )

@@ -1,0 +1,81 @@
+"""MaskDiT: dropped tokens leave before the encoder; a learned embedding stands in for them in a light decoder."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from sgbench.guidance.perturbation import Perturbation
+from sgbench.models.architecture import MaskDiTArchitecture
+from sgbench.networks.layers import (
+    Block,
+    FinalLayer,
+    PatchEmbed,
+    TimestepEmbedder,
+    gather_tokens,
+    initialise,
+    run_block,
+    scatter_tokens,
+    sincos_positions,
+    unpatchify,
+)
+
+
+class OneHotEmbedder(nn.Module):
+    """A linear map of the one-hot label, without bias: the null condition is the zero vector."""
+
+    def __init__(self, classes: int, width: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self.embedding_table = nn.Linear(classes, width, bias=False)
+
+    def forward(self, labels: Tensor) -> Tensor:
+        one_hot = nn.functional.one_hot(labels, self.classes + 1)[:, : self.classes]
+        return self.embedding_table(one_hot.to(self.embedding_table.weight.dtype))
+
+
+class MaskDiT(nn.Module):
+    """Denoiser of the `maskdit` family; see `networks/denoiser.py` for the contract."""
+
+    def __init__(self, architecture: MaskDiTArchitecture) -> None:
+        super().__init__()
+        a = architecture
+        self.architecture = a
+        width, light = a.hidden_size, a.decoder_hidden_size
+        side = a.input_size // a.patch_size
+        self.x_embedder = PatchEmbed(a.patch_size, a.in_channels, width)
+        self.t_embedder = TimestepEmbedder(width)
+        self.y_embedder = OneHotEmbedder(a.num_classes, width)
+        self.pos_embed = nn.Parameter(sincos_positions(width, side), requires_grad=False)
+        self.blocks = nn.ModuleList(Block(width, a.num_heads, width) for _ in range(a.depth))
+        self.decoder_layer = FinalLayer(width, light, width)
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, light))
+        self.decoder_pos_embed = nn.Parameter(sincos_positions(light, side), requires_grad=False)
+        self.decoder_blocks = nn.ModuleList(Block(light, a.decoder_num_heads, width) for _ in range(a.decoder_depth))
+        self.final_layer = FinalLayer(light, a.patch_size**2 * a.out_channels, width)
+        initialise(self)
+        nn.init.normal_(self.mask_token, std=0.02)
+
+    def forward(
+        self,
+        x: Tensor,
+        t: Tensor,
+        condition: Tensor,
+        tokens: Tensor | None = None,
+        change: Perturbation | None = None,
+    ) -> Tensor:
+        a = self.architecture
+        h = self.x_embedder(x) + self.pos_embed
+        c = self.t_embedder(t * a.time_scale) + self.y_embedder(condition)
+        if tokens is not None:
+            h = gather_tokens(h, tokens)
+        for layer, block in enumerate(self.blocks):
+            h = run_block(block, layer, change, h, c)
+        h = self.decoder_layer(h, c)
+        if tokens is not None:
+            stand_in = self.mask_token.to(h.dtype).expand(h.shape[0], a.grid_tokens, -1)
+            h = scatter_tokens(stand_in, tokens, h)
+        h = h + self.decoder_pos_embed
+        for layer, block in enumerate(self.decoder_blocks, start=a.depth):
+            h = run_block(block, layer, change, h, c)
+        return unpatchify(self.final_layer(h, c), a.patch_size, a.out_channels)

@@ -1,0 +1,240 @@
+"""MicroDiT: a text-to-image DiT; every patch passes a light mixer before patches are masked (arXiv 2407.15811).
+
+Masked patches come out as zeros: the published model was never meant to draw with patches masked, so a sparse
+branch is meaningful on its kept tokens only and its use in guidance is marked experimental.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sgbench.guidance.perturbation import Perturbation
+from sgbench.models.architecture import MicroBlock, MicroDiTArchitecture
+from sgbench.networks.layers import (
+    PatchEmbed,
+    TimestepEmbedder,
+    attend,
+    gather_tokens,
+    modulate,
+    run_block,
+    scatter_tokens,
+    sincos_positions,
+    unpatchify,
+)
+
+TIME_FREQUENCIES = 512
+
+
+def norm(width: int) -> nn.LayerNorm:
+    """Layer norm with a gain and no offset."""
+    return nn.LayerNorm(width, eps=1e-6, bias=False)
+
+
+def mix(query: Tensor, key: Tensor, value: Tensor, heads: int, change: Perturbation | None = None) -> Tensor:
+    """Attention over (B, N, D) tensors; query and key are normalised over all heads together."""
+    query, key = (F.layer_norm(part, part.shape[-1:], eps=1e-6).to(value.dtype) for part in (query, key))
+    query, key, value = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (query, key, value))
+    return attend(query, key, value, change).transpose(1, 2).flatten(2)
+
+
+class SelfAttention(nn.Module):
+    """Self-attention whose inner width may differ from the outer one."""
+
+    def __init__(self, width: int, inner: int, head_width: int, bias: bool) -> None:
+        super().__init__()
+        self.heads = inner // head_width
+        self.qkv = nn.Linear(width, 3 * inner, bias=bias)
+        self.proj = nn.Linear(inner, width, bias=bias)
+
+    def forward(self, x: Tensor, change: Perturbation | None = None) -> Tensor:
+        query, key, value = self.qkv(x).chunk(3, dim=-1)
+        return self.proj(mix(query, key, value, self.heads, change))
+
+
+class CrossAttention(nn.Module):
+    """Attention from image tokens (B, N, D) to caption tokens (B, L, D)."""
+
+    def __init__(self, width: int, head_width: int, bias: bool) -> None:
+        super().__init__()
+        self.heads = width // head_width
+        self.q_linear = nn.Linear(width, width, bias=bias)
+        self.kv_linear = nn.Linear(width, 2 * width, bias=bias)
+        self.proj = nn.Linear(width, width, bias=bias)
+
+    def forward(self, x: Tensor, caption: Tensor) -> Tensor:
+        key, value = self.kv_linear(caption).chunk(2, dim=-1)
+        return self.proj(mix(self.q_linear(x), key, value, self.heads))
+
+
+class GatedMLP(nn.Module):
+    """w3(silu(w1 x) * w2 x)."""
+
+    def __init__(self, width: int, inner: int, bias: bool) -> None:
+        super().__init__()
+        self.w1 = nn.Linear(width, inner, bias=bias)
+        self.w2 = nn.Linear(width, inner, bias=bias)
+        self.w3 = nn.Linear(inner, width, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.w3(F.silu(self.w1(x)) * self.w2(x))
+
+
+class ExpertChoice(nn.Module):
+    """Mixture of experts in which every expert chooses the tokens it scores highest (arXiv 2202.09368)."""
+
+    def __init__(self, width: int, inner: int, experts: int, capacity: float) -> None:
+        super().__init__()
+        self.capacity = capacity
+        self.w1 = nn.Parameter(torch.empty(experts, width, inner))
+        self.w2 = nn.Parameter(torch.empty(experts, inner, width))
+        self.gate = nn.Linear(width, experts, bias=False)
+        nn.init.trunc_normal_(self.w1, std=0.02)
+        nn.init.trunc_normal_(self.w2, std=0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, tokens, width = x.shape
+        experts = self.w1.shape[0]
+        share = self.gate(x).softmax(dim=-1).transpose(1, 2)
+        weight, chosen = share.topk(int(self.capacity * tokens / experts), dim=-1)
+        flat = chosen.flatten(1)
+        given = gather_tokens(x, flat).unflatten(1, (experts, -1)).transpose(0, 1).flatten(1, 2)
+        answer = torch.bmm(F.gelu(torch.bmm(given, self.w1.to(x.dtype))), self.w2.to(x.dtype))
+        answer = answer.unflatten(1, (batch, -1)).transpose(0, 1)
+        weighted = (weight.unsqueeze(-1) * answer).flatten(1, 2).to(x.dtype)
+        return torch.zeros_like(x).scatter_add(1, flat.unsqueeze(-1).expand(-1, -1, width), weighted)
+
+
+class CaptionMLP(nn.Module):
+    """Two linear layers with GELU and a norm between."""
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(inputs, width)
+        self.norm = norm(width)
+        self.fc2 = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(self.norm(F.gelu(self.fc1(x), approximate="tanh")))
+
+
+class CaptionProjection(nn.Module):
+    """From the text encoder's channels to the model's width."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.y_proj = CaptionMLP(channels, width)
+
+    def forward(self, caption: Tensor) -> Tensor:
+        return self.y_proj(caption)
+
+
+class CaptionBlock(nn.Module):
+    """A plain transformer block over the caption's tokens."""
+
+    def __init__(self, width: int, head_width: int, inner: int, bias: bool) -> None:
+        super().__init__()
+        self.norm1 = norm(width)
+        self.attn = SelfAttention(width, width, head_width, bias)
+        self.norm2 = norm(width)
+        self.mlp = GatedMLP(width, inner, bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class Block(nn.Module):
+    """Modulated self-attention, cross-attention to the caption, modulated MLP or experts."""
+
+    def __init__(self, sizes: MicroBlock, a: MicroDiTArchitecture) -> None:
+        super().__init__()
+        width = sizes.width
+        self.norm1, self.norm2, self.norm3 = norm(width), norm(width), norm(width)
+        self.attn = SelfAttention(width, sizes.attention_width, a.head_dim, a.use_bias)
+        self.cross_attn = CrossAttention(width, a.head_dim, a.use_bias)
+        self.mlp: nn.Module = (
+            ExpertChoice(width, sizes.mlp_width, a.num_experts, a.expert_capacity)
+            if sizes.experts
+            else GatedMLP(width, sizes.mlp_width, a.use_bias)
+        )
+        self.adaLN_modulation = nn.Sequential(nn.GELU(approximate="tanh"), nn.Linear(a.hidden_size, 6 * width))
+
+    def forward(self, x: Tensor, caption: Tensor, condition: Tensor, change: Perturbation | None = None) -> Tensor:
+        shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.adaLN_modulation(condition).chunk(6, dim=1)
+        x = torch.addcmul(x, gate_a.unsqueeze(1), self.attn(modulate(self.norm1(x), shift_a, scale_a), change))
+        x = x + self.cross_attn(self.norm2(x), caption)
+        return torch.addcmul(x, gate_m.unsqueeze(1), self.mlp(modulate(self.norm3(x), shift_m, scale_m)))
+
+
+class FinalLayer(nn.Module):
+    """Modulated norm and a linear map to patches."""
+
+    def __init__(self, width: int, out: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, out)
+        self.adaLN_modulation = nn.Sequential(nn.GELU(approximate="tanh"), nn.Linear(width, 2 * width))
+        self.norm_final = norm(width)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        shift, scale = self.adaLN_modulation(condition).chunk(2, dim=1)
+        return self.linear(modulate(self.norm_final(x), shift, scale))
+
+
+def _change_width(inputs: int, outputs: int, bias: bool) -> nn.Module:
+    if inputs == outputs:
+        return nn.Identity()
+    return nn.Sequential(norm(inputs), nn.Linear(inputs, outputs, bias=bias))
+
+
+class MicroDiT(nn.Module):
+    """Denoiser of the `microdit` family; its condition is a caption embedding (B, L, caption_channels)."""
+
+    pos_embed: Tensor
+    mask_token: Tensor
+
+    def __init__(self, architecture: MicroDiTArchitecture) -> None:
+        super().__init__()
+        a = architecture
+        self.architecture = a
+        width, light = a.hidden_size, a.patch_mixer_dim
+        self.x_embedder = PatchEmbed(a.patch_size, a.in_channels, width)
+        self.t_embedder = TimestepEmbedder(width, TIME_FREQUENCIES, nn.GELU(approximate="tanh"))
+        positions = sincos_positions(width, a.input_size // a.patch_size, a.pos_interp_scale)
+        self.register_buffer("pos_embed", positions)
+        self.y_embedder = CaptionProjection(a.caption_channels, width)
+        self.y_emb_preprocess = CaptionBlock(width, a.head_dim, a.caption_mlp_width, a.use_bias)
+        self.pooled_y_emb_process = CaptionMLP(width, width)
+        self.patch_mixer = nn.ModuleList(Block(sizes, a) for sizes in a.mixer_blocks)
+        self.patch_mixer_map_xin = _change_width(width, light, a.use_bias)
+        self.patch_mixer_map_xout = _change_width(light, width, a.use_bias)
+        self.patch_mixer_map_y = _change_width(width, light, a.use_bias)
+        self.blocks = nn.ModuleList(Block(sizes, a) for sizes in a.backbone_blocks)
+        self.register_buffer("mask_token", torch.zeros(1, 1, a.patch_size**2 * a.out_channels))
+        self.final_layer = FinalLayer(width, a.patch_size**2 * a.out_channels)
+
+    def forward(
+        self,
+        x: Tensor,
+        t: Tensor,
+        condition: Tensor,
+        tokens: Tensor | None = None,
+        change: Perturbation | None = None,
+    ) -> Tensor:
+        a = self.architecture
+        caption = self.y_emb_preprocess(self.y_embedder(condition))
+        c = self.t_embedder(t * a.time_scale) + self.pooled_y_emb_process(caption.mean(dim=1))
+        h = self.patch_mixer_map_xin(self.x_embedder(x) + self.pos_embed)
+        light_caption = self.patch_mixer_map_y(caption)
+        for block in self.patch_mixer:
+            h = block(h, light_caption, c)
+        if tokens is not None:
+            h = gather_tokens(h, tokens)
+        h = self.patch_mixer_map_xout(h)
+        for layer, block in enumerate(self.blocks):
+            h = run_block(block, layer, change, h, caption, c)
+        patches = self.final_layer(h, c)
+        if tokens is not None:
+            patches = scatter_tokens(self.mask_token.expand(h.shape[0], a.grid_tokens, -1), tokens, patches)
+        return unpatchify(patches, a.patch_size, a.out_channels)

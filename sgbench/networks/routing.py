@@ -1,0 +1,63 @@
+"""Token routing for transformers of other libraries: image tokens skip a range of blocks and are put back after it.
+
+TREAD (arXiv 2501.04765). The networks of this project route in their own forward pass. Those of others call their
+blocks in a loop that cannot be reached, so the blocks themselves are exchanged for one that runs them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor, nn
+
+from sgbench.guidance.perturbation import Perturbation
+from sgbench.models.text_architecture import Routes, check_routes
+from sgbench.networks.layers import gather_tokens, scatter_tokens
+
+
+class RoutedBlocks(nn.Module):
+    """All blocks of a transformer as a single one, in which tokens may skip ranges of them.
+
+    It takes the place of blocks that are called with image tokens `hidden_states` (B, N, D) and the same keyword
+    arguments each, and that return image tokens. `per_token` names the arguments that hold something for every image
+    token, and the dimension that counts them; all others, such as words, are never routed.
+    """
+
+    def __init__(self, blocks: Iterable[nn.Module], routes: Routes, per_token: Mapping[str, int]) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        check_routes(routes, len(self.blocks))
+        self.starts = frozenset(first for first, _ in routes)
+        self.ends = frozenset(last for _, last in routes)
+        self.per_token = dict(per_token)
+        # Of the call that is under way: its caller has no other way to hand them over.
+        self.tokens: Tensor | None = None
+        self.change: Perturbation | None = None
+
+    def forward(self, hidden_states: Tensor, **context: Tensor | None) -> Tensor:
+        tokens, waiting, given = self.tokens, hidden_states, context
+        for index, block in enumerate(self.blocks):
+            if tokens is not None and index in self.starts:
+                waiting, hidden_states = hidden_states, gather_tokens(hidden_states, tokens)
+                given = self._of_kept(context, tokens)
+            if self.change is None or not self.change.skips(index):
+                hidden_states = block(hidden_states=hidden_states, **given)
+            if tokens is not None and index in self.ends:
+                hidden_states, given = scatter_tokens(waiting, tokens, hidden_states), context
+        return hidden_states
+
+    def _of_kept(self, context: Mapping[str, Tensor | None], tokens: Tensor) -> dict[str, Tensor | None]:
+        return {
+            name: gather_along(value, tokens, self.per_token[name])
+            if value is not None and name in self.per_token
+            else value
+            for name, value in context.items()
+        }
+
+
+def gather_along(x: Tensor, tokens: Tensor, dim: int) -> Tensor:
+    """The kept tokens (B, K) of x, whose dimension `dim` counts tokens and whose first one is B, or 1 for all."""
+    shape = [len(tokens), *x.shape[1:]]
+    shape[dim] = tokens.shape[1]
+    index = tokens[(slice(None), *[None] * (dim - 1), slice(None), *[None] * (x.ndim - dim - 1))]
+    return x.expand(len(tokens), *x.shape[1:]).gather(dim, index.expand(shape))

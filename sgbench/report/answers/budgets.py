@@ -1,0 +1,184 @@
+"""Best quality at a fixed budget, per rule: for what a reader can afford, instead of at the best settings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from sgbench.guidance import RULES
+from sgbench.report.answers.headline import baseline_of, name_of
+from sgbench.report.select_rows import (
+    AXES,
+    Axis,
+    best_row,
+    metric_title,
+    points,
+    rated,
+    rule_rows,
+    rules_of,
+    settings_text,
+    sign_of,
+)
+from sgbench.stats.budget import best_within, budget_difference
+from sgbench.stats.digits import decimals, with_error
+from sgbench.stats.frontier import Point
+from sgbench.stats.paired import Difference
+
+VERDICTS = ("better", "worse", "no significant difference")
+
+
+class Affordable(NamedTuple):
+    """A rule's best cell within a budget, and its quality minus the baseline's in the metric's own direction.
+
+    `difference` is None for the baseline itself and where the baseline has no cell within the budget.
+    """
+
+    rule: str
+    cell: pd.Series
+    difference: Difference | None
+
+
+class Budget(NamedTuple):
+    """A cost per image, what it is the cost of, and the rules with a cell within it, in the rules' order."""
+
+    model: str
+    quality: str
+    axis: Axis
+    cost: float
+    meaning: str
+    baseline_rule: str
+    rules: list[Affordable]
+
+
+def compare_budgets(rows: pd.DataFrame, model: str, axis: Axis = "gmacs_per_image") -> list[Budget]:
+    """Every rule's best cell within a few budgets: the unguided dense cell's cost, and half and all of what the
+    baseline's best cell costs.
+
+    Budgets that coincide stand once, those that no rule can keep not at all. Empty where a model has no baseline.
+    Rows without a quality or without this cost are left out.
+    """
+    scored = rated(rows[rows[axis].notna()])
+    baseline_rule = baseline_of(scored, model)
+    if baseline_rule is None:
+        return []
+    own = {rule: rule_rows(scored, model, rule) for rule in rules_of(scored, model)}
+    plane = {rule: points(cells, axis) for rule, cells in own.items()}
+    quality = str(scored["quality_metric"].iloc[0])
+    found = []
+    for cost, meaning in _budgets(scored, model, best_row(own[baseline_rule]), axis):
+        kept = {rule: best_within(plane[rule], cost) for rule in own}
+        inside = [
+            Affordable(rule, own[rule].iloc[index], _difference(plane, baseline_rule, rule, cost, quality))
+            for rule, index in kept.items()
+            if index is not None
+        ]
+        if inside:
+            found.append(Budget(model, quality, axis, cost, meaning, baseline_rule, inside))
+    return found
+
+
+def unguided_dense(rows: pd.DataFrame, model: str) -> pd.Series | None:
+    """The cheapest unguided cell of a model with every token, at its most common number of steps where there is one."""
+    own = rows[rows["model"] == model]
+    # A gamma column with schedules in it is text throughout.
+    dense = own[(own["guidance"] == "none") & (pd.to_numeric(own["gamma_strong"], errors="coerce") == 0)]
+    if dense.empty:
+        return None
+    usual = dense[dense["steps"] == own["steps"].mode().min()]
+    cells = dense if usual.empty else usual
+    return cells.sort_values("gmacs_per_image", kind="stable").iloc[0]
+
+
+def sentence(budget: Budget) -> str:
+    """The comparison in words: the baseline's best cell, then the other rules, better or worse or neither."""
+    head = (
+        f"Best {metric_title(budget.quality)} on {budget.model} within {amount(budget.cost)} {AXES[budget.axis]} "
+        f"({budget.meaning}): "
+    )
+    sign = sign_of(budget.quality)
+    ordered = sorted(budget.rules, key=lambda a: sign * float(a.cell["quality"]))
+    others = [a for a in ordered if a.rule != budget.baseline_rule]
+    if len(others) == len(ordered):
+        return f"{head}{_listed(others)}; {name_of(budget.baseline_rule)} has no cell within it."
+    baseline = next(a for a in ordered if a.rule == budget.baseline_rule)
+    if not others:
+        return f"{head}{_listed([baseline])}; no other rule has a cell within it."
+    groups = {word: [a for a in others if verdict(a, budget.quality) == word] for word in VERDICTS}
+    parts = [f"{word}: {_listed(members)}" for word, members in groups.items() if members]
+    return f"{head}{_listed([baseline])}; {'; '.join(parts)}."
+
+
+def budget_table(budgets: Sequence[Budget]) -> pd.DataFrame:
+    """One line per budget and rule: its best cell there, and the difference to the baseline's with its interval."""
+    return pd.DataFrame(
+        [
+            {
+                "model": budget.model,
+                "budget": f"{amount(budget.cost)} {AXES[budget.axis]}",
+                "which is": budget.meaning,
+                "rule": RULES[one.rule].title,
+                "best settings": settings_text(one.cell),
+                "metric": metric_title(budget.quality),
+                "value": with_error(one.cell["quality"], one.cell["quality_se"]),
+                "baseline": RULES[budget.baseline_rule].title,
+                "difference": "" if one.difference is None else _interval(one.difference),
+                "verdict": verdict(one, budget.quality),
+            }
+            for budget in budgets
+            for one in budget.rules
+        ]
+    )
+
+
+def verdict(one: Affordable, metric: str) -> str:
+    """Better, worse or no significant difference to the baseline; empty where nothing was compared."""
+    if one.difference is None:
+        return ""
+    if not one.difference.significant:
+        return "no significant difference"
+    return "better" if sign_of(metric) * one.difference.value < 0 else "worse"
+
+
+def amount(cost: float) -> str:
+    """A cost to three digits at least, without an exponent."""
+    return f"{cost:,.{max(0, 2 - math.floor(math.log10(cost)))}f}"
+
+
+def _budgets(rows: pd.DataFrame, model: str, best: pd.Series, axis: Axis) -> list[tuple[float, str]]:
+    """Costs in rising order, each with what it is the cost of."""
+    whole, owner = float(best[axis]), name_of(best["guidance"])
+    wanted = [(whole / 2, f"half of what {owner}'s best cell costs"), (whole, f"what {owner}'s best cell costs")]
+    dense = unguided_dense(rows, model)
+    if dense is not None:
+        wanted.append((float(dense[axis]), f"what the unguided dense model costs at {dense['steps']} steps"))
+    found: list[tuple[float, str]] = []
+    for cost, meaning in sorted(wanted):
+        if found and math.isclose(cost, found[-1][0]):
+            found[-1] = (found[-1][0], f"{found[-1][1]}, and {meaning}")
+        else:
+            found.append((cost, meaning))
+    return found
+
+
+def _difference(
+    plane: dict[str, list[Point]], baseline: str, rule: str, cost: float, quality: str
+) -> Difference | None:
+    gap = None if rule == baseline else budget_difference(plane[baseline], plane[rule], cost)
+    if gap is None or sign_of(quality) == 1:
+        return gap
+    return Difference(-gap.value, gap.standard_error, -gap.upper, -gap.lower)
+
+
+def _listed(members: Sequence[Affordable]) -> str:
+    return ", ".join(
+        f"{RULES[a.rule].title} {with_error(a.cell['quality'], a.cell['quality_se'])} ({settings_text(a.cell)})"
+        for a in members
+    )
+
+
+def _interval(gap: Difference) -> str:
+    digits = decimals(gap.standard_error)
+    return f"{gap.value:+.{digits}f} [{gap.lower:+.{digits}f}, {gap.upper:+.{digits}f}]"

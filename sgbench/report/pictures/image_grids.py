@@ -1,0 +1,155 @@
+"""The same seeds and labels side by side: a line for each rule's best cell, and unguided images by sparsity.
+
+The second is figure 4 of arXiv 2601.01608 from our rows. No line and no image is chosen by eye.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pandas as pd
+from PIL import Image, ImageDraw, ImageFont
+
+from sgbench.cells.cell import Cell
+from sgbench.cells.identity import cell_id
+from sgbench.guidance import RULES
+from sgbench.report.page.content import Picture
+from sgbench.report.pictures.gallery import COLUMNS, asked_for, encode, first_row
+from sgbench.report.select_rows import (
+    USUAL,
+    best_row,
+    file_names,
+    metric_title,
+    rated,
+    rule_rows,
+    rules_of,
+    settings_text,
+)
+from sgbench.results.store import Store
+from sgbench.stats.digits import with_error
+
+# Images are shown this wide at least and reduced to it at most, by whole factors.
+LEAST, MOST = 96, 128
+# What must be alike for sparsity to be all that differs between unguided cells.
+ALIKE = ("sampler", "steps", *(name for name in USUAL if name != "sharing"))
+
+
+class Line(NamedTuple):
+    """One line of a strip: what it says above its images, and the first images of a cell side by side."""
+
+    label: str
+    images: Image.Image
+
+
+def strips(rows: pd.DataFrame, cells: Sequence[Cell], store: Store) -> list[Picture]:
+    """For each model: the best cell of each rule, the dense unguided one first; and unguided cells by gamma.
+
+    A cell whose picture is missing or damaged is named in the caption. A strip of one line is none.
+    """
+    by_id = {cell_id(cell): cell for cell in cells}
+    found = []
+    for model, name in file_names(rows["model"].tolist()).items():
+        best, sparse = best_cells(rows, model), by_gamma(rows, model)
+        about = {
+            "rules": (best, f"{model}, the best cell of each rule by {_metric(rows)}"),
+            "gammas": (sparse, f"{model} without guidance, by the share of tokens that skip work"),
+        }
+        for kind, (chosen, what) in about.items():
+            found += _strip(f"{kind}-{name}", what, chosen, by_id, store)
+    return found
+
+
+def best_cells(rows: pd.DataFrame, model: str) -> pd.DataFrame:
+    """The row of best quality of each rule, of no guidance the dense one; none where rows have no quality."""
+    if "quality" not in rows:
+        return rows.iloc[:0]
+    chosen = []
+    for rule in rules_of(rows, model):
+        own = rated(rule_rows(rows, model, rule))
+        dense = own[pd.to_numeric(own["gamma_strong"], errors="coerce") == 0]
+        own = dense if rule == "none" and len(dense) else own
+        if len(own):
+            chosen.append(best_row(own))
+    return pd.DataFrame(chosen)
+
+
+def by_gamma(rows: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Unguided rows that differ in a constant gamma alone, by rising gamma: the longest such series of the suite."""
+    own = rule_rows(rows, model, "none")
+    own = own.assign(gamma=pd.to_numeric(own["gamma_strong"], errors="coerce")).dropna(subset="gamma")
+    if own.empty:
+        return own
+    series = own.groupby([name for name in ALIKE if name in own], dropna=False, sort=False)
+    return max((part for _, part in series), key=len).sort_values("gamma", kind="stable")
+
+
+def _strip(name: str, what: str, chosen: pd.DataFrame, by_id: dict[str, Cell], store: Store) -> list[Picture]:
+    lines, lacking = [], []
+    for _, row in chosen.iterrows():
+        png = store.read_gallery(by_id[str(row["cell"])])
+        images = None if png is None else first_row(png)
+        label = f"{RULES[row['guidance']].title}, {settings_text(row)}"
+        if images is None:
+            lacking.append(label)
+        else:
+            lines.append(Line(f"{label}{_quality(row)}", images))
+    if len(lines) < 2:
+        return []
+    drawn = draw(lines)
+    buffer = io.BytesIO()
+    drawn.save(buffer, "PNG", optimize=True)
+    data, media = encode(buffer.getvalue(), lines[0].images.height)
+    asked = asked_for(by_id[str(chosen["cell"].iloc[0])], COLUMNS)
+    caption = (
+        f"{what}: the first {COLUMNS} images, the same seeds in the same columns, nothing chosen by eye. "
+        f"From left to right: {'; '.join(asked)}."
+    )
+    if lacking:
+        caption += f" Without a picture: {'; '.join(lacking)}."
+    alt = f"{what}. Lines from top to bottom: {'; '.join(line.label for line in lines)}"
+    file = f"gallery/{name}.{media.removeprefix('image/')}"
+    return [Picture(file, caption, alt, data, media, *drawn.size)]
+
+
+def draw(lines: Sequence[Line]) -> Image.Image:
+    """The lines under each other on white, grey if all are, each with its label above it."""
+    tile = max(_shown(line.images.height) for line in lines)
+    width, size = COLUMNS * tile, COLUMNS * tile // 40
+    band = size * 2
+    mode = "L" if all(line.images.mode == "L" for line in lines) else "RGB"
+    sheet = Image.new(mode, (width, len(lines) * (tile + band)), "white")
+    pen = ImageDraw.Draw(sheet)
+    for number, line in enumerate(lines):
+        top, margin = number * (tile + band), size // 4
+        font = _font(line.label, size, width - 2 * margin)
+        pen.text((margin, top + band * 0.6), line.label, "black", font, "lm")
+        larger = line.images.height <= tile
+        images = line.images.convert(mode)
+        shown = images.resize((width, tile), Image.Resampling.NEAREST if larger else Image.Resampling.BOX)
+        sheet.paste(shown, (0, top + band))
+    return sheet
+
+
+def _shown(side: int) -> int:
+    """Side in a strip of an image of `side` pixels: a whole multiple of a small one, a whole part of a large one."""
+    return side * math.ceil(LEAST / side) if side < LEAST else side // math.ceil(side / MOST)
+
+
+def _font(text: str, size: int, width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own font at `size`, smaller where the text would not fit into `width`."""
+    wanted = ImageFont.load_default(size).getlength(text)
+    return ImageFont.load_default(size if wanted <= width else size * width / wanted)
+
+
+def _metric(rows: pd.DataFrame) -> str:
+    return metric_title(str(rows["quality_metric"].iloc[0])) if "quality_metric" in rows else ""
+
+
+def _quality(row: pd.Series) -> str:
+    """Quality with its error, to stand behind settings; empty where there is none."""
+    if "quality" not in row or pd.isna(row["quality"]):
+        return ""
+    return f": {metric_title(row['quality_metric'])} {with_error(row['quality'], row['quality_se'])}"

@@ -1,0 +1,1 @@
+"""The results tree: the one place that writes under `results/`. No torch."""

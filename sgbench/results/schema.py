@@ -1,0 +1,118 @@
+"""Versions of the rows: what is read of older ones, and what is refused by name. No torch.
+
+1  up to cell ids of version 1: refused, since a cell's settings were not all told
+2  every setting that cells have now
+3  protocols by the digests of what they name
+4  prompts and text encoder of every row, training iterations of both checkpoints, percentiles of LPIPS
+5  rows of cells that failed, which have the reason in `failed` and neither cost nor scores
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from sgbench.base.errors import UserError
+from sgbench.guidance import RULES
+from sgbench.results.rows_checks import check_values
+
+SCHEMA_VERSION = 5
+OLDEST = 2
+# What a report cannot do without; scores and their kin depend on the suite.
+TEXTS = ("cell", "model", "guidance", "gamma_strong", "gamma_weak", "sampler")
+NUMBERS = ("scale", "steps", "seed", "samples")
+# The same of cells that did not fail.
+MEASURED_TEXTS = ("device",)
+MEASURED_NUMBERS = ("gmacs_per_image", "seconds_per_image", "batch", "threads")
+WHOLE = ("batch", "threads", "other_devices")
+AGAIN = "run `sgbench score` again, which writes them anew from the cells"
+
+
+def migrate(rows: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Rows of any version that can be read, as rows of this one.
+
+    Raises UserError for rows of other versions, and for what is no table of rows.
+    """
+    versions = _versions(rows, where)
+    if not versions:
+        raise UserError("there are no rows", where=where, fix=AGAIN)
+    for version in versions:
+        if version < OLDEST:
+            raise UserError(f"the rows are of schema {version}, which is no longer read", where=where, fix=AGAIN)
+        if version > SCHEMA_VERSION:
+            raise UserError(
+                f"the rows are of schema {version}, and this version reads up to {SCHEMA_VERSION}",
+                where=where,
+                fix="use the version of sgbench that wrote them, or a newer one",
+            )
+    for version in range(versions[0], SCHEMA_VERSION):
+        rows = STEPS[version](rows)
+    for column in ("prompts", "failed"):
+        if column not in rows:
+            raise UserError(f"the rows have no column {column}", where=where, fix=AGAIN)
+    # An empty text is nothing at all in a csv file.
+    texts = {name: rows[name].astype(object).fillna("") for name in ("prompts", "failed")}
+    return _checked(rows.assign(schema=SCHEMA_VERSION, **texts), where)
+
+
+def succeeded(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of cells that did not fail, with whole numbers as such: a gap beside them turns them into floats."""
+    found = rows[rows["failed"] == ""].drop(columns="failed").reset_index(drop=True)
+    return found.astype({name: int for name in WHOLE if name in found and found[name].notna().all()})
+
+
+def _versions(rows: pd.DataFrame, where: str) -> list[int]:
+    if "schema" not in rows:
+        raise UserError("these are no rows: there is no column schema", where=where, fix="give a rows.csv of sgbench")
+    numbers = pd.to_numeric(rows["schema"], errors="coerce")
+    if numbers.isna().any() or (numbers % 1 != 0).any():
+        raise UserError("a row's schema is no number", where=where, fix=AGAIN)
+    return sorted({int(n) for n in numbers})
+
+
+def _from_2(rows: pd.DataFrame) -> pd.DataFrame:
+    # Protocols were named otherwise; whoever looks them up finds that, and says so.
+    return rows
+
+
+def _from_3(rows: pd.DataFrame) -> pd.DataFrame:
+    """Text came with prompts in some rows of version 3, and was absent from suites without any."""
+    nothing = pd.Series(float("nan"), rows.index)
+    return rows.assign(
+        prompts=rows.get("prompts", pd.Series("", rows.index)),
+        text_encoder_sha256=rows.get("text_encoder_sha256", nothing),
+        iterations=rows.get("iterations", nothing),
+        auxiliary_iterations=rows.get("auxiliary_iterations", nothing),
+    )
+
+
+def _from_4(rows: pd.DataFrame) -> pd.DataFrame:
+    """Cells that failed had no row; a table of mixed versions has the column already."""
+    return rows.assign(failed=rows.get("failed", pd.Series("", rows.index)))
+
+
+STEPS: dict[int, Callable[[pd.DataFrame], pd.DataFrame]] = {2: _from_2, 3: _from_3, 4: _from_4}
+
+
+def _checked(rows: pd.DataFrame, where: str) -> pd.DataFrame:
+    _require(rows, TEXTS, NUMBERS, where)
+    measured = rows[rows["failed"] == ""]
+    if not measured.empty:
+        _require(measured, MEASURED_TEXTS, MEASURED_NUMBERS, where)
+    for rule in rows["guidance"].unique():
+        if rule not in RULES:
+            raise UserError(f"there is no guidance rule {rule!r} in this version", where=where, fix=AGAIN)
+    check_values(rows, where, AGAIN)
+    return rows
+
+
+def _require(rows: pd.DataFrame, texts: tuple[str, ...], numbers: tuple[str, ...], where: str) -> None:
+    for column in (*texts, *numbers):
+        if column not in rows:
+            raise UserError(f"the rows have no column {column}", where=where, fix=AGAIN)
+        if rows[column].isna().any():
+            raise UserError(f"a row has no {column}", where=where, fix=AGAIN)
+    for column in numbers:
+        if pd.to_numeric(rows[column], errors="coerce").isna().any():
+            raise UserError(f"a row's {column} is no number", where=where, fix=AGAIN)

@@ -1,0 +1,1 @@
+"""One sampler a file, as a pure function; clocks and settings need no torch."""

@@ -1,0 +1,42 @@
+"""DDPM with learned variances on a process of 1,000 steps with linear betas, as DiT and MDTv2 publish it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from sgbench.samplers.discrete import image_of, signal_levels
+
+
+def sample_ddpm(
+    noise_of: Callable[[Tensor, int, int], Tensor],
+    noise: Tensor,
+    timesteps: Sequence[int],
+    fresh: Callable[[int], Tensor],
+) -> Tensor:
+    """From unit noise (B, C, H, W) to the image by ancestral sampling, nothing clipped; no noise in the last step.
+
+    `timesteps` ascend within 0..999 and are the process from there on: its betas are recomputed from the signal levels
+    at them. `noise_of(x, timestep, step)` is (B, 2 C, H, W): the predicted noise, then where between the smallest (-1)
+    and the largest (1) the logarithm of the variance lies (arXiv 2102.09672, eq. 15). `fresh(step)` is unit noise.
+    """
+    levels = signal_levels(timesteps).tolist()
+    befores = [1.0, *levels[:-1]]
+    betas = [1 - level / before for level, before in zip(levels, befores, strict=True)]
+    smallest = [beta * (1 - b) / (1 - a) for beta, a, b in zip(betas, levels, befores, strict=True)]
+    # The first posterior variance is 0; its neighbour's stands in for its logarithm.
+    smallest[0] = smallest[1] if len(smallest) > 1 else betas[0]
+    x = noise
+    for step, index in enumerate(reversed(range(len(timesteps)))):
+        level, before, beta = levels[index], befores[index], betas[index]
+        epsilon, between = noise_of(x, timesteps[index], step).chunk(2, dim=1)
+        image = image_of(x, epsilon, level)
+        mean = before**0.5 * beta / (1 - level) * image + (1 - beta) ** 0.5 * (1 - before) / (1 - level) * x
+        x = mean
+        if index:
+            share = (between + 1) / 2
+            logarithm = share * math.log(beta) + (1 - share) * math.log(smallest[index])
+            x = mean + (logarithm / 2).exp() * fresh(step)
+    return x

@@ -1,0 +1,26 @@
+"""The settings of a sampler that a cell holds. No torch."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+SamplerName = Literal["euler", "heun", "euler-maruyama", "edm-heun", "ddim", "ddpm"]
+
+
+class Sampler(NamedTuple):
+    """How images are drawn from the predictions; what a sampler has no use for holds its neutral value."""
+
+    name: SamplerName
+    steps: int
+    shift: float = 1.0
+    churn: float = 0.0
+    churn_min: float = 0.0
+    churn_max: float = float("inf")
+    churn_noise: float = 1.0
+
+    def describe(self) -> str:
+        """The settings that are not neutral, in a few words."""
+        names = ("shift", "churn", "churn_min", "churn_max", "churn_noise")
+        neutral = Sampler(self.name, self.steps)
+        rest = [f"{name}={getattr(self, name):g}" for name in names if getattr(self, name) != getattr(neutral, name)]
+        return " ".join([*([] if self.name == "euler" else [self.name]), f"{self.steps} steps", *rest])

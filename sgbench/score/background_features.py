@@ -1,0 +1,109 @@
+"""Extract features beside a run, on a device that the run leaves idle, so that scoring has less left to do.
+
+Only features are made here, shard by shard as shards are finished, in a process of its own: an extractor sets switches
+of the whole process, which must not change the images that are being drawn. Whatever goes wrong is left to the scoring
+pass that follows, which does what is missing and says what is wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+
+import torch
+
+from sgbench.base.errors import UserError
+from sgbench.cells.cell import Cell
+from sgbench.metrics.catalogue import METRICS, image_metrics
+from sgbench.metrics.extractors.catalogue import EXTRACTORS
+from sgbench.metrics.extractors.extract import Loaded, load_extractor
+from sgbench.metrics.protocols import extractor_of
+from sgbench.metrics.references.catalogue import home_of
+from sgbench.results.find_cell import open_cell
+from sgbench.results.store import Store
+from sgbench.score.features import shard_features
+from sgbench.suite.schema import Suite
+
+# Networks small enough for a CPU to keep up with a GPU that draws.
+SMALL = ("fashion-cnn", "lite0")
+
+
+class Beside:
+    """Takes (cell, shard number) as a run finishes them; a context that ends with the run.
+
+    When the run ends, what is still waiting is dropped: the device that drew is then free to do it faster. Features are
+    written whole or not at all, so the process may be stopped at any moment.
+    """
+
+    def __init__(self, suite: Suite, store: Store, device: torch.device) -> None:
+        self.store = store
+        names = extractors_for(suite, device)
+        command = [sys.executable, "-m", "sgbench.score.background_features", str(device), *names]
+        self._worker = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
+        )
+
+    def __call__(self, cell: Cell, number: int) -> None:
+        """Queue a finished shard."""
+        assert self._worker.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            print(f"{number} {self.store.cell_folder(cell)}", file=self._worker.stdin, flush=True)
+
+    def __enter__(self) -> Beside:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._worker.terminate()
+        self._worker.wait()
+
+    def wait(self) -> int:
+        """Until all that was queued is done: the worker's exit status."""
+        assert self._worker.stdin is not None
+        self._worker.stdin.close()
+        return self._worker.wait()
+
+
+def extractors_for(suite: Suite, device: torch.device) -> list[str]:
+    """The extractors of a suite that are worth running beside it on a device."""
+    looking = image_metrics(suite.metrics)
+    home = home_of(suite.reference) if looking else ""
+    names = dict.fromkeys(extractor_of(m, home) for m in looking if METRICS[m].kind != "lpips")
+    return [n for n in names if EXTRACTORS[n].widths and (device.type != "cpu" or n in SMALL)]
+
+
+def idle_device(running: torch.device) -> torch.device | None:
+    """Another GPU, or the CPU while a GPU draws; None where a run leaves nothing idle."""
+    if running.type != "cuda":
+        return None
+    own = running.index or 0
+    others = [index for index in range(torch.cuda.device_count()) if index != own]
+    return torch.device("cuda", others[0]) if others else torch.device("cpu")
+
+
+def work(device: torch.device, extractors: list[str]) -> None:
+    """The other process: lines of `NUMBER FOLDER` on its input, features in the folders."""
+    if device.type == "cpu":
+        # One core is the drawing process's own.
+        torch.set_num_threads(max(1, torch.get_num_threads() - 1))
+    loaded: dict[str, Loaded] = {}
+
+    def load(name: str) -> Loaded:
+        if name not in loaded:
+            loaded[name] = load_extractor(name, device)
+        return loaded[name]
+
+    for line in sys.stdin:
+        number, _, folder = line.rstrip("\n").partition(" ")
+        with contextlib.suppress(UserError):
+            cell, store = open_cell(Path(folder))
+            for extractor in extractors:
+                shard_features(extractor, cell, int(number), store, load)
+
+
+if __name__ == "__main__":
+    work(torch.device(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,207 @@
+"""Score images that may come from anywhere, several sets at once, so that other tools' results stand in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+
+from sgbench.base.errors import NoScoreError, UserError
+from sgbench.base.progress import Progress
+from sgbench.cells.identity import cell_id
+from sgbench.cells.prompts import load_prompts
+from sgbench.images.prompted import LayoutImages, PromptedImages, is_layout
+from sgbench.images.sets import FolderImages, NpzImages, check_against, look, open_images
+from sgbench.metrics.catalogue import METRICS, check_names, image_metrics
+from sgbench.metrics.protocols import Protocol, differences
+from sgbench.metrics.references.load import load_reference
+from sgbench.results.find_cell import open_cell
+from sgbench.score.cell_images import CellImages
+from sgbench.score.compute import Computer
+from sgbench.score.expected import facts_of, protocol
+from sgbench.score.judge_scores import Judging, judge_images, load_judge, text_fields
+from sgbench.stats.digits import with_error
+from sgbench.suite.texts import check_records
+
+Source = CellImages | FolderImages | LayoutImages | NpzImages | PromptedImages
+
+
+class Scored(NamedTuple):
+    """One set of images with its scores by metric, and the protocol of each."""
+
+    images: str
+    samples: int
+    sha256: str
+    scores: dict[str, dict[str, Any]]
+    protocols: dict[str, Protocol]
+    foreign: bool
+    """Whether others may have made the images."""
+    cell: str = ""
+    """The id of the cell that drew them; empty for others' images."""
+    seed: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The set as plain data; every score carries its protocol."""
+        scores = {
+            metric: {**found, "protocol_id": self.protocols[metric].id, "protocol": self.protocols[metric]._asdict()}
+            for metric, found in self.scores.items()
+        }
+        made = {"images": self.images, "samples": self.samples, "images_sha256": self.sha256}
+        return {**made, "cell": self.cell, "seed": self.seed, "scores": scores}
+
+
+def check_metrics(metrics: Sequence[str], reference: str | None) -> None:
+    """Raises UserError for a metric that images alone cannot have, for one without its reference, and for none."""
+    check_names(metrics)
+    for metric in metrics:
+        if METRICS[metric].kind == "lpips":
+            raise UserError(
+                "lpips compares the guided and the unguided image of one seed, which a set alone does not have",
+                where="--metrics",
+                fix="score a suite with it",
+            )
+    looking = image_metrics(metrics)
+    if looking and reference is None:
+        raise UserError(f"{looking[0]} compares images with others", where="--reference", fix="name a reference")
+
+
+def score_images(
+    paths: Sequence[Path],
+    reference: str | None,
+    metrics: Sequence[str],
+    device: torch.device,
+    progress: Progress,
+    limit: int | None = None,
+    labels: str | None = None,
+    prompts: str | None = None,
+) -> list[Scored]:
+    """Scores of every set. Raises UserError for images, references, prompts and weights that cannot be used."""
+    check_metrics(metrics, reference)
+    sources = [open_any(path, limit, prompts) for path in paths]
+    for source in sources:
+        check_prompted(source, metrics)
+    looking = image_metrics(metrics)
+    computer = Computer(load_reference(reference), looking, device, progress) if reference and looking else None
+    progress.begin("score", len(sources), "set")
+    found = []
+    with ExitStack() as stack:
+        judges = {METRICS[m].extractor for m in metrics if METRICS[m].text}
+        ready = {judge: load_judge(judge, device, stack) for judge in judges}
+        for source in sources:
+            found.append(_score(source, computer, ready, metrics, labels))
+            progress.advance(1, source.where)
+    progress.end()
+    return found
+
+
+def check_prompted(source: Source, metrics: Sequence[str]) -> None:
+    """Whether metrics of prompts can be had of a set. Raises UserError where it has none, or others."""
+    for metric in metrics:
+        if METRICS[metric].text and source.prompts is None:
+            raise UserError(
+                f"{metric} judges images by their prompts, and none come with these",
+                where=source.where,
+                fix="add --prompts FILE",
+            )
+        if source.prompts is None:
+            continue
+        check_records(metric, source.prompts)
+        missing = -source.count % len(source.prompts.prompts)
+        if metric == "geneval" and missing:
+            raise NoScoreError(
+                f"{missing} images are missing: there are {source.count} of {len(source.prompts.prompts)} prompts",
+                where=source.where,
+                fix="draw equally many images of every prompt",
+            )
+
+
+def open_any(path: Path, limit: int | None, prompts: str | None = None) -> Source:
+    """A folder of images, an npz, a cell's folder, or GenEval's folders; with what they were asked to show."""
+    if (path / "cell.json").is_file():
+        cell, store = open_cell(path)
+        if prompts is not None:
+            raise UserError("a cell knows its prompts", where="--prompts", fix="leave it out")
+        return CellImages(cell, store, store.images_there(cell, limit))
+    if limit is not None:
+        raise UserError("--limit is for suites and cells", where=str(path), fix="leave it out, or give a smaller set")
+    if is_layout(path):
+        if prompts is not None:
+            raise UserError("GenEval's folders bring their prompts", where="--prompts", fix="leave it out")
+        return LayoutImages(path)
+    images = open_images(path)
+    return images if prompts is None else PromptedImages(images, load_prompts(prompts, "--prompts"))
+
+
+def _score(
+    source: Source,
+    computer: Computer | None,
+    judges: Mapping[str, Judging],
+    metrics: Sequence[str],
+    labels: str | None,
+) -> Scored:
+    seen = look(source)
+    facts = facts_of(source, labels)
+    scores: dict[str, dict[str, Any]] = {}
+    if computer is not None:
+        reference = computer.reference
+        check_against(seen, reference.side, reference.channels, reference.name, source.where)
+        features = {e: computer.loaded(e)(source.parts(), source.where) for e in computer.extractors(metrics)}
+        scores = computer.compute(image_metrics(metrics), features, facts)
+    values = {name: judge_images(judge, source) for name, judge in judges.items()}
+    for metric in metrics:
+        if METRICS[metric].text:
+            scores[metric] = text_fields(metric, values[METRICS[metric].extractor], facts)
+    return Scored(
+        source.where,
+        source.count,
+        seen.sha256,
+        {metric: scores[metric] for metric in metrics},
+        {m: protocol(m, facts, None if computer is None else computer.reference) for m in metrics},
+        not isinstance(source, CellImages),
+        *((cell_id(source.cell), source.cell.seed) if isinstance(source, CellImages) else ()),
+    )
+
+
+def explain(
+    paths: Sequence[Path],
+    reference: str | None,
+    metrics: Sequence[str],
+    limit: int | None = None,
+    labels: str | None = None,
+    prompts: str | None = None,
+) -> list[Protocol]:
+    """The protocols that sets of images would be scored under, each once; nothing is scored."""
+    check_metrics(metrics, reference)
+    opened = load_reference(reference) if reference else None
+    sources = [open_any(path, limit, prompts) for path in paths]
+    for source in sources:
+        check_prompted(source, metrics)
+    facts = [facts_of(source, labels) for source in sources]
+    found = [protocol(metric, one, opened) for metric in metrics for one in facts]
+    return list({p.id: p for p in found}.values())
+
+
+def table(found: Sequence[Scored], metrics: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+    """One line per set and a column per metric and protocol; and what differs where a metric has two of them."""
+    lines = [{"images": one.images, "N": f"{one.samples:,}"} for one in found]
+    notes = []
+    for metric in metrics:
+        protocols = list({one.protocols[metric].id: one.protocols[metric] for one in found}.values())
+        for number, chosen in enumerate(protocols):
+            title = METRICS[metric].title + (f" ({number + 1})" if len(protocols) > 1 else "")
+            for line, one in zip(lines, found, strict=True):
+                value = one.scores[metric]
+                same = one.protocols[metric].id == chosen.id
+                line[title] = with_error(value["value"], value["standard_error"]) if same else ""
+            if number:
+                gap = "; ".join(differences(protocols[0], chosen))
+                notes.append(f"{METRICS[metric].title}: columns (1) and ({number + 1}) do not compare: {gap}")
+    if any(one.foreign for one in found):
+        notes.append(
+            "How others rounded their sets to uint8 is not known; truncation makes images half a level darker."
+        )
+    return pd.DataFrame(lines), notes

@@ -1,0 +1,1 @@
+"""Training of the embedded models. Nothing else needs it."""

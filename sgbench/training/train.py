@@ -1,0 +1,199 @@
+"""Train an embedded model: flow matching with velocity prediction, t = 1 noise, token sparsity throughout.
+
+Every random number of a step comes from (seed, step), so a run that was killed continues as if it had not been.
+With `dtype: bfloat16` the forward and backward pass work on a copy; master weights, optimiser and EMA stay in float32.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from sgbench.base.atomic import write_atomic
+from sgbench.base.errors import UserError
+from sgbench.models.recipe import Recipe, Training
+from sgbench.networks.build import build
+from sgbench.training.examples import Examples
+from sgbench.training.muon import Muon
+
+STATE_EVERY = 200
+LOG_EVERY = 20
+
+
+class Progress(NamedTuple):
+    """What a training run tells its caller every `LOG_EVERY` steps."""
+
+    step: int
+    steps: int
+    loss: float
+    images_per_second: float
+    eta_seconds: float
+
+
+class Trained(NamedTuple):
+    """EMA weights at the end and at the early step, and the loss curve as (step, loss)."""
+
+    ema: dict[str, Tensor]
+    early: dict[str, Tensor]
+    curve: list[tuple[int, float]]
+
+
+def train(recipe: Recipe, examples: Examples, folder: Path, device: str, report: Callable[[Progress], None]) -> Trained:
+    """Train to the end, resuming from `folder`/state.pt where there is one."""
+    plan = recipe.training
+    torch.manual_seed(plan.seed)
+    master = build(recipe.architecture).to(device)
+    compute = copy.deepcopy(master).to(getattr(torch, plan.dtype))
+    ema = {name: tensor.detach().clone() for name, tensor in master.state_dict().items()}
+    optimisers = _optimisers(master, plan)
+    early: dict[str, Tensor] = {}
+    curve: list[tuple[int, float]] = []
+    done = 0
+    state = _read_state(folder / "state.pt", recipe)
+    if state is not None:
+        master.load_state_dict(state["master"])
+        for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        ema, early, done = state["ema"], state["early"], state["step"]
+        curve = [(int(step), float(loss)) for step, loss in state["curve"]]
+    recent: list[float] = []
+    started = time.monotonic()
+    first = done
+    for step in range(done, plan.steps):
+        for optimiser in optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = plan.learning_rate * rate(plan, step)
+        recent.append(_backward(master, compute, recipe, examples, step))
+        nn.utils.clip_grad_norm_(master.parameters(), 1.0)
+        for optimiser in optimisers:
+            optimiser.step()
+        _update_ema(ema, master, min(plan.ema_decay, (1 + step) / (10 + step)))
+        done = step + 1
+        if done == plan.early_step:
+            early = {name: tensor.clone() for name, tensor in ema.items()}
+        if done % LOG_EVERY == 0 or done == plan.steps:
+            seconds = (time.monotonic() - started) / (done - first)
+            curve.append((done, sum(recent) / len(recent)))
+            recent.clear()
+            report(Progress(done, plan.steps, curve[-1][1], plan.batch / seconds, seconds * (plan.steps - done)))
+        if done % STATE_EVERY == 0 or done == plan.steps:
+            _write_state(
+                folder / "state.pt",
+                {
+                    "recipe": recipe.model_dump_json(),
+                    "step": done,
+                    "master": master.state_dict(),
+                    "ema": ema,
+                    "early": early,
+                    "optimisers": [optimiser.state_dict() for optimiser in optimisers],
+                    "curve": curve,
+                },
+            )
+    return Trained(ema, early, curve)
+
+
+def rate(plan: Training, step: int) -> float:
+    """Learning-rate factor: linear warm-up, constant, linear to zero over the last `decay_share`."""
+    decay_steps = plan.decay_share * plan.steps
+    rising = (step + 1) / plan.warmup_steps if plan.warmup_steps else 1.0
+    falling = (plan.steps - step) / decay_steps if decay_steps else 1.0
+    return min(1.0, rising, falling)
+
+
+def _optimisers(model: nn.Module, plan: Training) -> list[torch.optim.Optimizer]:
+    """Muon for the weight matrices inside the blocks, AdamW for everything else.
+
+    After 200 steps of `fashion-routing` the loss was 0.25, against 0.29 with AdamW alone at its best rate.
+    """
+    hidden: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            (hidden if "blocks." in name and parameter.ndim == 2 else rest).append(parameter)
+    muon: torch.optim.Optimizer = (
+        torch.optim.Muon(hidden, lr=plan.learning_rate, weight_decay=plan.weight_decay, adjust_lr_fn="match_rms_adamw")
+        if plan.dtype == "bfloat16"
+        else Muon(hidden, lr=plan.learning_rate, weight_decay=plan.weight_decay)
+    )
+    return [
+        muon,
+        torch.optim.AdamW(rest, lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=plan.weight_decay, fused=True),
+    ]
+
+
+def _backward(master: nn.Module, compute: nn.Module, recipe: Recipe, examples: Examples, step: int) -> float:
+    """Leave the gradients of one step in `master` and return its loss."""
+    plan, architecture = recipe.training, recipe.architecture
+    device = next(master.parameters()).device
+    images, y = (part.to(device) for part in examples(plan, step))
+    generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
+    x = images.float() / 127.5 - 1
+    noise = torch.randn(x.shape, generator=generator).to(device)
+    t = torch.randn(plan.batch, generator=generator).sigmoid().to(device)
+    dropped = torch.rand(plan.batch, generator=generator).to(device) < plan.label_dropout
+    y[dropped] = architecture.null_label
+    tokens = None
+    if architecture.trained_gamma:
+        kept = architecture.grid_tokens - int(architecture.grid_tokens * architecture.trained_gamma)
+        order = torch.rand(plan.batch, architecture.grid_tokens, generator=generator).argsort(1)
+        tokens = order[:, :kept].to(device)
+    at = t[:, None, None, None]
+    noisy = (1 - at) * x + at * noise
+    with torch.no_grad():
+        torch._foreach_copy_(list(compute.parameters()), list(master.parameters()))
+    # In bfloat16 on a CPU the unfused attention is 1.4 times as fast as the fused one at 64 tokens.
+    unfused = sdpa_kernel(SDPBackend.MATH) if plan.dtype == "bfloat16" else nullcontext()
+    with unfused:
+        velocity = compute(noisy.to(getattr(torch, plan.dtype)), t, y, tokens).float()
+        loss = _loss(velocity, noise - x, architecture.patch_size, tokens, plan.masked_loss_weight)
+        loss.backward()
+    for target, source in zip(master.parameters(), compute.parameters(), strict=True):
+        if source.grad is not None:
+            target.grad = source.grad.float()
+            source.grad = None
+    return loss.item()
+
+
+def _loss(velocity: Tensor, target: Tensor, patch: int, tokens: Tensor | None, masked_weight: float) -> Tensor:
+    """Mean squared error; with a weight below one, unseen tokens count that much of the seen ones' mean."""
+    if tokens is None or masked_weight == 1:
+        return (velocity - target).square().mean()
+    per_token = nn.functional.avg_pool2d((velocity - target).square().mean(1, keepdim=True), patch).flatten(1)
+    seen = torch.zeros_like(per_token).scatter_(1, tokens, 1.0)
+    on_seen = (per_token * seen).sum() / seen.sum()
+    on_unseen = (per_token * (1 - seen)).sum() / (1 - seen).sum()
+    return on_seen + masked_weight * on_unseen
+
+
+@torch.no_grad()
+def _update_ema(ema: dict[str, Tensor], model: nn.Module, decay: float) -> None:
+    weights = model.state_dict()
+    torch._foreach_lerp_([ema[name] for name in weights], list(weights.values()), 1 - decay)
+
+
+def _read_state(path: Path, recipe: Recipe) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    if state["recipe"] != recipe.model_dump_json():
+        raise UserError(
+            "it was trained by another recipe",
+            where=str(path),
+            fix="delete it, or restore the recipe, to go on",
+        )
+    return state
+
+
+def _write_state(path: Path, state: dict[str, Any]) -> None:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomic(path, buffer.getvalue())

@@ -1,0 +1,331 @@
+"""A scorer's process that does all that a process can do wrong, and prompts with all that a line can break on."""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from sgbench.base.errors import UserError
+from sgbench.metrics.preference import worker, worker_main
+from sgbench.metrics.preference.catalogue import SCORERS
+from sgbench.metrics.preference.conversation import WorkerError
+from sgbench.metrics.preference.worker import WorkerScorer
+
+START = """
+import json, os, sys, time
+def say(**answer): print(json.dumps(answer), flush=True)
+def asked(): return json.loads(sys.stdin.buffer.readline())
+"""
+READY = START + "say(ready=True)\n"
+Make = Callable[..., WorkerScorer]
+IMAGES = [np.full((4, 5, 3), i, np.uint8) for i in range(3)]
+PROMPTS = ["a", "b", "c"]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """A scorer whose process runs the given code, with a temporary folder of its own."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+
+    def built(code: str, start_seconds: float = 30, score_seconds: float = 30) -> WorkerScorer:
+        script = tmp_path / "script.py"
+        script.write_text(code)
+        weights = [tmp_path / "weights.pt"]
+        return WorkerScorer("imagereward", Path(sys.executable), weights, "cpu", script, start_seconds, score_seconds)
+
+    return built
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, reaped or not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_every_pair_is_asked_and_images_arrive_to_the_bit(make: Make, tmp_path: Path) -> None:
+    code = """
+from PIL import Image
+for line in sys.stdin.buffer:
+    pair = json.loads(line)
+    pixels = Image.open(pair["path"])
+    say(id=pair["id"], score=sum(pixels.getpixel((4, 3))) + len(pair["prompt"]) / 10 + (pixels.size != (5, 4)))
+"""
+    scores = make(READY + code)(IMAGES, ["a", "bb", "ccc"])
+    assert scores == pytest.approx([0.1, 3.2, 6.3])
+    assert scores.dtype == np.float64
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+ECHO = """
+import hashlib
+for line in sys.stdin.buffer:
+    pair = json.loads(line)
+    say(id=pair["id"], score=int(hashlib.sha256(pair["prompt"].encode("utf-8", "surrogatepass")).hexdigest()[:8], 16))
+"""
+
+
+@pytest.mark.slow
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(prompts=st.lists(st.text(max_size=40), min_size=1, max_size=30))
+@example(
+    prompts=["two\nlines\r\n", "\u2028 \u2029 \x85 \x0b \x0c \x00", '{"id": 1, "score": 5}', "<|endoftext|> &lt;b>", ""]
+)
+@example(prompts=["\ud800", "\\", '"', "é" * 40_000])
+def test_prompts_arrive_to_the_character(make: Make, prompts: list[str]) -> None:
+    import hashlib
+
+    expected = [int(hashlib.sha256(p.encode("utf-8", "surrogatepass")).hexdigest()[:8], 16) for p in prompts]
+    assert make(READY + ECHO)([IMAGES[0]] * len(prompts), prompts).tolist() == expected
+
+
+FAULTS = {
+    "dies at the start": (
+        "import sys; sys.stderr.write('loading\\n  CUDA is gone\\n\\n'); sys.exit(3)",
+        r"its process ended with status 3; the last it said: CUDA is gone; put right",
+        (),
+    ),
+    "cannot import its package": (
+        "import not_there_at_all",
+        r"ended with status 1; the last it said: ModuleNotFoundError: No module named 'not_there_at_all'",
+        (),
+    ),
+    "dies in the middle": (
+        READY + "say(id=asked()['id'], score=0.5)\nasked()\nsys.stderr.write('10%\\r20%\\r')\nos._exit(7)",
+        r"its process ended with status 7; the last it said: 20%",
+        (0.5,),
+    ),
+    "is killed in the middle": (
+        READY + "say(id=asked()['id'], score=0.5)\nasked()\nos.kill(os.getpid(), 9)",
+        r"its process was ended by signal 9 \(Killed\); put right",
+        (0.5,),
+    ),
+    "stops without a word": (
+        READY + "say(id=asked()['id'], score=0.5)\nasked()",
+        r"its process ended with status 0; put right",
+        (0.5,),
+    ),
+    "closes its output": (
+        READY + "asked()\nos.close(1)\ntime.sleep(60)",
+        r"its process closed its output; put right",
+        (),
+    ),
+    "is not ready": (START + "say(ready=False)\nasked()", r'began with \{"ready": false\} and not with that it', ()),
+    "prints before it is ready": (
+        START + "print('Loading checkpoint shards')\nsay(ready=True)\nasked()",
+        r"its process answered 'Loading checkpoint shards', which is no answer",
+        (),
+    ),
+    "answers garbage": (
+        READY + "say(id=asked()['id'], score=1)\nasked()\nos.write(1, b'\\xff\\xfe{]\\n')\nasked()",
+        r"its process answered '��\{\]', which is no answer",
+        (1.0,),
+    ),
+    "answers no object": (
+        READY + "asked()\nprint('[1, 2]', flush=True)\nasked()",
+        r"'\[1, 2\]', which is no answer",
+        (),
+    ),
+    "nests without end": (
+        READY + "asked()\nprint('[' * 100_000, flush=True)\nasked()",
+        r"which is no answer",
+        (),
+    ),
+    "never ends a line": (
+        READY + "asked()\nwhile True: os.write(1, b'x' * 5000)",
+        r"its process answered 'x{80}', which is no answer",
+        (),
+    ),
+    "gives no score": (READY + "say(id=asked()['id'])\nasked()", r"image number 0 the score null, which is no f", ()),
+    "gives NaN": (
+        READY + "say(id=asked()['id'], score=2)\nsay(id=asked()['id'], score=float('nan'))\nasked()",
+        r"gave image number 1 the score NaN, which is no finite number",
+        (2.0,),
+    ),
+    "gives infinity": (
+        READY + "say(id=asked()['id'], score=float('-inf'))\nasked()",
+        r"the score -Infinity, which",
+        (),
+    ),
+    "gives a number too great": (READY + "say(id=asked()['id'], score=10**400)\nasked()", r"the score 1000000000", ()),
+    "gives a truth": (READY + "say(id=asked()['id'], score=True)\nasked()", r"the score true, which is no finite", ()),
+    "gives a text": (READY + "say(id=asked()['id'], score='0.3')\nasked()", r'the score "0.3", which is no finite', ()),
+    "answers twice": (
+        READY + "i = asked()['id']\nsay(id=i, score=1)\nsay(id=i, score=1)\nasked()\nasked()",
+        r"answered for number 0 when asked for number 1",
+        (1.0,),
+    ),
+    "answers the last one twice": (
+        READY + "for _ in range(3): i = asked()['id']; say(id=i, score=i)\nsay(id=2, score=2)",
+        r"""answered more than it was asked \('\{"id": 2, "score": 2\}'\)""",
+        (0.0, 1.0, 2.0),
+    ),
+    "answers in another order": (
+        READY + "asked()\nsay(id=1, score=1)\nasked()",
+        r"answered for number 1 when asked for number 0",
+        (),
+    ),
+    "answers for a name": (READY + "asked()\nsay(id='0', score=1)\nasked()", r'answered for number "0" when asked', ()),
+    "fails at the end": (
+        READY + "for _ in range(3): i = asked()['id']; say(id=i, score=i)\nsys.exit('the disk is full')",
+        r"ended with status 1; the last it said: the disk is full",
+        (0.0, 1.0, 2.0),
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_one_sentence_and_scores_before_it_are_kept(make: Make, tmp_path: Path, fault: str) -> None:
+    code, told, before = FAULTS[fault]
+    with pytest.raises(WorkerError, match=rf"^imagereward: .*{told}") as caught:
+        make(code)(IMAGES, PROMPTS)
+    assert caught.value.scores == before
+    assert "\n" not in str(caught.value)
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (START + "time.sleep(60)", "did not get ready within 0.5 seconds and was ended"),
+        (READY + "asked()\ntime.sleep(60)", "did not score image number 0 within 0.5 seconds and was ended"),
+        (
+            READY + "for _ in range(3): say(id=asked()['id'], score=1)\ntime.sleep(60)",
+            "did not end within 0.5 seconds and was ended",
+        ),
+        # It reads nothing at all, so the prompt fills the pipe.
+        (READY + "time.sleep(60)", "did not score image number 0 within 0.5 seconds"),
+    ],
+)
+def test_a_process_that_hangs_is_ended(make: Make, code: str, told: str) -> None:
+    begun = time.monotonic()
+    # Starting Python may take longer than half a second where the machine is busy.
+    scorer = make(code, start_seconds=0.5 if "get ready" in told else 30, score_seconds=0.5)
+    with pytest.raises(WorkerError, match=told):
+        scorer(IMAGES, ["x" * 300_000, "b", "c"])
+    assert time.monotonic() - begun < 25
+
+
+def test_nothing_outlives_the_call(make: Make, tmp_path: Path) -> None:
+    """A child that holds the pipe open and ignores every polite signal, left by a process that ends well."""
+    pids = tmp_path / "pids"
+    code = f"""
+import subprocess
+child = "import signal, time; [signal.signal(s, signal.SIG_IGN) for s in (1, 2, 15)]; time.sleep(60)"
+started = subprocess.Popen([sys.executable, "-c", child], stdout=subprocess.DEVNULL)
+open({str(pids)!r}, "w").write(f"{{os.getpid()}} {{started.pid}}")
+for _ in range(3): say(id=asked()["id"], score=1)
+os._exit(0)
+"""
+    assert make(READY + code)(IMAGES, PROMPTS).tolist() == [1, 1, 1]
+    deadline = time.monotonic() + 5
+    while not all(gone(int(pid)) for pid in pids.read_text().split()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert all(gone(int(pid)) for pid in pids.read_text().split())
+
+
+def test_an_error_of_the_caller_ends_the_process(make: Make, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    code = READY + f"open({str(pids)!r}, 'w').write(str(os.getpid()))\nsay(id=asked()['id'], score=1)\ntime.sleep(60)"
+    with pytest.raises(UserError, match=r"image number 1 is float64 \[2\], and uint8 \[height, width, 3\] is wanted"):
+        make(code)([IMAGES[0], np.zeros(2)], ["a", "b"])  # type: ignore[list-item]
+    assert gone(int(pids.read_text()))
+
+
+def test_complaints_without_end_block_nothing(make: Make) -> None:
+    code = READY + "sys.stderr.write('warning: ' * 400_000)\nfor _ in range(3): say(id=asked()['id'], score=1)"
+    assert make(code)(IMAGES, PROMPTS).tolist() == [1, 1, 1]
+
+
+def test_a_python_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    scorer = WorkerScorer("hpsv3", tmp_path / "bin" / "python", [], "cpu")
+    with pytest.raises(
+        WorkerError, match=r"hpsv3: its Python cannot be started \(No such file or directory\); look at"
+    ):
+        scorer(IMAGES, PROMPTS)
+
+
+def test_a_disk_that_is_full_is_one_sentence(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object, **named: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(worker.Image.Image, "save", full)
+    with pytest.raises(WorkerError, match=r"cannot be handed to its process \(No space left on device\); make room in"):
+        make(READY + "asked()")(IMAGES, PROMPTS)
+
+
+def test_another_number_of_prompts_starts_nothing(make: Make) -> None:
+    with pytest.raises(UserError, match="there are 3 images and 1 prompts"):
+        make("raise SystemExit('started')")(IMAGES, ["a"])
+
+
+def test_the_process_is_isolated_and_asks_no_hub(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    code = (
+        READY
+        + """
+alone = sys.flags.isolated and "/nowhere" not in sys.path and os.environ["HF_HUB_OFFLINE"] == "1"
+say(id=asked()["id"], score=int(alone))
+"""
+    )
+    assert make(code)(IMAGES[:1], ["a"]).tolist() == [1]
+
+
+def test_the_shipped_script_needs_nothing_of_sgbench_and_keeps_prints_out_of_answers(tmp_path: Path) -> None:
+    """Its real loop, with packages of the same names and calls in their place, for the two that cannot run here."""
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    (packages / "torch.py").write_text("import contextlib\ninference_mode = contextlib.nullcontext\n")
+    (packages / "hpsv3.py").write_text(
+        "class HPSv3RewardInferencer:\n"
+        "    def __init__(self, checkpoint_path, device):\n"
+        "        print('Flash Attention is not installed.'); self.told = checkpoint_path.endswith('.safetensors')\n"
+        "    def reward(self, image_paths, prompts):\n"
+        '        print(\'{"id": 0, "score": 99}\')\n'
+        "        return [[len(prompts[0]) + self.told, 0.1]]\n"
+    )
+    (packages / "ImageReward.py").write_text(
+        "class Network:\n"
+        "    def score(self, prompt, image): return -float(len(prompt)) if image.endswith('.png') else None\n"
+        "def load(name, device, med_config):\n"
+        "    print('load checkpoint from', name)\n"
+        "    return Network() if med_config.endswith('.json') else None\n"
+    )
+    text = worker.SCRIPT.read_text()
+    assert "sgbench" not in text
+    script = tmp_path / "script.py"
+    script.write_text(
+        text.replace("import argparse\n", f"import argparse\nimport sys; sys.path.insert(0, {str(packages)!r})\n")
+    )
+    python = Path(sys.executable)
+    three = WorkerScorer("hpsv3", python, [tmp_path / "HPSv3.safetensors"], "cpu", script)
+    assert three(IMAGES, ["a", "bb", "ccc"]).tolist() == [2, 3, 4]
+    files = [tmp_path / "ImageReward.pt", tmp_path / "med_config.json"]
+    assert WorkerScorer("imagereward", python, files, "cpu", script)(IMAGES, ["a", "bb", "c"]).tolist() == [-1, -2, -1]
+
+
+def test_the_shipped_script_knows_the_scorers_that_need_it_and_is_python_3_9() -> None:
+    own = {name for name, scorer in SCORERS.items() if scorer.requirements}
+    assert set(worker_main.SCORERS) == own | {"hpsv2-package"}
+    ast.parse(worker.SCRIPT.read_text(), feature_version=(3, 9))
+
+
+def test_no_descriptor_is_left_open(make: Make) -> None:
+    scorer = make(READY + "for _ in range(3): say(id=asked()['id'], score=1)")
+    scorer(IMAGES, PROMPTS)
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    scorer(IMAGES, PROMPTS)
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208

@@ -1,0 +1,77 @@
+"""Rows of other versions: read, or refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sgbench.base.errors import UserError
+from sgbench.results.rows_file import read_rows
+from sgbench.results.schema import OLDEST, SCHEMA_VERSION, STEPS, migrate
+
+STORED = Path(__file__).parent / "rows"
+
+
+@pytest.mark.parametrize("version", range(OLDEST, SCHEMA_VERSION + 1))
+def test_stored_rows_of_every_version_are_read(version: int) -> None:
+    rows = read_rows(STORED / f"schema-{version}.csv")
+    assert len(rows) == 2
+    assert set(rows["schema"]) == {SCHEMA_VERSION}
+    assert {"prompts", "text_encoder_sha256", "iterations", "auxiliary_iterations"} <= set(rows)
+    assert list(rows["prompts"]) == ["", ""]
+    # What looks like a number is still a digest.
+    assert all(isinstance(value, str) for value in rows["cell"])
+
+
+def test_every_step_between_versions_exists() -> None:
+    assert sorted(STEPS) == list(range(OLDEST, SCHEMA_VERSION))
+
+
+def test_version_1_is_refused_by_name() -> None:
+    with pytest.raises(
+        UserError, match=r"schema-1\.csv: the rows are of schema 1, which is no longer read; run `sgbench score`"
+    ):
+        read_rows(STORED / "schema-1.csv")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema": SCHEMA_VERSION + 1}, rf"schema {SCHEMA_VERSION + 1}, and this version reads up to"),
+        ({"schema": "x"}, "schema is no number"),
+        ({"schema": 2.5}, "schema is no number"),
+        ({"scale": "much"}, "a row's scale is no number"),
+        ({"gmacs_per_image": None}, "a row has no gmacs_per_image"),
+        ({"guidance": "cgf"}, "no guidance rule 'cgf' in this version"),
+    ],
+)
+def test_what_cannot_be_read_is_named(change: dict[str, object], message: str) -> None:
+    rows = read_rows(STORED / f"schema-{SCHEMA_VERSION}.csv").assign(**change)
+    with pytest.raises(UserError, match=message):
+        migrate(rows, "rows.csv")
+
+
+def test_tables_that_are_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    with pytest.raises(UserError, match="there are no scored cells"):
+        read_rows(path)
+    path.write_text("")
+    with pytest.raises(UserError, match="this is no table of rows"):
+        read_rows(path)
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="these are no rows: there is no column schema"):
+        read_rows(path)
+    path.write_text('schema,cell\n3,"x\n')
+    with pytest.raises(UserError, match="this is no table of rows"):
+        read_rows(path)
+    path.write_bytes(b"\xff\xfe\x00rows")
+    with pytest.raises(UserError, match="this is no table of rows"):
+        read_rows(path)
+    pd.DataFrame({"schema": []}).to_csv(path, index=False)
+    with pytest.raises(UserError, match="there are no rows"):
+        read_rows(path)
+    (tmp_path / "rows.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UserError, match=r"pyarrow|this is no table of rows"):
+        read_rows(tmp_path / "rows.parquet")

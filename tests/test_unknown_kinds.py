@@ -1,0 +1,72 @@
+"""A kind that no branch of code knows is refused where it is written down, before there is a suite to draw from."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, get_args
+
+import pytest
+
+from sgbench.base.errors import UserError
+from sgbench.guidance import RULES, Branch, Rule
+from sgbench.guidance import branches as guidance
+from sgbench.guidance.branches import Parameter
+from sgbench.guidance.perturbation import Kind as PerturbationKind
+from sgbench.guidance.perturbation import Perturbation
+from sgbench.metrics import catalogue
+from sgbench.metrics.catalogue import METRICS, Metric
+from sgbench.models.families import FAMILIES, Family
+from sgbench.models.families.family import Prediction
+
+UNKNOWN = "attention temperature"
+ANY_RULE, ANY_METRIC, ANY_FAMILY = (next(iter(table.values())) for table in (RULES, METRICS, FAMILIES))
+CHOSEN = [
+    (Branch(), "condition", guidance.Condition),
+    (Branch(), "checkpoint", guidance.CheckpointName),
+    (Branch(), "sparsity", guidance.Sparsity),
+    (Branch(), "disturbed", guidance.Disturbance),
+    (Parameter("tau", "temperature"), "text", guidance.TextForm),
+    (Perturbation("blur", (3,)), "kind", PerturbationKind),
+    (ANY_RULE, "space", guidance.Space),
+    (ANY_METRIC, "better", catalogue.Better),
+    (ANY_METRIC, "kind", catalogue.Kind),
+    (ANY_METRIC, "needs", catalogue.Needs),
+    (ANY_FAMILY, "prediction", Prediction),
+]
+
+
+@pytest.mark.parametrize(
+    ("record", "field", "choices"), CHOSEN, ids=lambda value: str(value) if isinstance(value, str) else ""
+)
+def test_an_unknown_kind_is_refused_by_name(record: Any, field: str, choices: Any) -> None:
+    with pytest.raises(UserError) as caught:
+        dataclasses.replace(record, **{field: UNKNOWN})
+    assert caught.value.where == f"{type(record).__name__}.{field}"
+    assert repr(UNKNOWN) in str(caught.value)
+    assert all(repr(choice) in caught.value.fix for choice in get_args(choices))
+
+
+@pytest.mark.parametrize("kind", [Branch, Rule, Parameter, Perturbation, Metric, Family])
+def test_every_choice_of_a_record_is_among_those_tested(kind: type) -> None:
+    """A field whose type is a Literal, by itself or by name, is one that code branches on."""
+    names = {
+        "Condition",
+        "CheckpointName",
+        "Sparsity",
+        "Disturbance",
+        "TextForm",
+        "Kind",
+        "Space",
+        "Better",
+        "Needs",
+        "Prediction",
+    }
+    chosen = {
+        f.name for f in dataclasses.fields(kind) if "Literal" in str(f.type) or str(f.type).split(" ")[0] in names
+    }
+    assert chosen == {field for record, field, _ in CHOSEN if type(record) is kind}
+
+
+def test_a_perturbed_branch_that_drops_tokens_is_refused() -> None:
+    with pytest.raises(UserError, match="random stream"):
+        dataclasses.replace(ANY_RULE, perturbed=Branch(sparsity="weak", disturbed="skip"))
