@@ -207,7 +207,7 @@ def explain(
 
 def explain_suite(suite: Suite) -> list[Protocol]:
     """The protocols that a suite is scored under."""
-    from sgbench.score.expected import suite_protocols
+    from sgbench.score.protocols import suite_protocols
 
     return list(suite_protocols(suite).values())
 
@@ -289,7 +289,7 @@ def bench_suite(
     from sgbench.results.store import Store
     from sgbench.run.device import resolve_device
     from sgbench.score.background_features import Beside, extractors_for, idle_device
-    from sgbench.score.expected import suite_protocols
+    from sgbench.score.protocols import suite_protocols
 
     # A reference, weights or an environment that are missing are missed now, not after hours of drawing.
     suite_protocols(suite)

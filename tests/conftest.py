@@ -24,11 +24,12 @@ from xdist.scheduler import LoadScopeScheduling
 
 from sgbench.base.processor import usable_cores
 from sgbench.cells.program import _call_counts, program
+from sgbench.metrics import computer
 from sgbench.metrics.extractors.catalogue import EXTRACTORS
-from sgbench.metrics.neighbours import Real, prepare_real
+from sgbench.metrics.numerics.neighbours import Real, prepare_real
 from sgbench.models import catalogue
-from sgbench.models.architecture import (
-    AnyArchitecture,
+from sgbench.models.architectures import (
+    Architecture,
     DiTArchitecture,
     MaskDiTArchitecture,
     MDTv2Architecture,
@@ -43,7 +44,6 @@ from sgbench.report import build as build_report
 from sgbench.report.figures.render import FORMATS
 from sgbench.sampling.conditions import ClassConditions
 from sgbench.sampling.networks import Networks
-from sgbench.score import compute
 from tests import tiny_model
 
 tiny_model.install()
@@ -104,7 +104,7 @@ def radii_once() -> Iterator[None]:
         return found[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compute, "prepare_real", prepare)
+        patch.setattr(computer, "prepare_real", prepare)
         yield
 
 
@@ -228,7 +228,7 @@ Tiny = Callable[[str, int], tuple[str, Networks]]
 SIZES = {"patch_size": 2, "in_channels": 4, "hidden_size": 16, "num_heads": 2, "num_classes": 5}
 
 
-def architecture(family: str, side: int) -> AnyArchitecture:
+def architecture(family: str, side: int) -> Architecture:
     """A record of the family's kind with a few blocks; `side` is that of the input."""
     if family == "sprint":
         return SprintArchitecture(**SIZES, input_size=side, depth=4, encoder_depth=1, middle_depth=2, decoder_depth=1)
@@ -241,7 +241,7 @@ def architecture(family: str, side: int) -> AnyArchitecture:
     return DiTArchitecture(**SIZES, input_size=side, out_channels=out, depth=4, routes=((1, 2),))
 
 
-def network(record: AnyArchitecture, seed: int) -> Network:
+def network(record: Architecture, seed: int) -> Network:
     """With every parameter moved: modulation and output start at zero and would hide everything."""
     built = build(record).eval().requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)

@@ -89,7 +89,7 @@ def test_no_arrow_is_allowed_that_no_file_needs() -> None:
 @pytest.mark.slow
 def test_folders_that_promise_it_do_without_torch() -> None:
     modules = [
-        ".".join(("sgbench", *path.relative_to(PACKAGE).with_suffix("").parts))
+        ".".join(("sgbench", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
         for folder in WITHOUT_TORCH.split()
         for path in sorted(PACKAGE.rglob("*.py"))
         if folder_of(path) == folder

@@ -13,13 +13,15 @@ from sgbench.guidance import branches as guidance
 from sgbench.guidance.branches import Parameter
 from sgbench.guidance.perturbation import Kind as PerturbationKind
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.metrics import catalogue
-from sgbench.metrics.catalogue import METRICS, Metric
+from sgbench.metrics import metric
+from sgbench.metrics.catalogue import METRICS
+from sgbench.metrics.metric import FeatureMetric, Metric
 from sgbench.models.families import FAMILIES, Family
 from sgbench.models.families.family import Prediction
 
 UNKNOWN = "attention temperature"
 ANY_RULE, ANY_METRIC, ANY_FAMILY = (next(iter(table.values())) for table in (RULES, METRICS, FAMILIES))
+KINDS: list[type] = [Branch, Rule, Parameter, Perturbation, Metric, Family]
 CHOSEN = [
     (Branch(), "condition", guidance.Condition),
     (Branch(), "checkpoint", guidance.CheckpointName),
@@ -28,9 +30,8 @@ CHOSEN = [
     (Parameter("tau", "temperature"), "text", guidance.TextForm),
     (Perturbation("blur", (3,)), "kind", PerturbationKind),
     (ANY_RULE, "space", guidance.Space),
-    (ANY_METRIC, "better", catalogue.Better),
-    (ANY_METRIC, "kind", catalogue.Kind),
-    (ANY_METRIC, "needs", catalogue.Needs),
+    (ANY_METRIC, "better", metric.Better),
+    (ANY_METRIC, "needs", metric.Needs),
     (ANY_FAMILY, "prediction", Prediction),
 ]
 
@@ -41,12 +42,13 @@ CHOSEN = [
 def test_an_unknown_kind_is_refused_by_name(record: Any, field: str, choices: Any) -> None:
     with pytest.raises(UserError) as caught:
         dataclasses.replace(record, **{field: UNKNOWN})
-    assert caught.value.where == f"{type(record).__name__}.{field}"
+    kind = next(kind for kind in KINDS if isinstance(record, kind))
+    assert caught.value.where == f"{kind.__name__}.{field}"
     assert repr(UNKNOWN) in str(caught.value)
     assert all(repr(choice) in caught.value.fix for choice in get_args(choices))
 
 
-@pytest.mark.parametrize("kind", [Branch, Rule, Parameter, Perturbation, Metric, Family])
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_choice_of_a_record_is_among_those_tested(kind: type) -> None:
     """A field whose type is a Literal, by itself or by name, is one that code branches on."""
     names = {
@@ -64,9 +66,15 @@ def test_every_choice_of_a_record_is_among_those_tested(kind: type) -> None:
     chosen = {
         f.name for f in dataclasses.fields(kind) if "Literal" in str(f.type) or str(f.type).split(" ")[0] in names
     }
-    assert chosen == {field for record, field, _ in CHOSEN if type(record) is kind}
+    assert chosen == {field for record, field, _ in CHOSEN if isinstance(record, kind)}
 
 
 def test_a_perturbed_branch_that_drops_tokens_is_refused() -> None:
     with pytest.raises(UserError, match="random stream"):
         dataclasses.replace(ANY_RULE, perturbed=Branch(sparsity="weak", disturbed="skip"))
+
+
+def test_a_metric_that_cannot_be_computed_is_refused() -> None:
+    """By Python, since it has no `score`."""
+    with pytest.raises(TypeError, match="abstract method"):
+        FeatureMetric("vendi", "Vendi", "higher", "fashion-cnn", "Vendi score")  # type: ignore[abstract]

@@ -9,9 +9,9 @@ from typing import Literal, NamedTuple
 from sgbench.cells.cell import Cell
 from sgbench.cells.closed_form import kept_tokens
 from sgbench.guidance import RULES, Branch
-from sgbench.guidance.cfg_zero import ZERO_STEPS
 from sgbench.guidance.intervals import ALWAYS, interval
 from sgbench.guidance.perturbation import Perturbation, layers
+from sgbench.guidance.rules.cfg_zero import ZERO_STEPS
 from sgbench.guidance.schedules import CONSTANT, scale_schedule
 from sgbench.guidance.settings import Guidance
 from sgbench.models import catalogue

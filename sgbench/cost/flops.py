@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from sgbench.base.errors import UserError
 from sgbench.base.suggest import suggestion
 from sgbench.cells.closed_form import call_macs, kept_tokens
-from sgbench.cells.counts import Macs
 from sgbench.guidance import RULES, Rule
 from sgbench.guidance.settings import Guidance
-from sgbench.models.architecture import AnyArchitecture
+from sgbench.models.architectures import Architecture
+from sgbench.models.architectures.base import Macs
 from sgbench.models.catalogue import Entry, entry
 from sgbench.models.families import family
 from sgbench.models.spec import RANDOM, from_fields
@@ -120,7 +120,7 @@ def _rule(asked: Question, model: Entry) -> Rule:
     return rule
 
 
-def _counted(architecture: AnyArchitecture, gamma: float) -> Macs:
+def _counted(architecture: Architecture, gamma: float) -> Macs:
     import torch
 
     from sgbench.cost.macs import count_call

@@ -22,11 +22,9 @@ with warnings.catch_warnings():
 
 from sgbench.base.errors import UserError
 from sgbench.cells.closed_form import kept_macs, kept_tokens
-from sgbench.cells.counts import Macs
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.architecture import AnyArchitecture, MicroDiTArchitecture
-from sgbench.models.pipeline_architecture import PRXArchitecture
-from sgbench.models.text_architecture import TextDiTArchitecture
+from sgbench.models.architectures import Architecture
+from sgbench.models.architectures.base import Macs
 from sgbench.networks.autoencoder import Decoder
 from sgbench.networks.build import Network
 
@@ -89,12 +87,10 @@ def count_kept(model: Network, kept: int, change: Perturbation | None = None) ->
     return counted
 
 
-def _condition(a: AnyArchitecture, device: torch.device) -> torch.Tensor:
+def _condition(architecture: Architecture, device: torch.device) -> torch.Tensor:
     """A class, words, or a caption's embedding, as the network takes them."""
-    if isinstance(a, MicroDiTArchitecture | PRXArchitecture):
-        return torch.zeros(1, a.caption_tokens, a.caption_channels, device=device)
-    words = (a.caption_tokens,) if isinstance(a, TextDiTArchitecture) else ()
-    return torch.zeros(1, *words, dtype=torch.long, device=device)
+    dtype = torch.float32 if architecture.conditions == "captions" else torch.long
+    return torch.zeros(1, *architecture.condition_shape, dtype=dtype, device=device)
 
 
 @contextlib.contextmanager

@@ -116,6 +116,8 @@ class Rule:
     works: tuple[str, ...] = ()
     """What to cite: keys of `report/citations/references.bib`."""
     style: Style = PLAIN
+    rank: int = 1000
+    """Its place in lists and legends; of equals, the first by name."""
     example: Mapping[str, Value] = field(default_factory=dict, hash=False)
     """Settings that its cost is quoted for, where it has no defaults."""
 

@@ -97,6 +97,23 @@ def scan(images: ImageSet) -> tuple[Seen, int, int]:
     return Seen(state.hexdigest(), (shape[1], shape[0]), shape[2]), low, high
 
 
+class ImageSetInfo(NamedTuple):
+    """What of a set of images enters its protocols, and its labels."""
+
+    where: str
+    samples: int
+    label_policy: str
+    quantisation: str
+    labels: NDArray[np.int64] | None
+    prompts: PromptSet | None = None
+
+
+def info_of(images: ImageSet, labels: str | None = None) -> ImageSetInfo:
+    """What is known of a set; `labels` says the policy of one that comes without labels."""
+    policy = labels if labels is not None and images.label_policy == "unknown" else images.label_policy
+    return ImageSetInfo(images.where, images.count, policy, images.quantisation, images.labels, images.prompts)
+
+
 def check_against(seen: Seen, side: int | None, channels: int | None, reference: str, where: str) -> None:
     """Whether images can be held against a reference's. Raises UserError where sizes or colours differ."""
     if side is not None and seen.side != (side, side):

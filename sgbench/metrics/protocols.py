@@ -5,12 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sgbench.base.errors import UserError
-from sgbench.metrics.catalogue import HOME, METRICS
+from sgbench.metrics.catalogue import METRICS
 from sgbench.metrics.extractors.catalogue import EXTRACTORS
 from sgbench.metrics.judges.catalogue import JUDGES
+from sgbench.metrics.metric import HOME
+from sgbench.metrics.weights import extractor_digest
+
+if TYPE_CHECKING:
+    from sgbench.images.sets import ImageSetInfo
+    from sgbench.metrics.references.reference import Reference
 
 
 class Protocol(NamedTuple):
@@ -94,3 +100,43 @@ def from_record(record: object) -> Protocol | None:
     texts = all(isinstance(known[key], str) for key in known if key != "samples")
     ours = texts and set(known) == set(Protocol._fields) and known.get("metric") in METRICS
     return Protocol(**known) if ours else None
+
+
+def protocol(metric: str, info: ImageSetInfo, reference: Reference | None) -> Protocol:
+    """The protocol of a metric; those that judge prompts need no reference.
+
+    Raises UserError where the extractor's weights are missing.
+    """
+    found = METRICS[metric]
+    asked = (info.prompts.describe(), info.prompts.sha256) if info.prompts else ("", "")
+    if found.text:
+        judge = found.extractor
+        return Protocol(
+            metric,
+            found.variant,
+            judge,
+            extractor_digest(judge),
+            inputs_of(judge),
+            info.quantisation,
+            info.samples,
+            info.label_policy,
+            "none",
+            "",
+            *asked,
+        )
+    assert reference is not None
+    extractor = extractor_of(metric, reference.home)
+    what = "mean" if found.needs == "moments" else found.needs
+    return Protocol(
+        metric,
+        found.variant,
+        extractor,
+        extractor_digest(extractor),
+        inputs_of(extractor),
+        info.quantisation,
+        info.samples,
+        info.label_policy,
+        reference.describe(extractor, found.output, what) if what else "none",
+        reference.sha256 if what else "",
+        *asked,
+    )

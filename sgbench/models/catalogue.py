@@ -16,13 +16,13 @@ from sgbench.files import digest
 from sgbench.files.location import HUB, is_remote, local_path
 from sgbench.guidance import RULES
 from sgbench.models import recipe, spec
-from sgbench.models.architecture import AnyArchitecture, DiTArchitecture, MicroDiTArchitecture, SprintArchitecture
+from sgbench.models.architectures import Architecture, PRXArchitecture
+from sgbench.models.architectures.base import ClassArchitecture
 from sgbench.models.autoencoder_files import find_folder
 from sgbench.models.families import FAMILIES, Family
 from sgbench.models.families.family import LATENT_SHRINK, Request
-from sgbench.models.pipeline_architecture import PRXArchitecture, pipeline_sha256, read_pipeline
+from sgbench.models.pipeline_folder import pipeline_sha256, read_pipeline
 from sgbench.models.public import PUBLIC, Public
-from sgbench.models.text_architecture import TextDiTArchitecture
 from sgbench.zoo import weights
 
 NOT_FETCHED = "not fetched"
@@ -46,7 +46,7 @@ class Entry(NamedTuple):
     identity: str
     """The name as far as images depend on it: without the folder that the weights lie in."""
     family: Family
-    architecture: AnyArchitecture
+    architecture: Architecture
     main: Checkpoint
     auxiliary: Checkpoint | None
     in_pixels: bool = False
@@ -65,19 +65,17 @@ class Entry(NamedTuple):
     @property
     def can_drop_tokens(self) -> bool:
         """Whether there is a place where tokens leave."""
-        if isinstance(self.architecture, DiTArchitecture | TextDiTArchitecture | PRXArchitecture):
-            return bool(self.architecture.routes)
-        return True
+        return self.architecture.can_drop_tokens
 
     @property
     def can_drop_path(self) -> bool:
         """Whether the middle blocks can be left out altogether."""
-        return isinstance(self.architecture, SprintArchitecture)
+        return self.architecture.drops_path
 
     @property
     def classes(self) -> int:
         """Number of classes; the null class has this index. Only models of classes have any."""
-        assert not isinstance(self.architecture, MicroDiTArchitecture | TextDiTArchitecture | PRXArchitecture)
+        assert isinstance(self.architecture, ClassArchitecture)
         return self.architecture.num_classes
 
     @property
@@ -194,7 +192,7 @@ def _written_out(name: str, where: str) -> Entry:
             where=where,
             fix="correct the route or the resolution",
         ) from error
-    if asked.routes is not None and not isinstance(architecture, DiTArchitecture | PRXArchitecture):
+    if asked.routes is not None and not architecture.has_routes:
         raise UserError(f"{family.title} has no routes", where=where, fix="remove route")
     main = Checkpoint("random") if asked.weights == spec.RANDOM else _file(asked.weights, asked.sha256)
     auxiliary = None if asked.auxiliary is None else _file(asked.auxiliary, None)
@@ -214,10 +212,10 @@ def _pipeline(name: str, asked: spec.Spec, family: Family, where: str) -> Entry:
     """A model by its folder, or by a hub id; of the published sizes as long as it is not on this machine."""
     folder = find_folder(str(Path(asked.weights.removeprefix(HUB)).expanduser()))
     try:
-        routes = family.sized(asked.request).routes if asked.routes is None else asked.routes  # type: ignore[union-attr]
-        architecture: AnyArchitecture = (
-            family.sized(asked.request) if folder is None else read_pipeline(folder, routes, asked.resolution)
-        )
+        published = family.sized(asked.request)
+        assert isinstance(published, PRXArchitecture)
+        routes = published.routes if asked.routes is None else asked.routes
+        architecture: Architecture = published if folder is None else read_pipeline(folder, routes, asked.resolution)
     except ValueError as error:
         raise UserError(plain(error), where=where, fix="correct the route or the resolution") from error
     checkpoint = Checkpoint("folder", folder or Path(asked.weights), asked.weights)

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from sgbench.base.errors import UserError
-from sgbench.models.architecture import Architecture
+from sgbench.models.architectures import TrainedArchitecture
 
 
 class Training(BaseModel):
@@ -40,7 +40,7 @@ class Recipe(BaseModel):
 
     name: str
     summary: str
-    architecture: Architecture
+    architecture: TrainedArchitecture
     training: Training
 
 

@@ -7,14 +7,14 @@ from typing import Protocol
 from torch import Tensor
 
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.architecture import AnyArchitecture
+from sgbench.models.architectures import Architecture
 
 
 class Denoiser(Protocol):
     """A network as its authors published it; `prediction.py` turns its output into what samplers work on."""
 
     @property
-    def architecture(self) -> AnyArchitecture:
+    def architecture(self) -> Architecture:
         """The sizes it was built from."""
 
     def __call__(

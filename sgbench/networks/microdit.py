@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.architecture import MicroBlock, MicroDiTArchitecture
+from sgbench.models.architectures.microdit import MicroBlock, MicroDiTArchitecture
 from sgbench.networks.layers import (
     PatchEmbed,
     TimestepEmbedder,

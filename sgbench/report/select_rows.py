@@ -19,7 +19,7 @@ from sgbench.metrics.protocols import Protocol, from_record, require_one
 from sgbench.models import catalogue
 from sgbench.results.schema import succeeded
 from sgbench.results.store import Store
-from sgbench.score.expected import suite_protocols
+from sgbench.score.protocols import suite_protocols
 from sgbench.stats.frontier import Point, frontier
 from sgbench.suite.schema import Suite
 

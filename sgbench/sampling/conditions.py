@@ -104,8 +104,8 @@ class CaptionConditions:
 class NoCaptions:
     """Of a network with random weights, for work on throughput: zeros (B, L, C) whatever is asked for."""
 
-    def __init__(self, tokens: int, channels: int, device: torch.device) -> None:
-        self.null = torch.zeros(1, tokens, channels, device=device)
+    def __init__(self, shape: tuple[int, ...], device: torch.device) -> None:
+        self.null = torch.zeros(1, *shape, device=device)
 
     def of(self, numbers: Tensor) -> Tensor:
         return self.null.expand(len(numbers), -1, -1)

@@ -10,17 +10,9 @@ from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell, Compiled
 from sgbench.guidance import Branch
 from sgbench.models import catalogue
-from sgbench.models.architecture import (
-    DiTArchitecture,
-    MaskDiTArchitecture,
-    MDTv2Architecture,
-    MicroDiTArchitecture,
-    SprintArchitecture,
-)
+from sgbench.models.architectures import PRXArchitecture
 from sgbench.models.autoencoder_files import NONE, OWN
 from sgbench.models.catalogue import Entry
-from sgbench.models.pipeline_architecture import PRXArchitecture
-from sgbench.models.text_architecture import TextDiTArchitecture
 from sgbench.models.text_encoder_files import require_text_encoder
 from sgbench.networks.autoencoder import Decoder, load_decoder
 from sgbench.networks.build import Network
@@ -91,20 +83,19 @@ def _load_pipeline(cell: Cell, entry: Entry, device: torch.device) -> Networks:
 
 def load_conditions(cell: Cell, entry: Entry, device: torch.device) -> Conditions:
     """What the cell's network is conditioned on. Raises UserError for prompts or an encoder that cannot be had."""
-    a = entry.architecture
-    match a:
-        case TextDiTArchitecture():
-            return WordConditions(cell, device)
-        case DiTArchitecture() | MaskDiTArchitecture() | MDTv2Architecture() | SprintArchitecture():
+    match entry.architecture.conditions:
+        case "classes":
             return ClassConditions(entry.classes, device)
-        case MicroDiTArchitecture() | PRXArchitecture():
+        case "words":
+            return WordConditions(cell, device)
+        case "captions":
             if entry.unread or cell.text_encoder == NONE:
-                return NoCaptions(a.caption_tokens, a.caption_channels, device)
+                return NoCaptions(entry.architecture.condition_shape, device)
             from sgbench.networks.text_encoder import load_text_encoder
 
             return CaptionConditions(cell, load_text_encoder(require_text_encoder(cell.text_encoder), device), device)
         case _:
-            assert_never(a)
+            assert_never(entry.architecture.conditions)
 
 
 def compile_network(network: Network, how: Compiled, device: torch.device) -> None:

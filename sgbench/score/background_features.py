@@ -17,7 +17,7 @@ import torch
 
 from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell
-from sgbench.metrics.catalogue import METRICS, image_metrics
+from sgbench.metrics.catalogue import feature_metrics, image_metrics
 from sgbench.metrics.extractors.catalogue import EXTRACTORS
 from sgbench.metrics.extractors.extract import Loaded, load_extractor
 from sgbench.metrics.protocols import extractor_of
@@ -72,7 +72,7 @@ def extractors_for(suite: Suite, device: torch.device) -> list[str]:
     """The extractors of a suite that are worth running beside it on a device."""
     looking = image_metrics(suite.metrics)
     home = home_of(suite.reference) if looking else ""
-    names = dict.fromkeys(extractor_of(m, home) for m in looking if METRICS[m].kind != "lpips")
+    names = dict.fromkeys(extractor_of(m, home) for m in feature_metrics(suite.metrics))
     return [n for n in names if EXTRACTORS[n].widths and (device.type != "cpu" or n in SMALL)]
 
 

@@ -15,15 +15,15 @@ from sgbench.base.progress import Progress
 from sgbench.cells.identity import cell_id
 from sgbench.cells.prompts import load_prompts
 from sgbench.images.prompted import LayoutImages, PromptedImages, is_layout
-from sgbench.images.sets import FolderImages, NpzImages, check_against, look, open_images
+from sgbench.images.sets import FolderImages, NpzImages, check_against, info_of, look, open_images
 from sgbench.metrics.catalogue import METRICS, check_names, image_metrics
-from sgbench.metrics.protocols import Protocol, differences
+from sgbench.metrics.computer import Computer
+from sgbench.metrics.metric import PairedMetric, TextMetric
+from sgbench.metrics.protocols import Protocol, differences, protocol
 from sgbench.metrics.references.load import load_reference
 from sgbench.results.find_cell import open_cell
 from sgbench.score.cell_images import CellImages
-from sgbench.score.compute import Computer
-from sgbench.score.expected import facts_of, protocol
-from sgbench.score.judge_scores import Judging, judge_images, load_judge, text_fields
+from sgbench.score.judge_scores import Judging, judge_images, load_judge
 from sgbench.stats.digits import with_error
 from sgbench.suite.texts import check_records
 
@@ -58,9 +58,9 @@ def check_metrics(metrics: Sequence[str], reference: str | None) -> None:
     """Raises UserError for a metric that images alone cannot have, for one without its reference, and for none."""
     check_names(metrics)
     for metric in metrics:
-        if METRICS[metric].kind == "lpips":
+        if isinstance(METRICS[metric], PairedMetric):
             raise UserError(
-                "lpips compares the guided and the unguided image of one seed, which a set alone does not have",
+                f"{metric} compares the guided and the unguided image of one seed, which a set alone does not have",
                 where="--metrics",
                 fix="score a suite with it",
             )
@@ -144,23 +144,24 @@ def _score(
     labels: str | None,
 ) -> Scored:
     seen = look(source)
-    facts = facts_of(source, labels)
+    info = info_of(source, labels)
     scores: dict[str, dict[str, Any]] = {}
     if computer is not None:
         reference = computer.reference
         check_against(seen, reference.side, reference.channels, reference.name, source.where)
         features = {e: computer.loaded(e)(source.parts(), source.where) for e in computer.extractors(metrics)}
-        scores = computer.compute(image_metrics(metrics), features, facts)
+        scores = computer.compute(image_metrics(metrics), features, info)
     values = {name: judge_images(judge, source) for name, judge in judges.items()}
     for metric in metrics:
-        if METRICS[metric].text:
-            scores[metric] = text_fields(metric, values[METRICS[metric].extractor], facts)
+        judged = METRICS[metric]
+        if isinstance(judged, TextMetric):
+            scores[metric] = judged.score(values[judged.extractor], info)
     return Scored(
         source.where,
         source.count,
         seen.sha256,
         {metric: scores[metric] for metric in metrics},
-        {m: protocol(m, facts, None if computer is None else computer.reference) for m in metrics},
+        {m: protocol(m, info, None if computer is None else computer.reference) for m in metrics},
         not isinstance(source, CellImages),
         *((cell_id(source.cell), source.cell.seed) if isinstance(source, CellImages) else ()),
     )
@@ -180,8 +181,8 @@ def explain(
     sources = [open_any(path, limit, prompts) for path in paths]
     for source in sources:
         check_prompted(source, metrics)
-    facts = [facts_of(source, labels) for source in sources]
-    found = [protocol(metric, one, opened) for metric in metrics for one in facts]
+    info = [info_of(source, labels) for source in sources]
+    found = [protocol(metric, one, opened) for metric in metrics for one in info]
     return list({p.id: p for p in found}.values())
 
 

@@ -16,19 +16,16 @@ from numpy.typing import NDArray
 from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell
 from sgbench.cells.prompts import Prompt, PromptSet
-from sgbench.images.sets import ImageSet
+from sgbench.images.sets import ImageSet, ImageSetInfo
 from sgbench.metrics.catalogue import METRICS
 from sgbench.metrics.judges.catalogue import DRAWN, DRAWN_RULES, GENEVAL_JUDGE, JUDGES
-from sgbench.metrics.judges.composition import composition, preference
 from sgbench.metrics.judges.geneval import Box, Detection
 from sgbench.metrics.judges.geneval import judge as decide
+from sgbench.metrics.metric import Fields, TextMetric
 from sgbench.metrics.weights import extractor_id, to_load
 from sgbench.results.store import Store, shard_sizes
 from sgbench.score.cell_images import CellImages
-from sgbench.score.compute import Fields, fields
-from sgbench.score.expected import Facts
 
-TEXT_SCORES = {"composition": composition, "preference": preference}
 Values = NDArray[np.float64]
 Judging = Callable[[NDArray[np.uint8], Sequence[Prompt]], Values]
 
@@ -104,37 +101,41 @@ class TextScorer:
         for name in list(self._loaded):
             self._loaded.pop(name)[1].__exit__(kind, error, trace)
 
-    def score(self, metric: str, cell: Cell, facts: Facts) -> Fields:
+    def score(self, metric: str, cell: Cell, info: ImageSetInfo) -> Fields:
         """A metric of a cell's images as it stands in scores.json, groups of prompts apart.
 
         Raises IncompleteError where images are missing, NoScoreError where a group has too few.
         """
-        return text_fields(metric, self._values(METRICS[metric].extractor, cell, facts), facts)
+        chosen = METRICS[metric]
+        assert isinstance(chosen, TextMetric)
+        return chosen.score(self._values(chosen.extractor, cell, info), info)
 
-    def _values(self, judge: str, cell: Cell, facts: Facts) -> Values:
-        assert facts.prompts is not None
-        assert facts.labels is not None
-        name = judged_name(judge, facts.prompts)
+    def _values(self, judge: str, cell: Cell, info: ImageSetInfo) -> Values:
+        assert info.prompts is not None
+        assert info.labels is not None
+        name = judged_name(judge, info.prompts)
         parts = []
-        for number, count in shard_sizes(facts.samples):
+        for number, count in shard_sizes(info.samples):
             noted = self.store.shard_sha256(cell, number)
             kept = None if noted is None else self.store.read_features(cell, name, number, noted)
             if kept is None:
-                kept = self._judge(judge, name, cell, number, facts)
+                kept = self._judge(judge, name, cell, number, info)
             if kept is None or len(kept["values"]) < count:
-                raise CellImages(cell, self.store, facts.samples).incomplete()
+                raise CellImages(cell, self.store, info.samples).incomplete()
             parts.append(kept["values"][:count])
         return np.concatenate(parts)
 
-    def _judge(self, judge: str, name: str, cell: Cell, number: int, facts: Facts) -> dict[str, NDArray[Any]] | None:
+    def _judge(
+        self, judge: str, name: str, cell: Cell, number: int, info: ImageSetInfo
+    ) -> dict[str, NDArray[Any]] | None:
         """Values of all images of a shard, written down; None where the shard is not there or damaged."""
         shard = self.store.read_shard(cell, number)
         if shard is None:
             return None
-        assert facts.prompts is not None
-        first = sum(size for _, size in shard_sizes(facts.samples)[:number])
+        assert info.prompts is not None
+        first = sum(size for _, size in shard_sizes(info.samples)[:number])
         asked = CellImages(cell, self.store, first + len(shard.images)).labels[first:]
-        prompts = [facts.prompts.prompts[number] for number in asked]
+        prompts = [info.prompts.prompts[number] for number in asked]
         made = {"values": self._ask(judge, shard.images, prompts)}
         self.store.write_features(cell, name, number, made, shard.notes["sha256"])
         return made
@@ -167,17 +168,3 @@ def judged_name(judge: str, prompts: PromptSet) -> str:
     """What values depend on besides the images: the judge, its weights, and what was asked for."""
     digest = hashlib.sha256(f"{extractor_id(judge)} {prompts.sha256}".encode()).hexdigest()[:16]
     return f"{judge}-{digest}"
-
-
-def text_fields(metric: str, values: Values, facts: Facts) -> Fields:
-    """A score of prompts, from the raw values (N,) of its judge, as it stands in scores.json."""
-    assert facts.prompts is not None
-    assert facts.labels is not None
-    score = TEXT_SCORES[METRICS[metric].kind](
-        METRICS[metric].factor * values, facts.labels, facts.prompts.prompts, facts.where
-    )
-    groups = {
-        name: {"value": estimate.value, "standard_error": estimate.standard_error, "images": count}
-        for name, (estimate, count) in score.groups.items()
-    }
-    return {**fields(score.overall, facts.where), "groups": groups}

@@ -28,8 +28,8 @@ from sgbench.cells.identity import cell_id
 from sgbench.images.files import Images, read_image
 from sgbench.images.sets import FolderImages, ImageSet, Seen, check_against
 from sgbench.metrics.extractors.extract import Loaded, load_extractor
-from sgbench.metrics.nearest_training import Training
-from sgbench.metrics.neighbours import cloud, squared_distances
+from sgbench.metrics.numerics.nearest_training import Training
+from sgbench.metrics.numerics.neighbours import cloud, squared_distances
 from sgbench.metrics.references.load import load_reference
 from sgbench.metrics.references.reference import Reference
 from sgbench.results.store import Store

@@ -148,7 +148,7 @@ def _scores(scores: dict[str, Any]) -> dict[str, Any]:
         found = scores[metric]
         row[metric] = found["value"]
         row[f"{metric}_se"] = found["standard_error"]
-        if METRICS[metric].kind in ("frechet", "cmmd"):
+        if METRICS[metric].corrected:
             row[f"{metric}_corrected"] = found["corrected"]
         if "floor" in found:
             row[f"{metric}_floor"] = found["floor"]

@@ -13,20 +13,20 @@ from sgbench.base.progress import Progress
 from sgbench.base.provenance import provenance
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
-from sgbench.images.sets import check_against, look, scan
-from sgbench.metrics.catalogue import METRICS, image_metrics
+from sgbench.images.sets import check_against, info_of, look, scan
+from sgbench.metrics.catalogue import METRICS, feature_metrics, image_metrics
+from sgbench.metrics.computer import Computer
+from sgbench.metrics.metric import PairedMetric
 from sgbench.metrics.references.load import load_reference
 from sgbench.metrics.references.reference import Reference
-from sgbench.metrics.weights import to_load
 from sgbench.results.claim_loop import take_turns
 from sgbench.results.claims import Claims
 from sgbench.results.faults import Failure, read_failure
 from sgbench.results.store import Store
 from sgbench.score.cell_images import CellImages, IncompleteError
-from sgbench.score.compute import Computer, fields
-from sgbench.score.expected import facts_of, suite_protocols
 from sgbench.score.features import cell_features
 from sgbench.score.judge_scores import TextScorer
+from sgbench.score.protocols import suite_protocols
 from sgbench.suite.schema import Suite
 
 ROWS_CLAIM = "rows"
@@ -54,7 +54,7 @@ class CellScorer:
         self._computer: Computer | None = None
         self._texts = TextScorer(store, device)
         self._opened: Reference | None = None
-        self._lpips: Any = None
+        self._networks: dict[str, Any] = {}
         self._seen: dict[Cell, str] = {}
         self.protocols = suite_protocols(suite)
 
@@ -113,31 +113,30 @@ class CellScorer:
         """Scores by metric; and why a judge gave none, which takes nothing from the other metrics."""
         found: dict[str, dict[str, Any]] = {}
         failure: NoScoreError | None = None
-        facts = facts_of(images)
+        info = info_of(images)
         for metric in metrics:
             if METRICS[metric].text:
                 try:
-                    found[metric] = self._texts.score(metric, cell, facts)
+                    found[metric] = self._texts.score(metric, cell, info)
                 except IncompleteError:
                     raise
                 except NoScoreError as error:
                     failure = failure or error
-        computed = [m for m in image_metrics(metrics) if METRICS[m].kind != "lpips"]
+        computed = feature_metrics(metrics)
         if computed:
             computer = self._ready()
             features = {
                 e: cell_features(e, cell, self.store, images.count, computer.loaded)
                 for e in computer.extractors(computed)
             }
-            found |= computer.compute(computed, features, facts)
-        if "lpips" in metrics:
-            from sgbench.metrics.lpips import load, lpips
-
-            self._lpips = self._lpips or load(to_load("lpips"), self.device)
-            other = CellImages(cell.unguided(), self.store, self.suite.samples)
-            estimate, distances = lpips(self._lpips, images.parts(), other.parts(), self.device)
-            told = {"distances": [round(float(d), 5) for d in distances], "unguided_sha256": self._unguided(cell)}
-            found["lpips"] = {**fields(estimate, images.where), **told}
+            found |= computer.compute(computed, features, info)
+        for metric in metrics:
+            paired = METRICS[metric]
+            if isinstance(paired, PairedMetric):
+                self._networks[metric] = self._networks.get(metric) or paired.load(self.device)
+                other = CellImages(cell.unguided(), self.store, self.suite.samples)
+                scored = paired.score(self._networks[metric], images.parts(), other.parts(), info, self.device)
+                found[metric] = {**scored, "unguided_sha256": self._unguided(cell)}
         return found, failure
 
     def _ready(self) -> Computer:

@@ -6,20 +6,19 @@ import math
 from collections.abc import Sequence
 
 from sgbench.base.errors import UserError
-from sgbench.cells.closed_form import block_macs, kept_tokens
+from sgbench.cells.closed_form import kept_tokens
 from sgbench.cells.program import skipped_blocks
 from sgbench.files.headers import different_shapes
 from sgbench.guidance import Rule
-from sgbench.guidance.cfg_zero import ZERO_STEPS
 from sgbench.guidance.intervals import interval
 from sgbench.guidance.perturbation import layers
+from sgbench.guidance.rules.cfg_zero import ZERO_STEPS
 from sgbench.guidance.schedules import gamma_at, spell
 from sgbench.guidance.settings import Guidance
 from sgbench.guidance.subset_rules import group_shape
 from sgbench.metrics.references.catalogue import side_of
 from sgbench.models.autoencoder_files import NONE, OWN
 from sgbench.models.catalogue import Entry
-from sgbench.models.pipeline_architecture import PRXArchitecture
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.samplers.clocks import moments
 from sgbench.samplers.settings import Sampler
@@ -62,7 +61,7 @@ def check_model(model: Entry, suite: Suite, samplers: Sequence[str], where: str,
                 where=sampler_key,
                 fix=f"choose one of: {', '.join(family.samplers)}",
             )
-        if SAMPLERS[name].needs_variance and model.architecture.out_channels < 2 * model.architecture.in_channels:
+        if SAMPLERS[name].needs_variance and not model.architecture.predicts_variance:
             raise UserError(
                 f"{name} needs a predicted variance, and {model.name} has none",
                 where=sampler_key,
@@ -218,7 +217,7 @@ def _check_groups(model: Entry, guidance: Guidance, where: str) -> None:
 
 def _check_layers(rule: Rule, model: Entry, guidance: Guidance, where: str) -> None:
     disturbed = None if rule.perturbed is None else rule.perturbed.disturbed
-    if isinstance(model.architecture, PRXArchitecture) and disturbed in ("identity", "blur"):
+    if disturbed in ("identity", "blur") and not model.architecture.attention_perturbs:
         raise UserError(
             f"the attention of {model.family.title} cannot be perturbed",
             where=where,
@@ -241,7 +240,7 @@ def _check_layers(rule: Rule, model: Entry, guidance: Guidance, where: str) -> N
             where=f"{where}.layers",
             fix="name more blocks, or lower drop",
         )
-    costs = block_macs(model.architecture, model.architecture.grid_tokens)
+    costs = model.architecture.block_macs(model.architecture.grid_tokens)
     if len({costs[layer] for layer in chosen}) > 1:
         raise UserError(
             f"the blocks {parameters['layers']} of {model.name} differ in cost, so the cost of a step would be a draw",

@@ -11,6 +11,7 @@ from sgbench.cells.prompt_records import COLOURS as COCO_COLOURS
 from sgbench.cells.prompts import PromptSet, is_there, load_prompts, may_come
 from sgbench.metrics.catalogue import METRICS
 from sgbench.metrics.judges.catalogue import DRAWN, FEWEST
+from sgbench.metrics.scores.composition import Composition
 from sgbench.suite.schema import Suite
 from sgbench.zoo.shapes.vocabulary import COLOURS, SHAPES, token_ids
 
@@ -53,7 +54,7 @@ def check_enough(suite: Suite) -> None:
             where=f"{suite.where}: samples",
             fix=f"write a multiple of {len(prompts)}; the published protocol draws {4 * len(prompts)}",
         )
-    if suite.labels == "balanced" and any(METRICS[metric].kind == "composition" for metric in judging):
+    if suite.labels == "balanced" and any(isinstance(METRICS[metric], Composition) for metric in judging):
         shown = Counter(prompt.group for prompt in prompts[: suite.samples])
         for group in dict.fromkeys(prompt.group for prompt in prompts):
             if shown[group] < FEWEST:
@@ -66,7 +67,7 @@ def check_enough(suite: Suite) -> None:
 
 def check_records(metric: str, prompts: PromptSet) -> None:
     """Whether a metric of composition can read what every prompt asks for; any prompt will do for other metrics."""
-    if METRICS[metric].kind == "composition":
+    if isinstance(METRICS[metric], Composition):
         known = (SHAPES, COLOURS) if METRICS[metric].extractor == DRAWN else (COCO_CLASSES, COCO_COLOURS)
         for number, prompt in enumerate(prompts.prompts, start=1):
             record = {**prompt.record, "prompt": prompt.text}

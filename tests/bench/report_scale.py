@@ -31,7 +31,7 @@ from sgbench.base.provenance import provenance
 from sgbench.cells.cell import Cell
 from sgbench.cells.cell_cost import image_macs
 from sgbench.results.store import Store
-from sgbench.score.expected import suite_protocols
+from sgbench.score.protocols import suite_protocols
 from sgbench.score.rows import build_rows
 from sgbench.suite.sweep import expand
 

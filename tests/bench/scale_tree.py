@@ -18,7 +18,7 @@ from sgbench.metrics.extractors.catalogue import EXTRACTORS
 from sgbench.metrics.protocols import Protocol
 from sgbench.metrics.weights import extractor_id
 from sgbench.results.store import Store
-from sgbench.score.expected import suite_protocols
+from sgbench.score.protocols import suite_protocols
 from sgbench.score.rows import build_rows
 from sgbench.suite.sweep import expand
 

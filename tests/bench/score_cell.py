@@ -17,11 +17,11 @@ import torch
 
 from sgbench import api
 from sgbench.base.progress import Silent
+from sgbench.images.sets import info_of
+from sgbench.metrics.computer import Computer
 from sgbench.metrics.references.load import load_reference
 from sgbench.results.store import Store
 from sgbench.score.cell_images import CellImages
-from sgbench.score.compute import Computer
-from sgbench.score.expected import facts_of
 from sgbench.score.features import cell_features
 from sgbench.suite.sweep import expand
 
@@ -50,7 +50,7 @@ def main() -> None:
             api.run_suite(one, Path(folder), device="cpu")
             drawing = time.perf_counter() - started
             found = CellImages(cell, store, images)
-            facts = facts_of(found)
+            facts = info_of(found)
             started = time.perf_counter()
             features = {
                 e: cell_features(e, cell, store, images, computer.loaded) for e in computer.extractors(suite.metrics)

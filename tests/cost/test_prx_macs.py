@@ -7,9 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgbench.cells.prx_macs import prx_block_macs, prx_macs
 from sgbench.cost import macs
-from sgbench.models.pipeline_architecture import PRXArchitecture
+from sgbench.models.architectures import PRXArchitecture
 from sgbench.networks.prx import random_prx
 
 pytestmark = pytest.mark.slow
@@ -41,7 +40,7 @@ def test_fvcore_counts_the_closed_form(
     )  # fmt: skip
     sample, time, caption = torch.zeros(1, channels, 8, 8), torch.tensor([0.5]), torch.zeros(1, words, 10)
     counted = macs._trace(random_prx(a).eval(), (sample, time, caption, torch.arange(kept).unsqueeze(0)))
-    stated = prx_macs(a, kept)
+    stated = a.call_macs(kept)
     assert (counted.attention, counted.normalised) == (stated.attention, stated.normalised)
     # fvcore counts one multiply-accumulate per pixel for the einsum that only reorders patches.
     assert counted.linear == stated.linear + channels * 8 * 8
@@ -58,15 +57,15 @@ def test_fvcore_counts_the_closed_form_at_the_published_size(kept: int) -> None:
         tokens = torch.empty(1, kept, dtype=torch.long)
         counted = macs._trace(network, (*inputs, tokens))
     assert sum(parameter.numel() for parameter in network.parameters()) / 1e9 == pytest.approx(1.2, abs=0.1)
-    assert counted.macs == pytest.approx(prx_macs(PRX_512, kept).macs, rel=macs.TOLERANCE / 100)
-    assert counted.paper == pytest.approx(prx_macs(PRX_512, kept).paper, rel=macs.TOLERANCE / 100)
+    assert counted.macs == pytest.approx(PRX_512.call_macs(kept).macs, rel=macs.TOLERANCE / 100)
+    assert counted.paper == pytest.approx(PRX_512.call_macs(kept).paper, rel=macs.TOLERANCE / 100)
 
 
 @given(kept=st.integers(0, 1024))
 def test_fewer_tokens_cost_less_only_inside_the_route(kept: int) -> None:
-    sparse, dense = prx_block_macs(PRX_512, kept), prx_block_macs(PRX_512, 1024)
+    sparse, dense = PRX_512.block_macs(kept), PRX_512.block_macs(1024)
     assert [layer for layer in range(16) if sparse[layer] != dense[layer]] == (
         list(range(2, 13)) if kept < 1024 else []
     )
     difference = sum(there.macs - here.macs for there, here in zip(dense, sparse, strict=True))
-    assert prx_macs(PRX_512, 1024).macs - prx_macs(PRX_512, kept).macs == difference
+    assert PRX_512.call_macs(1024).macs - PRX_512.call_macs(kept).macs == difference

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgbench.cells.closed_form import block_macs, kept_macs
-from sgbench.cells.counts import Macs
+from sgbench.cells.closed_form import kept_macs
 from sgbench.cost.macs import count_kept
 from sgbench.guidance.perturbation import Kind, Perturbation
+from sgbench.models.architectures import TextDiTArchitecture
+from sgbench.models.architectures.base import Macs
 from sgbench.models.recipe import load_recipe
-from sgbench.models.text_architecture import TextDiTArchitecture
 from sgbench.networks.build import build
 
 GRID, WORDS = 16, 5
@@ -89,7 +89,7 @@ def test_the_closed_form_by_hand() -> None:
 @given(kept=st.integers(1, GRID))
 def test_fewer_tokens_cost_less_only_inside_the_route(kept: int) -> None:
     a = tiny(depth=4)
-    sparse, dense = block_macs(a, kept), block_macs(a, GRID)
+    sparse, dense = a.block_macs(kept), a.block_macs(GRID)
     assert [layer for layer in range(4) if sparse[layer] != dense[layer]] == ([1, 2, 3] if kept < GRID else [])
     difference = sum(there.macs - here.macs for there, here in zip(dense, sparse, strict=True))
     assert kept_macs(a, GRID).macs - kept_macs(a, kept).macs == difference
@@ -97,7 +97,7 @@ def test_fewer_tokens_cost_less_only_inside_the_route(kept: int) -> None:
 
 def test_skipping_takes_a_block_and_the_identity_its_products_of_patches() -> None:
     a = tiny()
-    plain, block = kept_macs(a, GRID), block_macs(a, GRID)[1]
+    plain, block = kept_macs(a, GRID), a.block_macs(GRID)[1]
     skipped, identity = (kept_macs(a, GRID, Perturbation(kind, (1,))) for kind in ("skip", "identity"))
     assert skipped == plain.plus(block.times(-1))
     # Words go on attending to all tokens: of n + L queries, L are left.

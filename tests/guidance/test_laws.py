@@ -15,13 +15,13 @@ from sgbench.cells.cell_cost import image_macs
 from sgbench.cells.closed_form import Macs
 from sgbench.cost.macs import count_kept
 from sgbench.guidance import RULES, combine, push
-from sgbench.guidance.apg import project
-from sgbench.guidance.cfg_zero import fit
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.guidance.rescale import rescale
+from sgbench.guidance.rules.apg import project
+from sgbench.guidance.rules.cfg_zero import fit
+from sgbench.guidance.rules.tangential import damp
 from sgbench.guidance.settings import Guidance
-from sgbench.guidance.tangential import damp
-from sgbench.models.architecture import AnyArchitecture
+from sgbench.models.architectures import Architecture
 from sgbench.models.families.family import Prediction
 from sgbench.networks.build import Network
 from sgbench.networks.prediction import from_image, to_image
@@ -31,7 +31,7 @@ from sgbench.sampling.networks import Networks
 
 Tiny = Callable[[str, int], tuple[str, Networks]]
 CPU = torch.device("cpu")
-COUNTED: dict[tuple[AnyArchitecture, int, Perturbation | None], Macs] = {}
+COUNTED: dict[tuple[Architecture, int, Perturbation | None], Macs] = {}
 PLAIN_APG = (("eta", 1.0), ("momentum", 0.0), ("norm_limit", 0.0))
 PERTURBED = (("perturb_scale", 1.5), ("layers", "1-2"), ("perturb_interval", "always"))
 EVERY = {

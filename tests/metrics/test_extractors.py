@@ -147,7 +147,7 @@ def test_grey_is_repeated_and_colour_is_never_made_grey() -> None:
 
 def test_half_precision_is_kept_only_where_it_is_lost_in_the_spread() -> None:
     from sgbench.metrics.extractors.extract import halved
-    from sgbench.metrics.frechet import fit, frechet_estimate, prepare_target
+    from sgbench.metrics.numerics.frechet import fit, frechet_estimate, prepare_target
 
     rng = np.random.default_rng(0)
     # Many zeros and sixes, which half precision holds exactly, as in Lite0.

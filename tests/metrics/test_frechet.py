@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgbench.metrics.frechet import (
+from sgbench.metrics.numerics.frechet import (
     Gaussian,
     distance_between,
     fit,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch_fidelity.metric_isc import isc_features_to_metric
 
-from sgbench.metrics.inception_score import inception_score
+from sgbench.metrics.numerics.inception_score import inception_score
 
 
 def logits(seed: int, count: int, classes: int = 30) -> np.ndarray:

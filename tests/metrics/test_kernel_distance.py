@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sgbench.metrics import kernel_distance as kd
+from sgbench.metrics.numerics import kernel_distance as kd
 from sgbench.stats.jackknife import group_bounds
 
 CPU = torch.device("cpu")

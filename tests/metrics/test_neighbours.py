@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from sgbench.metrics import neighbours as nb
-from sgbench.metrics.density_coverage import density_coverage
-from sgbench.metrics.nearest_training import Training, nearest_training
-from sgbench.metrics.neighbours import cloud, prepare_real
-from sgbench.metrics.precision_recall import precision_recall
+from sgbench.metrics.numerics import neighbours as nb
+from sgbench.metrics.numerics.density_coverage import density_coverage
+from sgbench.metrics.numerics.nearest_training import Training, nearest_training
+from sgbench.metrics.numerics.neighbours import cloud, prepare_real
+from sgbench.metrics.numerics.precision_recall import precision_recall
 from sgbench.stats.jackknife import group_bounds
 
 CPU = torch.device("cpu")

@@ -6,13 +6,14 @@ import pytest
 
 from sgbench.base.errors import UserError
 from sgbench.cells.prompts import from_records
+from sgbench.images.sets import ImageSetInfo
 from sgbench.metrics.catalogue import METRICS, qualities
-from sgbench.metrics.protocols import Protocol, differences, from_record, require_one
+from sgbench.metrics.protocols import Protocol, differences, from_record, protocol, require_one
 from sgbench.metrics.references.load import load_reference
-from sgbench.score.expected import Facts, protocol
+from sgbench.metrics.scores.frechet import FrechetDistance
 
 NOT_TEXT = ("metric", "samples", "reference", "prompts")
-FACTS = Facts("", 1000, "balanced", "uint8", None)
+FACTS = ImageSetInfo("", 1000, "balanced", "uint8", None)
 
 
 def of(metric: str = "fd", samples: int = 1000, labels: str = "balanced", quantisation: str = "uint8") -> Protocol:
@@ -71,8 +72,10 @@ def test_records_of_older_versions_are_no_protocols() -> None:
 
 def test_only_inceptions_distance_is_called_fid() -> None:
     for metric in METRICS.values():
-        assert ("FID" in metric.title) == (metric.kind == "frechet" and metric.extractor.startswith("inception"))
-        assert metric.extractor in metric.title or metric.kind != "frechet" or "FID" in metric.title
+        assert ("FID" in metric.title) == (
+            isinstance(metric, FrechetDistance) and metric.extractor.startswith("inception")
+        )
+        assert metric.extractor in metric.title or not isinstance(metric, FrechetDistance) or "FID" in metric.title
 
 
 def test_quality_is_the_first_distance_or_score_of_prompts() -> None:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sgbench.base.errors import UserError
-from sgbench.models.architecture import AnyArchitecture, MDTv2Architecture, MicroDiTArchitecture
+from sgbench.models.architectures import Architecture, MDTv2Architecture, MicroDiTArchitecture, PRXArchitecture
 from sgbench.models.families import FAMILIES, family
 from sgbench.models.families.family import Request
-from sgbench.models.pipeline_architecture import PRXArchitecture, prx_from_config
+from sgbench.models.pipeline_folder import prx_from_config
 from sgbench.networks.build import Network, build
 from sgbench.networks.prx import PRX
 
@@ -59,7 +59,7 @@ SPARSE["microdit"] = ["blocks"]
 EVERY_KEPT_IS_DENSE = [name for name in FAMILIES if name != "mdtv2"]
 
 
-def tiny(name: str) -> AnyArchitecture:
+def tiny(name: str) -> Architecture:
     if name == "prx":
         # A pipeline's configuration says nothing of the resolution and of routes.
         return prx_from_config(CONFIGS[name], 96, ((1, 3),))
@@ -74,7 +74,7 @@ def network(name: str) -> Network:
     return made
 
 
-def inputs(a: AnyArchitecture, device: str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
+def inputs(a: Architecture, device: str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(7)
     x = torch.randn(BATCH, *a.sample_shape, generator=generator).to(device)
     condition = torch.tensor([0, 3])
@@ -108,7 +108,7 @@ def _note(calls: list[int], _: torch.nn.Module, args: tuple[Tensor, ...], named:
     calls.append((args[0] if args else named["hidden_states"]).shape[1])
 
 
-def expected_sparse(name: str, a: AnyArchitecture, kept: int) -> dict[str, list[int]]:
+def expected_sparse(name: str, a: Architecture, kept: int) -> dict[str, list[int]]:
     """How many tokens each block should see at `kept` tokens."""
     with torch.device("meta"):
         depths = {stack: len(blocks) for stack, blocks in stacks(build(a)).items()}

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from sgbench.base.errors import UserError
 from sgbench.cli.app import main
-from sgbench.models.architecture import (
-    AnyArchitecture,
+from sgbench.models.architectures import (
+    Architecture,
     DiTArchitecture,
     MaskDiTArchitecture,
     MDTv2Architecture,
@@ -188,7 +188,7 @@ class Odd(NamedTuple):
 
     family: str
     config: dict[str, Any]
-    architecture: AnyArchitecture
+    architecture: Architecture
     sparse: str = ""
     recorded_channels: int | None = None
     extra_state: tuple[tuple[str, tuple[int, ...]], ...] = ()
@@ -350,7 +350,7 @@ def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def network(architecture: AnyArchitecture) -> Network:
+def network(architecture: Architecture) -> Network:
     """A network in which every parameter matters: freshly made ones put out nothing but zeros."""
     made = build(architecture).eval().requires_grad_(False)
     for number, parameter in enumerate(made.parameters()):

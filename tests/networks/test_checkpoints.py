@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sgbench.base.errors import UserError
-from sgbench.models.architecture import DiTArchitecture, MaskDiTArchitecture, MDTv2Architecture, SprintArchitecture
+from sgbench.models.architectures import DiTArchitecture, MaskDiTArchitecture, MDTv2Architecture, SprintArchitecture
 from sgbench.models.describe import describe_state, guess_families
 from sgbench.networks.checkpoints import PickledObjectsError, load_strict, pick_weights, read_state
 from sgbench.networks.dit import DiT

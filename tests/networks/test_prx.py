@@ -14,7 +14,8 @@ from torch import Tensor
 
 from sgbench.base.errors import UserError
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.pipeline_architecture import PRXArchitecture, prx_from_config
+from sgbench.models.architectures import PRXArchitecture
+from sgbench.models.pipeline_folder import prx_from_config
 from sgbench.networks.prx import PRX, random_prx, with_mask
 
 diffusers = pytest.importorskip("diffusers", reason="the extra hf is not installed")
@@ -145,7 +146,6 @@ def test_words_of_another_encoder_are_refused() -> None:
 def test_the_record_says_what_the_configuration_says() -> None:
     assert (TINY.grid_tokens, TINY.blocks, TINY.mlp_width, TINY.out_channels) == (16, 4, 56, 4)
     assert TINY.sample_shape == (4, 8, 8)
-    assert TINY.null_caption == ""
     built = random_prx(LARGER).transformer.config
     assert {key: built[key] for key in CONFIG if not key.startswith("_")} == {
         **{key: value for key, value in CONFIG.items() if not key.startswith("_")},

@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from sgbench.models.architecture import DiTArchitecture, MaskDiTArchitecture
+from sgbench.models.architectures import DiTArchitecture, MaskDiTArchitecture
 from sgbench.networks.build import build
 
 SIZES = {

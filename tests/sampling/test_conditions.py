@@ -136,7 +136,7 @@ def test_a_caption_that_is_too_long_is_missed_before_any_is_read(tmp_path: Path)
 
 
 def test_no_captions_are_zeros() -> None:
-    found = NoCaptions(5, 3, CPU)
+    found = NoCaptions((5, 3), CPU)
     assert found.null.shape == (1, 5, 3)
     assert found.of(torch.tensor([4, 2])).shape == (2, 5, 3)
     assert not found.of(torch.tensor([4, 2])).any()

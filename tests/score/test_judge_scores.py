@@ -18,13 +18,13 @@ from sgbench.base.errors import NoScoreError, UserError
 from sgbench.cells.cell import Cell
 from sgbench.cells.prompts import Prompt, from_records
 from sgbench.guidance.settings import Guidance
+from sgbench.images.sets import info_of
 from sgbench.metrics import weights
 from sgbench.metrics.preference import hps
 from sgbench.results.store import Store
 from sgbench.samplers.settings import Sampler
 from sgbench.score import judge_scores
 from sgbench.score.cell_images import CellImages, IncompleteError
-from sgbench.score.expected import facts_of
 from sgbench.score.judge_scores import Judging, TextScorer, judged_name
 from sgbench.zoo.shapes.render import render
 from sgbench.zoo.shapes.scenes import coloured, draw_scene, placed, several, single
@@ -88,7 +88,7 @@ def store_of(folder: Path, cell: Cell, *shards: Images) -> Store:
 
 def score(store: Store, cell: Cell, samples: int, metric: str = "composition") -> dict[str, Any]:
     with TextScorer(store, CPU) as scorer:
-        return scorer.score(metric, cell, facts_of(CellImages(cell, store, samples)))
+        return scorer.score(metric, cell, info_of(CellImages(cell, store, samples)))
 
 
 def values_below(store: Store, cell: Cell) -> list[Path]:
@@ -189,7 +189,7 @@ def test_damaged_and_missing_shards_have_no_score(tmp_path: Path, cell: Cell) ->
 
 def test_changed_prompts_are_judged_anew(tmp_path: Path, cell: Cell, calls: list[tuple[str, int]]) -> None:
     store = store_of(tmp_path, cell, drawn(0))
-    facts = facts_of(CellImages(cell, store, SHARD))
+    facts = info_of(CellImages(cell, store, SHARD))
     records = [caption.metadata() for caption in CAPTIONS]
     records[0] = single("heart").metadata()
     other = from_records("own", records, "own")
@@ -285,7 +285,7 @@ def test_a_judge_that_failed_is_let_go_and_loaded_anew(
         return dead
 
     monkeypatch.setattr(judge_scores, "load_judge", load)
-    facts = facts_of(CellImages(cell, store, SHARD))
+    facts = info_of(CellImages(cell, store, SHARD))
     with TextScorer(store, CPU) as scorer:
         with pytest.raises(NoScoreError, match="the process ended"):
             scorer.score("composition", cell, facts)
@@ -320,7 +320,7 @@ def test_a_preference_is_of_an_image_and_its_own_prompt(tmp_path: Path, styles: 
     """Against the scorer itself, pair by pair."""
     images = drawn(0, count=8)
     store = store_of(tmp_path, styles, images)
-    facts = facts_of(CellImages(styles, store, 8))
+    facts = info_of(CellImages(styles, store, 8))
     assert facts.prompts is not None
     score(store, styles, 8, "hpsv2.1")
     (path,) = values_below(store, styles)

@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 import torch
 
-from sgbench.metrics.frechet import Gaussian, distance_between, frechet_estimate, prepare_target
-from sgbench.metrics.kernel_distance import kernel_estimate, prepare_kid
+from sgbench.metrics.numerics.frechet import Gaussian, distance_between, frechet_estimate, prepare_target
+from sgbench.metrics.numerics.kernel_distance import kernel_estimate, prepare_kid
 from sgbench.stats.jackknife import Estimate
 from sgbench.stats.means import mean_estimate
 from sgbench.stats.paired import paired_difference, t_quantile

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgbench.metrics.frechet import fit, frechet_estimate, prepare_target
+from sgbench.metrics.numerics.frechet import fit, frechet_estimate, prepare_target
 from sgbench.stats.jackknife import group_bounds, jackknife
 from sgbench.stats.paired import paired_difference
 

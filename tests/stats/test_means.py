@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgbench.metrics.label_agreement import label_agreement
+from sgbench.images.sets import ImageSetInfo
+from sgbench.metrics.catalogue import METRICS
+from sgbench.metrics.metric import FeatureMetric
 from sgbench.stats.means import mean_estimate
 
 
@@ -35,6 +37,9 @@ def test_label_agreement_is_a_share_with_a_binomial_error() -> None:
     seen = asked.copy()
     wrong = np.random.default_rng(0).permutation(1000)[:100]
     seen[wrong] = (seen[wrong] + 1) % 10
-    found = label_agreement(seen, asked)
-    assert found.value == 0.9
-    assert found.standard_error == pytest.approx(np.sqrt(0.9 * 0.1 / 999))
+    metric = METRICS["label_agreement"]
+    assert isinstance(metric, FeatureMetric)
+    info = ImageSetInfo("", 1000, "balanced", "uint8", asked)
+    found = metric.score(seen, info, None)  # type: ignore[arg-type]
+    assert found["value"] == 0.9
+    assert found["standard_error"] == pytest.approx(np.sqrt(0.9 * 0.1 / 999))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sgbench.base.errors import UserError
 from sgbench.images.sets import ImageSet
-from sgbench.metrics.frechet import Gaussian, Target, fit, frechet_value
+from sgbench.metrics.numerics.frechet import Gaussian, Target, fit, frechet_value
 from sgbench.metrics.references.catalogue import CARD, read_card
 from sgbench.metrics.references.parts import Array, pack, read_part, unpack, write_card, write_part
 from sgbench.metrics.weights import extractor_id

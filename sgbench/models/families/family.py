@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from sgbench.base.choices import require_choice
-from sgbench.models.architecture import AnyArchitecture, DiTArchitecture
+from sgbench.models.architectures import Architecture, DiTArchitecture
 
 Route = tuple[int, int]
 
@@ -62,8 +62,8 @@ class Family:
     """Which tokens stop working where, in a few words."""
     samplers: tuple[str, ...]
     """Samplers that understand the prediction; the first is the one the family is published with."""
-    from_config: Callable[[Mapping[str, Any]], AnyArchitecture]
-    sized: Callable[[Request], AnyArchitecture]
+    from_config: Callable[[Mapping[str, Any]], Architecture]
+    sized: Callable[[Request], Architecture]
     sigma_data: float = 0.5
     guided_channels: int | None = None
     """Channels that the published sampler guides; None for all."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sgbench.models.architecture import MaskDiTArchitecture
+from sgbench.models.architectures import MaskDiTArchitecture
 from sgbench.models.families.family import Family, Request, backbone, sized_backbone
 
 DECODER = {"decoder_hidden_size": 512, "decoder_depth": 8, "decoder_num_heads": 16}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sgbench.models.architecture import MDTv2Architecture
+from sgbench.models.architectures import MDTv2Architecture
 from sgbench.models.families.family import LATENT_CHANNELS, Family, Request, backbone, sized_backbone
 from sgbench.samplers.catalogue import DISCRETE_SAMPLERS
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sgbench.models.architecture import MicroDiTArchitecture
+from sgbench.models.architectures import MicroDiTArchitecture
 from sgbench.models.families.family import LATENT_CHANNELS, Family, Request
 
 # The published XL model; the letters of the class-conditional families do not apply.

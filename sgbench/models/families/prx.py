@@ -1,8 +1,9 @@
 """PRX (Photoroom): text to image by a folder of diffusers' layout; routes as in TREAD around its blocks."""
 
+from sgbench.models.architectures import PRXArchitecture
 from sgbench.models.autoencoder_files import OWN
 from sgbench.models.families.family import Family, Request
-from sgbench.models.pipeline_architecture import PRXArchitecture, prx_from_config
+from sgbench.models.pipeline_folder import prx_from_config
 
 # The published 1.2B model over Flux' latents.
 PUBLISHED = {

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sgbench.models.architecture import SprintArchitecture
+from sgbench.models.architectures import SprintArchitecture
 from sgbench.models.families.family import Family, Request, backbone, sized_backbone
 from sgbench.samplers.catalogue import FLOW_SAMPLERS
 

@@ -197,7 +197,7 @@ def _quality_sentence(comparison: Comparison) -> str:
     best, baseline, gaps = comparison.best, comparison.baseline, comparison.differences
     cost = f"{best['gmacs_per_image'] / baseline['gmacs_per_image']:.0%} of {other}'s GMACs"
     # A kernel distance says again what the Frechet distance of the same features does.
-    others = [m for m in qualities(list(gaps)) if m != comparison.quality and METRICS[m].kind not in ("kid", "cmmd")]
+    others = [m for m in qualities(list(gaps)) if m != comparison.quality and METRICS[m].prominent]
     told = [comparison.quality, *others, *TOLD]
     parts = [_gap(metric, gaps[metric]) for metric in told if metric in gaps]
     return (

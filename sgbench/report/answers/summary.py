@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from sgbench.metrics.catalogue import METRICS, TEXT_KINDS, qualities
+from sgbench.metrics.catalogue import METRICS, qualities
 from sgbench.report.answers.areas import area_table, compare_areas
 from sgbench.report.answers.areas import sentence as area_sentence
 from sgbench.report.answers.budgets import budget_table, compare_budgets
@@ -27,7 +27,6 @@ from sgbench.report.select_rows import Axis, with_quality
 from sgbench.report.tables.columns import comparison_table, group_table
 
 # Kinds of further metrics whose answer stands beside the first one's; others stand in the tables.
-TOLD_TOO = ("frechet", *TEXT_KINDS)
 SAVINGS = (
     "Savings are read off the frontier at the best quality that the baseline reaches, by interpolation between "
     "measured cells, never beyond them. Intervals are 95 %, from jackknife replicates that pair the cells; those on "
@@ -73,7 +72,7 @@ def _summary(rows: pd.DataFrame, model: str, compared: list[Comparison], metrics
     rule = headline_rule(compared)
     said = [s for c in compared if c.rule == rule for s in sentences(c)]
     for metric in qualities(list(metrics))[1:]:
-        if METRICS[metric].kind in TOLD_TOO:
+        if METRICS[metric].prominent:
             # Another feature space or judge may answer otherwise.
             others = compare_rules(with_quality(rows, metric), model, ["gmacs_per_image"])
             said += [sentences(c)[0] for c in others if c.rule == rule]

@@ -10,9 +10,10 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.prompts import PUBLIC as PROMPTS
 from sgbench.guidance import RULES
 from sgbench.guidance.intervals import ALWAYS
-from sgbench.metrics.catalogue import HOME, METRICS, qualities
+from sgbench.metrics.catalogue import METRICS, qualities
 from sgbench.metrics.extractors.catalogue import EXTRACTORS
 from sgbench.metrics.judges.catalogue import JUDGES
+from sgbench.metrics.metric import HOME
 from sgbench.metrics.protocols import extractor_of
 from sgbench.metrics.references.catalogue import PACKAGED, home_of, works_of
 from sgbench.metrics.references.catalogue import PUBLIC as REFERENCES

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from sgbench.metrics.catalogue import METRICS, TEXT_KINDS, qualities
+from sgbench.metrics.catalogue import METRICS, qualities
 from sgbench.report.figures import (
     frontier,
     heat_map,
@@ -33,7 +33,7 @@ def draw_figures(
     Without `metrics` the rows have no quality, and what is left is time.
     """
     # A kernel distance says again what the Frechet distance of the same features does.
-    further = [metric for metric in qualities(list(metrics))[1:] if METRICS[metric].kind in ("frechet", *TEXT_KINDS)]
+    further = [metric for metric in qualities(list(metrics))[1:] if METRICS[metric].prominent]
     drawn: list[Drawn] = []
     for model, suffix in models.items():
         if metrics:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sgbench.base.errors import NoScoreError
 from sgbench.cells.prompt_records import TASKS
 from sgbench.cells.prompts import Prompt, load_prompts
-from sgbench.metrics.judges.composition import TextScore, composition, preference
+from sgbench.metrics.numerics.prompts import TextScore, composition, preference
 from sgbench.stats.means import mean_estimate
 
 # GenEval's 553 prompts are as uneven as this (arXiv 2310.11513, table 1).

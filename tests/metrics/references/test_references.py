@@ -15,7 +15,7 @@ from sgbench.base.errors import UserError
 from sgbench.base.progress import Silent
 from sgbench.metrics import weights
 from sgbench.metrics.extractors.extract import load_extractor
-from sgbench.metrics.frechet import fit, prepare_target
+from sgbench.metrics.numerics.frechet import fit, prepare_target
 from sgbench.metrics.references import parts
 from sgbench.metrics.references.build import build_fashion, build_reference
 from sgbench.metrics.references.catalogue import CARD, check_name, home_of, side_of

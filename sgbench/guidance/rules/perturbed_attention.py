@@ -1,0 +1,27 @@
+"""Perturbed-attention guidance (PAG): away from a prediction whose attention maps are the identity in some blocks."""
+
+from sgbench.guidance.branches import Branch, Parameter, Rule
+from sgbench.guidance.style import Style
+
+STRENGTH = Parameter("perturb_scale", "s, the push away from the perturbed branch")
+LAYERS = Parameter("layers", "the blocks that are perturbed, from 0, such as 7-9", text="layers")
+WHEN = Parameter(
+    "perturb_interval", "where the push away from the perturbed branch acts", default="always", text="interval"
+)
+
+RULE = Rule(
+    name="pag",
+    title="PAG",
+    source="Ahn et al., arXiv 2403.17377",
+    works=("ahn2024pag",),
+    style=Style("#CC79A7", "d", "--"),
+    rank=120,
+    example={"layers": "12-15"},
+    formula="v(null) + w (v(c) - v(null)) + s (v(c) - v[attention = identity](c))",
+    strong=Branch(),
+    weak=Branch(condition="null"),
+    perturbed=Branch(disturbed="identity"),
+    parameters=(STRENGTH, LAYERS, WHEN),
+    scale_default=1.0,
+    note="w = 1, the default, leaves CFG out; the paper perturbs middle blocks with s about 3",
+)

@@ -1,0 +1,29 @@
+"""S2-Guidance: away from a prediction by the network without a few blocks drawn at random at every step."""
+
+from dataclasses import replace
+
+from sgbench.guidance.branches import Branch, Parameter, Rule
+from sgbench.guidance.rules.perturbed_attention import LAYERS, WHEN
+from sgbench.guidance.style import Style
+
+RULE = Rule(
+    name="s2",
+    title="S2-Guidance",
+    source="arXiv 2508.12880, eq. 4",
+    works=("chen2025s2guidance",),
+    style=Style("#7F7F7F", "^", ":"),
+    rank=150,
+    example={"layers": "2-25"},
+    formula="v(null) + w (v(c) - v(null)) - s (v[random blocks skipped](c) - v(c))",
+    strong=Branch(),
+    weak=Branch(condition="null"),
+    perturbed=Branch(disturbed="random skip"),
+    parameters=(
+        Parameter("perturb_scale", "omega, the push away from the perturbed branch", default=0.25),
+        replace(LAYERS, meaning="the blocks that may be drawn, from 0: all but the critical ones"),
+        Parameter("drop", "share of the network's blocks that is skipped, at least one", 0.01, 1, default=0.1),
+        WHEN,
+    ),
+    scale_default=1.0,
+    note="the blocks of a step are drawn for all images together; omega 0.25 and a tenth of the blocks are the paper's",
+)

@@ -1,0 +1,39 @@
+"""Density and coverage (Naeem et al., arXiv 2002.09797)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sgbench.metrics.metric import HOME, FeatureMetric, Fields, fields
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sgbench.images.sets import ImageSetInfo
+    from sgbench.metrics.computer import Computer
+
+DENSITY = "density (arXiv 2002.09797), k = 5, <, float32 distances"
+COVERAGE = "coverage (arXiv 2002.09797), k = 5, <, float32 distances"
+
+
+@dataclass(frozen=True)
+class DensityCoverage(FeatureMetric):
+    """Either of the two, which are computed together."""
+
+    works: tuple[str, ...] = ("naeem2020density",)
+
+    rank = 50
+
+    def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
+        from sgbench.metrics.numerics.density_coverage import density_coverage
+
+        both = computer.together(density_coverage, computer.extractor(self.key), features)
+        return fields(both.density if self.variant == DENSITY else both.coverage, info.where)
+
+
+METRICS = tuple(
+    DensityCoverage(f"{name}{key}", f"{name}{title}", "higher", extractor, variant)
+    for key, title, extractor in (("", "", HOME), ("_lite0", "[lite0]", "lite0"), ("_dinov2", "[dinov2]", "dinov2"))
+    for name, variant in (("density", DENSITY), ("coverage", COVERAGE))
+)

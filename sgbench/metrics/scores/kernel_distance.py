@@ -1,0 +1,58 @@
+"""Kernel distances: KID (Binkowski et al., arXiv 1801.01401) and CMMD (Jayasumana et al., arXiv 2401.09603)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sgbench.metrics.metric import FeatureMetric, Fields, fields
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sgbench.images.sets import ImageSetInfo
+    from sgbench.metrics.computer import Computer
+
+KID = "kernel distance: unbiased squared MMD, kernel (x.y / D + 1)^3, all pairs, float64"
+CMMD = "squared MMD with every pair, Gaussian kernel of width 10, times 1,000, float64"
+
+
+@dataclass(frozen=True)
+class KernelDistance(FeatureMetric):
+    """KID's polynomial kernel. In Inception's features it is called KID; in others it is not."""
+
+    works: tuple[str, ...] = ("binkowski2018kid",)
+
+    rank = 20
+    quality = True
+
+    def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
+        from sgbench.metrics.numerics.kernel_distance import kernel_estimate, prepare_kid
+
+        target = computer.prepared("kid", computer.extractor(self.key), prepare_kid)
+        return fields(kernel_estimate(features, target), info.where)
+
+
+@dataclass(frozen=True)
+class Cmmd(FeatureMetric):
+    """CMMD's Gaussian kernel."""
+
+    works: tuple[str, ...] = ("jayasumana2024cmmd",)
+
+    rank = 20
+    quality = True
+    corrected = True
+
+    def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
+        from sgbench.metrics.numerics.kernel_distance import kernel_estimate, prepare_cmmd
+
+        target = computer.prepared("cmmd", computer.extractor(self.key), prepare_cmmd)
+        return fields(kernel_estimate(features, target), info.where)
+
+
+METRICS = (
+    KernelDistance("kd", "KD[fashion-cnn]", "lower", "fashion-cnn", KID),
+    KernelDistance("kd_lite0", "KD[lite0]", "lower", "lite0", KID),
+    KernelDistance("kid", "KID", "lower", "inception", KID),
+    Cmmd("cmmd", "CMMD", "lower", "clip", CMMD),
+)

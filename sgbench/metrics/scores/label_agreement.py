@@ -1,0 +1,47 @@
+"""How often the embedded classifier sees the class that was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sgbench.base.errors import UserError
+from sgbench.metrics.metric import FeatureMetric, Fields, Needs, fields
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sgbench.images.sets import ImageSetInfo
+    from sgbench.metrics.computer import Computer
+
+
+@dataclass(frozen=True)
+class LabelAgreement(FeatureMetric):
+    """Share of images whose class is their label."""
+
+    output: str = "classes"
+    needs: Needs = ""
+
+    rank = 70
+
+    def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
+        from sgbench.stats.means import mean_estimate
+
+        if info.labels is None:
+            raise UserError(
+                "label agreement needs the labels that were asked for, and none come with these images",
+                where=info.where,
+                fix="give an npz with arr_1 or a cell, or leave label_agreement out",
+            )
+        return fields(mean_estimate((features == info.labels).astype(float)), info.where)
+
+
+METRICS = (
+    LabelAgreement(
+        "label_agreement",
+        "label agreement",
+        "higher",
+        "fashion-cnn",
+        "share of images classified as the class asked for",
+    ),
+)

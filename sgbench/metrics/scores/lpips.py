@@ -1,0 +1,47 @@
+"""LPIPS (Zhang et al., arXiv 1801.03924): how far guidance moves an image; neither end is good."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sgbench.metrics.metric import Fields, Needs, PairedMetric, fields
+
+if TYPE_CHECKING:
+    import torch
+
+    from sgbench.images.sets import ImageSetInfo
+    from sgbench.metrics.metric import Parts
+
+
+@dataclass(frozen=True)
+class Lpips(PairedMetric):
+    """Mean over pairs of one seed."""
+
+    works: tuple[str, ...] = ("zhang2018lpips",)
+    needs: Needs = ""
+
+    rank = 60
+
+    def load(self, device: torch.device) -> Any:
+        from sgbench.metrics.numerics.lpips import load
+        from sgbench.metrics.weights import to_load
+
+        return load(to_load("lpips"), device)
+
+    def score(self, network: Any, images: Parts, others: Parts, info: ImageSetInfo, device: torch.device) -> Fields:
+        from sgbench.metrics.numerics.lpips import lpips
+
+        estimate, distances = lpips(network, images, others, device)
+        return {**fields(estimate, info.where), "distances": [round(float(d), 5) for d in distances]}
+
+
+METRICS = (
+    Lpips(
+        "lpips",
+        "LPIPS to unguided",
+        "",
+        "lpips",
+        "LPIPS 0.1 (arXiv 1801.03924) on VGG16, mean over pairs of one seed with the unguided cell, float32",
+    ),
+)

@@ -1,0 +1,39 @@
+"""Improved precision and recall (Kynkaanniemi et al., arXiv 1904.06991)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sgbench.metrics.metric import HOME, FeatureMetric, Fields, fields
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sgbench.images.sets import ImageSetInfo
+    from sgbench.metrics.computer import Computer
+
+PRECISION = "improved precision (arXiv 1904.06991), k = 3, <=, float32 distances"
+RECALL = "improved recall (arXiv 1904.06991), k = 3, <=, float32 distances"
+
+
+@dataclass(frozen=True)
+class PrecisionRecall(FeatureMetric):
+    """Either of the two, which are computed together."""
+
+    works: tuple[str, ...] = ("kynkaanniemi2019precision",)
+
+    rank = 40
+
+    def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
+        from sgbench.metrics.numerics.precision_recall import precision_recall
+
+        both = computer.together(precision_recall, computer.extractor(self.key), features)
+        return fields(both.precision if self.variant == PRECISION else both.recall, info.where)
+
+
+METRICS = tuple(
+    PrecisionRecall(f"{name}{key}", f"{name}{title}", "higher", extractor, variant)
+    for key, title, extractor in (("", "", HOME), ("_lite0", "[lite0]", "lite0"), ("_dinov2", "[dinov2]", "dinov2"))
+    for name, variant in (("precision", PRECISION), ("recall", RECALL))
+)

@@ -1,0 +1,108 @@
+"""A rule with a parameter of its own, and a metric, are one file each: suites, costs, scores and reports know them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sgbench
+
+RULE = '''
+"""ICG whose random class is also sparser, softened by a parameter of its own."""
+
+from sgbench.guidance.branches import Branch, Parameter, Rule, combine
+from sgbench.guidance.style import Style
+
+
+def soften(strong, weak, scale, parameters, memory):
+    return combine(strong, weak, 1 + (scale - 1) * parameters["softness"])
+
+
+RULE = Rule(
+    name="icg+sg",
+    title="ICG+SG",
+    source="this test",
+    formula="v(r; gamma_weak) + w' (v(c) - v(r; gamma_weak))",
+    strong=Branch(sparsity="strong"),
+    weak=Branch(condition="random", sparsity="weak"),
+    combine=soften,
+    parameters=(Parameter("softness", "how much of the scale acts", 0, 1, default=0.5),),
+    works=("sadat2025icg",),
+    style=Style("#0072B2", "8", ":"),
+    example={"gamma_strong": 0.2, "gamma_weak": 0.7},
+)
+'''
+METRIC = '''
+"""Effective number of images: the exponential of the entropy of their kernel matrix."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sgbench.metrics.metric import FeatureMetric, fields
+
+
+@dataclass(frozen=True)
+class Vendi(FeatureMetric):
+    needs: str = ""
+
+    def score(self, features, info, computer):
+        import numpy as np
+
+        from sgbench.stats.jackknife import group_bounds, jackknife
+
+        unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+
+        def vendi(x):
+            values = np.linalg.eigvalsh(x @ x.T / len(x))
+            values = values[values > 1e-12]
+            return float(np.exp(-(values * np.log(values)).sum()))
+
+        without = [np.delete(unit, slice(*bounds), axis=0) for bounds in group_bounds(len(unit))]
+        return fields(jackknife(vendi(unit), [vendi(x) for x in without]), info.where)
+
+
+METRICS = (Vendi("vendi", "Vendi score", "higher", "fashion-cnn", "Vendi score, cosine kernel"),)
+'''
+SUITE = """
+suite: added
+title: A rule and a metric that were added
+seed: 3
+samples: 24
+reference: fashion-mnist
+metrics: [fd, vendi]
+model: fashion-routing
+sampler: {name: euler, steps: 1}
+sweep:
+- {guidance: cfg, scale: [1.5, 2]}
+- {guidance: icg+sg, scale: 2, gamma_strong: 0, gamma_weak: 0.5, softness: [0.5, 1]}
+"""
+
+
+@pytest.mark.slow
+def test_a_rule_and_a_metric_are_one_file_each(tmp_path: Path) -> None:
+    package = Path(shutil.copytree(Path(sgbench.__file__).parent, tmp_path / "copy" / "sgbench"))
+    (package / "guidance" / "rules" / "icg_sparse.py").write_text(RULE)
+    (package / "metrics" / "scores" / "vendi.py").write_text(METRIC)
+    (tmp_path / "suite.yaml").write_text(SUITE)
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, "-m", "sgbench", *arguments]
+        environment = os.environ | {"PYTHONPATH": str(package.parent)}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "how much of the scale acts (from 0 to 1; 0.5 if left out)" in run("guidance", "show", "icg+sg")
+    assert "sadat2025icg" in run("cite", "suite.yaml")
+    told = json.loads(run("bench", "suite.yaml", "--json").splitlines()[-1])
+    assert told["run"]["images_made"] == 4 * 24
+    table = (tmp_path / "reports" / "added" / "table.md").read_text()
+    assert "ICG+SG" in table
+    assert "softness=0.5" in table
+    assert "Vendi score" in table
