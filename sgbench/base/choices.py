@@ -1,7 +1,9 @@
-"""Values that choose a branch of code: refused where they are written down, long before they are used. No torch."""
+"""Names and values out of a known set: any other is refused early, with the nearest one as a suggestion. No torch."""
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
 from sgbench.base.errors import UserError
@@ -16,3 +18,22 @@ def require_choice(value: object, choices: Any, where: str) -> None:
             where=where,
             fix=f"choose one of {', '.join(map(repr, known))}, or teach every place that asks for it the new one",
         )
+
+
+def suggestion(name: str, known: Sequence[str]) -> str:
+    """`, did you mean 'x'?`, or nothing where no known name is near. Swapped letters count as nearest."""
+    near = difflib.get_close_matches(name, known, n=len(known) or 1, cutoff=0.5)
+    if not near:
+        return ""
+    swapped = [candidate for candidate in near if sorted(candidate) == sorted(name)]
+    return f", did you mean {(swapped or near)[0]!r}?"
+
+
+def unknown(what: str, name: str, known: Iterable[str], where: str, fix: str = "") -> UserError:
+    """The refusal of a name that nothing has."""
+    names = list(known)
+    return UserError(
+        f"there {'are' if what.endswith('s') else 'is'} no {what} {name!r}{suggestion(name, names)}",
+        where=where,
+        fix=fix or f"choose one of: {', '.join(names)}",
+    )

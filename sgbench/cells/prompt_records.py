@@ -10,8 +10,8 @@ import json
 from collections.abc import Collection
 from typing import Any, Final, TypeGuard
 
+from sgbench.base.choices import suggestion
 from sgbench.base.errors import UserError
-from sgbench.base.suggest import suggestion
 
 TASKS: Final = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 RELATIONS: Final = ("left of", "right of", "above", "below")

@@ -18,9 +18,9 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from sgbench.base.bounded import read_bounded
+from sgbench.base.choices import suggestion
 from sgbench.base.errors import UserError
 from sgbench.base.printable import DIRECTIONS
-from sgbench.base.suggest import suggestion
 from sgbench.files.digest import sidecar_path
 from sgbench.files.location import is_remote, local_path, models_folder
 

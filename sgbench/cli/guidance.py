@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sgbench.base.errors import UserError
-from sgbench.base.suggest import suggestion
+from sgbench.base.choices import unknown
 from sgbench.cli.options import Json, emit
 from sgbench.guidance import RULES
 from sgbench.guidance.presets import PRESETS
@@ -48,11 +47,7 @@ def show(
         return
     known = [*RULES, *PRESETS]
     if name not in RULES:
-        raise UserError(
-            f"there is no guidance rule {name!r}{suggestion(name, known)}",
-            where="NAME",
-            fix=f"choose one of: {', '.join(known)}",
-        )
+        raise unknown("guidance rule", name, known, "NAME")
     c = card(RULES[name])
     emit(c, as_json, c["title"], f"- Branches: {'; '.join(c['branches'])}.", *section(c))
 

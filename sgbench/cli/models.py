@@ -135,15 +135,11 @@ def check(
 
 
 def _public(name: str) -> Any:
-    from sgbench.base.suggest import suggestion
+    from sgbench.base.choices import unknown
     from sgbench.models.public import PUBLIC
 
     if name not in PUBLIC:
-        raise UserError(
-            f"there is no public checkpoint {name!r}{suggestion(name, list(PUBLIC))}",
-            where="MODEL",
-            fix="see `sgbench models list`",
-        )
+        raise unknown("public checkpoint", name, PUBLIC, "MODEL", "see `sgbench models list`")
     return PUBLIC[name]
 
 

@@ -45,16 +45,14 @@ def fetch(
     as_json: Json = False,
 ) -> None:
     """Download a prompt set; the same command again resumes or does nothing."""
-    from sgbench.base.suggest import suggestion
+    from sgbench.base.choices import unknown
     from sgbench.cells.prompts import PUBLIC, find_prompts, load_prompts
     from sgbench.files.fetch import fetch as fetch_file
     from sgbench.files.location import HUB, is_remote
 
     if name not in PUBLIC and not is_remote(name):
-        raise UserError(
-            f"there are no published prompts {name!r}{suggestion(name, list(PUBLIC))}",
-            where="NAME",
-            fix=f"choose one of {', '.join(PUBLIC)}, or give an address",
+        raise unknown(
+            "published prompts", name, PUBLIC, "NAME", f"choose one of {', '.join(PUBLIC)}, or give an address"
         )
     place, progress = find_prompts(name), make_progress()
     files = PUBLIC[name].files if name in PUBLIC else ((place.name, name),)

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from sgbench.base.errors import UserError
 from sgbench.cli.console import make_progress
 from sgbench.cli.options import Json, emit
 
@@ -38,17 +37,13 @@ def fetch(
     as_json: Json = False,
 ) -> None:
     """Download a published reference batch; the same command again resumes or does nothing."""
-    from sgbench.base.suggest import suggestion
+    from sgbench.base.choices import unknown
     from sgbench.files.digest import sha256_of
     from sgbench.files.fetch import fetch as fetch_file
     from sgbench.metrics.references.catalogue import PUBLIC
 
     if name not in PUBLIC:
-        raise UserError(
-            f"there is no published reference {name!r}{suggestion(name, list(PUBLIC))}",
-            where="NAME",
-            fix="see `sgbench reference list`",
-        )
+        raise unknown("published reference", name, PUBLIC, "NAME", "see `sgbench reference list`")
     public = PUBLIC[name]
     path = public.path
     if not path.is_file():

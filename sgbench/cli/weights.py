@@ -120,13 +120,9 @@ def environment(
 
 
 def _entry(name: str) -> Any:
-    from sgbench.base.suggest import suggestion
+    from sgbench.base.choices import unknown
     from sgbench.metrics.weights import known
 
     if name not in known():
-        raise UserError(
-            f"there are no weights {name!r}{suggestion(name, list(known()))}",
-            where="NAME",
-            fix="see `sgbench weights list`",
-        )
+        raise unknown("weights", name, known(), "NAME", "see `sgbench weights list`")
     return known()[name]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from sgbench.base.choices import suggestion
 from sgbench.base.errors import UserError
-from sgbench.base.suggest import suggestion
 from sgbench.cells.closed_form import call_macs, kept_tokens
 from sgbench.guidance import RULES, Rule
 from sgbench.guidance.settings import Guidance

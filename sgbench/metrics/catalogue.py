@@ -12,8 +12,8 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterable, Sequence
 
+from sgbench.base.choices import suggestion
 from sgbench.base.errors import UserError
-from sgbench.base.suggest import suggestion
 from sgbench.metrics.judges.catalogue import INSTALL, PACKAGES
 from sgbench.metrics.metric import FeatureMetric
 from sgbench.metrics.preference.catalogue import SCORERS

@@ -21,7 +21,7 @@ from sgbench.metrics.numerics import precision_recall as pr
 from sgbench.metrics.numerics.frechet import Target, prepare_target
 from sgbench.metrics.numerics.nearest_training import Training
 from sgbench.metrics.numerics.neighbours import Real, prepare_real
-from sgbench.metrics.protocols import Protocol, extractor_of, protocol
+from sgbench.metrics.protocols import extractor_of
 from sgbench.metrics.references.reference import Floor, Reference, alike, floor
 from sgbench.metrics.weights import extractor_digest
 
@@ -57,10 +57,6 @@ class Computer:
         if extractor not in self._loaded:
             self._loaded[extractor] = load_extractor(extractor, self.device)
         return self._loaded[extractor]
-
-    def protocol(self, metric: str, info: ImageSetInfo) -> Protocol:
-        """The protocol under which this version scores a set of images by a metric."""
-        return protocol(metric, info, self.reference)
 
     def compute(self, metrics: Iterable[str], features: Mapping[str, Arrays], info: ImageSetInfo) -> dict[str, Fields]:
         """Scores of a set of images from its features by extractor. Raises UserError for sets that have none."""

@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from sgbench.base.choices import unknown
 from sgbench.base.errors import UserError, plain
-from sgbench.base.suggest import suggestion
 from sgbench.files import digest
 from sgbench.files.location import HUB, is_remote, local_path
 from sgbench.guidance import RULES
@@ -136,10 +136,12 @@ def entry(name: str, where: str = "model") -> Entry:
     if name in PUBLIC:
         return _public(PUBLIC[name])
     if name not in embedded_names():
-        raise UserError(
-            f"there is no model {name!r}{suggestion(name, names())}",
-            where=where,
-            fix=f"choose one of: {', '.join(names())}; or write one out as in docs/checkpoints.md",
+        raise unknown(
+            "model",
+            name,
+            names(),
+            where,
+            f"choose one of: {', '.join(names())}; or write one out as in docs/checkpoints.md",
         )
     trained = recipe.load_recipe(name)
     early = Checkpoint("packaged") if "early" in weights.card(name)["files"] else None

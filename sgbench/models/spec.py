@@ -11,8 +11,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from sgbench.base.choices import suggestion
 from sgbench.base.errors import UserError
-from sgbench.base.suggest import suggestion
 from sgbench.models.families import FAMILIES, family
 from sgbench.models.families.family import LATENT_SHRINK, SIZES, Request, Route
 

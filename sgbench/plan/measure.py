@@ -17,7 +17,7 @@ import torch
 
 from sgbench.cells.cell import Cell
 from sgbench.cells.cell_cost import image_macs
-from sgbench.cost.clock import timed
+from sgbench.cost.measured import timed
 from sgbench.guidance import RULES
 from sgbench.metrics.extractors.extract import load_extractor
 from sgbench.plan.pace import Pace, model_key

@@ -11,8 +11,8 @@ from sgbench.base.provenance import provenance
 from sgbench.cells.cell import Cell
 from sgbench.cells.cell_cost import image_macs
 from sgbench.cells.program import Call, call_counts
-from sgbench.cost.clock import summarise
 from sgbench.cost.macs import count_decoder, count_kept
+from sgbench.cost.measured import summarise
 from sgbench.guidance.perturbation import layers
 from sgbench.models.architectures.base import Macs
 from sgbench.results.store import Store, shard_sizes

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.results.faults import RECORD
 from sgbench.results.store import Store
 from sgbench.run.cost_record import cost_record
-from sgbench.run.gallery import gallery_png
 from sgbench.sampling.networks import Networks
 
 
@@ -48,3 +54,19 @@ def _is_costed(cell: Cell, store: Store, samples: int) -> bool:
 def _failed_before(cell: Cell, store: Store, samples: int) -> bool:
     found = store.read_record(cell, RECORD)
     return found is not None and found.get("samples", 0) <= samples
+
+
+GALLERY_ROWS, GALLERY_COLUMNS = 2, 10
+
+
+def gallery_png(images: NDArray[np.uint8]) -> bytes:
+    """The first twenty images (n, H, W, C) in two rows, as PNG; fewer where there are fewer."""
+    count, height, width, channels = images[: GALLERY_ROWS * GALLERY_COLUMNS].shape
+    rows = math.ceil(count / GALLERY_COLUMNS)
+    sheet = np.zeros((rows * height, GALLERY_COLUMNS * width, channels), dtype=np.uint8)
+    for index, image in enumerate(images[:count]):
+        row, column = divmod(index, GALLERY_COLUMNS)
+        sheet[row * height : (row + 1) * height, column * width : (column + 1) * width] = image
+    buffer = io.BytesIO()
+    Image.fromarray(sheet.squeeze(-1) if channels == 1 else sheet).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

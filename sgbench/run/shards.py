@@ -15,9 +15,7 @@ from sgbench.base.progress import Progress
 from sgbench.base.signals import stop_if_asked
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
-from sgbench.cost.clock import timed
-from sgbench.cost.energy import EnergyMeter
-from sgbench.cost.memory import peak_bytes, reset_peak
+from sgbench.cost.measured import EnergyMeter, peak_bytes, reset_peak, timed
 from sgbench.models import catalogue
 from sgbench.results.store import SHARD, Shard, Store, shard_sizes
 from sgbench.run.device import describe_device

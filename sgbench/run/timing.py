@@ -14,7 +14,7 @@ import torch
 from sgbench.base.errors import UserError
 from sgbench.base.progress import Progress
 from sgbench.cells.cell import Cell
-from sgbench.cost.clock import summarise, timed
+from sgbench.cost.measured import summarise, timed
 from sgbench.guidance import RULES
 from sgbench.results.claims import Claims
 from sgbench.results.store import Store

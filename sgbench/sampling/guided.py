@@ -9,6 +9,7 @@ from typing import assert_never
 import torch
 from torch import Tensor
 
+from sgbench.base.errors import CellError
 from sgbench.cells import randomness
 from sgbench.cells.cell import Cell, DType
 from sgbench.cells.conditions import choices
@@ -18,7 +19,6 @@ from sgbench.guidance.rescale import rescale
 from sgbench.models import catalogue
 from sgbench.networks.prediction import from_image, predict, to_image
 from sgbench.samplers.catalogue import SAMPLERS
-from sgbench.sampling.finite import Finite
 from sgbench.sampling.networks import Networks
 from sgbench.sampling.subsets import Subset, draw_subsets
 
@@ -170,3 +170,34 @@ def _autocast(dtype: DType, device: torch.device) -> contextlib.AbstractContextM
             return contextlib.nullcontext()
         case _:
             assert_never(dtype)
+
+
+class Finite:
+    """Notes of a run's predictions: each is one flag that stays on the device until all of them are asked for.
+
+    A flag per prediction, not one look at the end: samplers that clip turn an infinity into something that looks well.
+    """
+
+    def __init__(self) -> None:
+        self._notes: list[tuple[int, str]] = []
+        self._flags: list[Tensor] = []
+
+    def note(self, step: int, what: str, values: Tensor) -> None:
+        """Keep whether `values` are finite, of the prediction `what` in a step counted from 0."""
+        self._notes.append((step, what))
+        self._flags.append(torch.isfinite(values).all())
+
+    def require(self, cell: Cell) -> None:
+        """Raise CellError with the first prediction that was not finite. Waits for the device, once."""
+        if not self._flags:
+            return
+        fine = torch.stack(self._flags).tolist()
+        for (step, what), good in zip(self._notes, fine, strict=True):
+            if not good:
+                raise CellError(
+                    f"the denoiser's prediction is not finite in step {step + 1} of {cell.sampler.steps} ({what})",
+                    where=cell.describe(),
+                    fix="lower the scale, or use dtype: float32",
+                    step=step + 1,
+                    branch=what,
+                )

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from sgbench.base.atomic import refusal, write_atomic
+from sgbench.base.choices import suggestion
 from sgbench.base.errors import UserError
-from sgbench.base.suggest import suggestion
 
 PACKAGE: Final = Path(__file__).parents[1]
 SUFFIX: Final = ".yaml"

@@ -11,10 +11,10 @@ import yaml
 from pydantic import ValidationError
 
 from sgbench.base.bounded import read_bounded
+from sgbench.base.choices import suggestion, unknown
 from sgbench.base.errors import UserError
 from sgbench.base.printable import shortened
 from sgbench.base.processor import automatic_dtype
-from sgbench.base.suggest import suggestion
 from sgbench.suite.library import locate, nearest
 from sgbench.suite.schema import Preset, Suite
 from sgbench.suite.yaml_file import parse_yaml
@@ -40,11 +40,7 @@ def load_suite(path: str | Path, preset: str | None = None) -> Suite:
 def _find_preset(suite: Suite, preset: str, path: Path) -> Preset:
     if preset not in suite.presets:
         known = ", ".join(suite.presets) or "none"
-        raise UserError(
-            f"there is no preset {preset!r}{suggestion(preset, list(suite.presets))}",
-            where=f"{path}: presets",
-            fix=f"choose one of: {known}",
-        )
+        raise unknown("preset", preset, suite.presets, f"{path}: presets", f"choose one of: {known}")
     return suite.presets[preset]
 
 

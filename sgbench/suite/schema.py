@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from sgbench.base.suggest import suggestion
+from sgbench.base.choices import suggestion
 from sgbench.cells.cell import Compiled, DType, LabelPolicy
 from sgbench.guidance import RULES
 from sgbench.guidance.branches import Parameter

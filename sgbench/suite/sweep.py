@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import Final
 
+from sgbench.base.choices import unknown
 from sgbench.base.errors import UserError
 from sgbench.base.processor import automatic_dtype
-from sgbench.base.suggest import suggestion
 from sgbench.cells.cell import Cell
 from sgbench.guidance import RULES
 from sgbench.guidance.presets import PRESETS
@@ -19,7 +21,6 @@ from sgbench.samplers.settings import Sampler
 from sgbench.suite.checks import check_model, check_served
 from sgbench.suite.schema import Suite, SweepEntry
 from sgbench.suite.settings import guidance_settings
-from sgbench.suite.size import check_size
 from sgbench.suite.texts import check_enough, check_texts
 
 
@@ -115,11 +116,7 @@ def _resolve(name: str, entry: SweepEntry, where: str) -> tuple[str, SweepEntry]
     if name in RULES:
         return name, entry
     if name not in PRESETS:
-        raise UserError(
-            f"there is no guidance rule {name!r}{suggestion(name, known)}",
-            where=f"{where}.guidance",
-            fix=f"choose one of: {', '.join(known)}",
-        )
+        raise unknown("guidance rule", name, known, f"{where}.guidance")
     preset = PRESETS[name]
     for key in preset.settings:
         if getattr(entry, key) is not None:
@@ -155,4 +152,21 @@ def _check_sampler_keys(name: str, shifts: bool, churns: bool, where: str) -> No
             able_ones = [other for other, kind in SAMPLERS.items() if getattr(kind, f"{key}s")]
             raise UserError(
                 f"the sampler {name} has no {key}", where=f"{where}.{key}", fix=f"remove it, or use {able_ones[0]}"
+            )
+
+
+MOST_CELLS: Final = 1_000_000
+
+
+def check_size(suite: Suite) -> None:
+    """Raises UserError, naming the entry that crosses the limit, for more than MOST_CELLS combinations."""
+    asked = 0
+    for number, entry in enumerate(suite.sweep):
+        listed = [len(value) for _, value in entry if isinstance(value, list)]
+        asked += math.prod(listed) * (1 if entry.model else len(suite.model))
+        if asked > MOST_CELLS:
+            raise UserError(
+                f"with this entry the sweep asks for {asked:,} cells, and {MOST_CELLS:,} are the most",
+                where=f"{suite.where}: sweep[{number}]",
+                fix="shorten its lists, or split the suite",
             )

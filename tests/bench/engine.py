@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from sgbench.cells.cell import Cell
-from sgbench.cost.clock import timed
+from sgbench.cost.measured import timed
 from sgbench.guidance.settings import Guidance
 from sgbench.run.device import describe_device, resolve_device
 from sgbench.samplers.settings import Sampler

@@ -13,7 +13,7 @@ import statistics
 import torch
 
 from sgbench.cells.closed_form import call_macs, kept_tokens
-from sgbench.cost.clock import timed
+from sgbench.cost.measured import timed
 from sgbench.models import catalogue
 from sgbench.models.architectures import MicroDiTArchitecture
 from sgbench.networks.loading import load_network

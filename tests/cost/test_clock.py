@@ -7,9 +7,7 @@ import mmap
 import pytest
 import torch
 
-from sgbench.cost.clock import summarise, timed
-from sgbench.cost.energy import EnergyMeter
-from sgbench.cost.memory import peak_bytes, reset_peak
+from sgbench.cost.measured import EnergyMeter, peak_bytes, reset_peak, summarise, timed
 
 CPU = torch.device("cpu")
 

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from sgbench.cells.cell import Cell
 from sgbench.cells.cell_cost import image_macs
-from sgbench.cells.closed_form import Macs
 from sgbench.cost.macs import count_kept
 from sgbench.guidance import RULES, combine, push
 from sgbench.guidance.perturbation import Perturbation
@@ -22,6 +21,7 @@ from sgbench.guidance.rules.cfg_zero import fit
 from sgbench.guidance.rules.tangential import damp
 from sgbench.guidance.settings import Guidance
 from sgbench.models.architectures import Architecture
+from sgbench.models.architectures.base import Macs
 from sgbench.models.families.family import Prediction
 from sgbench.networks.build import Network
 from sgbench.networks.prediction import from_image, to_image

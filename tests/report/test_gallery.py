@@ -18,7 +18,7 @@ from sgbench.cells.identity import cell_id
 from sgbench.report.pictures import gallery
 from sgbench.report.pictures.gallery import asked, asked_for, nearest_of_cells, pictures_of_cells
 from sgbench.results.store import Store
-from sgbench.run.gallery import GALLERY_COLUMNS, GALLERY_ROWS, gallery_png
+from sgbench.run.finalize import GALLERY_COLUMNS, GALLERY_ROWS, gallery_png
 from sgbench.suite.sweep import expand
 
 SWEEP = [

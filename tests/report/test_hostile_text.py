@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from sgbench.report.build import _csv
+from sgbench.report.document import markdown_table, without_tags
 from sgbench.report.tables.latex import escape
-from sgbench.report.tables.markdown import markdown_table, without_tags
 
 
 @pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "@SUM(1)", "+A1", "-A1", " =1"])

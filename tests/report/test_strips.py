@@ -18,7 +18,7 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.report.pictures.image_grids import Line, best_cells, by_gamma, draw, strips
 from sgbench.results.store import Store
-from sgbench.run.gallery import gallery_png
+from sgbench.run.finalize import gallery_png
 from sgbench.suite.sweep import expand
 
 pytestmark = pytest.mark.slow

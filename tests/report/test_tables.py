@@ -13,6 +13,7 @@ import pytest
 
 from sgbench.report.answers.headline import compare_rules
 from sgbench.report.answers.pareto_status import standings_of
+from sgbench.report.document import markdown_table
 from sgbench.report.select_rows import on_frontier, rule_rows, with_quality
 from sgbench.report.tables.bold import bold_cells
 from sgbench.report.tables.columns import (
@@ -24,7 +25,6 @@ from sgbench.report.tables.columns import (
     result_table,
     settings_texts,
 )
-from sgbench.report.tables.markdown import markdown_table
 
 RESULTS = Path(__file__).parents[2] / "results"
 

@@ -20,7 +20,7 @@ from sgbench.guidance.settings import Guidance
 from sgbench.models import catalogue
 from sgbench.results.store import SHARD, Store
 from sgbench.run.device import resolve_device
-from sgbench.run.gallery import gallery_png
+from sgbench.run.finalize import gallery_png
 from sgbench.run.runner import run_cells
 from sgbench.samplers.settings import Sampler
 from tests import tiny_model, warm

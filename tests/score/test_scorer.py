@@ -240,6 +240,7 @@ def test_features_are_made_once_and_shared_by_smaller_runs(
     assert api.score_suite(api.load_suite(path, limit=20), tmp_path, device="cpu").scored == 1
 
 
+@pytest.mark.full
 def test_features_made_beside_a_run_are_those_of_the_scoring_pass(tmp_path: Path, suite_file: Write) -> None:
     """As a run on a GPU leaves the CPU idle: shards go to a second thread as they are finished."""
     from sgbench.score.background_features import Beside, idle_device

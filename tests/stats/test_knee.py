@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgbench.stats.frontier import frontier
-from sgbench.stats.knee import knee
+from sgbench.stats.frontier import frontier, knee
 
 POINTS = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 40)), min_size=1, max_size=12)
 few = settings(max_examples=60, deadline=None)

@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgbench.stats.jackknife import GROUPS, Estimate, jackknife
-from sgbench.stats.means import mean_estimate
+from sgbench.stats.means import mean_estimate, stratified_mean
 from sgbench.stats.paired import paired_difference
-from sgbench.stats.stratified import stratified_mean
 
 Sample = tuple[list[float], list[int], list[int]]
 few = settings(max_examples=40, deadline=None)

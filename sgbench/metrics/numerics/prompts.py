@@ -14,7 +14,7 @@ from sgbench.images.sets import ImageSetInfo
 from sgbench.metrics.judges.catalogue import FEWEST
 from sgbench.metrics.metric import Fields, fields
 from sgbench.stats.jackknife import Estimate
-from sgbench.stats.stratified import stratified_mean
+from sgbench.stats.means import stratified_mean
 
 
 class TextScore(NamedTuple):

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sgbench.base.errors import UserError
-from sgbench.base.suggest import suggestion
+from sgbench.base.choices import unknown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,11 +154,7 @@ SCORERS = {scorer.name: scorer for scorer in _LIST}
 def scorer_named(name: str) -> Scorer:
     """An entry by its name. Raises UserError with the nearest name where there is none."""
     if name not in SCORERS:
-        raise UserError(
-            f"there is no preference scorer {name!r}{suggestion(name, list(SCORERS))}",
-            where="scorer",
-            fix=f"choose one of {', '.join(SCORERS)}",
-        )
+        raise unknown("preference scorer", name, SCORERS, "scorer")
     return SCORERS[name]
 
 

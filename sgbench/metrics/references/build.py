@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from sgbench.base.choices import unknown
 from sgbench.base.errors import UserError
 from sgbench.base.progress import Progress, Silent
-from sgbench.base.suggest import suggestion
 from sgbench.metrics.extractors.catalogue import EXTRACTORS
 from sgbench.metrics.extractors.extract import load_extractor
 from sgbench.metrics.references.catalogue import HOME_PACKAGED, PACKAGED
@@ -32,11 +32,7 @@ def build_reference(
     known = [name for name, extractor in EXTRACTORS.items() if extractor.widths]
     for name in extractors:
         if name not in known:
-            raise UserError(
-                f"there is no extractor {name!r}{suggestion(name, known)}",
-                where="--extractors",
-                fix=f"choose from: {', '.join(known)}",
-            )
+            raise unknown("extractor", name, known, "--extractors")
     if source in PACKAGED:
         return build_fashion(*data.load(data_folder), out, extractors, device, progress)
     path = Path(source).expanduser()

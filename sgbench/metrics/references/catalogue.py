@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sgbench.base.choices import unknown
 from sgbench.base.errors import UserError
-from sgbench.base.suggest import suggestion
 from sgbench.files.location import models_folder
 
 CARD = "reference.json"
@@ -91,10 +91,12 @@ def check_name(reference: str, where: str) -> None:
     if reference in PACKAGED or reference in PUBLIC or "/" in reference or Path(reference).exists():
         return
     known = [*PACKAGED, *PUBLIC]
-    raise UserError(
-        f"there is no reference {reference!r}{suggestion(reference, known)}",
-        where=where,
-        fix=f"choose one of {', '.join(known)}, or give the path of a built reference, an npz or a folder of images",
+    raise unknown(
+        "reference",
+        reference,
+        known,
+        where,
+        f"choose one of {', '.join(known)}, or give the path of a built reference, an npz or a folder of images",
     )
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sgbench.base.errors import UserError
-from sgbench.base.suggest import suggestion
+from sgbench.base.choices import unknown
 from sgbench.models.families import dit, maskdit, mdtv2, microdit, prx, repa_sit, sit, sprint, tread_dit, tread_sit
 from sgbench.models.families.family import Family
 
@@ -19,11 +18,7 @@ FAMILIES: dict[str, Family] = {
 def family(name: str, where: str = "family") -> Family:
     """The family called `name`. Raises UserError when there is none."""
     if name not in FAMILIES:
-        raise UserError(
-            f"there is no model family {name!r}{suggestion(name, list(FAMILIES))}",
-            where=where,
-            fix=f"choose one of: {', '.join(FAMILIES)}",
-        )
+        raise unknown("model family", name, FAMILIES, where)
     return FAMILIES[name]
 
 

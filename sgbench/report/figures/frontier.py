@@ -42,7 +42,7 @@ from sgbench.report.select_rows import (
     sign_of,
 )
 from sgbench.report.style import LOOK, WIDTH, style_of
-from sgbench.stats.knee import knee
+from sgbench.stats.frontier import knee
 
 COUNTED = "One multiply-accumulate counts as one; FLOPs are twice that."
 READING = (

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 import pandas as pd
+from matplotlib.markers import MarkerStyle
+from matplotlib.path import Path
 
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
 from sgbench.report.figures.drawn import logarithmic_cost, logarithmic_quality
 from sgbench.report.page.content import Content
-from sgbench.report.page.markers import marker_path
 from sgbench.report.page.text import all_visible
 from sgbench.report.select_rows import AXES, metric_title, replicates
 from sgbench.report.style import style_of
@@ -138,3 +140,20 @@ def _encoded(column: pd.Series) -> Any:
         return values
     places = {value: number for number, value in enumerate(distinct)}
     return {"values": distinct, "codes": [places[value] for value in values]}
+
+
+LETTERS = {Path.MOVETO: "M", Path.LINETO: "L", Path.CURVE3: "Q", Path.CURVE4: "C", Path.CLOSEPOLY: "Z"}
+
+
+@cache
+def marker_path(marker: str) -> str:
+    """The outline of a filled marker in a square from -1 to 1, y downwards, as Vega and SVG want it."""
+    style = MarkerStyle(marker)
+    outline = style.get_path().transformed(style.get_transform())
+    parts = []
+    for vertices, code in outline.iter_segments(simplify=False):
+        letter = LETTERS[code]
+        # Markers are one unit wide, and their y points upwards.
+        turned = [f"{2 * v * (-1 if n % 2 else 1) + 0:.3g}" for n, v in enumerate(vertices)]
+        parts.append(letter if letter == "Z" else letter + ",".join(turned))
+    return "".join(parts)

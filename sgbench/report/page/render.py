@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -14,7 +16,6 @@ from sgbench.report.figures.render import FORMATS
 from sgbench.report.page.content import Content, Figure, Picture
 from sgbench.report.page.library import as_script, library, library_name, policy
 from sgbench.report.page.payload import payload
-from sgbench.report.page.pictures import PIXELATED_WIDTH, place
 from sgbench.report.page.svg import inline_svgs
 from sgbench.report.page.text import output, said, visible
 from sgbench.report.select_rows import metric_title
@@ -117,3 +118,30 @@ def _floor(content: Content) -> str:
     floor, spread = known.iloc[0][[f"{metric}_floor", f"{metric}_floor_sd"]]
     between = f", standard deviation between sets {short(spread)}" if spread == spread else ""
     return f"As many real test images have a {metric_title(metric)} of {short(floor)} (the floor{between})."
+
+
+EMBEDDED_BYTES = 1_400_000
+# A picture of images of a few pixels is shown larger than it is, and its pixels are the message.
+PIXELATED_WIDTH = 700
+
+
+class Placed(NamedTuple):
+    """Address of each picture, by its file, and the pictures that must be written beside the page."""
+
+    sources: dict[str, str]
+    external: list[Picture]
+
+
+def place(groups: Sequence[Sequence[Picture]]) -> Placed:
+    """Addresses of all pictures; a group of more than 1.4 MB as data URIs stays outside of the page."""
+    sources: dict[str, str] = {}
+    external: list[Picture] = []
+    for group in groups:
+        inside = sum(len(picture.data) for picture in group) * 4 / 3 < EMBEDDED_BYTES
+        sources |= {picture.file: _data_uri(picture) if inside else picture.file for picture in group}
+        external += [] if inside else group
+    return Placed(sources, external)
+
+
+def _data_uri(picture: Picture) -> str:
+    return f"data:{picture.media};base64,{base64.b64encode(picture.data).decode()}"

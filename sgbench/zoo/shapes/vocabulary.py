@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from sgbench.base.choices import suggestion
 from sgbench.base.errors import UserError
-from sgbench.base.suggest import suggestion
 
 # Of the images, in pixels.
 SIDE: Final = 32

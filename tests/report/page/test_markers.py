@@ -7,7 +7,7 @@ import re
 import pytest
 
 from sgbench.guidance import RULES
-from sgbench.report.page.markers import marker_path
+from sgbench.report.page.payload import marker_path
 
 
 def test_a_square_and_a_triangle_by_hand() -> None:

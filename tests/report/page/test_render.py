@@ -17,8 +17,7 @@ import pytest
 from sgbench.report.page.content import Content, Figure, Section
 from sgbench.report.page.library import as_script, without_library
 from sgbench.report.page.payload import payload
-from sgbench.report.page.pictures import EMBEDDED_BYTES, place
-from sgbench.report.page.render import MOST_LINES, MOST_SENTENCES, Page, render_page
+from sgbench.report.page.render import EMBEDDED_BYTES, MOST_LINES, MOST_SENTENCES, Page, place, render_page
 from sgbench.report.page.text import said
 
 Fill = Callable[..., Content]
