@@ -94,6 +94,7 @@ def test_clip_is_built_with_the_activation_it_was_trained_with() -> None:
     assert open_clip.get_model_config(MODEL)["quick_gelu"] is True
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_lite0_separates_the_garments() -> None:
     """Nearest class mean in its features, on the reference's own images: a wrong layer order would be at chance."""

@@ -71,6 +71,7 @@ def test_an_image_is_at_no_distance_from_itself(weights: list[Path]) -> None:
     assert estimate.value == 0
 
 
+@pytest.mark.full
 def test_in_a_suite_guided_cells_are_held_against_the_unguided(
     tmp_path: Path, suite_file: Callable[..., Path], weights: list[Path]
 ) -> None:

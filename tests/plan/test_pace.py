@@ -44,6 +44,7 @@ def write(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps({pace.machine("auto"): {**measured._asdict(), **changes}}))
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_what_a_suite_lacks_is_measured_once(kept: Path, suite_file: Callable[..., Path]) -> None:
     """Of the model and the extractor that the suite needs, one is known."""

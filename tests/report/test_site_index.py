@@ -132,6 +132,7 @@ def opened(browser: Any, said: list[str], **context: Any) -> Any:
     return page
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_it_fits_any_width_in_light_and_dark(report: Make, tmp_path: Path, browser: Any) -> None:
     folder = report("a", title="A" * 300, headline=["word " * 100, "B" * 200])

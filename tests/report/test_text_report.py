@@ -158,6 +158,7 @@ def renders(right: float) -> np.ndarray:
     return images
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_a_text_suite_is_reported_whole(scored: tuple[Path, Path], tmp_path: Path) -> None:
     path, results = scored

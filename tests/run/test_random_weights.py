@@ -111,7 +111,8 @@ def sgbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     return run
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.full] * (n != "sprint")) for n in SUITES])
+@pytest.mark.full
+@pytest.mark.parametrize("name", list(SUITES))
 def test_random_weights_from_suite_to_report(name: str, tmp_path: Path) -> None:
     sampler, model, sweep, expected = SUITES[name]
     path = tmp_path / "suite.yaml"

@@ -114,6 +114,7 @@ def test_rows_of_another_preset_stay(tmp_path: Path, suite_file: Write) -> None:
     assert sorted(Store(tmp_path, "tiny").read_rows()["guidance"]) == ["cfg", "none", "sg", "sg"]
 
 
+@pytest.mark.full
 def test_every_embedded_metric_can_be_computed_at_the_minimum(tmp_path: Path, suite_file: Write) -> None:
     """All metrics that the packaged reference can serve, at 20 images."""
     from sgbench.metrics.catalogue import METRICS, MINIMUM

@@ -100,6 +100,7 @@ def test_interval_of_a_mean_covers() -> None:
     assert 0.92 <= share <= 0.97
 
 
+@pytest.mark.full
 def test_interval_of_a_paired_difference_covers() -> None:
     """Two sets that share their noise, at different distances from one reference."""
     dimension, samples = 6, 400

@@ -154,6 +154,7 @@ def test_ties_are_hollow_and_what_is_dominated_is_faint_and_behind(content: Fill
     assert opacities == sorted(opacities)
 
 
+@pytest.mark.full
 def test_bars_are_95_percent_intervals(content: Fill, open_page: Open) -> None:
     filled = content("shapes")
     one = filled._replace(rows=filled.rows.iloc[:1].reset_index(drop=True))
@@ -167,6 +168,7 @@ def test_bars_are_95_percent_intervals(content: Fill, open_page: Open) -> None:
     assert "95 %" not in page.locator("#chart-key").inner_text()
 
 
+@pytest.mark.full
 def test_many_cells_are_drawn_on_a_canvas_that_answers_too(content: Fill, open_page: Open) -> None:
     plain = content("shapes")
     rows = pd.concat([plain.rows] * 14, ignore_index=True)
