@@ -40,7 +40,7 @@ type: $(READY) ## mypy, strict
 check: lint type ## lint, types and the quick tests, while one works: about a minute
 	$(BIN)/pytest $(PARALLEL) -m "not slow and not full and not browser and not ray"
 
-test: $(READY) ## the tests, five minutes on two cores; of what is drawn by chance a seeded sample
+test: $(READY) ## the tests, five to eight minutes on two cores; of what is drawn by chance a seeded sample
 	$(BIN)/pytest $(PARALLEL)
 
 test-full: $(READY) ## every test, with all that is drawn by chance, twenty minutes; SLICE=3/10 a tenth of what `make test` leaves out

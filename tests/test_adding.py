@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 import sgbench
+from sgbench.base.discover import found
+from sgbench.guidance import RULES
+from sgbench.metrics.catalogue import METRICS
 
 RULE = '''
 """ICG whose random class is also sparser, softened by a parameter of its own."""
@@ -106,3 +109,9 @@ def test_a_rule_and_a_metric_are_one_file_each(tmp_path: Path) -> None:
     assert "ICG+SG" in table
     assert "softness=0.5" in table
     assert "Vendi score" in table
+
+
+def test_no_two_files_define_the_same_name() -> None:
+    """The second would take the place of the first."""
+    assert len(list(found("sgbench.guidance.rules", "RULE"))) == len(RULES)
+    assert sum(map(len, found("sgbench.metrics.scores", "METRICS"))) == len(METRICS)

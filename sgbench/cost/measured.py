@@ -1,4 +1,8 @@
-"""Time that can be trusted: synchronised, batch by batch, summed up by median and quartiles."""
+"""What a stretch of work takes: seconds, joules, bytes.
+
+Time is synchronised, batch by batch, summed up by median and quartiles. Energy is of the driver's own counter on NVIDIA
+devices, None elsewhere. Peak memory is device memory on CUDA, resident memory of the process elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import torch
 
+_CLEAR = Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
 T = TypeVar("T")
 
 
@@ -67,10 +73,6 @@ class EnergyMeter:
 
         torch.cuda.synchronize(self._device)
         return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)) / 1000
-
-
-_CLEAR = Path("/proc/self/clear_refs")
-_STATUS = Path("/proc/self/status")
 
 
 def reset_peak(device: torch.device) -> None:

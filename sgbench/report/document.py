@@ -19,6 +19,9 @@ ERRORS = (
     "Bold is the best value of a model and what does not differ from it significantly (paired). Beside a distance "
     "stand its bias-corrected value and what as many real images score."
 )
+TAG = re.compile(r"<(?=[A-Za-z/!?])")
+# Ends a cell, begins emphasis, code or a tag; a tilde strikes out.
+SPECIAL = re.compile(r"([\\|*_`<>~])")
 
 
 def markdown(suite: Suite, selected: Selection, words: Words, protocols: list[str]) -> str:
@@ -50,11 +53,6 @@ def _section(section: Section) -> list[str]:
 
 def _bullets(sentences: list[str]) -> list[str]:
     return [*(f"- {without_tags(s)}" for s in sentences), ""] if sentences else []
-
-
-TAG = re.compile(r"<(?=[A-Za-z/!?])")
-# Ends a cell, begins emphasis, code or a tag; a tilde strikes out.
-SPECIAL = re.compile(r"([\\|*_`<>~])")
 
 
 def without_tags(text: str) -> str:

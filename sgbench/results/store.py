@@ -16,7 +16,7 @@
 
 A file is written under a temporary name, flushed and renamed, so it is whole or absent. There is no status
 anywhere: a cell is complete when its shards are there and have the digests written beside them. Records carry a digest
-of their own content (`sealed.py`), pictures the checksums of PNG. What does not agree with its digest is as good as
+of their own content (`checksummed_json.py`), pictures those of PNG. What does not agree with its digest is as good as
 absent, and told of once.
 """
 

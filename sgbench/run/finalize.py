@@ -16,6 +16,8 @@ from sgbench.results.store import Store
 from sgbench.run.cost_record import cost_record
 from sgbench.sampling.networks import Networks
 
+GALLERY_ROWS, GALLERY_COLUMNS = 2, 10
+
 
 def cost_claim(cell: Cell) -> str:
     """The name under which a process claims a cell's cost.json."""
@@ -54,9 +56,6 @@ def _is_costed(cell: Cell, store: Store, samples: int) -> bool:
 def _failed_before(cell: Cell, store: Store, samples: int) -> bool:
     found = store.read_record(cell, RECORD)
     return found is not None and found.get("samples", 0) <= samples
-
-
-GALLERY_ROWS, GALLERY_COLUMNS = 2, 10
 
 
 def gallery_png(images: NDArray[np.uint8]) -> bytes:

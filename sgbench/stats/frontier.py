@@ -1,4 +1,4 @@
-"""Pareto frontiers of quality against compute, and the compute saved at matched quality.
+"""Pareto frontiers of quality against compute, their knee, and the compute saved at matched quality.
 
 Uncertainty comes from the jackknife replicates of all cells at once: cells of a suite share seeds and
 labels, so deleting a group of images moves them together, and that covariance is what pairs them.
@@ -44,6 +44,9 @@ class Saving(NamedTuple):
     reached: bool
     at_least: bool
     probability_reached: float
+
+
+ROUNDING = 1e-9
 
 
 def frontier(costs: Sequence[float], values: Sequence[float]) -> list[int]:
@@ -146,9 +149,6 @@ def _shares_saved(costs: Vector, values: Vector, split: int) -> Vector:
     best = values[:, :split].argmin(axis=1)
     targets = values[np.arange(len(values)), best]
     return np.asarray(1 - cost_to_reach(costs[split:], values[:, split:], targets) / costs[best])
-
-
-ROUNDING = 1e-9
 
 
 def knee(costs: Sequence[float], values: Sequence[float]) -> int | None:

@@ -1,4 +1,7 @@
-"""Means of per-image values: the exact standard error, or one clustered by prompt."""
+"""Means of per-image values, plain or over tasks: the exact standard error, or one clustered by prompt.
+
+Images of one prompt are not independent, so a prompt is what is drawn and what is deleted.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgbench.stats.jackknife import GROUPS, Estimate, group_bounds
+
+Vector = NDArray[np.float64]
 
 
 def mean_estimate(values: NDArray[np.floating], clusters: NDArray[np.integer] | None = None) -> Estimate:
@@ -27,9 +32,6 @@ def mean_estimate(values: NDArray[np.floating], clusters: NDArray[np.integer] | 
         float((total - wide[start:stop].sum()) / (count - (stop - start))) for start, stop in group_bounds(count)
     ]
     return Estimate(mean, error, mean, tuple(replicates))
-
-
-Vector = NDArray[np.float64]
 
 
 def stratified_mean(values: NDArray[Any], strata: NDArray[np.integer], clusters: NDArray[np.integer]) -> Estimate:

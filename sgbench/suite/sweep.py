@@ -23,6 +23,8 @@ from sgbench.suite.schema import Suite, SweepEntry
 from sgbench.suite.settings import guidance_settings
 from sgbench.suite.texts import check_enough, check_texts
 
+MOST_CELLS: Final = 1_000_000
+
 
 def expand(suite: Suite) -> list[Cell]:
     """All distinct cells in the order of the file. Raises UserError naming the file and the sweep entry at fault."""
@@ -153,9 +155,6 @@ def _check_sampler_keys(name: str, shifts: bool, churns: bool, where: str) -> No
             raise UserError(
                 f"the sampler {name} has no {key}", where=f"{where}.{key}", fix=f"remove it, or use {able_ones[0]}"
             )
-
-
-MOST_CELLS: Final = 1_000_000
 
 
 def check_size(suite: Suite) -> None:

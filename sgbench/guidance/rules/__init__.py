@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from importlib import import_module
-from pkgutil import iter_modules
-
+from sgbench.base.discover import found
 from sgbench.guidance.branches import Rule
 
-
-def _found() -> Iterator[Rule]:
-    for file in iter_modules(__path__):
-        rule: Rule = import_module(f"{__name__}.{file.name}").RULE
-        yield rule
-
-
-RULES: dict[str, Rule] = {rule.name: rule for rule in sorted(_found(), key=lambda rule: (rule.rank, rule.name))}
+_FOUND: list[Rule] = sorted(found(__name__, "RULE"), key=lambda rule: (rule.rank, rule.name))
+RULES = {rule.name: rule for rule in _FOUND}

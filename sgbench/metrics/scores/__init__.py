@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from importlib import import_module
-from pkgutil import iter_modules
-
+from sgbench.base.discover import found
 from sgbench.metrics.metric import Metric
 
-
-def _found() -> Iterator[Metric]:
-    for file in iter_modules(__path__):
-        metrics: tuple[Metric, ...] = import_module(f"{__name__}.{file.name}").METRICS
-        yield from metrics
-
-
-METRICS: dict[str, Metric] = {metric.key: metric for metric in sorted(_found(), key=lambda metric: metric.rank)}
+_FOUND: list[Metric] = [metric for metrics in found(__name__, "METRICS") for metric in metrics]
+METRICS = {metric.key: metric for metric in sorted(_FOUND, key=lambda metric: metric.rank)}
