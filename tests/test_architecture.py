@@ -33,7 +33,7 @@ ARROWS = {
     "run": "guidance models cells networks results sampling cost",
     "score": "stats samplers zoo models cells images metrics suite results",
     "report": "stats guidance samplers zoo models cells metrics suite results score",
-    "compare": "stats guidance metrics results report",
+    "compare": "stats guidance cells metrics results report",
     "doctor": "files zoo cells metrics suite results score",
     "plan": "guidance samplers models cells metrics suite results sampling cost run score report",
     "training": "zoo models networks",

@@ -50,15 +50,12 @@ def _not_neutral(settings: Guidance | Sampler, neutral: Guidance | Sampler) -> d
     own, plain = settings._asdict(), neutral._asdict()
     kind = next(iter(own))
     found = {name: value for name, value in own.items() if name == kind or value != plain[name]}
-    return {
-        name: {key: _spelt(item) for key, item in value} if name == "parameters" else value
-        for name, value in found.items()
-    }
+    return {name: plain_parameters(value) if name == "parameters" else value for name, value in found.items()}
 
 
-def _spelt(value: float | str) -> float | str:
-    """JSON has no infinity."""
-    return "inf" if value == math.inf else value
+def plain_parameters(parameters: tuple[tuple[str, float | str], ...]) -> dict[str, float | str]:
+    """The parameters of a rule as JSON takes them: it has no infinity."""
+    return {name: "inf" if value == math.inf else value for name, value in parameters}
 
 
 def _parameters(record: dict[str, Any]) -> tuple[tuple[str, float | str], ...]:

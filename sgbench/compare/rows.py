@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sgbench.base.errors import UserError
+from sgbench.cells.settings import SETTINGS
 from sgbench.compare.lines import Cost, Line, Score, Source
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
@@ -18,10 +19,8 @@ from sgbench.results.rows_file import read_rows
 from sgbench.results.schema import succeeded
 from sgbench.results.store import Store
 
-SETTINGS = (
-    *("model", "guidance", "scale", "gamma_strong", "gamma_weak", "interval", "scale_schedule", "rescale", "channels"),
-    *("subset", "sharing", "parameters", "sampler", "steps", "shift", "churn", "labels", "prompts", "dtype", "compile"),
-)
+# The seed is matched on its own.
+MATCHED = tuple(name for name in SETTINGS if name != "seed")
 WEIGHTS = {
     "checkpoint_sha256": "checkpoint",
     "auxiliary_sha256": "weak checkpoint",
@@ -50,7 +49,7 @@ def rows_source(path: Path, cell: str | None = None) -> Source:
     protocols = {key: from_record(record) for key, record in records.items()}
     scores = {metric: _scores(rows, metric, protocols, where) for metric in METRICS if metric in rows}
     costs = _costs(rows, where)
-    settings = _texts(rows, SETTINGS)
+    settings = _texts(rows, MATCHED)
     weights = _texts(rows, tuple(WEIGHTS))
     lines = [
         Line(

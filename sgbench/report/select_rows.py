@@ -13,6 +13,7 @@ import pandas as pd
 from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
+from sgbench.cells.settings import NEUTRAL, parameters_text
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS, qualities
 from sgbench.metrics.protocols import Protocol, from_record, require_one
@@ -257,33 +258,22 @@ def settings_text(row: pd.Series | Mapping[Any, Any]) -> str:
     """A row's settings in a few words: `w 2, gamma 0 / 0.7, 10 steps`."""
     rule = RULES[row["guidance"]]
     parts = [f"w {row['scale']:g}"] if rule.takes_scale else []
-    strong, weak = _gamma(row["gamma_strong"]), _gamma(row["gamma_weak"])
+    strong, weak = _short(row["gamma_strong"]), _short(row["gamma_weak"])
     if rule.takes_gamma_weak and (rule.gammas_default is None or (strong, weak) != ("0", "0")):
         parts.append(f"gamma {strong} / {weak}")
     elif rule.takes_gamma_strong and not rule.takes_gamma_weak:
         parts.append(f"gamma {strong}")
-    parts += [f"{name} {row[name]}" for name, usual in USUAL.items() if name in row and str(row[name]) != usual]
-    if isinstance(row.get("parameters"), str) and row["parameters"]:
-        parts.append(row["parameters"])
+    others = {name: row.get(name) for name, neutral in NEUTRAL.items() if row.get(name, neutral) != neutral}
+    # Rows of older versions do not know everything.
+    parts += [f"{name} {_short(value)}" for name, value in others.items() if value == value]
+    if parameters := parameters_text(row.get("parameters")):
+        parts.append(parameters)
     sampler = "" if row.get("sampler", "euler") == "euler" else f"{row['sampler']} "
     return ", ".join([*parts, f"{sampler}{row['steps']} steps"])
 
 
-# Settings that are told only where they are not these.
-USUAL = {
-    "interval": "always",
-    "scale_schedule": "constant",
-    "rescale": "0.0",
-    "channels": "own",
-    "subset": "exact",
-    "sharing": "independent",
-    "shift": "1.0",
-    "churn": "0.0",
-}
-
-
-def _gamma(value: object) -> str:
-    """A gamma of rows.csv, where a column with schedules in it is text throughout."""
+def _short(value: object) -> str:
+    """A number of rows.csv in short, also from a column that is text throughout since it holds schedules."""
     try:
         return f"{float(str(value)):g}"
     except ValueError:

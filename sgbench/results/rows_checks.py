@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,13 +11,15 @@ import pandas as pd
 
 from sgbench.base.errors import UserError
 from sgbench.base.printable import steers
+from sgbench.cells.settings import NEUTRAL
 from sgbench.metrics.catalogue import METRICS
 
 COUNTS: Final = ("steps", "samples", "batch", "threads")
 COSTS: Final = (
     *("gmacs_per_step", "gmacs_per_image", "gflops_per_image", "paper_gmacs_per_step", "paper_gmacs_per_image"),
     *("seconds_per_image", "seconds_q25", "seconds_q75", "images_per_second", "decode_gmacs_per_image"),
-    *("decode_seconds_per_image", "peak_mib", "joules_per_image", "shift", "churn", "rescale", "scale"),
+    *("decode_seconds_per_image", "peak_mib", "joules_per_image", "scale"),
+    *(name for name, value in NEUTRAL.items() if isinstance(value, float) and np.isfinite(value)),
 )
 PARTS: Final = ("", "_se", "_corrected", "_floor", "_floor_sd")
 LISTS: Final = {"_replicates": 2, "_percentiles": 1}
@@ -38,7 +41,20 @@ def check_values(rows: pd.DataFrame, where: str, fix: str) -> None:
         _check_complete(rows, metric, where, fix)
     for column in (c for c in map(str, rows.columns) if "[" in c and c.partition("[")[0] in METRICS):
         _check_numbers(rows, column, where, fix)
+    wrong = rows["parameters"].map(lambda value: not _is_parameters(value))
+    if wrong.any():
+        raise _refused(rows, "parameters", wrong, "no JSON object of names and values", where, fix)
     _check_texts(rows, where, fix)
+
+
+def _is_parameters(value: object) -> bool:
+    if value == "":
+        return True
+    try:
+        found = json.loads(str(value))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and all(type(one) in (int, float, str) for one in found.values())
 
 
 def _check_numbers(

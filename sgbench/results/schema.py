@@ -5,19 +5,23 @@
 3  protocols by the digests of what they name
 4  prompts and text encoder of every row, training iterations of both checkpoints, percentiles of LPIPS
 5  rows of cells that failed, which have the reason in `failed` and neither cost nor scores
+6  parameters of rules as JSON; where EDM's sampler churns, and how
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 
 import pandas as pd
 
 from sgbench.base.errors import UserError
+from sgbench.cells.settings import NEUTRAL
 from sgbench.guidance import RULES
 from sgbench.results.rows_checks import check_values
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 OLDEST = 2
 # What a report cannot do without; scores and their kin depend on the suite.
 TEXTS = ("cell", "model", "guidance", "gamma_strong", "gamma_weak", "sampler")
@@ -26,6 +30,8 @@ NUMBERS = ("scale", "steps", "seed", "samples")
 MEASURED_TEXTS = ("device",)
 MEASURED_NUMBERS = ("gmacs_per_image", "seconds_per_image", "batch", "threads")
 WHOLE = ("batch", "threads", "other_devices")
+# Columns of text in which nothing is an empty text.
+EMPTY = ("prompts", "failed", "parameters")
 AGAIN = "run `sgbench score` again, which writes them anew from the cells"
 
 
@@ -48,11 +54,11 @@ def migrate(rows: pd.DataFrame, where: str) -> pd.DataFrame:
             )
     for version in range(versions[0], SCHEMA_VERSION):
         rows = STEPS[version](rows)
-    for column in ("prompts", "failed"):
+    for column in EMPTY:
         if column not in rows:
             raise UserError(f"the rows have no column {column}", where=where, fix=AGAIN)
     # An empty text is nothing at all in a csv file.
-    texts = {name: rows[name].astype(object).fillna("") for name in ("prompts", "failed")}
+    texts = {name: rows[name].astype(object).fillna("") for name in EMPTY}
     return _checked(rows.assign(schema=SCHEMA_VERSION, **texts), where)
 
 
@@ -92,7 +98,25 @@ def _from_4(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(failed=rows.get("failed", pd.Series("", rows.index)))
 
 
-STEPS: dict[int, Callable[[pd.DataFrame], pd.DataFrame]] = {2: _from_2, 3: _from_3, 4: _from_4}
+def _from_5(rows: pd.DataFrame) -> pd.DataFrame:
+    """Parameters were `name=value` with blanks between; where churn acts was in no row."""
+    unknown = rows.get("churn", pd.Series(0.0, rows.index)) != 0
+    neutral = {name: pd.Series(float(NEUTRAL[name]), rows.index) for name in ("churn_min", "churn_max", "churn_noise")}
+    found = {name: rows.get(name, column.mask(unknown)) for name, column in neutral.items()}
+    return rows.assign(parameters=rows.get("parameters", pd.Series("", rows.index)).map(_parameters_json), **found)
+
+
+def _parameters_json(text: object) -> str:
+    if not isinstance(text, str) or not text:
+        return ""
+    kinds = {parameter.name: parameter.text for rule in RULES.values() for parameter in rule.parameters}
+    names = "|".join(re.escape(name) for name in kinds)
+    # Values hold blanks, too: each ends where the next name begins.
+    found = re.findall(rf"(?:^| )({names})=(.*?)(?= (?:{names})=|$)", text)
+    return json.dumps({name: value if kinds[name] or value == "inf" else float(value) for name, value in found})
+
+
+STEPS: dict[int, Callable[[pd.DataFrame], pd.DataFrame]] = {2: _from_2, 3: _from_3, 4: _from_4, 5: _from_5}
 
 
 def _checked(rows: pd.DataFrame, where: str) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id, cell_record
 from sgbench.cells.program import call_counts
 from sgbench.cells.prompts import load_prompts
+from sgbench.cells.settings import settings
 from sgbench.metrics.catalogue import METRICS
 from sgbench.models import catalogue
 from sgbench.results.faults import RECORD
@@ -78,8 +79,7 @@ def _failed_row(cell: Cell, failure: dict[str, Any]) -> dict[str, Any]:
 
 
 def _settings(cell: Cell) -> dict[str, Any]:
-    g = cell.guidance
-    model = catalogue.entry(cell.model)
+    model, channels = catalogue.entry(cell.model), cell.guidance.channels
     grid = model.architecture.grid_tokens
     dropped = any(call.kept < grid for call, _ in call_counts(cell))
     return {
@@ -90,27 +90,9 @@ def _settings(cell: Cell) -> dict[str, Any]:
         "auxiliary_iterations": model.auxiliary_iterations,
         "trained_sparse": model.trained_sparse,
         "dropped_tokens": "no" if not dropped else "trained for it" if model.trained_sparse else "not trained for it",
-        "guidance": g.rule,
-        "scale": g.scale,
-        "gamma_strong": g.gamma_strong,
-        "gamma_weak": g.gamma_weak,
-        "interval": g.interval,
-        "scale_schedule": g.scale_schedule,
-        "rescale": g.rescale,
-        "channels": "own" if g.channels is None else str(g.channels),
-        "guided_channels": g.channels or model.family.guided_channels or model.architecture.in_channels,
-        "subset": g.subset,
-        "sharing": g.sharing,
-        "parameters": " ".join(f"{name}={value}" for name, value in g.parameters),
-        "sampler": cell.sampler.name,
-        "steps": cell.sampler.steps,
-        "shift": cell.sampler.shift,
-        "churn": cell.sampler.churn,
-        "seed": cell.seed,
-        "labels": cell.labels,
+        "guided_channels": channels or model.family.guided_channels or model.architecture.in_channels,
+        **settings(cell),
         "prompts": load_prompts(cell.prompts).describe() if cell.prompts else "",
-        "dtype": cell.dtype,
-        "compile": cell.compile,
     }
 
 

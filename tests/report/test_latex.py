@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -175,7 +176,7 @@ def test_bold_is_of_each_model(fashion: tuple[Suite, pd.DataFrame]) -> None:
 def test_a_hostile_title_and_odd_values_do_no_harm(fashion: tuple[Suite, pd.DataFrame]) -> None:
     suite, rows = fashion
     few = rows[rows["model"] == "fashion-dense"].reset_index(drop=True)
-    few["parameters"] = r"\input{x} [50% of_it] & ~^#$<>"
+    few["parameters"] = json.dumps({r"\input{x}": r"[50% of_it] & ~^#$<>"})
     few.loc[0, ["kd", "recall"]] = [-0.00012, float("nan")]
     few["gamma_strong"] = ["cosine 0.6 to 0", *few["gamma_strong"].astype(str)[1:]]
     named = suite.model_copy(update={"title": "100% \\evil{ & $x_1$\n#"})

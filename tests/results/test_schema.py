@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +26,19 @@ def test_stored_rows_of_every_version_are_read(version: int) -> None:
     assert all(isinstance(value, str) for value in rows["cell"])
 
 
+def test_parameters_of_version_5_are_read_as_what_they_were() -> None:
+    """Values held blanks, as names did not."""
+    rows = pd.read_csv(STORED / "schema-5.csv").assign(parameters="")
+    given = {"perturb_scale": 3.0, "layers": "3-4", "blur": "inf", "perturb_interval": "noise 0 to 0.7"}
+    rows.loc[0, "parameters"] = " ".join(f"{name}={value}" for name, value in given.items())
+    found = migrate(rows.assign(churn=[0.0, 40.0]), "rows.csv")
+    assert json.loads(str(found["parameters"][0])) == given
+    assert found["parameters"][1] == ""
+    # Where churn acted was not written down.
+    assert found["churn_max"][0] == float("inf")
+    assert found["churn_max"].isna()[1]
+
+
 def test_every_step_between_versions_exists() -> None:
     assert sorted(STEPS) == list(range(OLDEST, SCHEMA_VERSION))
 
@@ -44,6 +58,8 @@ def test_version_1_is_refused_by_name() -> None:
         ({"schema": 2.5}, "schema is no number"),
         ({"scale": "much"}, "a row's scale is no number"),
         ({"gmacs_per_image": None}, "a row has no gmacs_per_image"),
+        ({"parameters": "eta=0"}, "parameters of cell .* is no JSON object"),
+        ({"parameters": '{"eta": [0]}'}, "parameters of cell .* is no JSON object"),
         ({"guidance": "cgf"}, "no guidance rule 'cgf' in this version"),
     ],
 )

@@ -8,16 +8,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from sgbench.cells.settings import SETTINGS
 from sgbench.report.select_rows import rule_rows, settings_text
 from sgbench.stats.frontier import Vector
 
 # Rules whose both gammas are free to be swept.
 RULES_OF_TWO_GAMMAS = ("sg", "cfg+sg", "ag+sg")
 # Settings that cells of one grid share, beside the scale.
-ALIKE = (
-    *("interval", "scale_schedule", "rescale", "channels", "subset", "sharing", "parameters"),
-    *("sampler", "steps", "shift", "churn", "seed", "labels", "prompts", "dtype", "compile"),
-)
+ALIKE = tuple(name for name in SETTINGS if name not in ("scale", "gamma_strong", "gamma_weak"))
 # Less than three by two gammas is a line or a dot.
 SIDES = (3, 2)
 MOST_TICKS = 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 from matplotlib.markers import MarkerStyle
 from matplotlib.path import Path
 
+from sgbench.cells import settings as cell_settings
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
 from sgbench.report.figures.drawn import logarithmic_cost, logarithmic_quality
@@ -20,12 +22,8 @@ from sgbench.report.style import style_of
 from sgbench.report.tables.columns import settings_texts
 from sgbench.stats.paired import t_quantile
 
-SETTINGS = (
-    *("model", "family", "weights", "iterations", "auxiliary_iterations", "trained_sparse", "dropped_tokens"),
-    *("guidance", "scale", "gamma_strong", "gamma_weak", "interval", "scale_schedule", "rescale", "channels"),
-    *("guided_channels", "subset", "sharing", "parameters", "sampler", "steps", "shift", "churn", "seed", "labels"),
-    *("prompts", "dtype", "compile", "samples"),
-)
+MODEL = ("model", "family", "weights", "iterations", "auxiliary_iterations", "trained_sparse", "dropped_tokens")
+SETTINGS = (*dict.fromkeys([*MODEL, *cell_settings.SETTINGS]), "guided_channels", "samples")
 COSTS: dict[str, str] = {
     **{str(axis): title for axis, title in AXES.items()},
     "gflops_per_image": "GFLOPs per image",
@@ -126,13 +124,14 @@ def _columns(content: Content, sources: dict[str, str]) -> dict[str, pd.Series]:
         "picture_width": pd.Series([p and p.width for p in pictures], rows.index, dtype=object),
         "picture_height": pd.Series([p and p.height for p in pictures], rows.index, dtype=object),
     }
-    return {**{name: rows[name] for name in names}, **told}
+    texts = {"parameters": rows["parameters"].map(cell_settings.parameters_text)} if "parameters" in names else {}
+    return {**{name: rows[name] for name in names}, **texts, **told}
 
 
 def _encoded(column: pd.Series) -> Any:
     """A column as `{"always": value}`, a list, or distinct values and each line's number among them."""
     # Numbers in full: rounded for reading, they are then the ones that other tables show.
-    values: list[Any] = [None if pd.isna(value) else value for value in column.tolist()]
+    values: list[Any] = [None if pd.isna(value) else "inf" if value == math.inf else value for value in column.tolist()]
     distinct = list(dict.fromkeys(values))
     if len(distinct) == 1:
         return {"always": distinct[0]}

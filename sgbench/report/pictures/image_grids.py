@@ -16,10 +16,10 @@ from PIL import Image, ImageDraw, ImageFont
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.guidance import RULES
+from sgbench.report.figures.grids import ALIKE, grouped
 from sgbench.report.page.content import Picture
 from sgbench.report.pictures.gallery import COLUMNS, asked_for, encode, first_row
 from sgbench.report.select_rows import (
-    USUAL,
     best_row,
     file_names,
     metric_title,
@@ -33,8 +33,6 @@ from sgbench.stats.digits import with_error
 
 # Images are shown this wide at least and reduced to it at most, by whole factors.
 LEAST, MOST = 96, 128
-# What must be alike for sparsity to be all that differs between unguided cells.
-ALIKE = ("sampler", "steps", *(name for name in USUAL if name != "sharing"))
 
 
 class Line(NamedTuple):
@@ -82,8 +80,7 @@ def by_gamma(rows: pd.DataFrame, model: str) -> pd.DataFrame:
     own = own.assign(gamma=pd.to_numeric(own["gamma_strong"], errors="coerce")).dropna(subset="gamma")
     if own.empty:
         return own
-    series = own.groupby([name for name in ALIKE if name in own], dropna=False, sort=False)
-    return max((part for _, part in series), key=len).sort_values("gamma", kind="stable")
+    return max((part for _, part in grouped(own, ALIKE)), key=len).sort_values("gamma", kind="stable")
 
 
 def _strip(name: str, what: str, chosen: pd.DataFrame, by_id: dict[str, Cell], store: Store) -> list[Picture]:

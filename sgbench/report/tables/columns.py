@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from sgbench.cells.settings import SETTINGS
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
 from sgbench.report.answers.headline import Comparison
 from sgbench.report.answers.pareto_status import standings_of
 from sgbench.report.select_rows import (
-    USUAL,
     Axis,
     best_row,
     metric_title,
@@ -27,8 +27,6 @@ from sgbench.stats.digits import decimals, with_error
 from sgbench.stats.paired import Difference
 
 METRIC_ORDER = tuple(METRICS)
-# What settings_text reads of a row.
-SETTINGS = {"guidance", "scale", "gamma_strong", "gamma_weak", "parameters", "sampler", "steps", *USUAL}
 SAVED: dict[Axis, str] = {
     "gmacs_per_image": "GMACs saved",
     "seconds_per_image": "seconds saved",

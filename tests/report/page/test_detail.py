@@ -73,7 +73,7 @@ def test_an_address_of_no_cell_opens_nothing(content: Fill, open_page: Open) -> 
 def test_hostile_text_is_shown_and_never_run(content: Fill, open_page: Open) -> None:
     hostile = '</script><script>window.ran = 1</script>"><img src=x onerror="window.ran = 1">\'`${window.ran = 1}'
     plain = content("shapes")
-    rows = plain.rows.assign(model=hostile, device=hostile, parameters=hostile)
+    rows = plain.rows.assign(model=hostile, device=hostile, parameters=json.dumps({hostile: hostile}))
     cells = {cell: p._replace(caption=hostile, alt=hostile) for cell, p in plain.cells.items()}
     suite = plain.suite.model_copy(update={"title": hostile})
     strips = [plain.strips[0]._replace(caption=hostile, alt=hostile)]

@@ -108,7 +108,7 @@ def test_the_same_content_gives_the_same_bytes(content: Fill, page: Page) -> Non
 def test_hostile_text_stays_text(content: Fill) -> None:
     plain = content("shapes")
     suite = plain.suite.model_copy(update={"title": HOSTILE})
-    rows = plain.rows.assign(model=HOSTILE, parameters=HOSTILE)
+    rows = plain.rows.assign(model=HOSTILE, parameters=json.dumps({HOSTILE: HOSTILE}))
     dirty = plain._replace(
         suite=suite,
         rows=rows,
