@@ -7,13 +7,11 @@ from typing import Any, Final
 
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import plain_parameters
-from sgbench.guidance.settings import Guidance
+from sgbench.guidance.settings import OPTIONAL, Guidance
 from sgbench.samplers.settings import Sampler
 
 # Files are identified by their digests, which rows hold in columns of their own.
 FILES: Final = ("autoencoder", "text_encoder")
-# What a sweep is about; reported of every cell, all other settings only where they are not neutral.
-SWEPT: Final = ("scale", "gamma_strong", "gamma_weak", "parameters")
 
 
 def settings(cell: Cell) -> dict[str, Any]:
@@ -43,6 +41,4 @@ def parameters_text(text: object) -> str:
 _PLAIN = settings(Cell("", Guidance("none"), Sampler("euler", 1), 0, "balanced", "float32"))
 # Columns in the order of rows, and what stands in those that are reported only where they differ from it.
 SETTINGS: Final = tuple(_PLAIN)
-NEUTRAL: Final = {
-    name: _PLAIN[name] for name in (*Guidance._field_defaults, *Sampler._field_defaults) if name not in SWEPT
-}
+NEUTRAL: Final = {name: _PLAIN[name] for name in (*OPTIONAL, *Sampler._field_defaults)}

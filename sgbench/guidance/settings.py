@@ -33,9 +33,11 @@ class Guidance(NamedTuple):
         if self.gamma_strong or self.gamma_weak:
             strong, weak = spell(self.gamma_strong), spell(self.gamma_weak)
             parts.append(f"gamma={strong}" if self.rule == "none" else f"gamma={strong}/{weak}")
-        neutral = Guidance(self.rule)
-        for name in ("interval", "scale_schedule", "rescale", "channels", "subset", "sharing"):
-            value = getattr(self, name)
-            if value != getattr(neutral, name):
-                parts.append(f"{name}={value}")
+        parts += [f"{name}={getattr(self, name)}" for name in OPTIONAL if getattr(self, name) != NEUTRAL[name]]
         return " ".join([*parts, *(f"{name}={value}" for name, value in self.parameters)])
+
+
+# What a sweep is about; of other settings only those that are not neutral are reported.
+SWEPT = ("scale", "gamma_strong", "gamma_weak", "parameters")
+NEUTRAL = Guidance._field_defaults
+OPTIONAL = tuple(name for name in NEUTRAL if name not in SWEPT)

@@ -20,7 +20,6 @@ class Sampler(NamedTuple):
 
     def describe(self) -> str:
         """The settings that are not neutral, in a few words."""
-        names = ("shift", "churn", "churn_min", "churn_max", "churn_noise")
-        neutral = Sampler(self.name, self.steps)
-        rest = [f"{name}={getattr(self, name):g}" for name in names if getattr(self, name) != getattr(neutral, name)]
+        neutral = self._field_defaults
+        rest = [f"{name}={getattr(self, name):g}" for name in neutral if getattr(self, name) != neutral[name]]
         return " ".join([*([] if self.name == "euler" else [self.name]), f"{self.steps} steps", *rest])

@@ -10,16 +10,15 @@ from typing import Any
 from sgbench.base.errors import UserError
 from sgbench.guidance import RULES, Rule
 from sgbench.guidance.branches import Parameter, Value
-from sgbench.guidance.intervals import ALWAYS
-from sgbench.guidance.schedules import CONSTANT, gamma_at, spell
-from sgbench.guidance.settings import Guidance
+from sgbench.guidance.schedules import gamma_at, spell
+from sgbench.guidance.settings import NEUTRAL, OPTIONAL, Guidance
 from sgbench.models.catalogue import Entry
 from sgbench.suite.schema import SweepEntry
 
 PARAMETERS = tuple(dict.fromkeys(p.name for rule in RULES.values() for p in rule.parameters))
-# Keys that mean something for every rule that calls more than one branch, with what holds where they are not given.
-STEERING: dict[str, Any] = {"interval": ALWAYS, "scale_schedule": CONSTANT, "rescale": 0.0, "channels": None}
-CHOOSING: dict[str, Any] = {"subset": "exact", "sharing": "independent"}
+# How tokens are chosen; all other optional settings are of rules that call more than one branch.
+CHOOSING = ("subset", "sharing")
+STEERING = tuple(name for name in OPTIONAL if name not in CHOOSING)
 PROGRESS_POINTS = 101
 
 
@@ -28,26 +27,24 @@ def guidance_settings(rule: Rule, entry: SweepEntry, model: Entry, where: str) -
     scales = _scales(rule, entry, where)
     strong = _gammas(rule, entry.gamma_strong, rule.takes_gamma_strong, "gamma_strong", where)
     weak = _gammas(rule, entry.gamma_weak, rule.takes_gamma_weak, "gamma_weak", where)
-    steering = [_common(rule, entry, key, rule.guided, default, where) for key, default in STEERING.items()]
+    steering = [_common(rule, entry, key, rule.guided, where) for key in STEERING]
     # What can be chosen of tokens: how, where some are dropped; whether together, where both branches drop some.
     drops = {"subset": any(strong) or any(weak), "sharing": any(strong) and any(weak)}
-    choosing = [_common(rule, entry, key, drops[key], default, where) for key, default in CHOOSING.items()]
+    choosing = [_common(rule, entry, key, drops[key], where) for key in CHOOSING]
     parameters = list(_parameters(rule, entry, where))
     for scale, gamma_strong, gamma_weak in itertools.product(scales, strong, weak):
         if rule.sparser_weak:
             _check_sparser(rule, gamma_strong, gamma_weak, where)
         alone = scale == 1 and rule.perturbed is None and not rule.replaces_update
         # The strong branch alone has nothing that could be steered.
-        settled = [[default] for default in STEERING.values()] if alone else steering
-        for interval, shape, rescale, channels in itertools.product(*settled):
-            for subset, sharing, own in itertools.product(*choosing, parameters):
-                yield Guidance(
-                    *(rule.name, scale, gamma_strong, gamma_weak, interval, shape, rescale),
-                    channels=_channels(channels, model, where),
-                    subset=subset if gamma_strong or gamma_weak else "exact",
-                    sharing=sharing if gamma_strong and gamma_weak else "independent",
-                    parameters=own,
-                )
+        settled = [[NEUTRAL[key]] for key in STEERING] if alone else steering
+        # A cell whose own gammas are 0 drops nothing, whatever other cells of the entry do.
+        dropped = {"subset": gamma_strong or gamma_weak, "sharing": gamma_strong and gamma_weak}
+        choices = [values if dropped[key] else [NEUTRAL[key]] for key, values in zip(CHOOSING, choosing, strict=True)]
+        for *chosen, own in itertools.product(*settled, *choices, parameters):
+            optional = dict(zip((*STEERING, *CHOOSING), chosen, strict=True))
+            optional["channels"] = _channels(optional["channels"], model, where)
+            yield Guidance(rule.name, scale, gamma_strong, gamma_weak, **optional, parameters=own)
 
 
 def _scales(rule: Rule, entry: SweepEntry, where: str) -> Sequence[float]:
@@ -83,10 +80,10 @@ def _gammas(
     return [0.0]
 
 
-def _common(rule: Rule, entry: SweepEntry, key: str, meaningful: bool, default: Any, where: str) -> Sequence[Any]:
+def _common(rule: Rule, entry: SweepEntry, key: str, meaningful: bool, where: str) -> Sequence[Any]:
     given: Sequence[Any] | None = getattr(entry, key)
     if given is None:
-        return [default]
+        return [NEUTRAL[key]]
     if not meaningful:
         whys = {"subset": "no tokens are dropped", "sharing": "no two branches drop tokens"}
         why = whys.get(key, "it is one branch alone")
