@@ -10,7 +10,7 @@ from sgbench.guidance.subset_rules import Sharing, SubsetRule
 
 
 class Guidance(NamedTuple):
-    """One guidance rule with its settings; a rule that has no use for a setting holds its neutral value."""
+    """One guidance rule with its settings; settings that the rule does not use are neutral."""
 
     rule: str
     scale: float = 1.0

@@ -8,7 +8,7 @@ SamplerName = Literal["euler", "heun", "euler-maruyama", "edm-heun", "ddim", "dd
 
 
 class Sampler(NamedTuple):
-    """How images are drawn from the predictions; what a sampler has no use for holds its neutral value."""
+    """How images are sampled from predictions; settings that a sampler does not use are neutral."""
 
     name: SamplerName
     steps: int

@@ -1,4 +1,4 @@
-"""Whether a model can serve what a suite asks of it; every refusal says why."""
+"""Whether a model supports a suite's settings; every refusal says why."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from sgbench.zoo.shapes.vocabulary import SIDE
 
 
 def check_model(model: Entry, suite: Suite, samplers: Sequence[str], where: str, sampler_key: str) -> None:
-    """Whether samplers and metrics can be had of a model."""
+    """Whether a model supports the suite's prompts, samplers and metrics."""
     family = model.family
     if family.text and not suite.prompts:
         raise UserError(
-            f"{model.name} draws from captions, and the suite has none",
+            f"{model.name} is a text-to-image model, and the suite has no prompts",
             where=f"{suite.where}: prompts",
             fix="name a prompt set: a file, or one of `sgbench prompts list`",
         )
     if suite.prompts and not family.text:
         raise UserError(
-            f"{model.name} draws classes, and the suite asks for prompts",
+            f"{model.name} is class-conditional, and the suite has prompts",
             where=where,
             fix="choose a text-to-image model, or remove `prompts`",
         )
@@ -46,24 +46,24 @@ def check_model(model: Entry, suite: Suite, samplers: Sequence[str], where: str,
         check_captions(model, suite)
     if suite.text_encoder and not family.text_encoder:
         raise UserError(
-            f"{model.name} has no use for a text encoder", where=f"{suite.where}: text_encoder", fix="remove it"
+            f"{model.name} does not use a text encoder", where=f"{suite.where}: text_encoder", fix="remove it"
         )
     if suite.autoencoder == OWN and not family.pipeline:
         raise UserError(
-            f"{model.name} brings no autoencoder of its own",
+            f"{model.name} has no autoencoder of its own",
             where=f"{suite.where}: autoencoder",
             fix="name a folder or a hub id, or remove the key",
         )
     for name in samplers:
         if name not in family.samplers:
             raise UserError(
-                f"{model.name} predicts {family.prediction}, which the sampler {name} does not take",
+                f"the sampler {name} does not support {model.name}, which predicts {family.prediction}",
                 where=sampler_key,
                 fix=f"choose one of: {', '.join(family.samplers)}",
             )
         if SAMPLERS[name].needs_variance and not model.architecture.predicts_variance:
             raise UserError(
-                f"{name} needs a predicted variance, and {model.name} has none",
+                f"{name} needs a predicted variance, which {model.name} does not have",
                 where=sampler_key,
                 fix=f"choose one of: {', '.join(n for n in family.samplers if not SAMPLERS[n].needs_variance)}",
             )
@@ -71,7 +71,7 @@ def check_model(model: Entry, suite: Suite, samplers: Sequence[str], where: str,
         return
     if model.random:
         raise UserError(
-            f"{model.name} has random weights, and metrics of quality would mean nothing",
+            f"{model.name} has random weights, so quality metrics would be meaningless",
             where=f"{suite.where}: metrics",
             fix="write `metrics: []`, or name trained weights",
         )
@@ -79,14 +79,14 @@ def check_model(model: Entry, suite: Suite, samplers: Sequence[str], where: str,
     side = side_of(suite.reference) if suite.reference else None
     if side is not None and model.image_side != side:
         raise UserError(
-            f"{model.name} draws images {model.image_side} pixels wide, and the reference {suite.reference} has {side}",
+            f"images of {model.name} are {model.image_side} pixels wide, not {side} as in {suite.reference}",
             where=f"{suite.where}: reference",
             fix="choose a reference of the model's own data, or write `metrics: []`",
         )
 
 
 def _check_parts(model: Entry, suite: Suite, where: str) -> None:
-    """Whether what is scored are images of what was asked for."""
+    """Whether there will be images to score, and of the kind that the metrics judge."""
     for key in ("autoencoder", "text_encoder"):
         if getattr(suite, key) == NONE and not model.in_pixels:
             raise UserError(
@@ -96,14 +96,14 @@ def _check_parts(model: Entry, suite: Suite, where: str) -> None:
             )
     if "composition" in suite.metrics and model.image_side != SIDE:
         raise UserError(
-            f"composition judges drawn shapes of {SIDE} pixels, and {model.name} draws {model.image_side}",
+            f"composition judges shapes in images of {SIDE} pixels, and those of {model.name} have {model.image_side}",
             where=where,
             fix="choose the model shapes, or the metric geneval",
         )
 
 
 def check_served(rule: Rule, model: Entry, guidance: Guidance, sampler: Sampler, where: str) -> None:
-    """Whether a model has what a rule and its settings need."""
+    """Whether a model and a sampler support a rule and its settings."""
     if rule.needs_auxiliary:
         _check_auxiliary(rule, model, where)
     if rule.needs_null and not model.family.null_class and (guidance.scale != 1 or rule.replaces_update):
@@ -114,7 +114,7 @@ def check_served(rule: Rule, model: Entry, guidance: Guidance, sampler: Sampler,
         )
     if rule.drops_path and not model.can_drop_path:
         raise UserError(
-            f"{rule.title} drops the middle path, and {model.name} has none",
+            f"{rule.title} drops the middle path, which {model.name} does not have",
             where=where,
             fix="choose another rule, or a model of the sprint family",
         )
@@ -124,13 +124,13 @@ def check_served(rule: Rule, model: Entry, guidance: Guidance, sampler: Sampler,
         )
     if rule.space == "velocity" and not model.family.prediction.startswith("velocity"):
         raise UserError(
-            f"{rule.title} is made for velocities, and {model.name} predicts {model.family.prediction}",
+            f"{rule.title} needs a velocity, and {model.name} predicts {model.family.prediction}",
             where=where,
             fix="choose another rule, or a flow-matching model",
         )
     if rule.samplers and sampler.name not in rule.samplers:
         raise UserError(
-            f"{rule.title} replaces the update of {' and '.join(rule.samplers)}, and has none for {sampler.name}",
+            f"{rule.title} works with the sampler {' or '.join(rule.samplers)}, not with {sampler.name}",
             where=where,
             fix=f"use the sampler {' or '.join(rule.samplers)}, or another rule",
         )
@@ -153,12 +153,12 @@ def check_served(rule: Rule, model: Entry, guidance: Guidance, sampler: Sampler,
 def _check_auxiliary(rule: Rule, model: Entry, where: str) -> None:
     if model.auxiliary is None:
         raise UserError(
-            f"{rule.title} needs an auxiliary checkpoint, and {model.name} has none",
+            f"{rule.title} needs an auxiliary checkpoint, which {model.name} does not have",
             where=where,
             fix="choose another rule or another model, or give the written-out model `auxiliary: FILE`",
         )
     main, auxiliary = model.main.path, model.auxiliary.path
-    # A suite may be planned without any weights; half of them is a mistake.
+    # A suite may be planned without weights; with only one of two checkpoints something is wrong.
     if main is None or auxiliary is None or not main.is_file():
         return
     if not auxiliary.is_file():
@@ -169,9 +169,9 @@ def _check_auxiliary(rule: Rule, model: Entry, where: str) -> None:
         )
     if difference := different_shapes(main, auxiliary):
         raise UserError(
-            f"the auxiliary checkpoint {auxiliary} has another shape than {main}: {difference}",
+            f"the auxiliary checkpoint {auxiliary} differs in shape from {main}: {difference}",
             where=f"{where}.model.auxiliary",
-            fix="give a checkpoint of the same run",
+            fix="give a checkpoint of the same architecture",
         )
 
 
@@ -196,7 +196,7 @@ def _check_interval(guidance: Guidance, sampler: Sampler, where: str) -> None:
         found = interval(str(texts[key])) if key in texts else None
         if found is not None and found.clock == "noise" and found.end > 1 and sampler.name != "edm-heun":
             raise UserError(
-                f"{texts[key]} goes beyond 1, and the noise level of {sampler.name} goes from 0 to 1",
+                f"{texts[key]} goes beyond 1, and the noise level of {sampler.name} is between 0 and 1",
                 where=f"{where}.{key}",
                 fix="give levels up to 1",
             )
@@ -208,8 +208,7 @@ def _check_groups(model: Entry, guidance: Guidance, where: str) -> None:
         shape = None if isinstance(gamma, str) else group_shape(gamma)
         if shape is None or side % shape[0] or side % shape[1]:
             raise UserError(
-                f"gamma {spell(gamma)} is no whole number of tokens in groups of 2 x 2 or 2 x 4 of a grid of "
-                f"{side} x {side}",
+                f"gamma {spell(gamma)} does not divide a grid of {side} x {side} into groups of 2 x 2 or 2 x 4 tokens",
                 where=f"{where}.subset",
                 fix="give gammas in quarters or eighths, such as 0.75, or another subset rule",
             )
@@ -227,23 +226,23 @@ def _check_layers(rule: Rule, model: Entry, guidance: Guidance, where: str) -> N
     chosen, blocks = layers(str(parameters["layers"])), model.architecture.blocks
     if chosen[-1] >= blocks:
         raise UserError(
-            f"{model.name} has blocks 0 to {blocks - 1}, and {chosen[-1]} was named",
+            f"{model.name} has no block {chosen[-1]}, only 0 to {blocks - 1}",
             where=f"{where}.layers",
-            fix="name blocks that are there",
+            fix="name blocks in that range",
         )
     if rule.perturbed is None or rule.perturbed.disturbed != "random skip":
         return
     count = skipped_blocks(blocks, float(parameters["drop"]))
     if count > len(chosen):
         raise UserError(
-            f"{count} of {blocks} blocks are to be skipped, and only {len(chosen)} may be drawn",
+            f"{count} of {blocks} blocks are to be skipped, and only {len(chosen)} are listed",
             where=f"{where}.layers",
             fix="name more blocks, or lower drop",
         )
     costs = model.architecture.block_macs(model.architecture.grid_tokens)
     if len({costs[layer] for layer in chosen}) > 1:
         raise UserError(
-            f"the blocks {parameters['layers']} of {model.name} differ in cost, so the cost of a step would be a draw",
+            f"the blocks {parameters['layers']} of {model.name} differ in cost, so the cost per step would be random",
             where=f"{where}.layers",
             fix="name blocks of one kind",
         )

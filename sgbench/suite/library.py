@@ -1,6 +1,6 @@
 """The suites that come with sgbench, by name. No torch.
 
-Their files are those in `suites/` of a checkout; a wheel carries that folder inside the package.
+The files are in `suites/` of a checkout; a wheel carries that folder inside the package.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ def file_of(name: str) -> Path:
 
 
 def locate(suite: str | Path) -> Path:
-    """The file that is meant: the one at this path; where there is none, that of the suite of this name."""
+    """The file at this path; if there is none, the file of the suite of this name."""
     path = Path(suite)
     return file_of(path.as_posix()) if is_name(path) and not path.is_file() else path
 
 
 def nearest(suite: str | Path) -> str:
-    """`, did you mean 'x'?` where a name is near to this name or path, or nothing."""
+    """`, did you mean 'x'?` if a suite's name is close to this name or path, else nothing."""
     return suggestion(Path(suite).as_posix().removesuffix(SUFFIX).rpartition("suites/")[2], suite_names())
 
 
@@ -61,11 +61,11 @@ def copy_suite(name: str, folder: Path) -> Path:
     target = folder / source.name
     if lexists(target):
         raise UserError(
-            "there is such a file already", where=str(target), fix="move it away, or give another folder with --to"
+            "the file already exists", where=str(target), fix="move it away, or give another folder with --to"
         )
     try:
         write_atomic(target, source.read_bytes())
     except OSError as error:
-        fix = "give another folder with --to, or mend its permissions"
+        fix = "give another folder with --to, or fix its permissions"
         raise refusal(error, "the suite cannot be copied there", where=target, fix=fix) from error
     return target

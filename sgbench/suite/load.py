@@ -26,13 +26,13 @@ LONGEST_VALUE = 200
 def load_suite(path: str | Path, preset: str | None = None) -> Suite:
     """The suite in the file `path`, or the one of that name that comes with sgbench, with `preset` applied.
 
-    Raises UserError for anything a person got wrong.
+    Raises UserError for anything wrong in the file.
     """
     path = locate(path)
     suite = _validated(_read(path), path)
     if preset is not None:
         suite = _apply(suite, _find_preset(suite, preset, path))
-    # The cells hold what `auto` came to, since it changes the images.
+    # Cells hold the resolved dtype, since it changes the images.
     suite = suite.model_copy(update={"dtype": automatic_dtype()}) if suite.dtype == "auto" else suite
     return suite.read_from(str(path))
 
@@ -56,10 +56,12 @@ def _read(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f"{path}, line {mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        raise UserError(f"the file is not valid YAML ({problem})", where=line, fix="mend that line") from error
+        raise UserError(f"the file is not valid YAML ({problem})", where=line, fix="fix that line") from error
     if not isinstance(content, dict):
         raise UserError(
-            "a suite file is a mapping of keys", where=str(path), fix="start from `sgbench suites copy fashion-mnist`"
+            "a suite file must be a mapping of keys",
+            where=str(path),
+            fix="start from `sgbench suites copy fashion-mnist`",
         )
     return content
 
@@ -85,7 +87,7 @@ def _explain(error: ValidationError, path: Path) -> UserError:
         return UserError(
             f"unknown key {name!r}{suggestion(name, known)}{more}",
             where=f"{path}: {key}",
-            fix=f"the keys known there are {', '.join(known)}",
+            fix=f"known keys are {', '.join(known)}",
         )
     if first["type"] == "missing":
         return UserError(f"the key is missing{more}", where=f"{path}: {key}", fix="add it")

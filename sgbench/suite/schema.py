@@ -43,7 +43,7 @@ def _as_gamma(value: object) -> object:
         schedule = gamma_schedule(value)
         return schedule.text() if schedule.start != schedule.end else schedule.start
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-        raise ValueError("a gamma is a share of tokens in [0, 1), or a schedule such as `cosine 0.6 to 0`")
+        raise ValueError("gamma is a share of tokens in [0, 1), or a schedule such as `cosine 0.6 to 0`")
     return float(value)
 
 
@@ -63,10 +63,10 @@ def _as_metric(value: object) -> object:
     return value
 
 
-def _no_truth(value: object) -> object:
-    """YAML's true and false are no numbers, though Python would count with them."""
+def _no_boolean(value: object) -> object:
+    """YAML's true and false are not numbers, although Python accepts them as such."""
     if isinstance(value, bool):
-        raise ValueError("a number is wanted")
+        raise ValueError("a number is expected")
     return value
 
 
@@ -76,21 +76,23 @@ def _off(value: object) -> object:
 
 
 def _as_name(value: str) -> str:
-    """A suite's name is that of its folders, on any file system."""
+    """A suite's name is also the name of its folders, on any file system."""
     if value.endswith(".") or value.partition(".")[0] in DEVICES:
-        raise ValueError("a name of a device, or one that ends in a point, is no name of a folder everywhere")
+        raise ValueError(
+            "a name that ends in a dot, or names a device as `con` does, is not a valid folder name on every system"
+        )
     return value
 
 
 def _as_place(value: str) -> str:
-    """The name of something, or where it lies: no file system takes longer ones."""
+    """A name or a path, no longer than file systems accept."""
     if len(value.encode()) > LONGEST_PATH or max(len(part.encode()) for part in value.split("/")) > LONGEST_PART:
-        raise ValueError(f"no file has a name of more than {LONGEST_PART} bytes, or a path of more than {LONGEST_PATH}")
+        raise ValueError(f"a file name has at most {LONGEST_PART} bytes, and a path at most {LONGEST_PATH}")
     return value
 
 
 def _as_shift(value: float) -> float:
-    """Far beyond these, all times are 0 or 1 to the last bit."""
+    """Far outside this range all times round to 0 or 1."""
     if not 1e-3 <= value <= 1e3:
         raise ValueError("a shift is a number from 0.001 to 1000")
     return value
@@ -101,7 +103,7 @@ def _text(check: Any) -> BeforeValidator:
 
 
 Gamma = Annotated[float | str, BeforeValidator(_as_gamma)]
-NUMBER = BeforeValidator(_no_truth)
+NUMBER = BeforeValidator(_no_boolean)
 StepCount = Annotated[int, NUMBER, Field(gt=0, le=10_000)]
 Share = Annotated[float, NUMBER, Field(ge=0, le=1)]
 Positive = Annotated[float, NUMBER, Field(gt=0, allow_inf_nan=False)]
@@ -118,12 +120,12 @@ Gammas = Annotated[list[Gamma], *LIST]
 Numbers = Annotated[list[Finite], *LIST]
 
 
-# What Windows keeps for itself.
+# Names that Windows reserves.
 DEVICES = ("con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)))
 LONGEST_NAME, LONGEST_PART, LONGEST_PATH = 100, 255, 2_000
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=LONGEST_NAME), AfterValidator(_as_name)]
 Place = Annotated[str, AfterValidator(_as_place)]
-# A thousand times what anybody scores; more is a slip of the keyboard.
+# A thousand times what anybody scores; more is a typing error.
 MOST_SAMPLES = 100_000_000
 
 
@@ -154,7 +156,7 @@ class _SweepKeys(_Strict):
     )
     subset: Annotated[list[SubsetRule], *LIST] | None = Field(default=None, description="how kept tokens are chosen")
     sharing: Annotated[list[Sharing], *LIST] | None = Field(
-        default=None, description="whether branches choose their tokens apart"
+        default=None, description="whether branches choose their tokens independently"
     )
     sampler: Annotated[list[SamplerName], *LIST] | None = Field(
         default=None, description="samplers, where they differ from the suite's"
@@ -198,7 +200,7 @@ else:
 
 
 class SamplerSettings(_Strict):
-    """How images are drawn."""
+    """How images are sampled."""
 
     name: SamplerName = "euler"
     steps: StepCount
@@ -218,7 +220,7 @@ class SamplerSettings(_Strict):
 
 
 class Preset(_Strict):
-    """A variant of the suite: what is given here takes the place of the suite's own value."""
+    """A variant of the suite: values given here replace the suite's own."""
 
     samples: int | None = Field(default=None, gt=0, le=MOST_SAMPLES)
     dtype: DType | Literal["auto"] | None = None
@@ -234,28 +236,26 @@ class Suite(_Strict):
     samples: int = Field(gt=0, le=MOST_SAMPLES, description="images per cell")
     labels: LabelPolicy = Field(
         default="balanced",
-        description="balanced: image i asks for class i mod C; random: uniform over classes",
+        description="balanced: image i is of class i mod C; random: uniform over classes",
     )
     dtype: DType | Literal["auto"] = Field(
         default="float32", description="bfloat16: matrix products under autocast, the state in float32"
     )
     compile: Annotated[Compiled, BeforeValidator(_off)] = Field(
-        default="none", description="have torch compile the networks; fused kernels round otherwise"
+        default="none", description="compile the networks with torch; fused kernels round differently"
     )
     reference: Place = Field(
         default="", description="the real images that generated ones are compared with; needed by metrics"
     )
-    metrics: list[Metric] = Field(description="scores; an empty list for work on throughput alone")
+    metrics: list[Metric] = Field(description="scores; an empty list for throughput benchmarks")
     autoencoder: Place = Field(
-        default="", description="what decodes latents: a folder, a hub id, or none; the model's own unless given"
+        default="", description="decoder of latents: a folder, a hub id, or none; default: the model's own"
     )
     text_encoder: Place = Field(
-        default="", description="what reads prompts: a file, a folder or a hub id; the model's own unless given"
+        default="", description="text encoder: a file, a folder or a hub id; default: the model's own"
     )
-    prompts: Place = Field(
-        default="", description="what text-to-image models are asked for: a prompt set by name, file or address"
-    )
-    model: Models = Field(description="models of every sweep entry that names none")
+    prompts: Place = Field(default="", description="prompts of text-to-image models: a prompt set by name, file or URL")
+    model: Models = Field(description="models of every sweep entry without models of its own")
     sampler: SamplerSettings
     presets: dict[str, Preset] = Field(default_factory=dict)
     sweep: list[SweepEntry] = Field(min_length=1)
@@ -263,7 +263,7 @@ class Suite(_Strict):
 
     @property
     def where(self) -> str:
-        """The file it was read from, as error messages begin; its name where it came from elsewhere."""
+        """The file it was read from, as error messages name it; its name if it was not read from a file."""
         return self._file or self.suite
 
     def read_from(self, file: str) -> Suite:

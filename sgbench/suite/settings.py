@@ -1,4 +1,4 @@
-"""From a sweep entry to the settings of one rule: every combination, each value checked against what the rule takes."""
+"""From a sweep entry to the settings of one rule: every combination, each value checked against the rule's ranges."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ PROGRESS_POINTS = 101
 
 
 def guidance_settings(rule: Rule, entry: SweepEntry, model: Entry, where: str) -> Iterator[Guidance]:
-    """Every combination of the entry's values for one rule. Raises UserError for a key or value it has no use for."""
+    """Every combination of the entry's values for one rule. Raises UserError for what it does not take."""
     scales = _scales(rule, entry, where)
     strong = _gammas(rule, entry.gamma_strong, rule.takes_gamma_strong, "gamma_strong", where)
     weak = _gammas(rule, entry.gamma_weak, rule.takes_gamma_weak, "gamma_weak", where)
     steering = [_common(rule, entry, key, rule.guided, where) for key in STEERING]
-    # What can be chosen of tokens: how, where some are dropped; whether together, where both branches drop some.
+    # How tokens are chosen matters if any are dropped; sharing them, if both branches drop some.
     drops = {"subset": any(strong) or any(weak), "sharing": any(strong) and any(weak)}
     choosing = [_common(rule, entry, key, drops[key], where) for key in CHOOSING]
     parameters = list(_parameters(rule, entry, where))
@@ -36,7 +36,7 @@ def guidance_settings(rule: Rule, entry: SweepEntry, model: Entry, where: str) -
         if rule.sparser_weak:
             _check_sparser(rule, gamma_strong, gamma_weak, where)
         alone = scale == 1 and rule.perturbed is None and not rule.replaces_update
-        # The strong branch alone has nothing that could be steered.
+        # The strong branch alone has nothing to steer.
         settled = [[NEUTRAL[key]] for key in STEERING] if alone else steering
         # A cell whose own gammas are 0 drops nothing, whatever other cells of the entry do.
         dropped = {"subset": gamma_strong or gamma_weak, "sharing": gamma_strong and gamma_weak}
@@ -56,11 +56,11 @@ def _scales(rule: Rule, entry: SweepEntry, where: str) -> Sequence[float]:
         raise UserError(f"{rule.title} has no scale", where=f"{where}.scale", fix="remove the key")
     low, high = rule.scale_range
     for scale in entry.scale:
-        # 0 would leave the strong branch without a say.
+        # At 0 the strong branch would not count.
         if not low <= scale <= high or scale == 0:
             limits = f"of at least {low:g}" if math.isinf(high) else f"above {low:g}, up to {high:g}"
             raise UserError(
-                f"{rule.title} takes scales {limits}, and {scale:g} was given",
+                f"{rule.title} takes scales {limits}, not {scale:g}",
                 where=f"{where}.scale",
                 fix="correct the scale: w = 1 is the strong branch alone",
             )
@@ -85,20 +85,20 @@ def _common(rule: Rule, entry: SweepEntry, key: str, meaningful: bool, where: st
     if given is None:
         return [NEUTRAL[key]]
     if not meaningful:
-        whys = {"subset": "no tokens are dropped", "sharing": "no two branches drop tokens"}
-        why = whys.get(key, "it is one branch alone")
+        whys = {"subset": "it drops no tokens", "sharing": "it does not drop tokens in two branches"}
+        why = whys.get(key, "it has a single branch")
         raise UserError(f"{rule.title} has no {key}: {why}", where=f"{where}.{key}", fix="remove the key")
     return given
 
 
 def _channels(value: int | str | None, model: Entry, where: str) -> int | None:
-    """The number of guided channels; None where it is the model's own, so that the same cell has one name."""
+    """The number of guided channels; None for the model's own number, so that equal cells have equal ids."""
     if value is None:
         return None
     channels = model.architecture.in_channels
     if isinstance(value, int) and value > channels:
         raise UserError(
-            f"{model.name} has {channels} channels, and {value} were to be guided",
+            f"{value} channels cannot be guided: {model.name} has {channels}",
             where=f"{where}.channels",
             fix="lower the number, or write all",
         )
@@ -145,13 +145,13 @@ def _values(rule: Rule, parameter: Parameter, given: Sequence[Value] | None, whe
         if parameter.text is not None:
             continue
         number = float(value)
-        # Infinity means something where it is the default.
+        # Infinity is valid only where it is the default.
         endless = math.isinf(number) and number != parameter.default
         if endless or not parameter.low <= number <= parameter.high or (parameter.whole and number != int(number)):
             kind = "whole numbers" if parameter.whole else "numbers"
             limits = f"from {parameter.low:g}" + ("" if math.isinf(parameter.high) else f" to {parameter.high:g}")
             raise UserError(
-                f"{parameter.name} of {rule.title} takes {kind} {limits}, and {number:g} was given",
+                f"{parameter.name} of {rule.title} takes {kind} {limits}, not {number:g}",
                 where=f"{where}.{parameter.name}",
                 fix="correct the value",
             )

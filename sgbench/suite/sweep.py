@@ -43,17 +43,17 @@ def _check_pairs(cells: dict[Cell, None], where: str) -> None:
     for cell in cells:
         if cell.unguided() not in cells:
             raise UserError(
-                f"lpips compares {cell.describe()} with {cell.unguided().describe()}, which the suite does not draw",
+                f"lpips compares {cell.describe()} with {cell.unguided().describe()}, which is not in the sweep",
                 where=f"{where}: sweep",
                 fix="add `{guidance: none, gamma_strong: 0}` with the same model, sampler and steps",
             )
 
 
 def check_samples(suite: Suite) -> None:
-    """Whether there are images enough to score. Raises UserError where not; a few may still be drawn to look at."""
+    """Raise UserError if there are too few images to score; a few may still be sampled to look at."""
     if suite.metrics and suite.samples < MINIMUM:
         raise UserError(
-            f"scores and their errors need at least {MINIMUM} images, and there are {suite.samples}",
+            f"scores and their errors need at least {MINIMUM} images, and samples is {suite.samples}",
             where=f"{suite.where}: samples",
             fix="raise samples (or --limit), or write `metrics: []`",
         )
@@ -69,7 +69,7 @@ def _check_scoring(suite: Suite) -> None:
         raise UserError(
             f"{looking[0]} needs a reference",
             where=f"{suite.where}: reference",
-            fix="name one, or write `metrics: []` for work on throughput alone",
+            fix="name one, or write `metrics: []` for a throughput benchmark",
         )
     check_name(suite.reference, f"{suite.where}: reference")
     for metric in looking:
@@ -88,7 +88,7 @@ def _expand_entry(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Cell]
         known = catalogue.entry(model, f"{where}.model" if entry.model else f"{suite.where}: model")
         sampler_key = f"{where}.sampler" if entry.sampler else f"{suite.where}: sampler.name"
         check_model(known, suite, list(dict.fromkeys(s.name for s in samplers)), where, sampler_key)
-        # `load_suite` writes down what `auto` comes to; a suite made by hand may not have.
+        # `load_suite` resolves `auto`; a suite made in Python may still hold it.
         dtype = automatic_dtype() if suite.dtype == "auto" else suite.dtype
         own = NONE if known.unread else known.family.autoencoder
         autoencoder = "" if known.in_pixels else suite.autoencoder or own
@@ -131,7 +131,7 @@ def _resolve(name: str, entry: SweepEntry, where: str) -> tuple[str, SweepEntry]
 
 
 def _samplers(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Sampler]:
-    """Every sampler of an entry; what a sampler cannot use of the suite's settings does not reach it."""
+    """Every sampler of an entry; settings of the suite that a sampler has no use for are left out."""
     own = suite.sampler
     limits = (own.churn_min, own.churn_max, own.churn_noise)
     churns = own.churn > 0 or limits != Sampler(own.name, own.steps)[-len(limits) :]
@@ -165,7 +165,7 @@ def check_size(suite: Suite) -> None:
         asked += math.prod(listed) * (1 if entry.model else len(suite.model))
         if asked > MOST_CELLS:
             raise UserError(
-                f"with this entry the sweep asks for {asked:,} cells, and {MOST_CELLS:,} are the most",
+                f"with this entry the sweep has {asked:,} cells, and the limit is {MOST_CELLS:,}",
                 where=f"{suite.where}: sweep[{number}]",
                 fix="shorten its lists, or split the suite",
             )

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def check_texts(suite: Suite) -> None:
-    """Whether metrics of prompts can be had of a suite's prompts. A set that is not fetched yet is not looked at."""
+    """Whether the suite's prompts suit its prompt-based metrics. A set that is not fetched yet is not checked."""
     judging = [metric for metric in suite.metrics if METRICS[metric].text]
     if judging and not suite.prompts:
         raise UserError(
-            f"{judging[0]} judges images by their prompts, and the suite has none",
+            f"{judging[0]} judges images by their prompts, and the suite has no prompts",
             where=f"{suite.where}: prompts",
             fix="name a prompt set, or remove the metric",
         )
@@ -35,38 +35,37 @@ def check_texts(suite: Suite) -> None:
         check_records(metric, prompts)
     if "geneval" in suite.metrics and suite.labels != "balanced":
         raise UserError(
-            f"geneval needs equally many images of each prompt, and labels are {suite.labels}",
+            f"geneval needs the same number of images for each prompt, and labels are {suite.labels}",
             where=f"{suite.where}: labels",
             fix="write `labels: balanced`",
         )
 
 
 def check_enough(suite: Suite) -> None:
-    """Whether a suite's images are enough for its metrics of prompts. Raises UserError; a few may still be drawn."""
+    """Raise UserError if there are too few images for prompt-based metrics; a few may still be sampled."""
     judging = [metric for metric in suite.metrics if METRICS[metric].text]
     if not judging or not is_there(suite.prompts):
         return
     prompts = load_prompts(suite.prompts).prompts
     if "geneval" in suite.metrics and suite.samples % len(prompts):
         raise UserError(
-            f"geneval needs equally many images of each of {len(prompts)} prompts, and {suite.samples} leave "
-            f"{-suite.samples % len(prompts)} missing",
+            f"geneval needs the same number of images for all {len(prompts)} prompts, and samples is {suite.samples}",
             where=f"{suite.where}: samples",
-            fix=f"write a multiple of {len(prompts)}; the published protocol draws {4 * len(prompts)}",
+            fix=f"write a multiple of {len(prompts)}; the published protocol has {4 * len(prompts)}",
         )
     if suite.labels == "balanced" and any(isinstance(METRICS[metric], Composition) for metric in judging):
         shown = Counter(prompt.group for prompt in prompts[: suite.samples])
         for group in dict.fromkeys(prompt.group for prompt in prompts):
             if shown[group] < FEWEST:
                 raise UserError(
-                    f"the first {suite.samples} images show fewer than {FEWEST} prompts of {group or 'the set'}",
+                    f"the first {suite.samples} images are of fewer than {FEWEST} prompts of {group or 'the set'}",
                     where=f"{suite.where}: samples",
-                    fix="raise samples (or --limit), so that every task is asked",
+                    fix="raise samples (or --limit), so that every task is covered",
                 )
 
 
 def check_records(metric: str, prompts: PromptSet) -> None:
-    """Whether a metric of composition can read what every prompt asks for; any prompt will do for other metrics."""
+    """Whether every prompt has the record that a composition metric reads; other metrics take any prompt."""
     if isinstance(METRICS[metric], Composition):
         known = (SHAPES, COLOURS) if METRICS[metric].extractor == DRAWN else (COCO_CLASSES, COCO_COLOURS)
         for number, prompt in enumerate(prompts.prompts, start=1):
@@ -75,14 +74,14 @@ def check_records(metric: str, prompts: PromptSet) -> None:
     absent = [task for task in TASKS if task not in {prompt.group for prompt in prompts.prompts}]
     if metric == "geneval" and absent:
         raise UserError(
-            f"there are no prompts of {', '.join(absent)}, and GenEval is the mean of six tasks",
+            f"there are no prompts for {', '.join(absent)}, and GenEval is the mean of six tasks",
             where=prompts.name,
             fix="give prompts of every task",
         )
 
 
 def check_captions(model: Entry, suite: Suite) -> None:
-    """Whether a model that knows few words can read every prompt."""
+    """Whether a model with a closed vocabulary knows every word of the prompts."""
     if model.architecture.family == "textdit" and is_there(suite.prompts):
         prompts = load_prompts(suite.prompts)
         for number, prompt in enumerate(prompts.prompts, start=1):

@@ -28,7 +28,7 @@ MERGE: Final = "tag:yaml.org,2002:merge"
 
 def parse_yaml(text: str) -> Any:
     """The one document in `text`. Raises yaml.YAMLError, with the place where there is one."""
-    # Before anything recursive sees it: building the nodes would exhaust the stack.
+    # Checked first: building deeply nested nodes would exhaust the stack.
     _check_events(text)
     loader = _Loader(text)
     try:
@@ -51,19 +51,19 @@ class _Loader(_Base):
             if key.tag == MERGE:
                 continue
             if key.tag != TEXT:
-                raise _fault("a key is no text: put it in quotes", key)
+                raise _fault("a key is not text: put it in quotes", key)
             if key.value in seen:
                 raise _fault(f"the key {key.value!r} is given twice", key)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
     def number(self, node: yaml.ScalarNode) -> int | float:
-        """YAML 1.1 takes `0b_` for a number, which is none."""
+        """YAML 1.1 resolves `0b_` as a number, which it is not."""
         read = self.construct_yaml_int if node.tag == NUMBERS[0] else self.construct_yaml_float
         try:
             return read(node)
         except ValueError as error:
-            raise _fault(f"{node.value!r} is no number", node) from error
+            raise _fault(f"{node.value!r} is not a number", node) from error
 
 
 for _tag in NUMBERS:
@@ -86,7 +86,7 @@ def _check_events(text: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if getattr(event, "tag", None) is not None:
-            raise _fault("tags such as !!python have no place in a suite", event)
+            raise _fault("tags such as !!python are not allowed in a suite", event)
         if isinstance(event, yaml.ScalarEvent):
             _check_scalar(event)
 
@@ -102,10 +102,10 @@ def _check_scalar(event: yaml.ScalarEvent) -> None:
 
 
 def _weigh(node: yaml.Node, known: dict[int, int]) -> int:
-    """How many nodes a node stands for, aliases followed. Raises YAMLError for more than can be meant, or endless."""
+    """The number of nodes under a node, aliases expanded. Raises YAMLError for too many, and for recursive aliases."""
     if id(node) in known:
         if known[id(node)] == 0:
-            raise _fault("an alias stands inside of what it stands for", node)
+            raise _fault("an alias refers to a node that contains it", node)
         return known[id(node)]
     known[id(node)] = 0
     count = 1

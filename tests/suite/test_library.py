@@ -156,7 +156,7 @@ def test_a_copy_may_go_to_another_folder(folder: Path) -> None:
 def test_a_copy_takes_no_other_files_place(folder: Path) -> None:
     path = folder / "shapes.yaml"
     path.write_text("mine")
-    said = "shapes.yaml: there is such a file already; move it away, or give another folder with --to."
+    said = "shapes.yaml: the file already exists; move it away, or give another folder with --to."
     assert refused("suites", "copy", "shapes") == said
     assert path.read_text() == "mine"
     path.unlink()

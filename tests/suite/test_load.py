@@ -90,7 +90,7 @@ def test_settings_a_rule_does_not_have_or_lacks(suite_file: Write) -> None:
 
 def test_too_few_images_for_a_metric(suite_file: Write) -> None:
     few = load_suite(suite_file(), limit=12)
-    with pytest.raises(UserError, match=r"need at least 20 images, and there are 12; raise samples \(or --limit\)"):
+    with pytest.raises(UserError, match=r"need at least 20 images, and samples is 12; raise samples \(or --limit\)"):
         check_samples(few)
     check_samples(load_suite(suite_file(metrics=[]), limit=12))
 
@@ -112,7 +112,7 @@ def test_files_that_are_not_suites(tmp_path: Path) -> None:
     broken.write_text("suite: x\nsweep: [1, 2\nseed: 3\n")
     assert "line 3" in message(broken)
     broken.write_text("- a\n- list\n")
-    assert "a suite file is a mapping of keys" in message(broken)
+    assert "a suite file must be a mapping of keys" in message(broken)
     broken.write_text("suite: !!python/object/apply:os.system ['true']\n")
     assert "not valid YAML" in message(broken)
     broken.write_bytes(b"\xff\xfe\x00")

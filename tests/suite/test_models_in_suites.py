@@ -62,12 +62,12 @@ def test_a_model_may_be_written_out_alone_in_a_list_and_in_the_sweep(suite_file:
 def test_metrics_of_random_weights_are_refused_with_the_reason(suite_file: Write) -> None:
     found = refused(suite_file(model=RANDOM, metrics=["fd"]))
     assert "tiny.yaml: metrics: tread-sit S/4 64 weights=random has random weights" in found
-    assert "metrics of quality would mean nothing; write `metrics: []`, or name trained weights." in found
+    assert "so quality metrics would be meaningless; write `metrics: []`, or name trained weights." in found
 
 
 def test_a_reference_of_another_image_size_is_refused(suite_file: Write, tmp_path: Path) -> None:
     found = refused(suite_file(model={**RANDOM, "weights": str(tmp_path / "w.safetensors")}, sweep=NONE))
-    assert "draws images 64 pixels wide, and the reference fashion-mnist has 32" in found
+    assert "are 64 pixels wide, not 32 as in fashion-mnist" in found
 
 
 def test_metrics_need_a_reference(suite_file: Write) -> None:
@@ -92,7 +92,8 @@ def test_a_sampler_of_another_prediction_is_refused(
     model = {**RANDOM, "family": family}
     wrong = suite_file(model=model, sampler={"name": sampler, "steps": 2}, sweep=NONE, **THROUGHPUT)
     found = refused(wrong)
-    assert f"predicts {kind}, which the sampler {sampler} does not take; choose one of: {right}" in found
+    assert f"the sampler {sampler} does not support {model['family']}" in found
+    assert f"which predicts {kind}; choose one of: {right}" in found
     good = suite_file(model=model, sampler={"name": right, "steps": 2}, sweep=NONE, **THROUGHPUT)
     assert len(cells(good)) == 1
 
@@ -105,14 +106,14 @@ def test_models_of_captions_need_prompts(suite_file: Write) -> None:
     sampler = {"name": "edm-heun", "steps": 2}
     for model in ({**RANDOM, "family": "microdit", "size": "XL/2"}, "microdit-512"):
         found = refused(suite_file(model=model, sampler=sampler, sweep=NONE, **THROUGHPUT))
-        assert "draws from captions, and the suite has none; name a prompt set" in found
+        assert "is a text-to-image model, and the suite has no prompts; name a prompt set" in found
         asked = suite_file(model=model, sampler=sampler, sweep=NONE, prompts="shapes", **THROUGHPUT)
         assert [c.text_encoder for c in cells(asked)] == ["apple/DFN5B-CLIP-ViT-H-14-378"]
 
 
 def test_models_of_classes_take_no_prompts(suite_file: Write) -> None:
     found = refused(suite_file(sweep=NONE, prompts="shapes"))
-    assert "sweep[0]: fashion-tiny draws classes, and the suite asks for prompts" in found
+    assert "sweep[0]: fashion-tiny is class-conditional, and the suite has prompts" in found
 
 
 def test_rules_that_a_model_cannot_serve_are_refused(suite_file: Write) -> None:
@@ -122,7 +123,7 @@ def test_rules_that_a_model_cannot_serve_are_refused(suite_file: Write) -> None:
     assert "cannot drop tokens; set the gammas to 0, or give the model a route." in refused(
         suite_file(model=dense, sweep=sparse, **THROUGHPUT)
     )
-    assert "PDG drops the middle path, and tread-sit S/4 64 weights=random has none" in refused(
+    assert "PDG drops the middle path, which tread-sit S/4 64 weights=random does not have" in refused(
         suite_file(model=RANDOM, sweep=path_drop, **THROUGHPUT)
     )
     assert "AG needs an auxiliary checkpoint" in refused(

@@ -63,11 +63,11 @@ def test_a_suite_of_prompts_needs_no_reference(suite_file: Write) -> None:
 @pytest.mark.parametrize("metric", ["composition", "geneval", "hpsv2.1", "clipscore_x100"])
 def test_metrics_of_prompts_need_prompts(refused: Callable[..., str], metric: str) -> None:
     said = refused(model="fashion-routing", metrics=[metric], prompts=None)
-    assert f"tiny.yaml: prompts: {metric} judges images by their prompts, and the suite has none" in said
+    assert f"tiny.yaml: prompts: {metric} judges images by their prompts, and the suite has no prompts" in said
 
 
 def test_a_model_of_captions_needs_prompts(refused: Callable[..., str]) -> None:
-    assert "shapes draws from captions, and the suite has none" in refused(metrics=[], prompts=None)
+    assert "shapes is a text-to-image model, and the suite has no prompts" in refused(metrics=[], prompts=None)
 
 
 def test_a_metric_of_images_still_needs_a_reference(refused: Callable[..., str]) -> None:
@@ -110,7 +110,7 @@ def six_tasks(each: int = 2) -> list[dict[str, Any]]:
 
 def test_geneval_needs_prompts_of_all_tasks(refused: Callable[..., str], prompt_file: Callable[..., str]) -> None:
     said = refused(metrics=["geneval"], prompts=prompt_file(*six_tasks()[2:]))
-    assert "own: there are no prompts of single_object, and GenEval is the mean of six tasks" in said
+    assert "own: there are no prompts for single_object, and GenEval is the mean of six tasks" in said
 
 
 def test_geneval_needs_equally_many_images_of_every_prompt(
@@ -122,11 +122,11 @@ def test_geneval_needs_equally_many_images_of_every_prompt(
     with pytest.raises(UserError) as caught:
         check_samples(api.load_suite(suite_file(**text, samples=22)))
     said = str(caught.value)
-    assert "samples: geneval needs equally many images of each of 12 prompts, and 22 leave 2 missing" in said
-    assert said.endswith("write a multiple of 12; the published protocol draws 48.")
+    assert "samples: geneval needs the same number of images for all 12 prompts, and samples is 22" in said
+    assert said.endswith("write a multiple of 12; the published protocol has 48.")
     with pytest.raises(UserError, match="and 20 leave 4 missing"):
         check_samples(api.load_suite(suite_file(**text, samples=24), limit=20))
-    assert "labels: geneval needs equally many images of each prompt, and labels are random" in refused(
+    assert "labels: geneval needs the same number of images for each prompt, and labels are random" in refused(
         metrics=["geneval"], prompts=text["prompts"], samples=24, labels="random"
     )
 
@@ -135,7 +135,7 @@ def test_every_task_is_asked_by_two_prompts_at_least(suite_file: Write, prompt_f
     last = record("a star", "star", "counting")
     prompts = prompt_file(*(record(f"a {shape}", shape) for shape in SHAPES for _ in range(3)), last, last)
     check_samples(api.load_suite(suite_file(**{**TEXT, "prompts": prompts, "samples": 26})))
-    with pytest.raises(UserError, match=r"samples: the first 25 images show fewer than 2 prompts of counting; raise"):
+    with pytest.raises(UserError, match=r"samples: the first 25 images are of fewer than 2 prompts of counting; raise"):
         check_samples(api.load_suite(suite_file(**{**TEXT, "prompts": prompts, "samples": 25})))
 
 
