@@ -299,7 +299,7 @@ def test_rules_that_a_model_or_sampler_cannot_serve(suite_file: Write) -> None:
     plus = refused(suite_file, {"guidance": "cfg++", "scale": 0.6, "sampler": "heun"})
     assert "CFG++ works with the sampler euler or ddim, not with heun" in plus
     path = refused(suite_file, {"guidance": "pdg", "scale": 2})
-    assert "PDG drops the middle path, and fashion-tiny has none" in path
+    assert "PDG drops the middle path, which fashion-tiny does not have" in path
 
 
 def test_a_model_without_a_null_class(suite_file: Write, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,7 +124,7 @@ def test_geneval_needs_equally_many_images_of_every_prompt(
     said = str(caught.value)
     assert "samples: geneval needs the same number of images for all 12 prompts, and samples is 22" in said
     assert said.endswith("write a multiple of 12; the published protocol has 48.")
-    with pytest.raises(UserError, match="and 20 leave 4 missing"):
+    with pytest.raises(UserError, match="for all 12 prompts, and samples is 20"):
         check_samples(api.load_suite(suite_file(**text, samples=24), limit=20))
     assert "labels: geneval needs the same number of images for each prompt, and labels are random" in refused(
         metrics=["geneval"], prompts=text["prompts"], samples=24, labels="random"
