@@ -23,10 +23,10 @@ CLASSIFIER = "fashion-cnn"
 @zoo.command("list")
 def list_models(as_json: Json = False) -> None:
     """Names, sizes and digests of the embedded models."""
-    from sgbench.models import recipe
+    from sgbench.models import embedded
     from sgbench.zoo import weights
 
-    cards = [weights.card(name) for name in [*recipe.recipe_names(), CLASSIFIER]]
+    cards = [weights.card(name) for name in [*embedded.recipe_names(), CLASSIFIER]]
     lines = []
     for card in cards:
         lines.append(f"{card['name']}: {card['summary']}")
@@ -60,7 +60,7 @@ def train(
     """Train an embedded model from its recipe and export weights and card."""
     import torch
 
-    from sgbench.models import recipe
+    from sgbench.models import embedded
     from sgbench.run.device import resolve_device
     from sgbench.training import examples, export
     from sgbench.training.train import train as train_model
@@ -68,7 +68,7 @@ def train(
     from sgbench.zoo import data as images
     from sgbench.zoo import weights
 
-    chosen = None if name == CLASSIFIER else recipe.load_recipe(name)
+    chosen = None if name == CLASSIFIER else embedded.load_recipe(name)
     if threads:
         torch.set_num_threads(threads)
     device = str(resolve_device(device))
@@ -121,10 +121,10 @@ def verify() -> None:
     """Check every packaged file against the digest on its card."""
     from sgbench.metrics.references.load import load_reference
     from sgbench.metrics.references.parts import read_part
-    from sgbench.models import recipe
+    from sgbench.models import embedded
     from sgbench.zoo import weights
 
-    names = [*recipe.recipe_names(), CLASSIFIER]
+    names = [*embedded.recipe_names(), CLASSIFIER]
     for name in names:
         for checkpoint in weights.card(name)["files"]:
             weights.verified_bytes(name, checkpoint)

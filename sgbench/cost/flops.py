@@ -9,8 +9,7 @@ from sgbench.base.errors import UserError
 from sgbench.cells.closed_form import call_macs, kept_tokens
 from sgbench.guidance import RULES, Rule
 from sgbench.guidance.settings import Guidance
-from sgbench.models.architectures import Architecture
-from sgbench.models.architectures.base import Macs
+from sgbench.models.architecture import Architecture, Macs
 from sgbench.models.catalogue import Entry, entry
 from sgbench.models.families import family
 from sgbench.models.spec import RANDOM, from_fields

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from sgbench.base.choices import suggestion
 from sgbench.base.errors import UserError
+from sgbench.models.architecture import Routes
 from sgbench.models.families import FAMILIES, family
-from sgbench.models.families.family import LATENT_SHRINK, SIZES, Request, Route
+from sgbench.models.family import LATENT_SHRINK, SIZES, Request
 
 KEYS = (
     *("family", "size", "resolution", "route", "weights", "sha256", "auxiliary"),
@@ -29,7 +30,7 @@ class Spec(NamedTuple):
     family: str
     size: str
     resolution: int
-    routes: tuple[Route, ...] | None
+    routes: Routes | None
     weights: str
     sha256: str | None
     auxiliary: str | None
@@ -94,7 +95,7 @@ def parse(name: str, where: str) -> Spec:
     return from_fields(fields, where)
 
 
-def parse_routes(text: str, where: str) -> tuple[Route, ...]:
+def parse_routes(text: str, where: str) -> Routes:
     """`2-24` or `2-12,14-24`: first and last block of each route, both included. `none` is no route."""
     if text == "none":
         return ()
@@ -103,7 +104,7 @@ def parse_routes(text: str, where: str) -> tuple[Route, ...]:
     return tuple((int(first), int(last)) for first, last in (part.split("-") for part in text.split(",")))
 
 
-def spell_routes(routes: tuple[Route, ...]) -> str:
+def spell_routes(routes: Routes) -> str:
     """The inverse of `parse_routes`."""
     return ",".join(f"{first}-{last}" for first, last in routes) or "none"
 

@@ -17,8 +17,8 @@ from sgbench.guidance.schedules import gamma_at, spell
 from sgbench.guidance.settings import Guidance
 from sgbench.guidance.subset_rules import group_shape
 from sgbench.metrics.references.catalogue import side_of
-from sgbench.models.autoencoder_files import NONE, OWN
 from sgbench.models.catalogue import Entry
+from sgbench.models.components import NONE, OWN
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.samplers.clocks import moments
 from sgbench.samplers.settings import Sampler

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sgbench.models.recipe import Training
+from sgbench.models.embedded import Training
 from sgbench.zoo.data import Split
 
 

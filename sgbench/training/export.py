@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from sgbench.base.atomic import write_atomic
-from sgbench.models.recipe import Recipe
+from sgbench.models.embedded import Recipe
 from sgbench.training.train import Trained
 from sgbench.training.train_classifier import EPOCHS, TrainedClassifier
 from sgbench.zoo import data

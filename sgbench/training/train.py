@@ -20,7 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sgbench.base.atomic import write_atomic
 from sgbench.base.errors import UserError
-from sgbench.models.recipe import Recipe, Training
+from sgbench.models.embedded import Recipe, Training
 from sgbench.networks.build import build
 from sgbench.training.examples import Examples
 from sgbench.training.muon import Muon

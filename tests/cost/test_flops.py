@@ -19,7 +19,7 @@ from sgbench.cost.macs import MiscountError, _trace
 from sgbench.guidance import RULES
 from sgbench.guidance.settings import Guidance
 from sgbench.models.families import FAMILIES
-from sgbench.models.families.family import Request
+from sgbench.models.family import Request
 
 Command = Callable[..., tuple[int, str, str]]
 SMALL = Question("tread-sit", "S/2", 64, None, "none", 0.0, 0.0, 10)

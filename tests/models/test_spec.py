@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sgbench.base.errors import UserError
 from sgbench.models.families import FAMILIES
-from sgbench.models.families.family import SIZES
+from sgbench.models.family import SIZES
 from sgbench.models.spec import Spec, is_spec, parse, parse_routes, spell_routes, text_of
 
 TREAD = {"family": "tread-sit", "size": "XL/2", "resolution": 256, "weights": "random"}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sgbench.base.errors import UserError
-from sgbench.models import recipe
+from sgbench.models import embedded
 from sgbench.networks.build import build
 from sgbench.training.examples import ShapeExamples, SplitExamples, batch_indices
 from sgbench.training.export import MAXIMUM_BYTES, export_model, thin
@@ -22,8 +22,8 @@ ALL = [*MODELS, "shapes"]
 
 
 def test_three_models_differ_in_sparsity_only_where_they_should() -> None:
-    assert sorted(recipe.recipe_names()) == ALL
-    recipes = {name: recipe.load_recipe(name) for name in MODELS}
+    assert sorted(embedded.recipe_names()) == ALL
+    recipes = {name: embedded.load_recipe(name) for name in MODELS}
     assert [recipes[name].architecture.trained_gamma for name in MODELS] == [0.0, 0.5, 0.5]
     assert len({r.training.steps for r in recipes.values()}) == 1
     assert all(r.training.label_dropout == 0.1 for r in recipes.values())
@@ -36,11 +36,11 @@ def test_three_models_differ_in_sparsity_only_where_they_should() -> None:
 def test_packaged_weights_are_whole_and_fit_their_network(name: str, checkpoint: str) -> None:
     payload = weights.verified_bytes(name, checkpoint)  # type: ignore[arg-type]
     assert len(payload) <= MAXIMUM_BYTES == 6_000_000
-    network = build(recipe.load_recipe(name).architecture)
+    network = build(embedded.load_recipe(name).architecture)
     network.load_state_dict(weights.load_weights(name, checkpoint))  # type: ignore[arg-type]
     card = weights.card(name)
     assert card["parameters"] == sum(p.numel() for p in network.parameters() if p.requires_grad)
-    assert card["recipe"] == recipe.load_recipe(name).model_dump(mode="json")
+    assert card["recipe"] == embedded.load_recipe(name).model_dump(mode="json")
     assert card["licence"] == "Apache-2.0"
     if name in MODELS:
         assert card["data"]["sha256"] == data.DIGEST
@@ -62,7 +62,7 @@ def test_the_shapes_model_is_small() -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_loss_fell_in_training(name: str) -> None:
     curve = weights.card(name)["loss_curve"]
-    assert curve[-1][0] == recipe.load_recipe(name).training.steps
+    assert curve[-1][0] == embedded.load_recipe(name).training.steps
     assert curve[-1][1] < 0.6 * curve[0][1]
 
 
@@ -115,8 +115,8 @@ def test_incomplete_or_absent_data_is_named(tmp_path: Path) -> None:
         data.prepare(tmp_path, "somewhere.tgz")
 
 
-def tiny_recipe(name: str = "fashion-routing", **changes: object) -> recipe.Recipe:
-    base = recipe.load_recipe(name)
+def tiny_recipe(name: str = "fashion-routing", **changes: object) -> embedded.Recipe:
+    base = embedded.load_recipe(name)
     sizes = {"hidden_size": 16, "depth": 7, "num_heads": 2}
     training = {"steps": 6, "early_step": 2, "batch": 4, "warmup_steps": 1, **changes}
     return base.model_copy(
@@ -187,7 +187,7 @@ def test_an_epoch_shows_every_image_once() -> None:
 
 
 def test_learning_rate_rises_stays_and_falls() -> None:
-    plan = recipe.load_recipe("fashion-routing").training
+    plan = embedded.load_recipe("fashion-routing").training
     assert rate(plan, 0) == pytest.approx(1 / plan.warmup_steps)
     assert rate(plan, plan.steps // 2) == 1
     assert 0 < rate(plan, plan.steps - 1) < 0.01

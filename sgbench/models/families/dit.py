@@ -1,18 +1,173 @@
-"""DiT (Peebles and Xie): dense, predicts noise and its variance on the clock of a 1000-step process."""
+"""The families around the DiT network: DiT and SiT, dense, with REPA, or with TREAD's routes. No torch."""
 
-from sgbench.models.families.family import Family, dit_from_config, sized_dit
-from sgbench.samplers.catalogue import DISCRETE_SAMPLERS
+from __future__ import annotations
 
-FAMILY = Family(
-    name="dit",
-    title="DiT",
-    source="arXiv 2212.09748",
-    works=("peebles2023dit",),
-    prediction="epsilon",
-    drops="nothing; a route can be forced, which it was not trained for",
-    samplers=DISCRETE_SAMPLERS,
-    from_config=lambda config: dit_from_config(config, learn_sigma=True),
-    sized=lambda request: sized_dit(request, learn_sigma=True, routes=(), trained_gamma=0.0),
-    guided_channels=3,
-    trained_sparse=False,
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+from sgbench.models.architecture import Macs, RoutedArchitecture, VarianceArchitecture, block, embedding, final, total
+from sgbench.models.family import LATENT_CHANNELS, Family, Request, Shapes, backbone, sized_backbone
+from sgbench.samplers.catalogue import DISCRETE_SAMPLERS, FLOW_SAMPLERS
+
+DENSE = "nothing; a route can be forced, which it was not trained for"
+ROUTED = "routed tokens skip the blocks of the route and return after it"
+
+
+class DiTArchitecture(VarianceArchitecture, RoutedArchitecture):
+    """DiT (arXiv 2212.09748), dense or with TREAD's routes (Krause et al., arXiv 2501.04765)."""
+
+    network: ClassVar[str] = "sgbench.networks.dit:DiT"
+    telltale_parts: ClassVar[frozenset[str]] = frozenset(
+        {"x_embedder", "t_embedder", "y_embedder", "blocks", "final_layer"}
+    )
+
+    family: Literal["dit"] = "dit"
+
+    def block_macs(self, kept: int) -> list[Macs]:
+        grid, width = self.grid_tokens, self.hidden_size
+        return self.routed(block(grid, width, width), block(kept, width, width))
+
+    def call_macs(self, kept: int) -> Macs:
+        grid, width = self.grid_tokens, self.hidden_size
+        return total(
+            embedding(grid, self.patch_values, width),
+            *self.block_macs(kept),
+            final(grid, width, self.patch_size**2 * self.out_channels, width),
+        )
+
+
+def _from_config(config: Mapping[str, Any], learn_sigma: bool, sigma_used: bool = True) -> DiTArchitecture:
+    """The record, without the half of the output that the published sampler ignores."""
+    sizes = backbone(config)
+    doubled = 2 if config.get("learn_sigma", learn_sigma) and sigma_used else 1
+    routes = config.get("routes") or []
+    return DiTArchitecture(
+        **sizes,
+        depth=config["depth"],
+        out_channels=sizes["in_channels"] * doubled,
+        routes=tuple((route["start_layer_idx"], route["end_layer_idx"]) for route in routes),
+        trained_gamma=max((route["selection_ratio"] for route in routes), default=0.0),
+    )
+
+
+def _dense(request: Request, learn_sigma: bool = False) -> DiTArchitecture:
+    return DiTArchitecture(
+        **sized_backbone(request),
+        out_channels=LATENT_CHANNELS * (2 if learn_sigma else 1),
+        routes=request.routes or (),
+    )
+
+
+def _routed(request: Request) -> DiTArchitecture:
+    """With TREAD's published route: from block 2 to the fourth from the end (2..8 of 12, 2..24 of 28), included."""
+    return DiTArchitecture(
+        **sized_backbone(request),
+        out_channels=LATENT_CHANNELS,
+        routes=((2, request.size.depth - 4),) if request.routes is None else request.routes,
+        trained_gamma=0.5,
+    )
+
+
+def _has_projectors(shapes: Shapes) -> bool:
+    """Whether REPA's projectors are among the weights."""
+    return any(name.startswith("projectors.") for name in shapes)
+
+
+def _learned_sigma(shapes: Shapes) -> bool:
+    """Whether the last layer has twice the input's channels."""
+    embed, out = shapes.get("x_embedder.proj.weight", ()), shapes.get("final_layer.linear.weight", ())
+    return len(embed) == 4 and len(out) > 0 and out[0] // embed[2] ** 2 == 2 * embed[1]
+
+
+def _fits_tread(shapes: Shapes) -> bool:
+    return not _has_projectors(shapes) and not _learned_sigma(shapes)
+
+
+FAMILIES = (
+    # An EDM denoiser.
+    Family(
+        name="tread-dit",
+        title="DiT + TREAD",
+        source="arXiv 2501.04765",
+        works=("krause2025tread", "peebles2023dit"),
+        rank=10,
+        architecture=DiTArchitecture,
+        fits=_fits_tread,
+        prediction="edm",
+        drops=ROUTED,
+        samplers=("edm-heun",),
+        from_config=partial(_from_config, learn_sigma=False),
+        sized=_routed,
+    ),
+    # The subject of Sparse Guidance: t = 1 is noise, velocity noise - image.
+    Family(
+        name="tread-sit",
+        title="SiT + TREAD",
+        source="arXiv 2601.01608",
+        works=("krause2025tread", "ma2024sit", "krause2026sparseguidance"),
+        rank=20,
+        architecture=DiTArchitecture,
+        telltales=("routes", "enable_routing"),
+        fits=_fits_tread,
+        prediction="velocity",
+        drops=ROUTED,
+        samplers=FLOW_SAMPLERS,
+        from_config=partial(_from_config, learn_sigma=False),
+        sized=_routed,
+    ),
+    # Predicts noise and its variance on the clock of a 1000-step process.
+    Family(
+        name="dit",
+        title="DiT",
+        source="arXiv 2212.09748",
+        works=("peebles2023dit",),
+        rank=80,
+        architecture=DiTArchitecture,
+        fits=lambda shapes: not _has_projectors(shapes),
+        prediction="epsilon",
+        drops=DENSE,
+        samplers=DISCRETE_SAMPLERS,
+        from_config=partial(_from_config, learn_sigma=True),
+        sized=partial(_dense, learn_sigma=True),
+        guided_channels=3,
+        trained_sparse=False,
+    ),
+    # Predicts image - noise with t = 1 at the image. Its last layer has a second half, for a variance, that the
+    # published forward pass discards; here it is neither computed nor counted, and left out when weights are loaded.
+    Family(
+        name="sit",
+        title="SiT",
+        source="arXiv 2401.08740",
+        works=("ma2024sit",),
+        rank=90,
+        architecture=DiTArchitecture,
+        fits=lambda shapes: not _has_projectors(shapes),
+        prediction="velocity-from-noise",
+        drops=DENSE,
+        samplers=FLOW_SAMPLERS,
+        from_config=partial(_from_config, learn_sigma=True, sigma_used=False),
+        sized=_dense,
+        guided_channels=3,
+        unused_half=True,
+        trained_sparse=False,
+    ),
+    # Predicts noise - image with t = 1 at noise; the projectors of its training are not used.
+    Family(
+        name="repa-sit",
+        title="SiT + REPA",
+        source="arXiv 2410.06940",
+        works=("yu2025repa", "ma2024sit"),
+        rank=100,
+        architecture=DiTArchitecture,
+        telltales=("z_dims",),
+        fits=_has_projectors,
+        prediction="velocity",
+        drops=DENSE,
+        samplers=FLOW_SAMPLERS,
+        float64_state=True,
+        from_config=partial(_from_config, learn_sigma=False),
+        sized=_dense,
+        trained_sparse=False,
+    ),
 )

@@ -15,7 +15,7 @@ from sgbench.base.errors import UserError
 from sgbench.metrics.judges.catalogue import DRAWN_RULES, drawn_digest
 from sgbench.metrics.judges.shapes_accuracy import IMAGES, SEED, measure
 from sgbench.metrics.judges.shapes_judge import LEAST_PIXELS, detect, moments
-from sgbench.models.recipe import load_recipe, recipe_names
+from sgbench.models.embedded import load_recipe, recipe_names
 from sgbench.zoo.shapes.render import SIDE, Scene, Thing, coverage, render
 from sgbench.zoo.shapes.vocabulary import COLOURS, SHAPES
 

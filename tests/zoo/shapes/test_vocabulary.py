@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgbench.base.errors import UserError
-from sgbench.models.recipe import load_recipe
+from sgbench.models.embedded import load_recipe
 from sgbench.zoo.shapes.scenes import GROUNDS
 from sgbench.zoo.shapes.vocabulary import (
     COLOURS,

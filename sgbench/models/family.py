@@ -1,23 +1,24 @@
-"""What a model family is: which network, what it predicts, on which clock, and how published configs read. No torch."""
+"""A model family: its network, prediction and clock, and how published configs and checkpoints read. No torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from sgbench.base.choices import require_choice
-from sgbench.models.architectures import Architecture, DiTArchitecture
-
-Route = tuple[int, int]
+from sgbench.models.architecture import Architecture, Routes
 
 Prediction = Literal["velocity", "velocity-from-noise", "edm", "epsilon"]
 """velocity: noise - image, t = 1 is noise. velocity-from-noise: image - noise, t = 1 is the image. edm: the raw
 network of a preconditioned denoiser (arXiv 2206.00364). epsilon: noise of a 1000-step linear-beta process."""
+Shapes = Mapping[str, Sequence[int]]
+"""Shapes of the tensors in a state dict, by name."""
 
 
 class Size(NamedTuple):
-    """Depth, width and heads behind a letter."""
+    """Depth, width and heads of a size letter."""
 
     depth: int
     width: int
@@ -38,12 +39,12 @@ CLASSES = 1000
 
 
 class Request(NamedTuple):
-    """A model asked for by size: letter, patch, side of the latent, routes (None: the family's own)."""
+    """A model requested by size: letter, patch, side of the latent, routes (None: the family's own)."""
 
     letter: str
     patch: int
     side: int
-    routes: tuple[Route, ...] | None
+    routes: Routes | None
 
     @property
     def size(self) -> Size:
@@ -57,42 +58,61 @@ class Family:
     name: str
     title: str
     source: str
+    architecture: type[Architecture]
+    """The record of its network."""
     prediction: Prediction
     drops: str
-    """Which tokens stop working where, in a few words."""
+    """Which tokens are dropped where, in a few words."""
     samplers: tuple[str, ...]
-    """Samplers that understand the prediction; the first is the one the family is published with."""
+    """Samplers for its prediction; the first is the one it was published with."""
     from_config: Callable[[Mapping[str, Any]], Architecture]
+    """The record from the arguments of the published constructor. Raises KeyError or ValueError."""
     sized: Callable[[Request], Architecture]
+    """The record of a published size. Raises ValueError for one that the family does not have."""
+    from_folder: Callable[[Path, Routes | None, int | None], Architecture] | None = None
+    """The record of a folder in diffusers' layout, with routes (None: the family's own) at a resolution. Raises
+    UserError. None unless models come as such pipelines, which bring their own text encoder and decoder."""
+    telltales: tuple[str, ...] = ()
+    """Constructor arguments by which a config is recognised; families are tried in the order of `rank`."""
+    fits: Callable[[Shapes], bool] = lambda shapes: True
+    """Whether weights of the network may be of this family, where families share the network."""
+    works: tuple[str, ...] = ()
+    """What to cite: keys of `report/citations/references.bib`."""
+    rank: int = 1000
+    """Its place in lists; of equals, the first by name."""
     sigma_data: float = 0.5
     guided_channels: int | None = None
     """Channels that the published sampler guides; None for all."""
     unused_half: bool = False
-    """Whether published weights predict a variance, too, that their sampler never uses."""
+    """Whether published weights also predict a variance that their sampler never uses."""
     float64_state: bool = False
     """Whether the published sampler keeps its state in float64 (EDM's always does)."""
     null_class: bool = True
-    """Whether training dropped the condition now and then, so that there is an unconditional prediction."""
+    """Whether conditions were dropped in training, so that there is an unconditional prediction."""
     trained_sparse: bool = True
-    text: bool = False
-    pipeline: bool = False
-    """Whether a model is a folder of diffusers' layout that brings its own text encoder and decoder."""
+    """Whether tokens were dropped in training."""
     text_encoder: str = ""
-    """What reads captions unless a suite says otherwise; empty where the model reads them itself."""
+    """The default text encoder; empty where the model reads captions itself."""
     autoencoder: str = SD_VAE
-    """What decodes latents unless a suite says otherwise."""
+    """The default decoder of latents."""
     note: str = ""
-    works: tuple[str, ...] = ()
-    """What to cite: keys of `report/citations/references.bib`."""
-    telltales: tuple[str, ...] = ()
-    """Arguments of the published constructor that no other family has."""
 
     def __post_init__(self) -> None:
         require_choice(self.prediction, Prediction, "Family.prediction")
 
+    @property
+    def text(self) -> bool:
+        """Whether images are generated from prompts."""
+        return self.architecture.conditions != "classes"
+
+    @property
+    def pipeline(self) -> bool:
+        """Whether a model is a folder of diffusers' layout."""
+        return self.from_folder is not None
+
 
 def backbone(config: Mapping[str, Any]) -> dict[str, int]:
-    """The sizes that all class-conditional families name alike, or nearly so."""
+    """The sizes that published configs of class-conditional families have in common."""
     sides = (config[key] for key in ("input_size", "img_resolution", "context_size") if key in config)
     side = next(sides, None)
     if side is None:
@@ -107,31 +127,6 @@ def backbone(config: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
-def dit_from_config(config: Mapping[str, Any], learn_sigma: bool, sigma_used: bool = True) -> DiTArchitecture:
-    """A DiT record from the published constructor's arguments; an output that nobody uses is left out."""
-    sizes = backbone(config)
-    doubled = 2 if config.get("learn_sigma", learn_sigma) and sigma_used else 1
-    routes = config.get("routes") or []
-    return DiTArchitecture(
-        **sizes,
-        depth=config["depth"],
-        out_channels=sizes["in_channels"] * doubled,
-        routes=tuple((route["start_layer_idx"], route["end_layer_idx"]) for route in routes),
-        trained_gamma=max((route["selection_ratio"] for route in routes), default=0.0),
-    )
-
-
-def sized_dit(request: Request, learn_sigma: bool, routes: tuple[Route, ...], trained_gamma: float) -> DiTArchitecture:
-    """A DiT record of a published size."""
-    return DiTArchitecture(
-        **sized_backbone(request),
-        depth=request.size.depth,
-        out_channels=LATENT_CHANNELS * (2 if learn_sigma else 1),
-        routes=request.routes if request.routes is not None else routes,
-        trained_gamma=trained_gamma,
-    )
-
-
 def sized_backbone(request: Request) -> dict[str, int]:
     """The sizes of a class-conditional latent model for ImageNet."""
     return {
@@ -141,9 +136,5 @@ def sized_backbone(request: Request) -> dict[str, int]:
         "hidden_size": request.size.width,
         "num_heads": request.size.heads,
         "num_classes": CLASSES,
+        "depth": request.size.depth,
     }
-
-
-def tread_route(depth: int) -> tuple[Route, ...]:
-    """TREAD's published route: from block 2 to the fourth from the end (2..8 of 12, 2..24 of 28), both included."""
-    return ((2, depth - 4),)
