@@ -24,7 +24,7 @@ from sgbench.samplers.clocks import moments
 from sgbench.samplers.settings import Sampler
 from sgbench.suite.schema import Suite
 from sgbench.suite.texts import check_captions
-from sgbench.zoo.shapes.vocabulary import SIDE
+from sgbench.zoo.shapes.scenes import SIDE
 
 
 def check_model(model: Entry, suite: Suite, samplers: Sequence[str], where: str, sampler_key: str) -> None:

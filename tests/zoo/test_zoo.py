@@ -11,9 +11,8 @@ import torch
 from sgbench.base.errors import UserError
 from sgbench.models import embedded
 from sgbench.networks.build import build
-from sgbench.training.examples import ShapeExamples, SplitExamples, batch_indices
 from sgbench.training.export import MAXIMUM_BYTES, export_model, thin
-from sgbench.training.train import rate, train
+from sgbench.training.train import ShapeExamples, SplitExamples, batch_indices, rate, train
 from sgbench.training.train_classifier import _augment
 from sgbench.zoo import data, weights
 
@@ -181,9 +180,9 @@ def test_export_writes_weights_and_a_card(tmp_path: Path) -> None:
 
 def test_an_epoch_shows_every_image_once() -> None:
     plan = tiny_recipe().training
-    seen = np.concatenate([batch_indices(plan, 12, step) for step in range(3)])
-    assert sorted(seen.tolist()) == list(range(12))
-    assert not np.array_equal(seen, np.concatenate([batch_indices(plan, 12, step) for step in range(3, 6)]))
+    first, second = ([batch_indices(plan.seed, plan.batch, 12, 3 * epoch + i) for i in range(3)] for epoch in range(2))
+    assert sorted(np.concatenate(first).tolist()) == list(range(12))
+    assert not np.array_equal(first, second)
 
 
 def test_learning_rate_rises_stays_and_falls() -> None:
