@@ -142,8 +142,16 @@ class Architecture(BaseModel, ABC):
         return self.hidden_size
 
 
+class SameChannels(Architecture):
+    """A network that predicts as many channels as it is given."""
+
+    @property
+    def out_channels(self) -> int:
+        return self.in_channels
+
+
 class HeadsArchitecture(Architecture):
-    """A network with one number of attention heads."""
+    """A network with one number of attention heads: patches, blocks, a final layer, as in DiT (arXiv 2212.09748)."""
 
     num_heads: int = Field(gt=0)
 
@@ -152,6 +160,19 @@ class HeadsArchitecture(Architecture):
         if self.hidden_size % self.num_heads:
             raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}")
         return self
+
+    def call_macs(self, kept: int) -> Macs:
+        grid, width = self.grid_tokens, self.hidden_size
+        return total(
+            embedding(grid, self.patch_values, width),
+            *self.block_macs(kept),
+            self.other_macs(kept),
+            final(grid, width, self.patch_size**2 * self.out_channels, width),
+        )
+
+    def other_macs(self, kept: int) -> Macs:
+        """What a call costs beside embedding, perturbable blocks and final layer."""
+        return Macs(0, 0, 0)
 
 
 class RoutedArchitecture(HeadsArchitecture):
@@ -176,8 +197,8 @@ class RoutedArchitecture(HeadsArchitecture):
         return [sparse if layer in on_route else dense for layer in range(self.depth)]
 
 
-class CaptionArchitecture(Architecture):
-    """A network conditioned on caption embeddings, which predicts as many channels as it is given."""
+class CaptionArchitecture(SameChannels):
+    """A network conditioned on caption embeddings."""
 
     conditions: ClassVar[Conditions] = "captions"
 
@@ -185,17 +206,12 @@ class CaptionArchitecture(Architecture):
     caption_tokens: int = Field(gt=0, description="length of a caption, padding included")
 
     @property
-    def out_channels(self) -> int:
-        """Channels of the output."""
-        return self.in_channels
-
-    @property
     def condition_shape(self) -> tuple[int, ...]:
         return (self.caption_tokens, self.caption_channels)
 
 
 class ClassArchitecture(HeadsArchitecture):
-    """The DiT backbone of the class-conditional families (Peebles and Xie, arXiv 2212.09748)."""
+    """A class-conditional network."""
 
     num_classes: int = Field(gt=0)
     time_scale: float = Field(default=1.0, gt=0, description="t is multiplied by this before the sinusoidal embedding")
@@ -211,7 +227,7 @@ class ClassArchitecture(HeadsArchitecture):
 
 
 class VarianceArchitecture(ClassArchitecture):
-    """A class-conditional network whose output may contain the variance of a step in as many further channels."""
+    """A class-conditional network that may predict the variance of a step in as many further channels."""
 
     out_channels: int = Field(gt=0)
 

@@ -59,16 +59,6 @@ class Entry(NamedTuple):
         return self.family.trained_sparse
 
     @property
-    def can_drop_tokens(self) -> bool:
-        """Whether tokens can be dropped somewhere in the network."""
-        return self.architecture.can_drop_tokens
-
-    @property
-    def can_drop_path(self) -> bool:
-        """Whether all middle blocks can be left out."""
-        return self.architecture.drops_path
-
-    @property
     def classes(self) -> int:
         """Number of classes of a class-conditional model; the null class has this index."""
         assert isinstance(self.architecture, ClassArchitecture)

@@ -9,13 +9,13 @@ from typing import Annotated, ClassVar, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from sgbench.base.errors import UserError
-from sgbench.models.architecture import Conditions, Macs, RoutedArchitecture, block, embedding, final, total
+from sgbench.base.choices import unknown
+from sgbench.models.architecture import Conditions, Macs, RoutedArchitecture, SameChannels, block
 from sgbench.models.families.dit import DiTArchitecture
 from sgbench.models.families.maskdit import MaskDiTArchitecture
 
 
-class TextDiTArchitecture(RoutedArchitecture):
+class TextDiTArchitecture(SameChannels, RoutedArchitecture):
     """A DiT over words and patches; the words come from a small text encoder and are never dropped."""
 
     network: ClassVar[str] = "sgbench.networks.textdit:TextDiT"
@@ -28,11 +28,6 @@ class TextDiTArchitecture(RoutedArchitecture):
     time_scale: float = Field(default=1.0, gt=0)
 
     @property
-    def out_channels(self) -> int:
-        """Channels of the output."""
-        return self.in_channels
-
-    @property
     def condition_shape(self) -> tuple[int, ...]:
         return (self.caption_tokens,)
 
@@ -41,16 +36,10 @@ class TextDiTArchitecture(RoutedArchitecture):
         grid, words, width = self.grid_tokens, self.caption_tokens, self.hidden_size
         return self.routed(block(grid + words, width, width), block(kept + words, width, width))
 
-    def call_macs(self, kept: int) -> Macs:
-        grid, words, width = self.grid_tokens, self.caption_tokens, self.hidden_size
-        reading = Macs(12 * words * width**2, 2 * words**2 * width, 2 * words * width).times(self.text_depth)
-        return total(
-            embedding(grid, self.patch_values, width),
-            reading,
-            Macs(width**2, 0, words * width),
-            *self.block_macs(kept),
-            final(grid, width, self.patch_values, width),
-        )
+    def other_macs(self, kept: int) -> Macs:
+        """The text encoder, its final norm, and the map of the mean word."""
+        words, width = self.caption_tokens, self.hidden_size
+        return block(words, width, 0).times(self.text_depth).plus(Macs(width**2, 0, words * width))
 
     def image_attention(self, layer: int, kept: int) -> int:
         """Attention products of the image tokens; those of the words stay when the others are perturbed."""
@@ -100,10 +89,6 @@ def recipe_names() -> list[str]:
 def load_recipe(name: str) -> Recipe:
     """The recipe of one embedded model. Raises UserError for an unknown name."""
     if name not in recipe_names():
-        raise UserError(
-            f"there is no embedded model {name!r}",
-            where="NAME",
-            fix=f"choose one of {', '.join(recipe_names())}",
-        )
+        raise unknown("embedded model", name, recipe_names(), "NAME")
     text = (resources.files("sgbench.zoo") / "configs" / f"{name}.yaml").read_text()
     return Recipe.model_validate(yaml.safe_load(text))

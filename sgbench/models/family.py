@@ -26,12 +26,7 @@ class Size(NamedTuple):
 
 
 # arXiv 2212.09748, table 1; SiT, TREAD and MaskDiT use the same letters.
-SIZES = {
-    "S": Size(12, 384, 6),
-    "B": Size(12, 768, 12),
-    "L": Size(24, 1024, 16),
-    "XL": Size(28, 1152, 16),
-}
+SIZES = {"S": Size(12, 384, 6), "B": Size(12, 768, 12), "L": Size(24, 1024, 16), "XL": Size(28, 1152, 16)}
 SD_VAE = "stabilityai/sd-vae-ft-ema"
 LATENT_CHANNELS = 4
 LATENT_SHRINK = 8

@@ -112,13 +112,13 @@ def check_served(rule: Rule, model: Entry, guidance: Guidance, sampler: Sampler,
             where=where,
             fix="choose a rule without one, such as icg, ag or sg",
         )
-    if rule.drops_path and not model.can_drop_path:
+    if rule.drops_path and not model.architecture.drops_path:
         raise UserError(
             f"{rule.title} drops the middle path, and {model.name} has none",
             where=where,
             fix="choose another rule, or a model of the sprint family",
         )
-    if (guidance.gamma_strong or guidance.gamma_weak) and not model.can_drop_tokens:
+    if (guidance.gamma_strong or guidance.gamma_weak) and not model.architecture.can_drop_tokens:
         raise UserError(
             f"{model.name} cannot drop tokens", where=where, fix="set the gammas to 0, or give the model a route"
         )

@@ -252,7 +252,7 @@ def test_a_quotation_mark_is_refused(changes: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("resolution", [100, 0, -64, 32, 257])
 def test_a_resolution_that_cannot_be_served(resolution: int) -> None:
-    assert f"resolution {resolution} cannot be served" in refused(resolution=resolution)
+    assert f"resolution {resolution} is not supported" in refused(resolution=resolution)
 
 
 def test_a_refused_question_is_one_line_with_a_status(sgbench: Command) -> None:

@@ -146,7 +146,7 @@ def test_training_iterations_are_whole_and_have_a_checkpoint() -> None:
     trained = {**TREAD, "weights": "w.pt", "iterations": 400_000}
     assert str(text_of(trained)).endswith("weights=w.pt iterations=400000")
     for value in (0, -5, 1.5, "many"):
-        assert f"iterations {value} is no number of training iterations" in refused({**trained, "iterations": value})
+        assert f"iterations {value} is not a number of training iterations" in refused({**trained, "iterations": value})
     assert "there is no auxiliary checkpoint" in refused({**trained, "auxiliary_iterations": 50_000})
 
 
@@ -166,7 +166,7 @@ def test_weights_left_empty_are_missing(value: str | None) -> None:
 
 @pytest.mark.parametrize("resolution", [100, 0, -64, 32, 64.5, True, "big", "²"])
 def test_a_resolution_that_the_positions_cannot_serve(resolution: object) -> None:
-    assert "cannot be served" in refused({**TREAD, "resolution": resolution})
+    assert "is not supported" in refused({**TREAD, "resolution": resolution})
 
 
 def test_other_values_that_mean_nothing() -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Literal
 
-from sgbench.models.architecture import Macs, RoutedArchitecture, VarianceArchitecture, block, embedding, final, total
+from sgbench.models.architecture import Macs, RoutedArchitecture, VarianceArchitecture, block
 from sgbench.models.family import LATENT_CHANNELS, Family, Request, Shapes, backbone, sized_backbone
 from sgbench.samplers.catalogue import DISCRETE_SAMPLERS, FLOW_SAMPLERS
-
-DENSE = "nothing; a route can be forced, which it was not trained for"
-ROUTED = "routed tokens skip the blocks of the route and return after it"
 
 
 class DiTArchitecture(VarianceArchitecture, RoutedArchitecture):
@@ -27,14 +25,6 @@ class DiTArchitecture(VarianceArchitecture, RoutedArchitecture):
     def block_macs(self, kept: int) -> list[Macs]:
         grid, width = self.grid_tokens, self.hidden_size
         return self.routed(block(grid, width, width), block(kept, width, width))
-
-    def call_macs(self, kept: int) -> Macs:
-        grid, width = self.grid_tokens, self.hidden_size
-        return total(
-            embedding(grid, self.patch_values, width),
-            *self.block_macs(kept),
-            final(grid, width, self.patch_size**2 * self.out_channels, width),
-        )
 
 
 def _from_config(config: Mapping[str, Any], learn_sigma: bool, sigma_used: bool = True) -> DiTArchitecture:
@@ -84,90 +74,80 @@ def _fits_tread(shapes: Shapes) -> bool:
     return not _has_projectors(shapes) and not _learned_sigma(shapes)
 
 
-FAMILIES = (
-    # An EDM denoiser.
-    Family(
-        name="tread-dit",
-        title="DiT + TREAD",
-        source="arXiv 2501.04765",
-        works=("krause2025tread", "peebles2023dit"),
-        rank=10,
-        architecture=DiTArchitecture,
-        fits=_fits_tread,
-        prediction="edm",
-        drops=ROUTED,
-        samplers=("edm-heun",),
-        from_config=partial(_from_config, learn_sigma=False),
-        sized=_routed,
-    ),
-    # The subject of Sparse Guidance: t = 1 is noise, velocity noise - image.
-    Family(
-        name="tread-sit",
-        title="SiT + TREAD",
-        source="arXiv 2601.01608",
-        works=("krause2025tread", "ma2024sit", "krause2026sparseguidance"),
-        rank=20,
-        architecture=DiTArchitecture,
-        telltales=("routes", "enable_routing"),
-        fits=_fits_tread,
-        prediction="velocity",
-        drops=ROUTED,
-        samplers=FLOW_SAMPLERS,
-        from_config=partial(_from_config, learn_sigma=False),
-        sized=_routed,
-    ),
-    # Predicts noise and its variance on the clock of a 1000-step process.
-    Family(
-        name="dit",
-        title="DiT",
-        source="arXiv 2212.09748",
-        works=("peebles2023dit",),
-        rank=80,
-        architecture=DiTArchitecture,
-        fits=lambda shapes: not _has_projectors(shapes),
-        prediction="epsilon",
-        drops=DENSE,
-        samplers=DISCRETE_SAMPLERS,
-        from_config=partial(_from_config, learn_sigma=True),
-        sized=partial(_dense, learn_sigma=True),
-        guided_channels=3,
-        trained_sparse=False,
-    ),
-    # Predicts image - noise with t = 1 at the image. Its last layer has a second half, for a variance, that the
-    # published forward pass discards; here it is neither computed nor counted, and left out when weights are loaded.
-    Family(
-        name="sit",
-        title="SiT",
-        source="arXiv 2401.08740",
-        works=("ma2024sit",),
-        rank=90,
-        architecture=DiTArchitecture,
-        fits=lambda shapes: not _has_projectors(shapes),
-        prediction="velocity-from-noise",
-        drops=DENSE,
-        samplers=FLOW_SAMPLERS,
-        from_config=partial(_from_config, learn_sigma=True, sigma_used=False),
-        sized=_dense,
-        guided_channels=3,
-        unused_half=True,
-        trained_sparse=False,
-    ),
-    # Predicts noise - image with t = 1 at noise; the projectors of its training are not used.
-    Family(
-        name="repa-sit",
-        title="SiT + REPA",
-        source="arXiv 2410.06940",
-        works=("yu2025repa", "ma2024sit"),
-        rank=100,
-        architecture=DiTArchitecture,
-        telltales=("z_dims",),
-        fits=_has_projectors,
-        prediction="velocity",
-        drops=DENSE,
-        samplers=FLOW_SAMPLERS,
-        float64_state=True,
-        from_config=partial(_from_config, learn_sigma=False),
-        sized=_dense,
-        trained_sparse=False,
-    ),
+# EDM denoiser.
+TREAD_DIT = Family(
+    name="tread-dit",
+    title="DiT + TREAD",
+    source="arXiv 2501.04765",
+    works=("krause2025tread", "peebles2023dit"),
+    rank=10,
+    architecture=DiTArchitecture,
+    fits=_fits_tread,
+    prediction="edm",
+    drops="routed tokens skip the blocks of the route and return after it",
+    samplers=("edm-heun",),
+    from_config=partial(_from_config, learn_sigma=False),
+    sized=_routed,
 )
+# The subject of Sparse Guidance: t = 1 is noise, velocity noise - image.
+TREAD_SIT = replace(
+    TREAD_DIT,
+    name="tread-sit",
+    title="SiT + TREAD",
+    source="arXiv 2601.01608",
+    works=("krause2025tread", "ma2024sit", "krause2026sparseguidance"),
+    rank=20,
+    telltales=("routes", "enable_routing"),
+    prediction="velocity",
+    samplers=FLOW_SAMPLERS,
+)
+# Predicts noise and its variance on the clock of a 1000-step process.
+DIT = Family(
+    name="dit",
+    title="DiT",
+    source="arXiv 2212.09748",
+    works=("peebles2023dit",),
+    rank=80,
+    architecture=DiTArchitecture,
+    fits=lambda shapes: not _has_projectors(shapes),
+    prediction="epsilon",
+    drops="nothing; a route can be forced, which it was not trained for",
+    samplers=DISCRETE_SAMPLERS,
+    from_config=partial(_from_config, learn_sigma=True),
+    sized=partial(_dense, learn_sigma=True),
+    guided_channels=3,
+    trained_sparse=False,
+)
+# Predicts image - noise with t = 1 at the image. Its last layer has a second half, for a variance, that the published
+# forward pass discards; here it is neither computed nor counted, and left out when weights are loaded.
+SIT = replace(
+    DIT,
+    name="sit",
+    title="SiT",
+    source="arXiv 2401.08740",
+    works=("ma2024sit",),
+    rank=90,
+    prediction="velocity-from-noise",
+    samplers=FLOW_SAMPLERS,
+    from_config=partial(_from_config, learn_sigma=True, sigma_used=False),
+    sized=_dense,
+    unused_half=True,
+)
+# Predicts noise - image with t = 1 at noise; the projectors of its training are not used.
+REPA_SIT = replace(
+    DIT,
+    name="repa-sit",
+    title="SiT + REPA",
+    source="arXiv 2410.06940",
+    works=("yu2025repa", "ma2024sit"),
+    rank=100,
+    telltales=("z_dims",),
+    fits=_has_projectors,
+    prediction="velocity",
+    samplers=FLOW_SAMPLERS,
+    float64_state=True,
+    from_config=partial(_from_config, learn_sigma=False),
+    sized=_dense,
+    guided_channels=None,
+)
+FAMILIES = (TREAD_DIT, TREAD_SIT, DIT, SIT, REPA_SIT)

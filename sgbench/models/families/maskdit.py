@@ -7,13 +7,13 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from sgbench.models.architecture import ClassArchitecture, Macs, block, embedding, final, total
+from sgbench.models.architecture import ClassArchitecture, Macs, SameChannels, block, embedding, final, total
 from sgbench.models.family import Family, Request, Shapes, backbone, sized_backbone
 
 DECODER = {"decoder_hidden_size": 512, "decoder_depth": 8, "decoder_num_heads": 16}
 
 
-class MaskDiTArchitecture(ClassArchitecture):
+class MaskDiTArchitecture(SameChannels, ClassArchitecture):
     """MaskDiT: an encoder over the kept tokens, a light decoder over all (arXiv 2306.09305)."""
 
     network: ClassVar[str] = "sgbench.networks.maskdit:MaskDiT"
@@ -28,11 +28,6 @@ class MaskDiTArchitecture(ClassArchitecture):
     def blocks(self) -> int:
         """The encoder's blocks, then the decoder's."""
         return self.depth + self.decoder_depth
-
-    @property
-    def out_channels(self) -> int:
-        """Channels of the output."""
-        return self.in_channels
 
     @classmethod
     def classes_in(cls, table: Sequence[int]) -> int:

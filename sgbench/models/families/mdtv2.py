@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from sgbench.models.architecture import Macs, VarianceArchitecture, block, embedding, final, total
+from sgbench.models.architecture import Macs, VarianceArchitecture, block
 from sgbench.models.family import LATENT_CHANNELS, Family, Request, backbone, sized_backbone
 from sgbench.samplers.catalogue import DISCRETE_SAMPLERS
 
@@ -43,14 +43,10 @@ class MDTv2Architecture(VarianceArchitecture):
         skipped, decoded = sparse.plus(_mixing(kept, width)), dense.plus(_mixing(grid, width))
         return [sparse] * half + [skipped] * half + [decoded] * self.decoder_depth
 
-    def call_macs(self, kept: int) -> Macs:
+    def other_macs(self, kept: int) -> Macs:
+        """The side block, which runs where tokens were masked."""
         grid, width = self.grid_tokens, self.hidden_size
-        return total(
-            embedding(grid, self.patch_values, width),
-            *self.block_macs(kept),
-            block(grid, width, width).times(1 if kept < grid else 0),
-            final(grid, width, self.patch_size**2 * self.out_channels, width),
-        )
+        return block(grid, width, width).times(1 if kept < grid else 0)
 
 
 def _mixing(tokens: int, width: int) -> Macs:

@@ -87,14 +87,11 @@ class MicroDiTArchitecture(CaptionArchitecture):
 
     def call_macs(self, kept: int) -> Macs:
         grid, width, light, words = self.grid_tokens, self.hidden_size, self.patch_mixer_dim, self.caption_tokens
-        caption = Macs(words * (self.caption_channels + width) * width, 0, words * width)
-        caption = caption.plus(
-            Macs(words * (4 * width**2 + 3 * width * self.caption_mlp_width), 2 * words**2 * width, 4 * words * width)
-        )
+        per_word = (self.caption_channels + 5 * width + 3 * self.caption_mlp_width) * width
         found = total(
             embedding(grid, self.patch_values, width, TIME_FREQUENCIES),
-            caption,
-            Macs(2 * width**2, 0, width),
+            # The caption: an embedding, a block of attention and gated MLP, and the maps of the mean word.
+            Macs(words * per_word + 2 * width**2, 2 * words**2 * width, 5 * words * width + width),
             *(self._macs_of(one, grid) for one in self.mixer_blocks),
             *self.block_macs(kept),
             final(kept, width, self.patch_values, width),

@@ -104,7 +104,6 @@ def prx_from_config(
     routes: Routes,
     shrink: int = SHRINK,
     caption_tokens: int = CAPTION_TOKENS,
-    trained_gamma: float = 0.0,
 ) -> PRXArchitecture:
     """The record behind a pipeline's transformer/config.json.
 
@@ -116,13 +115,7 @@ def prx_from_config(
     # diffusers keeps notes under names that start with an underscore, and writes null for a default.
     given = {name: value for name, value in config.items() if not name.startswith("_") and value is not None}
     sizes = {NAMES.get(name, name): value for name, value in given.items()}
-    return PRXArchitecture(
-        **sizes,
-        input_size=resolution // shrink,
-        caption_tokens=caption_tokens,
-        routes=routes,
-        trained_gamma=trained_gamma,
-    )
+    return PRXArchitecture(**sizes, input_size=resolution // shrink, caption_tokens=caption_tokens, routes=routes)
 
 
 def read_pipeline(folder: Path, routes: Routes | None, resolution: int | None = None) -> PRXArchitecture:

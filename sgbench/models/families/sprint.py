@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from sgbench.models.architecture import ClassArchitecture, Macs, block, embedding, final, total
+from sgbench.models.architecture import ClassArchitecture, Macs, SameChannels, block
 from sgbench.models.family import Family, Request, backbone, sized_backbone
 from sgbench.samplers.catalogue import FLOW_SAMPLERS
 
@@ -15,7 +15,7 @@ from sgbench.samplers.catalogue import FLOW_SAMPLERS
 ENDS = 2
 
 
-class SprintArchitecture(ClassArchitecture):
+class SprintArchitecture(SameChannels, ClassArchitecture):
     """SPRINT: a dense encoder, middle blocks over the kept tokens, a dense decoder (Snap Research)."""
 
     network: ClassVar[str] = "sgbench.networks.sprint:Sprint"
@@ -37,26 +37,16 @@ class SprintArchitecture(ClassArchitecture):
             raise ValueError("the rotary embedding needs a head width that is a multiple of 4")
         return self
 
-    @property
-    def out_channels(self) -> int:
-        """Channels of the output."""
-        return self.in_channels
-
     def block_macs(self, kept: int) -> list[Macs]:
         width = self.hidden_size
         dense = block(self.grid_tokens, width, width)
         middle = [block(kept, width, width) if kept else Macs(0, 0, 0)] * self.middle_depth
         return [dense] * self.encoder_depth + middle + [dense] * self.decoder_depth
 
-    def call_macs(self, kept: int) -> Macs:
-        """The rotary embedding and the norms of query and key are elementwise; like fvcore, this counts neither."""
-        grid, width = self.grid_tokens, self.hidden_size
-        return total(
-            embedding(grid, self.patch_values, width),
-            *self.block_macs(kept),
-            Macs(2 * grid * width**2, 0, 0),
-            final(grid, width, self.patch_values, width),
-        )
+    def other_macs(self, kept: int) -> Macs:
+        """The linear map that fuses dense features back in. Rotary embedding and norms of queries and keys are not
+        counted: they are elementwise, and fvcore counts neither."""
+        return Macs(2 * self.grid_tokens * self.hidden_size**2, 0, 0)
 
 
 def _from_config(config: Mapping[str, Any]) -> SprintArchitecture:
