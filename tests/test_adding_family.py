@@ -18,7 +18,7 @@ FAMILY = '''
 from typing import ClassVar, Literal
 
 from sgbench.models.architecture import ClassArchitecture, Macs, total
-from sgbench.models.family import Family, backbone, sized_backbone
+from sgbench.models.family import Family, backbone, published
 
 
 class MixerArchitecture(ClassArchitecture):
@@ -40,6 +40,10 @@ class MixerArchitecture(ClassArchitecture):
         return total(ends, *self.block_macs(kept))
 
 
+def from_config(config):
+    return MixerArchitecture(**backbone(config), depth=config["mixer_depth"])
+
+
 FAMILIES = (
     Family(
         name="mixer",
@@ -52,8 +56,8 @@ FAMILIES = (
         prediction="velocity",
         drops="dropped tokens skip every mixer",
         samplers=("euler", "heun"),
-        from_config=lambda config: MixerArchitecture(**backbone(config), depth=config["mixer_depth"]),
-        sized=lambda request: MixerArchitecture(**sized_backbone(request)),
+        from_config=from_config,
+        sized=lambda request: from_config({**published(request), "mixer_depth": request.size.depth}),
     ),
 )
 '''

@@ -171,7 +171,7 @@ class HeadsArchitecture(Architecture):
         )
 
     def other_macs(self, kept: int) -> Macs:
-        """What a call costs beside embedding, perturbable blocks and final layer."""
+        """Whatever a call costs apart from the embedding, the blocks of `block_macs` and the final layer."""
         return Macs(0, 0, 0)
 
 

@@ -163,34 +163,34 @@ def _public(public: Public) -> Entry:
 
 
 def _written_out(name: str, where: str) -> Entry:
-    asked = spec.parse(name, where)
-    family = FAMILIES[asked.family]
-    if asked.weights == spec.RANDOM:
+    given = spec.parse(name, where)
+    family = FAMILIES[given.family]
+    if given.weights == spec.RANDOM:
         main = Checkpoint("random")
     elif family.pipeline:
-        folder = find_folder(str(Path(asked.weights.removeprefix(HUB)).expanduser()))
-        main = Checkpoint("folder", folder or Path(asked.weights), asked.weights)
+        folder = find_folder(str(Path(given.weights.removeprefix(HUB)).expanduser()))
+        main = Checkpoint("folder", folder or Path(given.weights), given.weights)
     else:
-        main = _file(asked.weights, asked.sha256)
+        main = _file(given.weights, given.sha256)
     try:
         # A pipeline that is not on this machine is taken to have the published sizes.
-        architecture = family.sized(asked.request)
+        architecture = family.sized(given.request)
         if family.from_folder is not None and main.path is not None and main.path.is_dir():
-            architecture = family.from_folder(main.path, asked.routes, asked.resolution)
+            architecture = family.from_folder(main.path, given.routes, given.resolution)
     except ValueError as error:
         raise UserError(plain(error), where=where, fix="correct the route or the resolution") from error
-    if asked.routes is not None and not architecture.has_routes:
+    if given.routes is not None and not architecture.has_routes:
         raise UserError(f"{family.title} has no routes", where=where, fix="remove route")
     return Entry(
         name,
-        asked.without_paths(),
+        given.without_paths(),
         family,
         architecture,
         main,
-        None if asked.auxiliary is None else _file(asked.auxiliary, None),
-        resolution=asked.resolution if main.kind == "folder" else None,
-        iterations=asked.iterations,
-        auxiliary_iterations=asked.auxiliary_iterations,
+        None if given.auxiliary is None else _file(given.auxiliary, None),
+        resolution=given.resolution if main.kind == "folder" else None,
+        iterations=given.iterations,
+        auxiliary_iterations=given.auxiliary_iterations,
     )
 
 

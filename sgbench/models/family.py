@@ -122,14 +122,8 @@ def backbone(config: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
-def sized_backbone(request: Request) -> dict[str, int]:
-    """The sizes of a class-conditional latent model for ImageNet."""
-    return {
-        "input_size": request.side,
-        "patch_size": request.patch,
-        "in_channels": LATENT_CHANNELS,
-        "hidden_size": request.size.width,
-        "num_heads": request.size.heads,
-        "num_classes": CLASSES,
-        "depth": request.size.depth,
-    }
+def published(request: Request) -> dict[str, Any]:
+    """A published config of that size, of a class-conditional latent model for ImageNet."""
+    depth, width, heads = request.size
+    sizes = {"input_size": request.side, "patch_size": request.patch}
+    return sizes | {"depth": depth, "hidden_size": width, "num_heads": heads}

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 
 from sgbench.models.architecture import Macs, RoutedArchitecture, VarianceArchitecture, block
-from sgbench.models.family import LATENT_CHANNELS, Family, Request, Shapes, backbone, sized_backbone
+from sgbench.models.family import Family, Request, Shapes, backbone, published
 from sgbench.samplers.catalogue import DISCRETE_SAMPLERS, FLOW_SAMPLERS
 
 
@@ -41,22 +41,15 @@ def _from_config(config: Mapping[str, Any], learn_sigma: bool, sigma_used: bool 
     )
 
 
-def _dense(request: Request, learn_sigma: bool = False) -> DiTArchitecture:
-    return DiTArchitecture(
-        **sized_backbone(request),
-        out_channels=LATENT_CHANNELS * (2 if learn_sigma else 1),
-        routes=request.routes or (),
-    )
+def _sized(request: Request, learn_sigma: bool, sigma_used: bool = True, gamma: float = 0.0) -> DiTArchitecture:
+    """The record of a published size.
 
-
-def _routed(request: Request) -> DiTArchitecture:
-    """With TREAD's published route: from block 2 to the fourth from the end (2..8 of 12, 2..24 of 28), included."""
-    return DiTArchitecture(
-        **sized_backbone(request),
-        out_channels=LATENT_CHANNELS,
-        routes=((2, request.size.depth - 4),) if request.routes is None else request.routes,
-        trained_gamma=0.5,
-    )
+    TREAD trained with `gamma` above 0 on a route from block 2 to the fourth from the end (2..8 of 12, 2..24 of 28).
+    """
+    own = ((2, request.size.depth - 4),) if gamma else ()
+    routes = own if request.routes is None else request.routes
+    named = [{"start_layer_idx": first, "end_layer_idx": last, "selection_ratio": gamma} for first, last in routes]
+    return _from_config({**published(request), "routes": named}, learn_sigma, sigma_used)
 
 
 def _has_projectors(shapes: Shapes) -> bool:
@@ -87,7 +80,7 @@ TREAD_DIT = Family(
     drops="routed tokens skip the blocks of the route and return after it",
     samplers=("edm-heun",),
     from_config=partial(_from_config, learn_sigma=False),
-    sized=_routed,
+    sized=partial(_sized, learn_sigma=False, gamma=0.5),
 )
 # The subject of Sparse Guidance: t = 1 is noise, velocity noise - image.
 TREAD_SIT = replace(
@@ -114,7 +107,7 @@ DIT = Family(
     drops="nothing; a route can be forced, which it was not trained for",
     samplers=DISCRETE_SAMPLERS,
     from_config=partial(_from_config, learn_sigma=True),
-    sized=partial(_dense, learn_sigma=True),
+    sized=partial(_sized, learn_sigma=True),
     guided_channels=3,
     trained_sparse=False,
 )
@@ -130,7 +123,7 @@ SIT = replace(
     prediction="velocity-from-noise",
     samplers=FLOW_SAMPLERS,
     from_config=partial(_from_config, learn_sigma=True, sigma_used=False),
-    sized=_dense,
+    sized=partial(_sized, learn_sigma=True, sigma_used=False),
     unused_half=True,
 )
 # Predicts noise - image with t = 1 at noise; the projectors of its training are not used.
@@ -147,7 +140,7 @@ REPA_SIT = replace(
     samplers=FLOW_SAMPLERS,
     float64_state=True,
     from_config=partial(_from_config, learn_sigma=False),
-    sized=_dense,
+    sized=partial(_sized, learn_sigma=False),
     guided_channels=None,
 )
 FAMILIES = (TREAD_DIT, TREAD_SIT, DIT, SIT, REPA_SIT)

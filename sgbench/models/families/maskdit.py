@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from sgbench.models.architecture import ClassArchitecture, Macs, SameChannels, block, embedding, final, total
-from sgbench.models.family import Family, Request, Shapes, backbone, sized_backbone
+from sgbench.models.family import Family, Shapes, backbone, published
 
 DECODER = {"decoder_hidden_size": 512, "decoder_depth": 8, "decoder_num_heads": 16}
 
@@ -59,10 +59,6 @@ def _from_config(config: Mapping[str, Any]) -> MaskDiTArchitecture:
     return MaskDiTArchitecture(**backbone(config), **decoder, depth=config["depth"], trained_gamma=0.5)
 
 
-def _sized(request: Request) -> MaskDiTArchitecture:
-    return MaskDiTArchitecture(**sized_backbone(request), **DECODER, trained_gamma=0.5)
-
-
 def _linear_labels(shapes: Shapes) -> bool:
     """Whether labels pass a linear map (width, classes); an embedding has the width last."""
     patches, table = (shapes.get(name, ()) for name in ("x_embedder.proj.weight", "y_embedder.embedding_table.weight"))
@@ -83,6 +79,6 @@ FAMILIES = (
         drops="dropped tokens leave before the encoder; a learned token stands in for them in the decoder",
         samplers=("edm-heun",),
         from_config=_from_config,
-        sized=_sized,
+        sized=lambda request: _from_config(published(request)),
     ),
 )

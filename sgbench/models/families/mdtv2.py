@@ -8,10 +8,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from sgbench.models.architecture import Macs, VarianceArchitecture, block
-from sgbench.models.family import LATENT_CHANNELS, Family, Request, backbone, sized_backbone
+from sgbench.models.family import Family, backbone, published
 from sgbench.samplers.catalogue import DISCRETE_SAMPLERS
-
-DECODER_DEPTH = 4
 
 
 class MDTv2Architecture(VarianceArchitecture):
@@ -57,14 +55,9 @@ def _from_config(config: Mapping[str, Any]) -> MDTv2Architecture:
         **sizes,
         depth=config["depth"],
         out_channels=sizes["in_channels"] * (2 if config.get("learn_sigma", True) else 1),
-        decoder_depth=config.get("decode_layer", DECODER_DEPTH),
+        decoder_depth=config.get("decode_layer", 4),
         trained_gamma=config.get("mask_ratio") or 0.0,
     )
-
-
-def _sized(request: Request) -> MDTv2Architecture:
-    sizes = sized_backbone(request)
-    return MDTv2Architecture(**sizes, out_channels=2 * LATENT_CHANNELS, decoder_depth=DECODER_DEPTH, trained_gamma=0.3)
 
 
 FAMILIES = (
@@ -80,7 +73,7 @@ FAMILIES = (
         drops="masked tokens skip the encoder; a side block fills them in before the decoder",
         samplers=DISCRETE_SAMPLERS,
         from_config=_from_config,
-        sized=_sized,
+        sized=lambda request: _from_config({**published(request), "mask_ratio": 0.3}),
         guided_channels=3,
     ),
 )

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from sgbench.models.architecture import ClassArchitecture, Macs, SameChannels, block
-from sgbench.models.family import Family, Request, backbone, sized_backbone
+from sgbench.models.family import Family, Request, backbone, published
 from sgbench.samplers.catalogue import FLOW_SAMPLERS
 
 # Blocks of the published encoder, and of the decoder.
@@ -56,7 +56,7 @@ def _from_config(config: Mapping[str, Any]) -> SprintArchitecture:
 
 def _sized(request: Request) -> SprintArchitecture:
     depths = {"encoder_depth": ENDS, "middle_depth": request.size.depth - 2 * ENDS, "decoder_depth": ENDS}
-    return SprintArchitecture(**sized_backbone(request), **depths, trained_gamma=0.75)
+    return _from_config(published(request) | depths)
 
 
 FAMILIES = (
