@@ -68,7 +68,7 @@ class Family:
     """The record of a folder in diffusers' layout, with routes (None: the family's own) at a resolution. Raises
     UserError. None unless models come as such pipelines, which bring their own text encoder and decoder."""
     telltales: tuple[str, ...] = ()
-    """Constructor arguments by which a config is recognised; families are tried in the order of `rank`."""
+    """Constructor arguments by which a config is recognised; where two families fit, the lower rank wins."""
     fits: Callable[[Shapes], bool] = lambda shapes: True
     """Whether weights of the network may be of this family, where families share the network."""
     works: tuple[str, ...] = ()
