@@ -28,16 +28,14 @@ from sgbench.metrics import computer
 from sgbench.metrics.extractors.catalogue import EXTRACTORS
 from sgbench.metrics.numerics.neighbours import Real, prepare_real
 from sgbench.models import catalogue
-from sgbench.models.architectures import (
-    Architecture,
-    DiTArchitecture,
-    MaskDiTArchitecture,
-    MDTv2Architecture,
-    SprintArchitecture,
-)
+from sgbench.models.architecture import Architecture
 from sgbench.models.catalogue import Checkpoint, Entry
+from sgbench.models.embedded import recipe_names
 from sgbench.models.families import FAMILIES
-from sgbench.models.recipe import recipe_names
+from sgbench.models.families.dit import DiTArchitecture
+from sgbench.models.families.maskdit import MaskDiTArchitecture
+from sgbench.models.families.mdtv2 import MDTv2Architecture
+from sgbench.models.families.sprint import SprintArchitecture
 from sgbench.networks.build import Network, build
 from sgbench.plan import pace
 from sgbench.report import build as build_report

@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -87,20 +89,28 @@ sweep:
 """
 
 
-@pytest.mark.slow
-def test_a_rule_and_a_metric_are_one_file_each(tmp_path: Path) -> None:
-    package = Path(shutil.copytree(Path(sgbench.__file__).parent, tmp_path / "copy" / "sgbench"))
-    (package / "guidance" / "rules" / "icg_sparse.py").write_text(RULE)
-    (package / "metrics" / "scores" / "vendi.py").write_text(METRIC)
-    (tmp_path / "suite.yaml").write_text(SUITE)
+def extended(folder: Path, files: dict[str, str]) -> Callable[..., str]:
+    """A copy of the package with these files added; what runs Python with it in `folder` and returns stdout."""
+    package = Path(shutil.copytree(Path(sgbench.__file__).parent, folder / "copy" / "sgbench"))
+    for name, text in files.items():
+        assert not (package / name).exists()
+        (package / name).write_text(text)
 
-    def run(*arguments: str) -> str:
-        command = [sys.executable, "-m", "sgbench", *arguments]
+    def python(*arguments: str) -> str:
+        command = [sys.executable, *arguments]
         environment = os.environ | {"PYTHONPATH": str(package.parent)}
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    return python
+
+
+@pytest.mark.slow
+def test_a_rule_and_a_metric_are_one_file_each(tmp_path: Path) -> None:
+    added = {"guidance/rules/icg_sparse.py": RULE, "metrics/scores/vendi.py": METRIC}
+    run = partial(extended(tmp_path, added), "-m", "sgbench")
+    (tmp_path / "suite.yaml").write_text(SUITE)
     assert "how much of the scale acts (from 0 to 1; 0.5 if left out)" in run("guidance", "show", "icg+sg")
     assert "sadat2025icg" in run("cite", "suite.yaml")
     told = json.loads(run("bench", "suite.yaml", "--json").splitlines()[-1])

@@ -16,8 +16,8 @@ from sgbench.guidance.perturbation import Perturbation
 from sgbench.metrics import metric
 from sgbench.metrics.catalogue import METRICS
 from sgbench.metrics.metric import FeatureMetric, Metric
-from sgbench.models.families import FAMILIES, Family
-from sgbench.models.families.family import Prediction
+from sgbench.models.families import FAMILIES
+from sgbench.models.family import Family, Prediction
 
 UNKNOWN = "attention temperature"
 ANY_RULE, ANY_METRIC, ANY_FAMILY = (next(iter(table.values())) for table in (RULES, METRICS, FAMILIES))

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from sgbench.models import catalogue, recipe
-from sgbench.models.recipe import Recipe
+from sgbench.models import catalogue, embedded
+from sgbench.models.embedded import Recipe
 from sgbench.networks.build import build
 from sgbench.zoo import weights
 
@@ -27,7 +27,7 @@ SEEDS = {"final": 0, "early": 1}
 
 @cache
 def _recipe() -> Recipe:
-    like = recipe.load_recipe(LIKE)
+    like = embedded.load_recipe(LIKE)
     architecture = like.architecture.model_copy(update={"hidden_size": 16})
     return like.model_copy(update={"name": NAME, "architecture": architecture})
 
@@ -63,7 +63,7 @@ def install() -> None:
         return lambda name, *rest: own(*rest) if name == NAME else real(name, *rest)
 
     catalogue.embedded_names = lambda: _Names(names())
-    recipe.load_recipe = for_tiny(_recipe, recipe.load_recipe)
+    embedded.load_recipe = for_tiny(_recipe, embedded.load_recipe)
     weights.card = for_tiny(_card, weights.card)
     weights.verified_bytes = for_tiny(lambda checkpoint="final": _bytes(checkpoint), weights.verified_bytes)
 

@@ -8,7 +8,7 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.closed_form import kept_macs
 from sgbench.cells.program import Call, call_counts
 from sgbench.models import catalogue
-from sgbench.models.architectures.base import Macs
+from sgbench.models.architecture import Macs
 
 
 def image_macs(cell: Cell, count: Callable[[Call], Macs] | None = None) -> Macs:

@@ -7,8 +7,7 @@ from functools import lru_cache
 from typing import assert_never
 
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.architectures import Architecture
-from sgbench.models.architectures.base import Macs, total
+from sgbench.models.architecture import Architecture, Macs, total
 
 
 def kept_tokens(grid: int, gamma: float) -> int:

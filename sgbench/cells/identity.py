@@ -16,8 +16,7 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.prompts import prompts_sha256
 from sgbench.guidance.settings import Guidance
 from sgbench.models import catalogue
-from sgbench.models.autoencoder_files import autoencoder_sha256
-from sgbench.models.text_encoder_files import text_encoder_sha256
+from sgbench.models.components import autoencoder_sha256, text_encoder_sha256
 from sgbench.samplers.settings import Sampler
 
 VERSION = 2

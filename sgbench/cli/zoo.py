@@ -23,10 +23,10 @@ CLASSIFIER = "fashion-cnn"
 @zoo.command("list")
 def list_models(as_json: Json = False) -> None:
     """Names, sizes and digests of the embedded models."""
-    from sgbench.models import recipe
+    from sgbench.models import embedded
     from sgbench.zoo import weights
 
-    cards = [weights.card(name) for name in [*recipe.recipe_names(), CLASSIFIER]]
+    cards = [weights.card(name) for name in [*embedded.recipe_names(), CLASSIFIER]]
     lines = []
     for card in cards:
         lines.append(f"{card['name']}: {card['summary']}")
@@ -60,28 +60,28 @@ def train(
     """Train an embedded model from its recipe and export weights and card."""
     import torch
 
-    from sgbench.models import recipe
+    from sgbench.models import embedded
     from sgbench.run.device import resolve_device
-    from sgbench.training import examples, export
-    from sgbench.training.train import train as train_model
+    from sgbench.training import export
+    from sgbench.training import train as training
     from sgbench.training.train_classifier import train_classifier
     from sgbench.zoo import data as images
     from sgbench.zoo import weights
 
-    chosen = None if name == CLASSIFIER else recipe.load_recipe(name)
+    chosen = None if name == CLASSIFIER else embedded.load_recipe(name)
     if threads:
         torch.set_num_threads(threads)
     device = str(resolve_device(device))
     target = out or weights.FOLDER
     if chosen is None:
-        training, held_out = images.load(folder)
-        classifier = train_classifier(training, held_out, device, _print_progress)
+        shown, held_out = images.load(folder)
+        classifier = train_classifier(shown, held_out, device, _print_progress)
         export.export_classifier(classifier, target)
         print(f"{name}: accuracy {classifier.accuracy:.4f} on {len(held_out.labels)} held-out images, {target}")
         return
-    drawn = chosen.architecture.family == "textdit"
-    shown = examples.ShapeExamples() if drawn else examples.SplitExamples(images.load(folder)[0])
-    trained = train_model(chosen, shown, runs / name, device, _print_progress)
+    words = chosen.architecture.conditions == "words"
+    examples = training.ShapeExamples() if words else training.SplitExamples(images.load(folder)[0])
+    trained = training.train(chosen, examples, runs / name, device, _print_progress)
     export.export_model(chosen, trained, target)
     print(f"{name}: {target}")
 
@@ -108,9 +108,9 @@ def scenes() -> None:
     from sgbench.cells.prompts import PACKAGED
     from sgbench.metrics.judges.shapes_accuracy import measure
     from sgbench.zoo import weights
-    from sgbench.zoo.shapes.prompt_set import as_json_lines
+    from sgbench.zoo.shapes.captions import prompts_jsonl
 
-    write_atomic(PACKAGED / "shapes.jsonl", as_json_lines().encode())
+    write_atomic(PACKAGED / "shapes.jsonl", prompts_jsonl().encode())
     card = measure()
     write_atomic(weights.FOLDER / f"{card['name']}.json", (json.dumps(card, indent=1) + "\n").encode())
     print(f"{card['accuracy']:.2%} of {card['objects']} objects found right, {card['false_detections']} found wrongly")
@@ -121,10 +121,10 @@ def verify() -> None:
     """Check every packaged file against the digest on its card."""
     from sgbench.metrics.references.load import load_reference
     from sgbench.metrics.references.parts import read_part
-    from sgbench.models import recipe
+    from sgbench.models import embedded
     from sgbench.zoo import weights
 
-    names = [*recipe.recipe_names(), CLASSIFIER]
+    names = [*embedded.recipe_names(), CLASSIFIER]
     for name in names:
         for checkpoint in weights.card(name)["files"]:
             weights.verified_bytes(name, checkpoint)

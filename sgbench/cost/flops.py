@@ -9,8 +9,7 @@ from sgbench.base.errors import UserError
 from sgbench.cells.closed_form import call_macs, kept_tokens
 from sgbench.guidance import RULES, Rule
 from sgbench.guidance.settings import Guidance
-from sgbench.models.architectures import Architecture
-from sgbench.models.architectures.base import Macs
+from sgbench.models.architecture import Architecture, Macs
 from sgbench.models.catalogue import Entry, entry
 from sgbench.models.families import family
 from sgbench.models.spec import RANDOM, from_fields
@@ -99,7 +98,7 @@ def _rule(asked: Question, model: Entry) -> Rule:
             where="--guidance",
             fix="write a suite with its layers, and ask `sgbench plan`",
         )
-    if rule.drops_path and not model.can_drop_path:
+    if rule.drops_path and not model.architecture.drops_path:
         raise UserError(
             f"{rule.title} drops the middle path, and {model.family.title} has none",
             where="--guidance",
@@ -111,7 +110,7 @@ def _rule(asked: Question, model: Entry) -> Rule:
             raise UserError(f"{value:g} is not in [0, 1)", where=option, fix="give a share of tokens, such as 0.5")
         if value and not getattr(rule, f"takes_{name}"):
             raise UserError(f"{rule.title} has no {name}", where=option, fix="leave it out, or choose another rule")
-    if (asked.gamma_strong or asked.gamma_weak) and not model.can_drop_tokens:
+    if (asked.gamma_strong or asked.gamma_weak) and not model.architecture.can_drop_tokens:
         raise UserError(
             f"{model.family.title} has no route for dropped tokens",
             where="--route",

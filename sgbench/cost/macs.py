@@ -23,8 +23,7 @@ with warnings.catch_warnings():
 from sgbench.base.errors import UserError
 from sgbench.cells.closed_form import kept_macs, kept_tokens
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.architectures import Architecture
-from sgbench.models.architectures.base import Macs
+from sgbench.models.architecture import Architecture, Macs
 from sgbench.networks.autoencoder import Decoder
 from sgbench.networks.build import Network
 

@@ -1,6 +1,6 @@
 """Models by name, as far as a suite needs to know them: architecture, prediction, checkpoints, abilities. No torch.
 
-A name is that of an embedded model, of a public checkpoint (`public.py`), or a written-out model (`spec.py`).
+A name is that of an embedded model, of a public checkpoint (`public.py`), or a model written out (`spec.py`).
 """
 
 from __future__ import annotations
@@ -15,28 +15,24 @@ from sgbench.base.errors import UserError, plain
 from sgbench.files import digest
 from sgbench.files.location import HUB, is_remote, local_path
 from sgbench.guidance import RULES
-from sgbench.models import recipe, spec
-from sgbench.models.architectures import Architecture, PRXArchitecture
-from sgbench.models.architectures.base import ClassArchitecture
-from sgbench.models.autoencoder_files import find_folder
-from sgbench.models.families import FAMILIES, Family
-from sgbench.models.families.family import LATENT_SHRINK, Request
-from sgbench.models.pipeline_folder import pipeline_sha256, read_pipeline
+from sgbench.models import embedded, spec
+from sgbench.models.architecture import Architecture, ClassArchitecture
+from sgbench.models.components import NOT_FETCHED, find_folder, pipeline_sha256
+from sgbench.models.families import FAMILIES
+from sgbench.models.family import LATENT_SHRINK, Family, Request
 from sgbench.models.public import PUBLIC, Public
 from sgbench.zoo import weights
 
-NOT_FETCHED = "not fetched"
-
 
 class Checkpoint(NamedTuple):
-    """Where weights are: in the package, in a file or a pipeline's folder (not there yet, maybe), or nowhere."""
+    """Where weights are: in the package, in a file or a pipeline's folder (perhaps not fetched yet), or nowhere."""
 
     kind: Literal["packaged", "file", "folder", "random"]
     path: Path | None = None
     source: str | None = None
     """Where the file can be fetched from, if anywhere."""
     sha256: str | None = None
-    """The digest it must have, if the suite insists on one."""
+    """The digest that the suite requires, if any."""
 
 
 class Entry(NamedTuple):
@@ -44,7 +40,7 @@ class Entry(NamedTuple):
 
     name: str
     identity: str
-    """The name as far as images depend on it: without the folder that the weights lie in."""
+    """The name as far as images depend on it: without the folder of the weights."""
     family: Family
     architecture: Architecture
     main: Checkpoint
@@ -63,18 +59,8 @@ class Entry(NamedTuple):
         return self.family.trained_sparse
 
     @property
-    def can_drop_tokens(self) -> bool:
-        """Whether there is a place where tokens leave."""
-        return self.architecture.can_drop_tokens
-
-    @property
-    def can_drop_path(self) -> bool:
-        """Whether the middle blocks can be left out altogether."""
-        return self.architecture.drops_path
-
-    @property
     def classes(self) -> int:
-        """Number of classes; the null class has this index. Only models of classes have any."""
+        """Number of classes of a class-conditional model; the null class has this index."""
         assert isinstance(self.architecture, ClassArchitecture)
         return self.architecture.num_classes
 
@@ -85,7 +71,7 @@ class Entry(NamedTuple):
 
     @property
     def unread(self) -> bool:
-        """Whether it is a pipeline without a folder: nothing reads captions or decodes latents."""
+        """Whether it is a pipeline without a folder: nothing encodes captions or decodes latents."""
         return self.family.pipeline and self.random
 
     @property
@@ -114,13 +100,13 @@ class Entry(NamedTuple):
             return digest.sha256_of(checkpoint.path)
         if checkpoint.kind == "folder" and checkpoint.path.is_dir():
             return pipeline_sha256(checkpoint.path)
-        # The path tells two files apart that nobody has seen yet; nothing is ever stored under such an id.
+        # The path distinguishes files that are not there yet; nothing is ever stored under such an id.
         return f"{NOT_FETCHED}: {checkpoint.path}"
 
 
 def embedded_names() -> list[str]:
     """Names of the models in the package, in alphabetical order."""
-    return recipe.recipe_names()
+    return embedded.recipe_names()
 
 
 def names() -> list[str]:
@@ -130,31 +116,30 @@ def names() -> list[str]:
 
 @cache
 def entry(name: str, where: str = "model") -> Entry:
-    """The model called `name`. Raises UserError when there is none, or a written-out one makes no sense."""
+    """The model called `name`. Raises UserError for an unknown name and for a written-out model that is invalid."""
     if spec.is_spec(name):
         return _written_out(name, where)
     if name in PUBLIC:
         return _public(PUBLIC[name])
-    if name not in embedded_names():
-        raise unknown(
-            "model",
-            name,
-            names(),
-            where,
-            f"choose one of: {', '.join(names())}; or write one out as in docs/checkpoints.md",
-        )
-    trained = recipe.load_recipe(name)
+    if name in embedded_names():
+        return _embedded(name)
+    fix = f"choose one of: {', '.join(names())}; or write one out as in docs/checkpoints.md"
+    raise unknown("model", name, names(), where, fix)
+
+
+def _embedded(name: str) -> Entry:
+    """A packaged model, trained by flow matching like TREAD's network: the same prediction, clock and samplers."""
+    trained = embedded.load_recipe(name)
     early = Checkpoint("packaged") if "early" in weights.card(name)["files"] else None
-    # Trained by flow matching like TREAD's network: the same prediction, clock and samplers.
     family = replace(
         FAMILIES["tread-sit"],
         name="embedded",
         title=name,
         source="this project, docs/models.md",
+        architecture=type(trained.architecture),
         drops=trained.summary,
         trained_sparse=trained.architecture.trained_gamma > 0,
         null_class=trained.training.label_dropout > 0,
-        text=trained.architecture.family == "textdit",
     )
     return Entry(
         name,
@@ -169,10 +154,6 @@ def entry(name: str, where: str = "model") -> Entry:
     )
 
 
-def _file(source: str, sha256: str | None) -> Checkpoint:
-    return Checkpoint("file", local_path(source), source if is_remote(source) else None, sha256)
-
-
 def _public(public: Public) -> Entry:
     letter, patch = public.size.split("/")
     family = FAMILIES[public.family]
@@ -182,43 +163,36 @@ def _public(public: Public) -> Entry:
 
 
 def _written_out(name: str, where: str) -> Entry:
-    asked = spec.parse(name, where)
-    family = FAMILIES[asked.family]
-    if family.pipeline and asked.weights != spec.RANDOM:
-        return _pipeline(name, asked, family, where)
+    given = spec.parse(name, where)
+    family = FAMILIES[given.family]
+    if given.weights == spec.RANDOM:
+        main = Checkpoint("random")
+    elif family.pipeline:
+        folder = find_folder(str(Path(given.weights.removeprefix(HUB)).expanduser()))
+        main = Checkpoint("folder", folder or Path(given.weights), given.weights)
+    else:
+        main = _file(given.weights, given.sha256)
     try:
-        architecture = family.sized(asked.request)
+        # A pipeline that is not on this machine is taken to have the published sizes.
+        architecture = family.sized(given.request)
+        if family.from_folder is not None and main.path is not None and main.path.is_dir():
+            architecture = family.from_folder(main.path, given.routes, given.resolution)
     except ValueError as error:
-        raise UserError(
-            plain(error),
-            where=where,
-            fix="correct the route or the resolution",
-        ) from error
-    if asked.routes is not None and not architecture.has_routes:
+        raise UserError(plain(error), where=where, fix="correct the route or the resolution") from error
+    if given.routes is not None and not architecture.has_routes:
         raise UserError(f"{family.title} has no routes", where=where, fix="remove route")
-    main = Checkpoint("random") if asked.weights == spec.RANDOM else _file(asked.weights, asked.sha256)
-    auxiliary = None if asked.auxiliary is None else _file(asked.auxiliary, None)
     return Entry(
         name,
-        asked.without_paths(),
+        given.without_paths(),
         family,
         architecture,
         main,
-        auxiliary,
-        iterations=asked.iterations,
-        auxiliary_iterations=asked.auxiliary_iterations,
+        None if given.auxiliary is None else _file(given.auxiliary, None),
+        resolution=given.resolution if main.kind == "folder" else None,
+        iterations=given.iterations,
+        auxiliary_iterations=given.auxiliary_iterations,
     )
 
 
-def _pipeline(name: str, asked: spec.Spec, family: Family, where: str) -> Entry:
-    """A model by its folder, or by a hub id; of the published sizes as long as it is not on this machine."""
-    folder = find_folder(str(Path(asked.weights.removeprefix(HUB)).expanduser()))
-    try:
-        published = family.sized(asked.request)
-        assert isinstance(published, PRXArchitecture)
-        routes = published.routes if asked.routes is None else asked.routes
-        architecture: Architecture = published if folder is None else read_pipeline(folder, routes, asked.resolution)
-    except ValueError as error:
-        raise UserError(plain(error), where=where, fix="correct the route or the resolution") from error
-    checkpoint = Checkpoint("folder", folder or Path(asked.weights), asked.weights)
-    return Entry(name, asked.without_paths(), family, architecture, checkpoint, None, resolution=asked.resolution)
+def _file(source: str, sha256: str | None) -> Checkpoint:
+    return Checkpoint("file", local_path(source), source if is_remote(source) else None, sha256)

@@ -1,7 +1,7 @@
-"""Public checkpoints by name: family, size, where the file is, under which licence. No torch.
+"""Public checkpoints by name: family, size, address, licence. No torch.
 
-Addresses were read off the projects' own pages; none of the projects publishes a digest, so what was fetched is
-recorded with its sha256 beside the file and in every row.
+Addresses are from the projects' own pages. No project publishes digests, so the sha256 of a fetched file is recorded
+in a sidecar file and in every row.
 """
 
 from __future__ import annotations
@@ -12,11 +12,22 @@ from typing import NamedTuple
 from sgbench.files.location import models_folder
 
 SNAP = "Snap non-commercial research licence"
-MASKDIT = "MIT; parts derived from DiT and EDM are non-commercial"
-NON_COMMERCIAL = "CC-BY-NC 4.0"
-MASKDIT_BUCKET = "https://slurm-ord.s3.amazonaws.com/ckpts"
-DIT_HOST = "https://dl.fbaipublicfiles.com/DiT/models"
+MIXED = "MIT; parts derived from DiT and EDM are non-commercial"
+# Where the files are, or how their addresses begin.
+SPRINT = "snap-research/SPRINT/sprint_XL"
+MASKDIT = "https://slurm-ord.s3.amazonaws.com/ckpts"
+BEST = f"{MASKDIT}/256/imagenet256-ckpt-best"
+DIT = "https://dl.fbaipublicfiles.com/DiT/models"
 DROPBOX = "https://www.dl.dropboxusercontent.com/scl/fi"
+SIT = f"{DROPBOX}/as9oeomcbub47de5g4be0/SiT-XL-2-256.pt?rlkey=uxzxmpicu46coq3msb17b9ofa&dl=1"
+REPA = f"{DROPBOX}/cxedbs4da5ugjq5wg3zrg/last.pt?rlkey=8otgrdkno0nd89po3dpwngwcc&st=apcc645o&dl=1"
+MICRODIT = "VSehwag24/MicroDiT/ckpts/dit_4_channel"
+# Notes.
+ALL_TOKENS = "fine-tuned with all tokens"
+WITH_REPA = f"{ALL_TOKENS}, trained with REPA"
+GUIDED, UNGUIDED = "unmasked fine-tune, for CFG", "unmasked fine-tune, best without guidance"
+MASKED = "trained with masking only: the subject for SG"
+TEXT = "text to image"
 
 
 class Public(NamedTuple):
@@ -34,88 +45,33 @@ class Public(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """Where the file is looked for and fetched to."""
+        """Where the file is fetched to."""
         return models_folder() / self.name / self.file
 
 
-def _sprint(name: str, resolution: int, file: str, note: str = "") -> Public:
-    said = "fine-tuned with all tokens" + (f", {note}" if note else "")
-    return Public(name, "sprint", "XL/2", resolution, f"snap-research/SPRINT/{file}", file, SNAP, said)
+def _named(name: str, family: str, resolution: int, source: str, licence: str, note: str = "") -> Public:
+    file = source.rpartition("/")[2].partition("?")[0]
+    return Public(name, family, "XL/2", resolution, source, file, licence, note)
 
 
-def _maskdit(name: str, resolution: int, file: str, note: str) -> Public:
-    address = f"{MASKDIT_BUCKET}/{resolution}/{file}"
-    return Public(name, "maskdit", "XL/2", resolution, address, file, MASKDIT, note)
-
-
-def _microdit(name: str, resolution: int, file: str) -> Public:
-    source = f"VSehwag24/MicroDiT/ckpts/{file}"
-    return Public(name, "microdit", "XL/2", resolution, source, file, "Apache-2.0", "text to image")
-
-
-PUBLIC: dict[str, Public] = {
-    entry.name: entry
-    for entry in (
-        _sprint("sprint-xl-256", 256, "sprint_XL_imagenet256.safetensors"),
-        _sprint("sprint-xl-256-repa", 256, "sprint_XL_REPA_imagenet256.safetensors", "trained with REPA"),
-        _sprint("sprint-xl-512", 512, "sprint_XL_imagenet512.safetensors"),
-        _maskdit("maskdit-xl-256-guided", 256, "imagenet256-ckpt-best_with_guidance.pt", "unmasked fine-tune, for CFG"),
-        _maskdit(
-            "maskdit-xl-256-unguided",
-            256,
-            "imagenet256-ckpt-best_without_guidance.pt",
-            "unmasked fine-tune, best without guidance",
-        ),
-        _maskdit("maskdit-xl-256-masked", 256, "2000000.pt", "trained with masking only: the subject for SG"),
-        _maskdit("maskdit-xl-512-guided", 512, "1080000.pt", "unmasked fine-tune, for CFG"),
-        _maskdit("maskdit-xl-512-unguided", 512, "1050000.pt", "unmasked fine-tune, best without guidance"),
-        Public(
-            "mdtv2-xl-256",
-            "mdtv2",
-            "XL/2",
-            256,
-            "shgao/MDT-XL2/mdt_xl2_v2_ckpt.pt",
-            "mdt_xl2_v2_ckpt.pt",
-            "Apache-2.0",
-        ),
-        Public(
-            "dit-xl-256",
-            "dit",
-            "XL/2",
-            256,
-            f"{DIT_HOST}/DiT-XL-2-256x256.pt",
-            "DiT-XL-2-256x256.pt",
-            NON_COMMERCIAL,
-        ),
-        Public(
-            "dit-xl-512",
-            "dit",
-            "XL/2",
-            512,
-            f"{DIT_HOST}/DiT-XL-2-512x512.pt",
-            "DiT-XL-2-512x512.pt",
-            NON_COMMERCIAL,
-        ),
-        Public(
-            "sit-xl-256",
-            "sit",
-            "XL/2",
-            256,
-            f"{DROPBOX}/as9oeomcbub47de5g4be0/SiT-XL-2-256.pt?rlkey=uxzxmpicu46coq3msb17b9ofa&dl=1",
-            "SiT-XL-2-256.pt",
-            "MIT",
-        ),
-        Public(
-            "repa-sit-xl-256",
-            "repa-sit",
-            "XL/2",
-            256,
-            f"{DROPBOX}/cxedbs4da5ugjq5wg3zrg/last.pt?rlkey=8otgrdkno0nd89po3dpwngwcc&st=apcc645o&dl=1",
-            "last.pt",
-            "MIT",
-        ),
-        _microdit("microdit-512-real", 512, "dit_4_channel_22M_real_only_data.pt"),
-        _microdit("microdit-512", 512, "dit_4_channel_37M_real_and_synthetic_data.pt"),
-        _microdit("microdit-512-synthetic", 512, "dit_4_channel_0.5B_synthetic_data.pt"),
+PUBLIC = {
+    public.name: public
+    for public in (
+        _named("sprint-xl-256", "sprint", 256, f"{SPRINT}_imagenet256.safetensors", SNAP, ALL_TOKENS),
+        _named("sprint-xl-256-repa", "sprint", 256, f"{SPRINT}_REPA_imagenet256.safetensors", SNAP, WITH_REPA),
+        _named("sprint-xl-512", "sprint", 512, f"{SPRINT}_imagenet512.safetensors", SNAP, ALL_TOKENS),
+        _named("maskdit-xl-256-guided", "maskdit", 256, f"{BEST}_with_guidance.pt", MIXED, GUIDED),
+        _named("maskdit-xl-256-unguided", "maskdit", 256, f"{BEST}_without_guidance.pt", MIXED, UNGUIDED),
+        _named("maskdit-xl-256-masked", "maskdit", 256, f"{MASKDIT}/256/2000000.pt", MIXED, MASKED),
+        _named("maskdit-xl-512-guided", "maskdit", 512, f"{MASKDIT}/512/1080000.pt", MIXED, GUIDED),
+        _named("maskdit-xl-512-unguided", "maskdit", 512, f"{MASKDIT}/512/1050000.pt", MIXED, UNGUIDED),
+        _named("mdtv2-xl-256", "mdtv2", 256, "shgao/MDT-XL2/mdt_xl2_v2_ckpt.pt", "Apache-2.0"),
+        _named("dit-xl-256", "dit", 256, f"{DIT}/DiT-XL-2-256x256.pt", "CC-BY-NC 4.0"),
+        _named("dit-xl-512", "dit", 512, f"{DIT}/DiT-XL-2-512x512.pt", "CC-BY-NC 4.0"),
+        _named("sit-xl-256", "sit", 256, SIT, "MIT"),
+        _named("repa-sit-xl-256", "repa-sit", 256, REPA, "MIT"),
+        _named("microdit-512-real", "microdit", 512, f"{MICRODIT}_22M_real_only_data.pt", "Apache-2.0", TEXT),
+        _named("microdit-512", "microdit", 512, f"{MICRODIT}_37M_real_and_synthetic_data.pt", "Apache-2.0", TEXT),
+        _named("microdit-512-synthetic", "microdit", 512, f"{MICRODIT}_0.5B_synthetic_data.pt", "Apache-2.0", TEXT),
     )
 }

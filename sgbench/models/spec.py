@@ -13,33 +13,50 @@ from typing import Any, NamedTuple
 
 from sgbench.base.choices import suggestion
 from sgbench.base.errors import UserError
+from sgbench.models.architecture import Routes
 from sgbench.models.families import FAMILIES, family
-from sgbench.models.families.family import LATENT_SHRINK, SIZES, Request, Route
+from sgbench.models.family import LATENT_SHRINK, SIZES, Request
 
 KEYS = (
     *("family", "size", "resolution", "route", "weights", "sha256", "auxiliary"),
     *("iterations", "auxiliary_iterations"),
 )
 RANDOM = "random"
+NO_RESOLUTION, PIXELS = "resolution {} is not supported", "give pixels, a multiple of 64, such as 256 or 512"
+# Of the values of keys: what they look like, what is wrong with any other, and what to write instead.
+PATTERNS = (
+    (
+        "size",
+        rf"({'|'.join(SIZES)})/[248]",
+        "there is no size {!r}",
+        f"write a letter of {', '.join(SIZES)} and a patch of 2, 4 or 8, such as XL/2",
+    ),
+    ("resolution", r"[0-9]{1,6}", NO_RESOLUTION, PIXELS),
+    ("sha256", r"[0-9a-f]{64}", "{} is not a sha256", "give 64 hexadecimal digits, or leave it out"),
+    *(
+        (key, r"[1-9][0-9]{0,99}", key + " {} is not a number of training iterations", "give a whole number")
+        for key in ("iterations", "auxiliary_iterations")
+    ),
+)
 
 
 class Spec(NamedTuple):
-    """What a suite says of a model that has no name of its own."""
+    """A model of a suite that has no name of its own."""
 
     family: str
     size: str
     resolution: int
-    routes: tuple[Route, ...] | None
+    routes: Routes | None
     weights: str
     sha256: str | None
     auxiliary: str | None
     iterations: int | None = None
-    """How long the weights were trained, for plots over training; images do not depend on what is said here."""
+    """How long the weights were trained, for plots over training; images do not depend on it."""
     auxiliary_iterations: int | None = None
 
     @property
     def request(self) -> Request:
-        """The architecture asked for, in the family's terms."""
+        """What the family needs to know."""
         letter, patch = self.size.split("/") if self.size else ("", "0")
         return Request(letter, int(patch), self.resolution // LATENT_SHRINK, self.routes)
 
@@ -50,7 +67,7 @@ class Spec(NamedTuple):
         return " ".join([*self._head(), f"weights={shlex.quote(self.weights)}", *rest])
 
     def without_paths(self) -> str:
-        """What of the text is part of a cell's identity: where the weights lie and how long they trained is not."""
+        """The part of the text that belongs to a cell's identity: not the path of the weights, not their training."""
         return " ".join([*self._head(), f"weights={RANDOM}"] if self.weights == RANDOM else self._head())
 
     def _head(self) -> list[str]:
@@ -64,7 +81,7 @@ def is_spec(name: str) -> bool:
 
 
 def text_of(value: object) -> object:
-    """The text form of a mapping; anything else as it is. For use while a suite file is read: raises ValueError."""
+    """The text form of a mapping; anything else as it is. Raises ValueError, as pydantic's validators must."""
     if not isinstance(value, Mapping):
         return value
     try:
@@ -74,13 +91,13 @@ def text_of(value: object) -> object:
 
 
 def parse(name: str, where: str) -> Spec:
-    """The spec that a text form stands for. Raises UserError for one that means nothing."""
+    """The spec of a text form. Raises UserError for one that is not valid."""
     try:
         words = shlex.split(name)
     except ValueError as error:
         raise UserError(f"{name!r} has a quote that is not closed", where=where, fix="close it") from error
     bare = [word for word in words if "=" not in word]
-    # A pipeline is of the size that its folder says.
+    # The size of a pipeline is in its folder.
     sizeless = bool(bare) and bare[0] in FAMILIES and FAMILIES[bare[0]].pipeline
     keys = ("family", "resolution") if sizeless else ("family", "size", "resolution")
     fields: dict[str, Any] = dict(zip(keys, bare, strict=False))
@@ -94,7 +111,7 @@ def parse(name: str, where: str) -> Spec:
     return from_fields(fields, where)
 
 
-def parse_routes(text: str, where: str) -> tuple[Route, ...]:
+def parse_routes(text: str, where: str) -> Routes:
     """`2-24` or `2-12,14-24`: first and last block of each route, both included. `none` is no route."""
     if text == "none":
         return ()
@@ -103,65 +120,53 @@ def parse_routes(text: str, where: str) -> tuple[Route, ...]:
     return tuple((int(first), int(last)) for first, last in (part.split("-") for part in text.split(",")))
 
 
-def spell_routes(routes: tuple[Route, ...]) -> str:
+def spell_routes(routes: Routes) -> str:
     """The inverse of `parse_routes`."""
     return ",".join(f"{first}-{last}" for first, last in routes) or "none"
 
 
 def from_fields(fields: Mapping[str, Any], where: str) -> Spec:
-    """The spec of a mapping as a suite holds it. Raises UserError for one that means nothing."""
+    """The spec of a mapping as a suite holds it. Raises UserError for one that is not valid."""
+
+    def wrong(what: str, fix: str) -> UserError:
+        return UserError(what, where=where, fix=fix)
+
     for key in fields:
         if key not in KEYS:
-            raise UserError(
-                f"unknown key {key!r}{suggestion(key, KEYS)}", where=where, fix=f"the keys are {', '.join(KEYS)}"
-            )
-    if fields.get("family") is not None:
-        family(str(fields["family"]), where)
-    pipeline = fields.get("family") is not None and FAMILIES[str(fields["family"])].pipeline
+            raise wrong(f"unknown key {key!r}{suggestion(key, KEYS)}", f"the keys are {', '.join(KEYS)}")
+    # Other keys may be empty, which is as if they were left out.
+    given = {key: value for key, value in fields.items() if value is not None or key == "resolution"}
+    text = {key: _spell(value) if key == "route" else str(value) for key, value in given.items()}
+    pipeline = "family" in text and family(text["family"], where).pipeline
     for key in ("family", "weights") if pipeline else ("family", "size", "weights"):
-        if fields.get(key) is None or (key == "weights" and fields[key] == ""):
-            raise UserError(f"a model needs {key}", where=where, fix=f"add `{key}: ...`")
+        if key not in text or (key == "weights" and not text[key]):
+            raise wrong(f"a model needs {key}", f"add `{key}: ...`")
     for key in ("size", "sha256", "auxiliary", "iterations", "auxiliary_iterations"):
-        if pipeline and fields.get(key) is not None:
-            raise UserError(f"a pipeline has no {key} of its own", where=where, fix=f"leave {key} out")
-    size = "" if pipeline else str(fields["size"])
-    if not pipeline and not re.fullmatch(rf"({'|'.join(SIZES)})/[248]", size):
-        raise UserError(
-            f"there is no size {size!r}",
-            where=where,
-            fix=f"write a letter of {', '.join(SIZES)} and a patch of 2, 4 or 8, such as XL/2",
-        )
-    route = fields.get("route")
-    routes = None if route is None else parse_routes(_spell(route), where)
-    sha256 = fields.get("sha256")
-    if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", str(sha256)):
-        raise UserError(f"{sha256} is not a sha256", where=where, fix="give 64 hexadecimal digits, or leave it out")
-    auxiliary = fields.get("auxiliary")
-    if sha256 is not None and fields["weights"] == RANDOM:
-        raise UserError("random weights have no sha256", where=where, fix="leave sha256 out")
-    if auxiliary == RANDOM:
-        raise UserError("an auxiliary checkpoint is a file", where=where, fix="give its path, or leave it out")
-    if auxiliary is None and fields.get("auxiliary_iterations") is not None:
-        raise UserError("there is no auxiliary checkpoint", where=where, fix="leave auxiliary_iterations out")
+        if pipeline and key in text:
+            raise wrong(f"a pipeline has no {key} of its own", f"leave {key} out")
+    for key, pattern, what, fix in PATTERNS:
+        if key in text and not re.fullmatch(pattern, text[key]):
+            raise wrong(what.format(text[key]), fix)
+    resolution = int(text.get("resolution", 256))
+    if resolution == 0 or resolution % 64:
+        raise wrong(NO_RESOLUTION.format(resolution), PIXELS)
+    if "sha256" in text and text["weights"] == RANDOM:
+        raise wrong("random weights have no sha256", "leave sha256 out")
+    if text.get("auxiliary") == RANDOM:
+        raise wrong("an auxiliary checkpoint is a file", "give its path, or leave it out")
+    if "auxiliary_iterations" in text and "auxiliary" not in text:
+        raise wrong("there is no auxiliary checkpoint", "leave auxiliary_iterations out")
     return Spec(
-        str(fields["family"]),
-        size,
-        _resolution(fields.get("resolution", 256), where),
-        routes,
-        str(fields["weights"]),
-        None if sha256 is None else str(sha256),
-        None if auxiliary is None else str(auxiliary),
-        _iterations(fields.get("iterations"), "iterations", where),
-        _iterations(fields.get("auxiliary_iterations"), "auxiliary_iterations", where),
+        text["family"],
+        text.get("size", ""),
+        resolution,
+        parse_routes(text["route"], where) if "route" in text else None,
+        text["weights"],
+        text.get("sha256"),
+        text.get("auxiliary"),
+        int(text["iterations"]) if "iterations" in text else None,
+        int(text["auxiliary_iterations"]) if "auxiliary_iterations" in text else None,
     )
-
-
-def _iterations(value: object, key: str, where: str) -> int | None:
-    if value is None:
-        return None
-    if not re.fullmatch(r"[1-9][0-9]{0,99}", str(value)):
-        raise UserError(f"{key} {value} is no number of training iterations", where=where, fix="give a whole number")
-    return int(str(value))
 
 
 def _spell(route: object) -> str:
@@ -170,14 +175,3 @@ def _spell(route: object) -> str:
         pairs = [route] if route and not isinstance(route[0], list | tuple) else route
         return ",".join("-".join(str(block) for block in pair) for pair in pairs) or "none"
     return str(route)
-
-
-def _resolution(value: object, where: str) -> int:
-    text = str(value)
-    if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) == 0 or int(text) % 64:
-        raise UserError(
-            f"resolution {text} cannot be served",
-            where=where,
-            fix="give pixels, a multiple of 64, such as 256 or 512",
-        )
-    return int(text)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sgbench.base.errors import UserError
 from sgbench.files.digest import require_recorded
-from sgbench.models.autoencoder_files import NONE, OWN, find_folder, missing, weights_file
+from sgbench.models.components import AUTOENCODER_WEIGHTS, NONE, OWN, find_folder, first_file, missing_autoencoder
 
 # The decoder works at full resolution and needs far more memory per image than the denoiser.
 BATCH = 8
@@ -40,9 +40,9 @@ def load_decoder(name: str, device: torch.device) -> Decoder | None:
     if name in (NONE, OWN):
         return None
     folder = find_folder(name)
-    file = None if folder is None else weights_file(folder)
+    file = None if folder is None else first_file(folder, AUTOENCODER_WEIGHTS)
     if file is None:
-        raise missing(name)
+        raise missing_autoencoder(name)
     require_recorded(file)
     try:
         from diffusers import AutoencoderKL

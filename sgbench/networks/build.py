@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from sgbench.models.architectures import Architecture
-from sgbench.networks.dit import DiT
-from sgbench.networks.maskdit import MaskDiT
-from sgbench.networks.mdtv2 import MDTv2
-from sgbench.networks.microdit import MicroDiT
-from sgbench.networks.prx import PRX
-from sgbench.networks.sprint import Sprint
-from sgbench.networks.textdit import TextDiT
+from torch import nn
 
-Network = DiT | MaskDiT | MDTv2 | MicroDiT | PRX | Sprint | TextDiT
+from sgbench.models.architecture import Architecture
+
+
+class Network(nn.Module):
+    """The type of what `build` returns: a module with the forward pass of `networks/denoiser.py`."""
+
+    architecture: Architecture
 
 
 def build(architecture: Architecture) -> Network:

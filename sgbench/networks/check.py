@@ -19,8 +19,8 @@ from sgbench.base.errors import UserError, plain
 from sgbench.files.headers import UNUSED
 from sgbench.guidance import combine
 from sgbench.guidance.schedules import scale_schedule
-from sgbench.models.families import Family, recognise
-from sgbench.models.families.family import Prediction
+from sgbench.models.families import recognise
+from sgbench.models.family import Family, Prediction
 from sgbench.networks.build import Network, build
 from sgbench.networks.checkpoints import load_strict, pick_weights
 from sgbench.networks.loading import adapt
@@ -73,7 +73,7 @@ class Golden(NamedTuple):
         """The condition that stands for none."""
         if self.family.text:
             return torch.zeros_like(self.given)
-        return torch.full_like(self.given, self.network.architecture.null_label)  # type: ignore[union-attr]
+        return torch.full_like(self.given, self.network.architecture.null_label)
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from typing import Protocol
 from torch import Tensor
 
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.architectures import Architecture
+from sgbench.models.architecture import Architecture
 
 
 class Denoiser(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.architectures import DiTArchitecture
+from sgbench.models.families.dit import DiTArchitecture
 from sgbench.networks.layers import (
     Block,
     FinalLayer,

@@ -13,7 +13,7 @@ from sgbench.base.errors import UserError
 from sgbench.files.digest import require_recorded, sha256_of
 from sgbench.files.headers import LAST_LAYER, UNUSED
 from sgbench.models.catalogue import Checkpoint, Entry
-from sgbench.models.families import Family
+from sgbench.models.family import Family
 from sgbench.networks.build import Network, build
 from sgbench.networks.checkpoints import load_strict, read_state
 from sgbench.zoo.weights import load_weights

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.architectures import MaskDiTArchitecture
+from sgbench.models.families.maskdit import MaskDiTArchitecture
 from sgbench.networks.layers import (
     Block,
     FinalLayer,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.architectures import MDTv2Architecture
+from sgbench.models.families.mdtv2 import MDTv2Architecture
 from sgbench.networks.dit import LabelEmbedder
 from sgbench.networks.layers import (
     MLP,

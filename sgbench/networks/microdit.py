@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.architectures.microdit import TIME_FREQUENCIES, MicroBlock, MicroDiTArchitecture
+from sgbench.models.families.microdit import TIME_FREQUENCIES, MicroBlock, MicroDiTArchitecture
 from sgbench.networks.layers import (
     PatchEmbed,
     TimestepEmbedder,

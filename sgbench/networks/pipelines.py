@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from sgbench.base.errors import UserError
-from sgbench.models.architectures import Routes
-from sgbench.models.pipeline_folder import read_json, read_pipeline
+from sgbench.models.architecture import Routes
+from sgbench.models.components import read_json
+from sgbench.models.families.prx import read_pipeline
 from sgbench.networks.autoencoder import Decoder
 from sgbench.networks.prx import PRX, no_diffusers, with_mask
 

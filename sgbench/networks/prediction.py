@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.families.family import Prediction
+from sgbench.models.family import Prediction
 from sgbench.networks.denoiser import Denoiser
 from sgbench.samplers.discrete import image_of, signal_levels
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sgbench.base.errors import UserError
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.architectures import PRXArchitecture
+from sgbench.models.families.prx import PRXArchitecture
 from sgbench.networks.routing import RoutedBlocks
 
 # Rotary positions are the one argument of a block with an entry per image token: (B, 1, N, d / 2, 2, 2).

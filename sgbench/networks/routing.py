@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.architectures.base import Routes, check_routes
+from sgbench.models.architecture import Routes, check_routes
 from sgbench.networks.layers import gather_tokens, scatter_tokens
 
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.architectures import SprintArchitecture
+from sgbench.models.families.sprint import SprintArchitecture
 from sgbench.networks.dit import LabelEmbedder
 from sgbench.networks.layers import (
     MLP,

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from sgbench.base.errors import UserError
 from sgbench.files.digest import require_recorded, unreadable
-from sgbench.models.text_encoder_files import WEIGHTS
+from sgbench.models.components import TEXT_ENCODER_WEIGHTS, first_file
 from sgbench.networks.checkpoints import load_strict, read_state
 
 # Bounds memory: a list of prompts may have thousands.
@@ -116,12 +116,12 @@ def load_text_encoder(path: Path, device: torch.device, sizes: TowerSizes = DFN5
 
 
 def _weights_in(folder: Path) -> Path:
-    file = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+    file = first_file(folder, TEXT_ENCODER_WEIGHTS)
     if file is None:
         raise UserError(
             "no weights of a text encoder are in the folder",
             where=str(folder),
-            fix=f"put one of {', '.join(WEIGHTS)} there, beside {CONFIG}",
+            fix=f"put one of {', '.join(TEXT_ENCODER_WEIGHTS)} there, beside {CONFIG}",
         )
     return file
 

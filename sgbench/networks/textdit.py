@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.architectures import TextDiTArchitecture
+from sgbench.models.embedded import TextDiTArchitecture
 from sgbench.networks.layers import (
     MLP,
     Attention,

@@ -9,7 +9,7 @@ from sgbench.base.atomic import free_bytes
 from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell
 from sgbench.models import catalogue
-from sgbench.models.autoencoder_files import NONE
+from sgbench.models.components import NONE
 
 
 def image_bytes(cell: Cell) -> int:

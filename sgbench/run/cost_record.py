@@ -14,7 +14,7 @@ from sgbench.cells.program import Call, call_counts
 from sgbench.cost.macs import count_decoder, count_kept
 from sgbench.cost.measured import summarise
 from sgbench.guidance.perturbation import layers
-from sgbench.models.architectures.base import Macs
+from sgbench.models.architecture import Macs
 from sgbench.results.store import Store, shard_sizes
 from sgbench.sampling.networks import Networks
 

@@ -13,8 +13,7 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.prompts import load_prompts
 from sgbench.guidance import RULES
 from sgbench.models import catalogue
-from sgbench.models.autoencoder_files import NONE, NOT_FETCHED, autoencoder_sha256, missing
-from sgbench.models.text_encoder_files import require_text_encoder
+from sgbench.models.components import NONE, NOT_FETCHED, autoencoder_sha256, missing_autoencoder, require_text_encoder
 from sgbench.networks.loading import present
 from sgbench.results.disk_space import require_room
 from sgbench.results.faults import Failure
@@ -81,7 +80,7 @@ def check_weights(cells: Sequence[Cell]) -> None:
         if RULES[cell.guidance.rule].needs_auxiliary and entry.auxiliary is not None:
             present(entry, entry.auxiliary)
         if cell.autoencoder not in ("", NONE) and autoencoder_sha256(cell.autoencoder) == NOT_FETCHED:
-            raise missing(cell.autoencoder)
+            raise missing_autoencoder(cell.autoencoder)
         if cell.text_encoder not in ("", NONE):
             require_text_encoder(cell.text_encoder)
         if cell.prompts:

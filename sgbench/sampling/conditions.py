@@ -13,7 +13,7 @@ from sgbench.cells import randomness
 from sgbench.cells.cell import Cell
 from sgbench.cells.conditions import choices
 from sgbench.cells.prompts import load_prompts
-from sgbench.zoo.shapes.vocabulary import token_ids
+from sgbench.zoo.shapes.captions import token_ids
 
 # Captions of public models take megabytes each, so that a set of thousands would not fit; a shard's do.
 REMEMBERED = 256

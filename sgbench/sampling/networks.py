@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, assert_never
+from typing import NamedTuple, assert_never, cast
 
 import torch
 
@@ -10,10 +10,9 @@ from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell, Compiled
 from sgbench.guidance import Branch
 from sgbench.models import catalogue
-from sgbench.models.architectures import PRXArchitecture
-from sgbench.models.autoencoder_files import NONE, OWN
 from sgbench.models.catalogue import Entry
-from sgbench.models.text_encoder_files import require_text_encoder
+from sgbench.models.components import NONE, OWN, require_text_encoder
+from sgbench.models.families.prx import PRXArchitecture
 from sgbench.networks.autoencoder import Decoder, load_decoder
 from sgbench.networks.build import Network
 from sgbench.networks.loading import load_network, present
@@ -78,7 +77,7 @@ def _load_pipeline(cell: Cell, entry: Entry, device: torch.device) -> Networks:
     assert isinstance(entry.architecture, PRXArchitecture)
     found = load_pipeline(folder, entry.architecture.routes, device, entry.resolution)
     decoder = found.decoder if cell.autoencoder == OWN else load_decoder(cell.autoencoder, device)
-    return Networks(found.network, None, CaptionConditions(cell, found.captions, device), decoder)
+    return Networks(cast("Network", found.network), None, CaptionConditions(cell, found.captions, device), decoder)
 
 
 def load_conditions(cell: Cell, entry: Entry, device: torch.device) -> Conditions:

@@ -17,14 +17,14 @@ from sgbench.guidance.schedules import gamma_at, spell
 from sgbench.guidance.settings import Guidance
 from sgbench.guidance.subset_rules import group_shape
 from sgbench.metrics.references.catalogue import side_of
-from sgbench.models.autoencoder_files import NONE, OWN
 from sgbench.models.catalogue import Entry
+from sgbench.models.components import NONE, OWN
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.samplers.clocks import moments
 from sgbench.samplers.settings import Sampler
 from sgbench.suite.schema import Suite
 from sgbench.suite.texts import check_captions
-from sgbench.zoo.shapes.vocabulary import SIDE
+from sgbench.zoo.shapes.scenes import SIDE
 
 
 def check_model(model: Entry, suite: Suite, samplers: Sequence[str], where: str, sampler_key: str) -> None:
@@ -112,13 +112,13 @@ def check_served(rule: Rule, model: Entry, guidance: Guidance, sampler: Sampler,
             where=where,
             fix="choose a rule without one, such as icg, ag or sg",
         )
-    if rule.drops_path and not model.can_drop_path:
+    if rule.drops_path and not model.architecture.drops_path:
         raise UserError(
             f"{rule.title} drops the middle path, which {model.name} does not have",
             where=where,
             fix="choose another rule, or a model of the sprint family",
         )
-    if (guidance.gamma_strong or guidance.gamma_weak) and not model.can_drop_tokens:
+    if (guidance.gamma_strong or guidance.gamma_weak) and not model.architecture.can_drop_tokens:
         raise UserError(
             f"{model.name} cannot drop tokens", where=where, fix="set the gammas to 0, or give the model a route"
         )

@@ -15,7 +15,7 @@ from sgbench.guidance.presets import PRESETS
 from sgbench.metrics.catalogue import METRICS, MINIMUM, image_metrics
 from sgbench.metrics.references.catalogue import HOME_PACKAGED, PACKAGED, check_name, home_of
 from sgbench.models import catalogue
-from sgbench.models.autoencoder_files import NONE
+from sgbench.models.components import NONE
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.samplers.settings import Sampler
 from sgbench.suite.checks import check_model, check_served

@@ -13,7 +13,7 @@ from sgbench.metrics.catalogue import METRICS
 from sgbench.metrics.judges.catalogue import DRAWN, FEWEST
 from sgbench.metrics.scores.composition import Composition
 from sgbench.suite.schema import Suite
-from sgbench.zoo.shapes.vocabulary import COLOURS, SHAPES, token_ids
+from sgbench.zoo.shapes.captions import COLOURS, SHAPES, token_ids
 
 if TYPE_CHECKING:
     from sgbench.models.catalogue import Entry

@@ -12,11 +12,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from sgbench.base.atomic import write_atomic
-from sgbench.models.recipe import Recipe
-from sgbench.training.train import Trained
+from sgbench.models.embedded import Recipe
+from sgbench.training.train import Curve, Trained
 from sgbench.training.train_classifier import EPOCHS, TrainedClassifier
 from sgbench.zoo import data
-from sgbench.zoo.shapes.vocabulary import HELD_OUT_ABOVE, HELD_OUT_PAIRS
+from sgbench.zoo.shapes.captions import HELD_OUT_ABOVE, HELD_OUT_PAIRS
 from sgbench.zoo.weights import FOLDER
 
 MAXIMUM_BYTES = 6_000_000
@@ -41,63 +41,46 @@ _SHAPES = {
 
 def export_model(recipe: Recipe, trained: Trained, folder: Path = FOLDER) -> None:
     """Write NAME.safetensors, NAME-early.safetensors and NAME.json into `folder`."""
-    files = {
-        "final": _write_weights(folder / f"{recipe.name}.safetensors", trained.ema),
-        "early": _write_weights(folder / f"{recipe.name}-early.safetensors", trained.early),
-    }
-    parameters = sum(t.numel() for name, t in trained.ema.items() if not name.endswith("pos_embed"))
-    drawn = recipe.architecture.family == "textdit"
-    card = {
-        **_common(_SHAPES if drawn else _FASHION),
+    facts = {
+        "data": _SHAPES if recipe.architecture.conditions == "words" else _FASHION,
         "name": recipe.name,
         "summary": recipe.summary,
         "objective": "velocity v = noise - image of x_t = (1 - t) image + t noise; t is logit-normal(0, 1)",
-        "parameters": parameters,
+        "parameters": sum(t.numel() for name, t in trained.ema.items() if not name.endswith("pos_embed")),
         "images_seen": recipe.training.steps * recipe.training.batch,
         "recipe": recipe.model_dump(mode="json"),
-        "files": files,
-        "loss_curve": thin(trained.curve),
     }
-    _write_json(folder / f"{recipe.name}.json", card)
+    _export(folder, facts, {"final": trained.ema, "early": trained.early}, trained.curve)
 
 
 def export_classifier(trained: TrainedClassifier, folder: Path = FOLDER) -> None:
     """Write fashion-cnn.safetensors and fashion-cnn.json into `folder`."""
-    files = {"final": _write_weights(folder / "fashion-cnn.safetensors", trained.weights)}
-    card = {
-        **_common(_FASHION),
+    facts = {
+        "data": _FASHION,
         "name": "fashion-cnn",
         "summary": "Small convolutional classifier; its 96 pooled features carry the embedded distances.",
         "accuracy_held_out": trained.accuracy,
         "epochs": EPOCHS,
-        "files": files,
-        "loss_curve": thin(trained.curve),
     }
-    _write_json(folder / "fashion-cnn.json", card)
+    _export(folder, facts, {"final": trained.weights}, trained.curve)
 
 
-def thin(curve: list[tuple[int, float]], points: int = CURVE_POINTS) -> list[tuple[int, float]]:
-    """At most `points` means over equal runs of the loss curve, each at its run's last step."""
+def thin(curve: Curve, points: int = CURVE_POINTS) -> Curve:
+    """At most `points` means over equal parts of the loss curve, each at its part's last step."""
     size = -(-len(curve) // points)
-    runs = [curve[start : start + size] for start in range(0, len(curve), size)]
-    return [(run[-1][0], round(sum(loss for _, loss in run) / len(run), 5)) for run in runs]
+    parts = [curve[start : start + size] for start in range(0, len(curve), size)]
+    return [(part[-1][0], round(sum(loss for _, loss in part) / len(part), 5)) for part in parts]
 
 
-def _common(shown: dict[str, Any]) -> dict[str, Any]:
-    return {"licence": "Apache-2.0", "data": shown, "torch": torch.__version__}
-
-
-def _write_weights(path: Path, weights: dict[str, Tensor]) -> dict[str, Any]:
-    half = {
-        name: tensor.half().contiguous() if tensor.is_floating_point() else tensor.contiguous()
-        for name, tensor in weights.items()
-    }
-    payload = save(half)
-    if len(payload) > MAXIMUM_BYTES:
-        raise ValueError(f"{path.name} would take {len(payload)} bytes; a checkpoint may take {MAXIMUM_BYTES}")
-    write_atomic(path, payload)
-    return {"file": path.name, "bytes": len(payload), "sha256": hashlib.sha256(payload).hexdigest()}
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    write_atomic(path, (json.dumps(content, indent=1) + "\n").encode())
+def _export(folder: Path, facts: dict[str, Any], checkpoints: dict[str, dict[str, Tensor]], curve: Curve) -> None:
+    """Write the weights of each checkpoint, and a card with their digests."""
+    files = {}
+    for kind, weights in checkpoints.items():
+        path = folder / f"{facts['name']}{'' if kind == 'final' else f'-{kind}'}.safetensors"
+        payload = save({name: (t.half() if t.is_floating_point() else t).contiguous() for name, t in weights.items()})
+        if len(payload) > MAXIMUM_BYTES:
+            raise ValueError(f"{path.name} would take {len(payload)} bytes; a checkpoint may take {MAXIMUM_BYTES}")
+        write_atomic(path, payload)
+        files[kind] = {"file": path.name, "bytes": len(payload), "sha256": hashlib.sha256(payload).hexdigest()}
+    card = {"licence": "Apache-2.0", "torch": torch.__version__, **facts, "files": files, "loss_curve": thin(curve)}
+    write_atomic(folder / f"{facts['name']}.json", (json.dumps(card, indent=1) + "\n").encode())

@@ -17,19 +17,19 @@ from torch import Tensor, nn
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
 MOMENTUM = 0.95
-# With it an update is about as large as one of AdamW, so one learning rate serves both (Moonlight, arXiv 2502.16982).
+# Makes updates about as large as AdamW's, so that one learning rate serves both (Moonlight, arXiv 2502.16982).
 ADAMW_SCALE = 0.2
 
 
 class Muon(torch.optim.Optimizer):
-    """For weight matrices inside the blocks; all other parameters want another optimiser."""
+    """For the weight matrices of blocks; all other parameters need another optimiser."""
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float) -> None:
         super().__init__(parameters, {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """One update from the gradients; a closure is of no use here."""
+        """One update from the gradients; the closure is ignored."""
         for group in self.param_groups:
             by_shape: dict[torch.Size, list[nn.Parameter]] = {}
             for parameter in group["params"]:

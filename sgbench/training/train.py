@@ -1,6 +1,6 @@
 """Train an embedded model: flow matching with velocity prediction, t = 1 noise, token sparsity throughout.
 
-Every random number of a step comes from (seed, step), so a run that was killed continues as if it had not been.
+Every random number of a step comes from (seed, step), so a run that was stopped continues as if it had not been.
 With `dtype: bfloat16` the forward and backward pass work on a copy; master weights, optimiser and EMA stay in float32.
 """
 
@@ -8,29 +8,73 @@ from __future__ import annotations
 
 import copy
 import io
+import json
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sgbench.base.atomic import write_atomic
 from sgbench.base.errors import UserError
-from sgbench.models.recipe import Recipe, Training
+from sgbench.models.embedded import Recipe, Training
 from sgbench.networks.build import build
-from sgbench.training.examples import Examples
 from sgbench.training.muon import Muon
+from sgbench.zoo.data import Split
 
 STATE_EVERY = 200
 LOG_EVERY = 20
+Curve = list[tuple[int, float]]
+"""The loss curve as (step, mean loss since the entry before)."""
+
+
+class Examples(Protocol):
+    """Images uint8 (B, C, H, W) and conditions int64, (B,) classes or (B, L) words, of one step."""
+
+    def __call__(self, plan: Training, step: int) -> tuple[Tensor, Tensor]: ...
+
+
+class SplitExamples:
+    """A finite set in memory, in a new order every epoch."""
+
+    def __init__(self, split: Split) -> None:
+        self.images, self.labels = torch.from_numpy(split.images), torch.from_numpy(split.labels)
+
+    def __call__(self, plan: Training, step: int) -> tuple[Tensor, Tensor]:
+        chosen = torch.from_numpy(batch_indices(plan.seed, plan.batch, len(self.images), step))
+        return self.images[chosen].unsqueeze(1), self.labels[chosen]
+
+
+class ShapeExamples:
+    """Captioned scenes of drawn shapes, never the same one twice."""
+
+    def __call__(self, plan: Training, step: int) -> tuple[Tensor, Tensor]:
+        from sgbench.zoo.shapes.captions import token_ids
+        from sgbench.zoo.shapes.scenes import render, training_example
+
+        captions, scenes = zip(
+            *(training_example(plan.seed, step * plan.batch + place) for place in range(plan.batch)), strict=True
+        )
+        images = torch.from_numpy(np.stack([render(scene) for scene in scenes])).permute(0, 3, 1, 2)
+        return images, torch.tensor([token_ids(caption.text) for caption in captions])
+
+
+def batch_indices(seed: int, batch: int, size: int, step: int) -> NDArray[np.int64]:
+    """Image indices of one step: every epoch is a new permutation, its incomplete last batch dropped."""
+    epoch, position = divmod(step, size // batch)
+    order = np.random.Generator(np.random.PCG64([seed, epoch])).permutation(size)
+    return order[position * batch : (position + 1) * batch]
 
 
 class Progress(NamedTuple):
-    """What a training run tells its caller every `LOG_EVERY` steps."""
+    """What a training run reports every few steps."""
 
     step: int
     steps: int
@@ -39,16 +83,43 @@ class Progress(NamedTuple):
     eta_seconds: float
 
 
+@dataclass
+class LossLog:
+    """The loss curve of a run, continued after `first` steps; each new entry is reported."""
+
+    steps: int
+    batch: int
+    every: int
+    report: Callable[[Progress], None]
+    first: int = 0
+    curve: Curve = field(default_factory=list)
+    recent: list[float] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    def add(self, done: int, loss: float) -> None:
+        """The loss of a step, after which `done` steps are done."""
+        self.recent.append(loss)
+        if done % self.every == 0 or done == self.steps:
+            seconds = (time.monotonic() - self.started) / (done - self.first)
+            mean = sum(self.recent) / len(self.recent)
+            self.curve.append((done, mean))
+            self.recent.clear()
+            self.report(Progress(done, self.steps, mean, self.batch / seconds, seconds * (self.steps - done)))
+
+
 class Trained(NamedTuple):
-    """EMA weights at the end and at the early step, and the loss curve as (step, loss)."""
+    """EMA weights at the end and at the early step, and the loss curve."""
 
     ema: dict[str, Tensor]
     early: dict[str, Tensor]
-    curve: list[tuple[int, float]]
+    curve: Curve
 
 
 def train(recipe: Recipe, examples: Examples, folder: Path, device: str, report: Callable[[Progress], None]) -> Trained:
-    """Train to the end, resuming from `folder`/state.pt where there is one."""
+    """Train to the end, resuming from `folder`/state.pt where there is one.
+
+    Raises UserError for a state of another recipe.
+    """
     plan = recipe.training
     torch.manual_seed(plan.seed)
     master = build(recipe.architecture).to(device)
@@ -56,23 +127,19 @@ def train(recipe: Recipe, examples: Examples, folder: Path, device: str, report:
     ema = {name: tensor.detach().clone() for name, tensor in master.state_dict().items()}
     optimisers = _optimisers(master, plan)
     early: dict[str, Tensor] = {}
-    curve: list[tuple[int, float]] = []
-    done = 0
+    log = LossLog(plan.steps, plan.batch, LOG_EVERY, report)
     state = _read_state(folder / "state.pt", recipe)
     if state is not None:
         master.load_state_dict(state["master"])
         for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
-        ema, early, done = state["ema"], state["early"], state["step"]
-        curve = [(int(step), float(loss)) for step, loss in state["curve"]]
-    recent: list[float] = []
-    started = time.monotonic()
-    first = done
-    for step in range(done, plan.steps):
+        ema, early, log.first = state["ema"], state["early"], state["step"]
+        log.curve = [(int(step), float(loss)) for step, loss in state["curve"]]
+    for step in range(log.first, plan.steps):
         for optimiser in optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = plan.learning_rate * rate(plan, step)
-        recent.append(_backward(master, compute, recipe, examples, step))
+        loss = _backward(master, compute, recipe, examples, step)
         nn.utils.clip_grad_norm_(master.parameters(), 1.0)
         for optimiser in optimisers:
             optimiser.step()
@@ -80,25 +147,21 @@ def train(recipe: Recipe, examples: Examples, folder: Path, device: str, report:
         done = step + 1
         if done == plan.early_step:
             early = {name: tensor.clone() for name, tensor in ema.items()}
-        if done % LOG_EVERY == 0 or done == plan.steps:
-            seconds = (time.monotonic() - started) / (done - first)
-            curve.append((done, sum(recent) / len(recent)))
-            recent.clear()
-            report(Progress(done, plan.steps, curve[-1][1], plan.batch / seconds, seconds * (plan.steps - done)))
+        log.add(done, loss)
         if done % STATE_EVERY == 0 or done == plan.steps:
-            _write_state(
-                folder / "state.pt",
-                {
-                    "recipe": recipe.model_dump_json(),
-                    "step": done,
-                    "master": master.state_dict(),
-                    "ema": ema,
-                    "early": early,
-                    "optimisers": [optimiser.state_dict() for optimiser in optimisers],
-                    "curve": curve,
-                },
-            )
-    return Trained(ema, early, curve)
+            state = {
+                "recipe": recipe.model_dump_json(),
+                "step": done,
+                "master": master.state_dict(),
+                "ema": ema,
+                "early": early,
+                "optimisers": [optimiser.state_dict() for optimiser in optimisers],
+                "curve": log.curve,
+            }
+            buffer = io.BytesIO()
+            torch.save(state, buffer)
+            write_atomic(folder / "state.pt", buffer.getvalue())
+    return Trained(ema, early, log.curve)
 
 
 def rate(plan: Training, step: int) -> float:
@@ -164,7 +227,7 @@ def _backward(master: nn.Module, compute: nn.Module, recipe: Recipe, examples: E
 
 
 def _loss(velocity: Tensor, target: Tensor, patch: int, tokens: Tensor | None, masked_weight: float) -> Tensor:
-    """Mean squared error; with a weight below one, unseen tokens count that much of the seen ones' mean."""
+    """Mean squared error; a weight other than 1 multiplies the mean over the tokens that were dropped."""
     if tokens is None or masked_weight == 1:
         return (velocity - target).square().mean()
     per_token = nn.functional.avg_pool2d((velocity - target).square().mean(1, keepdim=True), patch).flatten(1)
@@ -184,16 +247,8 @@ def _read_state(path: Path, recipe: Recipe) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    if state["recipe"] != recipe.model_dump_json():
+    if json.loads(state["recipe"]) != recipe.model_dump(mode="json"):
         raise UserError(
-            "it was trained by another recipe",
-            where=str(path),
-            fix="delete it, or restore the recipe, to go on",
+            "it was trained by another recipe", where=str(path), fix="delete it, or restore the recipe, to continue"
         )
     return state
-
-
-def _write_state(path: Path, state: dict[str, Any]) -> None:
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    write_atomic(path, buffer.getvalue())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sgbench.networks.classifier import FashionCNN
-from sgbench.training.train import Progress
+from sgbench.training.train import Curve, LossLog, Progress, batch_indices
 from sgbench.zoo.data import Split
 
 SEED = 20260102
@@ -24,11 +23,11 @@ LOG_EVERY = 50
 
 
 class TrainedClassifier(NamedTuple):
-    """Weights, accuracy on the held-out images and the loss curve as (step, loss)."""
+    """Weights, accuracy on the held-out images, and the loss curve."""
 
     weights: dict[str, Tensor]
     accuracy: float
-    curve: list[tuple[int, float]]
+    curve: Curve
 
 
 def train_classifier(
@@ -38,19 +37,13 @@ def train_classifier(
     torch.manual_seed(SEED)
     model = FashionCNN().to(device).to(memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(model.parameters(), lr=PEAK_RATE, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    per_epoch = len(data.images) // BATCH
-    steps = EPOCHS * per_epoch
+    steps = EPOCHS * (len(data.images) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=steps, pct_start=0.2)
     images = _scaled(data.images).to(device)
     labels = torch.from_numpy(data.labels).to(device)
-    curve: list[tuple[int, float]] = []
-    recent: list[float] = []
-    started = time.monotonic()
+    log = LossLog(steps, BATCH, LOG_EVERY, report)
     for step in range(steps):
-        epoch, position = divmod(step, per_epoch)
-        if position == 0:
-            order = np.random.Generator(np.random.PCG64([SEED, epoch])).permutation(len(images))
-        chosen = torch.from_numpy(order[position * BATCH : (position + 1) * BATCH]).to(device)
+        chosen = torch.from_numpy(batch_indices(SEED, BATCH, len(images), step)).to(device)
         batch = _augment(images[chosen], torch.Generator().manual_seed(SEED * 1_000_003 + step))
         with torch.autocast(images.device.type, torch.bfloat16):
             logits = model(batch.contiguous(memory_format=torch.channels_last))
@@ -59,14 +52,9 @@ def train_classifier(
         loss.backward()
         optimiser.step()
         schedule.step()
-        recent.append(loss.item())
-        if (step + 1) % LOG_EVERY == 0 or step + 1 == steps:
-            seconds = (time.monotonic() - started) / (step + 1)
-            curve.append((step + 1, sum(recent) / len(recent)))
-            recent.clear()
-            report(Progress(step + 1, steps, curve[-1][1], BATCH / seconds, seconds * (steps - step - 1)))
+        log.add(step + 1, loss.item())
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    return TrainedClassifier(weights, accuracy(model, held_out, device), curve)
+    return TrainedClassifier(weights, accuracy(model, held_out, device), log.curve)
 
 
 @torch.no_grad()

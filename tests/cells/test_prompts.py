@@ -24,7 +24,7 @@ from sgbench.cells.prompts import (
     packaged_names,
     prompts_sha256,
 )
-from sgbench.zoo.shapes.prompt_set import as_json_lines
+from sgbench.zoo.shapes.captions import prompts_jsonl
 
 TEXTS = ("a red circle", "zwei Kühe, 猫 & <b>", "a sign that says \u201cno\u201d")
 
@@ -253,5 +253,5 @@ def test_an_address_is_read_where_it_is_fetched_to() -> None:
 def test_the_packaged_set_is_the_one_that_the_code_makes() -> None:
     assert packaged_names() == ["shapes"]
     found = load_prompts("shapes")
-    assert find_prompts("shapes").read_text() == as_json_lines()
+    assert find_prompts("shapes").read_text() == prompts_jsonl()
     assert (found.name, len(found.prompts)) == ("shapes", 200)

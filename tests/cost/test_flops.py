@@ -19,7 +19,7 @@ from sgbench.cost.macs import MiscountError, _trace
 from sgbench.guidance import RULES
 from sgbench.guidance.settings import Guidance
 from sgbench.models.families import FAMILIES
-from sgbench.models.families.family import Request
+from sgbench.models.family import Request
 
 Command = Callable[..., tuple[int, str, str]]
 SMALL = Question("tread-sit", "S/2", 64, None, "none", 0.0, 0.0, 10)
@@ -252,7 +252,7 @@ def test_a_quotation_mark_is_refused(changes: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("resolution", [100, 0, -64, 32, 257])
 def test_a_resolution_that_cannot_be_served(resolution: int) -> None:
-    assert f"resolution {resolution} cannot be served" in refused(resolution=resolution)
+    assert f"resolution {resolution} is not supported" in refused(resolution=resolution)
 
 
 def test_a_refused_question_is_one_line_with_a_status(sgbench: Command) -> None:

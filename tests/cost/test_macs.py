@@ -12,7 +12,8 @@ from sgbench.cells.closed_form import call_macs, kept_macs, kept_tokens
 from sgbench.cells.program import call_counts
 from sgbench.cost import macs
 from sgbench.guidance.settings import Guidance
-from sgbench.models.architectures import DiTArchitecture, MaskDiTArchitecture
+from sgbench.models.families.dit import DiTArchitecture
+from sgbench.models.families.maskdit import MaskDiTArchitecture
 from sgbench.networks.build import build
 from sgbench.samplers.settings import Sampler
 

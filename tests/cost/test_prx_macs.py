@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgbench.cost import macs
-from sgbench.models.architectures import PRXArchitecture
+from sgbench.models.families.prx import PRXArchitecture
 from sgbench.networks.prx import random_prx
 
 pytestmark = pytest.mark.slow

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from sgbench.cells.closed_form import kept_macs
 from sgbench.cost.macs import count_kept
 from sgbench.guidance.perturbation import Kind, Perturbation
-from sgbench.models.architectures import TextDiTArchitecture
-from sgbench.models.architectures.base import Macs
-from sgbench.models.recipe import load_recipe
+from sgbench.models.architecture import Macs
+from sgbench.models.embedded import TextDiTArchitecture, load_recipe
 from sgbench.networks.build import build
 
 GRID, WORDS = 16, 5

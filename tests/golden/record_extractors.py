@@ -12,15 +12,14 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from sgbench.doctor.golden import EXTRACTORS, FILE, extract
-from sgbench.zoo.shapes.render import render_all
-from sgbench.zoo.shapes.scenes import training_example
+from sgbench.zoo.shapes.scenes import render, training_example
 
 IMAGES = 8
 
 
 def main() -> None:
     """Draw, extract, write."""
-    images = np.ascontiguousarray(render_all([training_example(0, index)[1] for index in range(IMAGES)]))
+    images = np.ascontiguousarray(np.stack([render(training_example(0, index)[1]) for index in range(IMAGES)]))
     FILE.parent.mkdir(exist_ok=True)
     save_file({"images": images, **{name: extract(name, images) for name in EXTRACTORS}}, FILE)
     print(f"{FILE}: {FILE.stat().st_size} bytes, images {images.shape}")

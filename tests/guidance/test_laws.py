@@ -20,9 +20,8 @@ from sgbench.guidance.rules.apg import project
 from sgbench.guidance.rules.cfg_zero import fit
 from sgbench.guidance.rules.tangential import damp
 from sgbench.guidance.settings import Guidance
-from sgbench.models.architectures import Architecture
-from sgbench.models.architectures.base import Macs
-from sgbench.models.families.family import Prediction
+from sgbench.models.architecture import Architecture, Macs
+from sgbench.models.family import Prediction
 from sgbench.networks.build import Network
 from sgbench.networks.prediction import from_image, to_image
 from sgbench.samplers.settings import Sampler

@@ -20,9 +20,8 @@ from sgbench.cli.app import app
 from sgbench.images.layout import write_layout
 from sgbench.images.prompted import LayoutImages, PromptedImages, is_layout
 from sgbench.images.sets import open_images
-from sgbench.zoo.shapes.prompt_set import prompt_set
-from sgbench.zoo.shapes.render import render
-from sgbench.zoo.shapes.scenes import Caption, coloured, draw_scene, single
+from sgbench.zoo.shapes.captions import Caption, coloured, prompt_set, single
+from sgbench.zoo.shapes.scenes import render, sample_scene
 
 CAPTIONS = [single("circle"), coloured("star", "red"), single("heart"), coloured("ring", "blue")]
 # One of each of GenEval's tasks, whatever its name would ask for.
@@ -33,7 +32,7 @@ COCO: list[dict[str, Any]] = [
 
 def renders(captions: list[Caption], seed: int = 0) -> NDArray[np.uint8]:
     random = np.random.default_rng(seed)
-    return np.stack([render(draw_scene(random, caption)) for caption in captions])
+    return np.stack([render(sample_scene(random, caption)) for caption in captions])
 
 
 def prompt_file(folder: Path, captions: list[Caption]) -> Path:

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sgbench.base.errors import UserError
-from sgbench.models.architectures import Architecture, MDTv2Architecture, MicroDiTArchitecture, PRXArchitecture
+from sgbench.models.architecture import Architecture
 from sgbench.models.families import FAMILIES, family
-from sgbench.models.families.family import Request
-from sgbench.models.pipeline_folder import prx_from_config
+from sgbench.models.families.mdtv2 import MDTv2Architecture
+from sgbench.models.families.microdit import MicroDiTArchitecture
+from sgbench.models.families.prx import PRXArchitecture, prx_from_config
+from sgbench.models.family import Request
 from sgbench.networks.build import Network, build
 from sgbench.networks.prx import PRX
 

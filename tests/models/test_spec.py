@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sgbench.base.errors import UserError
 from sgbench.models.families import FAMILIES
-from sgbench.models.families.family import SIZES
+from sgbench.models.family import SIZES
 from sgbench.models.spec import Spec, is_spec, parse, parse_routes, spell_routes, text_of
 
 TREAD = {"family": "tread-sit", "size": "XL/2", "resolution": 256, "weights": "random"}
@@ -146,7 +146,7 @@ def test_training_iterations_are_whole_and_have_a_checkpoint() -> None:
     trained = {**TREAD, "weights": "w.pt", "iterations": 400_000}
     assert str(text_of(trained)).endswith("weights=w.pt iterations=400000")
     for value in (0, -5, 1.5, "many"):
-        assert f"iterations {value} is no number of training iterations" in refused({**trained, "iterations": value})
+        assert f"iterations {value} is not a number of training iterations" in refused({**trained, "iterations": value})
     assert "there is no auxiliary checkpoint" in refused({**trained, "auxiliary_iterations": 50_000})
 
 
@@ -166,7 +166,7 @@ def test_weights_left_empty_are_missing(value: str | None) -> None:
 
 @pytest.mark.parametrize("resolution", [100, 0, -64, 32, 64.5, True, "big", "²"])
 def test_a_resolution_that_the_positions_cannot_serve(resolution: object) -> None:
-    assert "cannot be served" in refused({**TREAD, "resolution": resolution})
+    assert "is not supported" in refused({**TREAD, "resolution": resolution})
 
 
 def test_other_values_that_mean_nothing() -> None:

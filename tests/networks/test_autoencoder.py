@@ -12,7 +12,7 @@ import torch
 from sgbench import bench_suite, load_suite
 from sgbench.base.errors import UserError
 from sgbench.cost.macs import count_decoder
-from sgbench.models.autoencoder_files import autoencoder_sha256, find_folder
+from sgbench.models.components import autoencoder_sha256, find_folder
 from sgbench.networks.autoencoder import BATCH, decode, load_decoder
 from sgbench.results.store import Store
 from sgbench.suite.sweep import expand

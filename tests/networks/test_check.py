@@ -17,14 +17,12 @@ from torch import Tensor
 
 from sgbench.base.errors import UserError
 from sgbench.cli.app import main
-from sgbench.models.architectures import (
-    Architecture,
-    DiTArchitecture,
-    MaskDiTArchitecture,
-    MDTv2Architecture,
-    MicroDiTArchitecture,
-    SprintArchitecture,
-)
+from sgbench.models.architecture import Architecture
+from sgbench.models.families.dit import DiTArchitecture
+from sgbench.models.families.maskdit import MaskDiTArchitecture
+from sgbench.models.families.mdtv2 import MDTv2Architecture
+from sgbench.models.families.microdit import MicroDiTArchitecture
+from sgbench.models.families.sprint import SprintArchitecture
 from sgbench.networks.build import Network, build
 from sgbench.networks.check import check_file
 from tests import tiny_model, warm

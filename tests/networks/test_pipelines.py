@@ -234,7 +234,7 @@ def lose(path: Path) -> None:
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "no pipeline": (lambda f: (f / "model_index.json").unlink(), "no pipeline is in the folder"),
     "not JSON": (lambda f: (f / "model_index.json").write_text("<html>"), "is not JSON"),
-    "a list": (lambda f: (f / "model_index.json").write_text("[]"), "is no configuration"),
+    "a list": (lambda f: (f / "model_index.json").write_text("[]"), "is not a configuration"),
     "another pipeline": (
         lambda f: change(f / "model_index.json", _class_name="FluxPipeline"),
         "the pipeline is FluxPipeline, and only PRXPipeline is known",
@@ -245,7 +245,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "code of its own": (
         lambda f: change(f / "model_index.json", _class_name=["pipeline", "PRXPipeline"]),
-        "the pipeline is of no known class",
+        "the pipeline is of unknown class",
     ),
     "no autoencoder": (lambda f: shutil.rmtree(f / "vae"), "vae.*cannot be read"),
     "another autoencoder": (

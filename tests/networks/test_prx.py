@@ -14,8 +14,7 @@ from torch import Tensor
 
 from sgbench.base.errors import UserError
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.architectures import PRXArchitecture
-from sgbench.models.pipeline_folder import prx_from_config
+from sgbench.models.families.prx import PRXArchitecture, prx_from_config
 from sgbench.networks.prx import PRX, random_prx, with_mask
 
 diffusers = pytest.importorskip("diffusers", reason="the extra hf is not installed")

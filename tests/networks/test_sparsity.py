@@ -6,7 +6,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from sgbench.models.architectures import DiTArchitecture, MaskDiTArchitecture
+from sgbench.models.families.dit import DiTArchitecture
+from sgbench.models.families.maskdit import MaskDiTArchitecture
 from sgbench.networks.build import build
 
 SIZES = {

@@ -13,8 +13,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from sgbench.guidance.perturbation import Kind, Perturbation
-from sgbench.models.architectures import TextDiTArchitecture
-from sgbench.models.recipe import load_recipe
+from sgbench.models.embedded import TextDiTArchitecture, load_recipe
 from sgbench.networks.build import build
 from sgbench.networks.layers import attend, blur_queries
 from sgbench.networks.textdit import TextDiT

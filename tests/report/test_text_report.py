@@ -18,8 +18,8 @@ from sgbench.report.select_rows import best_row, on_frontier, points, with_quali
 from sgbench.report.tables.columns import comparison_table, group_table
 from sgbench.results.store import Store
 from sgbench.suite.sweep import expand
-from sgbench.zoo.shapes.render import render
-from sgbench.zoo.shapes.scenes import coloured, draw_scene, several, single
+from sgbench.zoo.shapes.captions import coloured, several, single
+from sgbench.zoo.shapes.scenes import render, sample_scene
 
 CFG, SG = ("cfg", 2.0, 0.0, 0.0), ("sg", 2.0, 0.0, 0.7)
 
@@ -152,7 +152,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory, suite_base: dict[str, Any])
 def renders(right: float) -> np.ndarray:
     """Images of which about this share is right; the others show an empty ground."""
     random = np.random.default_rng(0)
-    scenes = [draw_scene(random, CAPTIONS[i % len(CAPTIONS)]) for i in range(SAMPLES)]
+    scenes = [sample_scene(random, CAPTIONS[i % len(CAPTIONS)]) for i in range(SAMPLES)]
     images = np.stack([render(scene) for scene in scenes])
     images[random.random(SAMPLES) >= right] = 120
     return images

@@ -23,10 +23,9 @@ from sgbench.cells.prompts import load_prompts
 from sgbench.files.digest import sha256_file
 from sgbench.metrics.preference import hps
 from sgbench.models import catalogue
-from sgbench.models.architectures import MicroDiTArchitecture
-from sgbench.models.autoencoder_files import autoencoder_sha256
+from sgbench.models.components import autoencoder_sha256, pipeline_sha256
 from sgbench.models.families import FAMILIES
-from sgbench.models.pipeline_folder import pipeline_sha256
+from sgbench.models.families.microdit import MicroDiTArchitecture
 from sgbench.networks import text_encoder
 from sgbench.networks.build import build
 from sgbench.networks.text_encoder import TowerSizes

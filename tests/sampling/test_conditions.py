@@ -19,7 +19,7 @@ from sgbench.sampling import conditions
 from sgbench.sampling.conditions import CaptionConditions, ClassConditions, NoCaptions, WordConditions, asked
 from sgbench.sampling.engine import group_size, sample
 from sgbench.sampling.networks import Networks, load_networks
-from sgbench.zoo.shapes.vocabulary import MAX_WORDS, PAD, WORDS, token_ids
+from sgbench.zoo.shapes.captions import MAX_WORDS, PAD, WORDS, token_ids
 
 CPU = torch.device("cpu")
 GROUP = group_size(64)

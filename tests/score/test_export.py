@@ -21,7 +21,7 @@ from sgbench.images.files import read_image
 from sgbench.images.layout import read_layout
 from sgbench.results.store import Store
 from sgbench.suite.sweep import expand
-from sgbench.zoo.shapes.vocabulary import SHAPES
+from sgbench.zoo.shapes.captions import SHAPES
 
 pytestmark = pytest.mark.slow
 

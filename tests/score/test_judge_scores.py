@@ -26,8 +26,8 @@ from sgbench.samplers.settings import Sampler
 from sgbench.score import judge_scores
 from sgbench.score.cell_images import CellImages, IncompleteError
 from sgbench.score.judge_scores import Judging, TextScorer, judged_name
-from sgbench.zoo.shapes.render import render
-from sgbench.zoo.shapes.scenes import coloured, draw_scene, placed, several, single
+from sgbench.zoo.shapes.captions import coloured, placed, several, single
+from sgbench.zoo.shapes.scenes import render, sample_scene
 
 CPU = torch.device("cpu")
 # The last two are held out of training.
@@ -75,7 +75,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 def drawn(number: int, wrong: Sequence[int] = (), count: int = SHARD, first: int = 0) -> Images:
     """A shard of renders of the captions in turn; those whose place is in `wrong` show an empty ground."""
     random = np.random.default_rng(number)
-    found = [render(draw_scene(random, CAPTIONS[i % SHARD])) for i in range(first, first + count)]
+    found = [render(sample_scene(random, CAPTIONS[i % SHARD])) for i in range(first, first + count)]
     return np.stack([np.full_like(image, 120) if i in wrong else image for i, image in enumerate(found)])
 
 

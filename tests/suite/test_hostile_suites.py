@@ -161,7 +161,7 @@ CFG = {"guidance": "cfg", "scale": 2}
         ),
         ({"model": "sit S/2 256 weights=http://["}, "this is no address"),
         ({"model": f"sit S/2 {'9' * 200} weights=random"}, "resolution"),
-        ({"model": f"sit S/2 256 weights=random iterations={'9' * 200}"}, "no number of training iterations"),
+        ({"model": f"sit S/2 256 weights=random iterations={'9' * 200}"}, "not a number of training iterations"),
         ({"model": f"tread-sit S/2 256 route={'9' * 200}-1 weights=random"}, "is not a route"),
         ({"model": "sit S/2 256 weights=" + "x" * 300}, "a file name has at most 255 bytes"),
         ({"reference": "x" * 300, "metrics": ["fid"]}, "reference: a file name has at most 255 bytes"),

@@ -140,7 +140,7 @@ def test_rules_that_a_model_cannot_serve_are_refused(suite_file: Write) -> None:
         ({"wieghts": "random"}, "unknown key 'wieghts', did you mean 'weights'?"),
         ({"weights": None, "family": "tread"}, "there is no model family 'tread', did you mean"),
         ({"size": "XXL/2"}, "there is no size 'XXL/2'"),
-        ({"resolution": 100}, "resolution 100 cannot be served"),
+        ({"resolution": 100}, "resolution 100 is not supported"),
         ({"route": "2-"}, "'2-' is not a route"),
         ({"route": "2-12"}, "route [2, 12] overlaps another or leaves blocks 0..11"),
         ({"family": "sprint", "route": "2-8"}, "SPRINT has no routes; remove route"),

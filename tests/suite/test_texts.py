@@ -13,7 +13,7 @@ from sgbench import api
 from sgbench.base.errors import UserError
 from sgbench.cells.prompt_records import TASKS
 from sgbench.suite.sweep import check_samples, expand
-from sgbench.zoo.shapes.vocabulary import SHAPES
+from sgbench.zoo.shapes.captions import SHAPES
 
 Write = Callable[..., Path]
 TEXT: dict[str, Any] = {

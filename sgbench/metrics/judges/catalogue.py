@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sgbench.metrics.judges.geneval import GENEVAL
 from sgbench.metrics.preference.catalogue import SCORERS
-from sgbench.zoo.shapes.vocabulary import COLOURS, SHAPES
+from sgbench.zoo.shapes.captions import COLOURS, SHAPES
 
 if TYPE_CHECKING:
     pass

@@ -7,8 +7,7 @@ from typing import Any, Final
 from sgbench.metrics.judges.catalogue import DRAWN_RULES, drawn_digest
 from sgbench.metrics.judges.geneval import Detection
 from sgbench.metrics.judges.shapes_judge import detect
-from sgbench.zoo.shapes.render import Thing, render
-from sgbench.zoo.shapes.scenes import training_example
+from sgbench.zoo.shapes.scenes import Thing, render, training_example
 
 # No recipe has this seed.
 SEED: Final = 1

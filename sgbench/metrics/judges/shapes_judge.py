@@ -16,8 +16,8 @@ from scipy import ndimage
 
 from sgbench.base.errors import UserError
 from sgbench.metrics.judges.geneval import Detection
-from sgbench.zoo.shapes.render import SIDE, Floats, coverage
-from sgbench.zoo.shapes.vocabulary import COLOURS, SHAPES
+from sgbench.zoo.shapes.captions import COLOURS, SHAPES
+from sgbench.zoo.shapes.scenes import SIDE, Floats, coverage
 
 # A patch smaller than this is the rim of something else: the smallest shape covers three times as much.
 LEAST_PIXELS = 12

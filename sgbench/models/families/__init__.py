@@ -1,4 +1,4 @@
-"""The model families, one file each. Nothing here imports torch."""
+"""The model families: a file for each network, found by its FAMILIES; no table lists them. No torch."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from sgbench.base.choices import unknown
-from sgbench.models.families import dit, maskdit, mdtv2, microdit, prx, repa_sit, sit, sprint, tread_dit, tread_sit
-from sgbench.models.families.family import Family
+from sgbench.base.discover import found
+from sgbench.models.family import Family
 
-FAMILIES: dict[str, Family] = {
-    module.FAMILY.name: module.FAMILY
-    for module in (tread_dit, tread_sit, sprint, maskdit, mdtv2, microdit, prx, dit, sit, repa_sit)
-}
+_FOUND: list[Family] = [family for families in found(__name__, "FAMILIES") for family in families]
+FAMILIES = {family.name: family for family in sorted(_FOUND, key=lambda family: (family.rank, family.name))}
 
 
 def family(name: str, where: str = "family") -> Family:
@@ -28,6 +26,3 @@ def recognise(config: Mapping[str, Any], learned_sigma: bool) -> Family:
         if any(key in config for key in known.telltales):
             return known
     return FAMILIES["dit" if learned_sigma else "sit"]
-
-
-__all__ = ["FAMILIES", "Family", "family", "recognise"]

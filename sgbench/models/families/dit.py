@@ -1,18 +1,146 @@
-"""DiT (Peebles and Xie): dense, predicts noise and its variance on the clock of a 1000-step process."""
+"""The families around the DiT network: DiT and SiT, dense, with REPA, or with TREAD's routes. No torch."""
 
-from sgbench.models.families.family import Family, dit_from_config, sized_dit
-from sgbench.samplers.catalogue import DISCRETE_SAMPLERS
+from __future__ import annotations
 
-FAMILY = Family(
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+from sgbench.models.architecture import Macs, RoutedArchitecture, VarianceArchitecture, block
+from sgbench.models.family import Family, Request, Shapes, backbone, published
+from sgbench.samplers.catalogue import DISCRETE_SAMPLERS, FLOW_SAMPLERS
+
+
+class DiTArchitecture(VarianceArchitecture, RoutedArchitecture):
+    """DiT (arXiv 2212.09748), dense or with TREAD's routes (Krause et al., arXiv 2501.04765)."""
+
+    network: ClassVar[str] = "sgbench.networks.dit:DiT"
+    telltale_parts: ClassVar[frozenset[str]] = frozenset(
+        {"x_embedder", "t_embedder", "y_embedder", "blocks", "final_layer"}
+    )
+
+    family: Literal["dit"] = "dit"
+
+    def block_macs(self, kept: int) -> list[Macs]:
+        grid, width = self.grid_tokens, self.hidden_size
+        return self.routed(block(grid, width, width), block(kept, width, width))
+
+
+def _from_config(config: Mapping[str, Any], learn_sigma: bool, sigma_used: bool = True) -> DiTArchitecture:
+    """The record, without the half of the output that the published sampler ignores."""
+    sizes = backbone(config)
+    doubled = 2 if config.get("learn_sigma", learn_sigma) and sigma_used else 1
+    routes = config.get("routes") or []
+    return DiTArchitecture(
+        **sizes,
+        depth=config["depth"],
+        out_channels=sizes["in_channels"] * doubled,
+        routes=tuple((route["start_layer_idx"], route["end_layer_idx"]) for route in routes),
+        trained_gamma=max((route["selection_ratio"] for route in routes), default=0.0),
+    )
+
+
+def _sized(request: Request, learn_sigma: bool, sigma_used: bool = True, gamma: float = 0.0) -> DiTArchitecture:
+    """The record of a published size.
+
+    TREAD trained with `gamma` above 0 on a route from block 2 to the fourth from the end (2..8 of 12, 2..24 of 28).
+    """
+    own = ((2, request.size.depth - 4),) if gamma else ()
+    routes = own if request.routes is None else request.routes
+    named = [{"start_layer_idx": first, "end_layer_idx": last, "selection_ratio": gamma} for first, last in routes]
+    return _from_config({**published(request), "routes": named}, learn_sigma, sigma_used)
+
+
+def _has_projectors(shapes: Shapes) -> bool:
+    """Whether REPA's projectors are among the weights."""
+    return any(name.startswith("projectors.") for name in shapes)
+
+
+def _learned_sigma(shapes: Shapes) -> bool:
+    """Whether the last layer has twice the input's channels."""
+    embed, out = shapes.get("x_embedder.proj.weight", ()), shapes.get("final_layer.linear.weight", ())
+    return len(embed) == 4 and len(out) > 0 and out[0] // embed[2] ** 2 == 2 * embed[1]
+
+
+def _fits_tread(shapes: Shapes) -> bool:
+    return not _has_projectors(shapes) and not _learned_sigma(shapes)
+
+
+# EDM denoiser.
+TREAD_DIT = Family(
+    name="tread-dit",
+    title="DiT + TREAD",
+    source="arXiv 2501.04765",
+    works=("krause2025tread", "peebles2023dit"),
+    rank=10,
+    architecture=DiTArchitecture,
+    fits=_fits_tread,
+    prediction="edm",
+    drops="routed tokens skip the blocks of the route and return after it",
+    samplers=("edm-heun",),
+    from_config=partial(_from_config, learn_sigma=False),
+    sized=partial(_sized, learn_sigma=False, gamma=0.5),
+)
+# The subject of Sparse Guidance: t = 1 is noise, velocity noise - image.
+TREAD_SIT = replace(
+    TREAD_DIT,
+    name="tread-sit",
+    title="SiT + TREAD",
+    source="arXiv 2601.01608",
+    works=("krause2025tread", "ma2024sit", "krause2026sparseguidance"),
+    rank=20,
+    telltales=("routes", "enable_routing"),
+    prediction="velocity",
+    samplers=FLOW_SAMPLERS,
+)
+# Predicts noise and its variance on the clock of a 1000-step process.
+DIT = Family(
     name="dit",
     title="DiT",
     source="arXiv 2212.09748",
     works=("peebles2023dit",),
+    rank=80,
+    architecture=DiTArchitecture,
+    fits=lambda shapes: not _has_projectors(shapes),
     prediction="epsilon",
     drops="nothing; a route can be forced, which it was not trained for",
     samplers=DISCRETE_SAMPLERS,
-    from_config=lambda config: dit_from_config(config, learn_sigma=True),
-    sized=lambda request: sized_dit(request, learn_sigma=True, routes=(), trained_gamma=0.0),
+    from_config=partial(_from_config, learn_sigma=True),
+    sized=partial(_sized, learn_sigma=True),
     guided_channels=3,
     trained_sparse=False,
 )
+# Predicts image - noise with t = 1 at the image. Its last layer has a second half, for a variance, that the published
+# forward pass discards; here it is neither computed nor counted, and left out when weights are loaded.
+SIT = replace(
+    DIT,
+    name="sit",
+    title="SiT",
+    source="arXiv 2401.08740",
+    works=("ma2024sit",),
+    rank=90,
+    prediction="velocity-from-noise",
+    samplers=FLOW_SAMPLERS,
+    from_config=partial(_from_config, learn_sigma=True, sigma_used=False),
+    sized=partial(_sized, learn_sigma=True, sigma_used=False),
+    unused_half=True,
+)
+# Predicts noise - image with t = 1 at noise; the projectors of its training are not used.
+REPA_SIT = replace(
+    DIT,
+    name="repa-sit",
+    title="SiT + REPA",
+    source="arXiv 2410.06940",
+    works=("yu2025repa", "ma2024sit"),
+    rank=100,
+    telltales=("z_dims",),
+    fits=_has_projectors,
+    prediction="velocity",
+    samplers=FLOW_SAMPLERS,
+    float64_state=True,
+    from_config=partial(_from_config, learn_sigma=False),
+    sized=partial(_sized, learn_sigma=False),
+    guided_channels=None,
+)
+FAMILIES = (TREAD_DIT, TREAD_SIT, DIT, SIT, REPA_SIT)

@@ -1,15 +1,141 @@
-"""MicroDiT (Sehwag et al.): text to image, a patch mixer before the mask, EDM preconditioning with sigma_data 0.9."""
+"""MicroDiT (Sehwag et al.): text to image, a patch mixer before the mask, EDM with sigma_data 0.9. No torch."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar, Literal, NamedTuple
 
-from sgbench.models.architectures import MicroDiTArchitecture
-from sgbench.models.families.family import LATENT_CHANNELS, Family, Request
+from pydantic import Field, model_validator
 
+from sgbench.models.architecture import CaptionArchitecture, Macs, embedding, final, total
+from sgbench.models.family import LATENT_CHANNELS, Family, Request
+
+TIME_FREQUENCIES = 512
 # The published XL model; the letters of the class-conditional families do not apply.
 DEPTH, WIDTH, HEAD_WIDTH = 28, 1024, 64
 RAMP = tuple(0.5 + 0.5 * index / (DEPTH - 1) for index in range(DEPTH))
 FFN_RAMP = tuple(0.5 + 3.5 * index / (DEPTH - 1) for index in range(DEPTH))
+
+
+class MicroBlock(NamedTuple):
+    """Widths of one MicroDiT block."""
+
+    width: int
+    attention_width: int
+    mlp_width: int
+    experts: bool
+
+
+class MicroDiTArchitecture(CaptionArchitecture):
+    """MicroDiT: text to image, a patch mixer before the mask, experts in some blocks (arXiv 2407.15811)."""
+
+    network: ClassVar[str] = "sgbench.networks.microdit:MicroDiT"
+    telltale_parts: ClassVar[frozenset[str]] = frozenset({"patch_mixer", "blocks"})
+
+    family: Literal["microdit"] = "microdit"
+    head_dim: int = Field(gt=0)
+    multiple_of: int = Field(gt=0, description="inner widths of MLPs are rounded up to a multiple of this")
+    caption_tokens: int = Field(default=77, gt=0, description="length of a caption, for counting")
+    pos_interp_scale: float = Field(default=1.0, gt=0)
+    qkv_ratios: tuple[float, ...] = Field(description="attention width over width, block by block")
+    ffn_ratios: tuple[float, ...] = Field(description="MLP width over width, block by block")
+    patch_mixer_depth: int = Field(ge=0)
+    patch_mixer_dim: int = Field(gt=0)
+    patch_mixer_qkv_ratio: float = Field(gt=0)
+    patch_mixer_mlp_ratio: float = Field(gt=0)
+    use_bias: bool = False
+    num_experts: int = Field(gt=0)
+    expert_capacity: float = Field(gt=0)
+    experts_every_n: int = Field(gt=0)
+    time_scale: float = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _one_ratio_per_block(self) -> MicroDiTArchitecture:
+        for name in ("qkv_ratios", "ffn_ratios"):
+            if len(getattr(self, name)) != self.depth:
+                raise ValueError(f"{name} has {len(getattr(self, name))} values for {self.depth} blocks")
+        return self
+
+    @property
+    def caption_mlp_width(self) -> int:
+        """Inner width of the gated MLP over the caption."""
+        return self._gated(4 * self.hidden_size)
+
+    @property
+    def mixer_blocks(self) -> tuple[MicroBlock, ...]:
+        """The patch mixer, block by block."""
+        return tuple(
+            self._block(
+                self.patch_mixer_dim,
+                self.patch_mixer_qkv_ratio,
+                self.patch_mixer_mlp_ratio,
+                index > 0 and self._has_experts(index),
+            )
+            for index in range(self.patch_mixer_depth)
+        )
+
+    @property
+    def backbone_blocks(self) -> tuple[MicroBlock, ...]:
+        """The backbone, block by block; its last one never has experts."""
+        return tuple(
+            self._block(self.hidden_size, qkv, ffn, self._has_experts(index) and index < self.depth - 1)
+            for index, (qkv, ffn) in enumerate(zip(self.qkv_ratios, self.ffn_ratios, strict=True))
+        )
+
+    def block_macs(self, kept: int) -> list[Macs]:
+        return [self._macs_of(one, kept) for one in self.backbone_blocks]
+
+    def call_macs(self, kept: int) -> Macs:
+        grid, width, light, words = self.grid_tokens, self.hidden_size, self.patch_mixer_dim, self.caption_tokens
+        per_word = (self.caption_channels + 5 * width + 3 * self.caption_mlp_width) * width
+        found = total(
+            embedding(grid, self.patch_values, width, TIME_FREQUENCIES),
+            # The caption: an embedding, a block of attention and gated MLP, and the maps of the mean word.
+            Macs(words * per_word + 2 * width**2, 2 * words**2 * width, 5 * words * width + width),
+            *(self._macs_of(one, grid) for one in self.mixer_blocks),
+            *self.block_macs(kept),
+            final(kept, width, self.patch_values, width),
+        )
+        if light == width:
+            return found
+        maps = Macs((grid + kept + words) * width * light, 0, (grid + words) * width + kept * light)
+        return found.plus(maps)
+
+    def image_attention(self, layer: int, kept: int) -> int:
+        """Blocks also attend to the caption, which is not perturbed."""
+        return 2 * kept**2 * self.attention_width(layer)
+
+    def attention_width(self, layer: int) -> int:
+        return self.backbone_blocks[layer].attention_width
+
+    def _macs_of(self, one: MicroBlock, tokens: int) -> Macs:
+        width, inner, words = one.width, one.attention_width, self.caption_tokens
+        linear = 4 * tokens * width * inner + 2 * (tokens + words) * width**2 + 6 * self.hidden_size * width
+        attention = 2 * tokens**2 * inner + 2 * tokens * words * width
+        normalised = 2 * tokens * inner + (tokens + words) * width + 3 * tokens * width
+        if one.experts:
+            chosen = int(self.expert_capacity * tokens / self.num_experts)
+            linear += tokens * width * self.num_experts + 2 * self.num_experts * chosen * width * one.mlp_width
+        else:
+            linear += 3 * tokens * width * one.mlp_width
+        return Macs(linear, attention, normalised)
+
+    def _has_experts(self, index: int) -> bool:
+        return (index + 1) % self.experts_every_n == 0
+
+    def _block(self, width: int, qkv: float, ffn: float, experts: bool) -> MicroBlock:
+        attention = width if qkv == 1 else _round_up(int(width * qkv), 2 * self.head_dim)
+        inner = int(width * ffn)
+        return MicroBlock(
+            width, attention, _round_up(inner, self.multiple_of) if experts else self._gated(inner), experts
+        )
+
+    def _gated(self, inner: int) -> int:
+        return _round_up(int(2 * inner / 3), self.multiple_of)
+
+
+def _round_up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple
 
 
 def _from_config(config: Mapping[str, Any]) -> MicroDiTArchitecture:
@@ -63,20 +189,23 @@ def _sized(request: Request) -> MicroDiTArchitecture:
     )
 
 
-FAMILY = Family(
-    name="microdit",
-    title="MicroDiT",
-    source="arXiv 2407.15811",
-    works=("sehwag2025microdit",),
-    telltales=("caption_channels",),
-    prediction="edm",
-    drops="patches are masked after the mixer and come out as zeros",
-    samplers=("edm-heun",),
-    from_config=_from_config,
-    sized=_sized,
-    sigma_data=0.9,
-    text=True,
-    text_encoder="apple/DFN5B-CLIP-ViT-H-14-378",
-    autoencoder="stabilityai/stable-diffusion-xl-base-1.0",
-    note="sparse branches are experimental: a masked patch has no prediction of its own",
+FAMILIES = (
+    Family(
+        name="microdit",
+        title="MicroDiT",
+        source="arXiv 2407.15811",
+        works=("sehwag2025microdit",),
+        rank=60,
+        architecture=MicroDiTArchitecture,
+        telltales=("caption_channels",),
+        prediction="edm",
+        drops="patches are masked after the mixer and come out as zeros",
+        samplers=("edm-heun",),
+        from_config=_from_config,
+        sized=_sized,
+        sigma_data=0.9,
+        text_encoder="apple/DFN5B-CLIP-ViT-H-14-378",
+        autoencoder="stabilityai/stable-diffusion-xl-base-1.0",
+        note="sparse branches are experimental: a masked patch has no prediction of its own",
+    ),
 )

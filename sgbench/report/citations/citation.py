@@ -18,7 +18,7 @@ from sgbench.metrics.protocols import extractor_of
 from sgbench.metrics.references.catalogue import PACKAGED, home_of, works_of
 from sgbench.metrics.references.catalogue import PUBLIC as REFERENCES
 from sgbench.models import catalogue
-from sgbench.models.autoencoder_files import NONE, OWN
+from sgbench.models.components import NONE, OWN
 from sgbench.models.families import FAMILIES
 from sgbench.report.citations import citation_keys
 from sgbench.report.citations.citation_keys import Works

@@ -1,152 +1,109 @@
-"""Captioned scenes in GenEval's six tasks, each a pure function of (seed, index). No torch.
-
-A prompt's metadata has GenEval's form: `include` lists classes with count, colour and position, and
-`position: [relation, 0]` places the entry relative to the first one (arXiv 2310.11513).
-"""
+"""Scenes of drawn shapes: placed after a caption and rendered, each a pure function of (seed, index). No torch."""
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sgbench.zoo.shapes.render import SIDE, Floats, Scene, Thing
-from sgbench.zoo.shapes.vocabulary import (
-    COLOURS,
-    HELD_OUT_ABOVE,
-    HELD_OUT_PAIRS,
-    NUMBERS,
-    PLURALS,
-    RELATIONS,
-    SHAPES,
-)
+from sgbench.zoo.shapes.captions import COLOURS, HELD_OUT_PAIRS, TASK_SHARES, Caption, sample_caption
 
-# The tasks with more to learn are shown more often.
-TASK_SHARES: Final = {
-    "single_object": 0.08,
-    "two_object": 0.16,
-    "counting": 0.18,
-    "colors": 0.12,
-    "position": 0.23,
-    "color_attr": 0.23,
-}
+Floats = NDArray[np.float64]
+# Of the images, in pixels.
+SIDE: Final = 32
+# Range of the grey level of the background.
 GROUNDS: Final = (100, 156)
-# Half widths in pixels; three and four objects leave room for smaller ones only.
+# Half widths in pixels by number of objects.
 RADII: Final = {1: (5.8, 8.0), 2: (5.5, 7.2), 3: (5.2, 6.4), 4: (5.0, 6.2)}
 GAP: Final = 1.5
-# Placements drawn at once, of which the first that fits is taken.
+# Random placements per attempt; the first that fits is taken.
 TRIES: Final = 64
 
 
-class Caption(NamedTuple):
-    """A caption, its task, the objects it names as (shape, colour or None), and how they lie."""
+class Thing(NamedTuple):
+    """One shape: centre in pixels (x to the right, y down) and radius, about half its width.
 
-    text: str
-    task: str
-    named: tuple[tuple[str, str | None], ...]
-    relation: str | None = None
+    The tips of a star reach 1.3 radii, so that one may touch its neighbour or the border.
+    """
 
-    @property
-    def held_out(self) -> bool:
-        """Whether training never showed this combination."""
-        pairs = {(colour, shape) for shape, colour in self.named}
-        return bool(pairs & HELD_OUT_PAIRS) or self._relation_held_out
-
-    @property
-    def _relation_held_out(self) -> bool:
-        if self.relation not in ("above", "below"):
-            return False
-        upper = self.named[0 if self.relation == "above" else 1][0]
-        return upper in HELD_OUT_ABOVE
-
-    def metadata(self) -> dict[str, Any]:
-        """GenEval's record of the prompt, with `held_out` added."""
-        if self.task == "counting":
-            shape, count = self.named[0][0], len(self.named)
-            include: list[dict[str, Any]] = [{"class": shape, "count": count}]
-            exclude = [{"class": shape, "count": count + 1}]
-            return self._record(include, exclude)
-        include = [
-            {"class": shape, "count": 1} | ({} if colour is None else {"color": colour}) for shape, colour in self.named
-        ]
-        if self.relation is not None:
-            # GenEval lists the object of reference first.
-            include.reverse()
-            include[1]["position"] = [self.relation, 0]
-        return self._record(include, None)
-
-    def _record(self, include: list[dict[str, Any]], exclude: list[dict[str, Any]] | None) -> dict[str, Any]:
-        record: dict[str, Any] = {"tag": self.task, "include": include}
-        if exclude is not None:
-            record["exclude"] = exclude
-        return record | {"prompt": self.text, "held_out": self.held_out}
+    shape: str
+    colour: str
+    x: float
+    y: float
+    radius: float
 
 
-def single(shape: str) -> Caption:
-    """A shape of any colour."""
-    return Caption(f"a {shape}", "single_object", ((shape, None),))
+class Scene(NamedTuple):
+    """Things that do not touch, on a grey of this level (0 to 255)."""
+
+    things: tuple[Thing, ...]
+    ground: int
 
 
-def pair(first: str, second: str) -> Caption:
-    """Two different shapes of any colours."""
-    return Caption(f"a {first} and a {second}", "two_object", ((first, None), (second, None)))
+def render(scene: Scene) -> NDArray[np.uint8]:
+    """The scene as an image uint8 (SIDE, SIDE, 3)."""
+    image = np.full((SIDE, SIDE, 3), float(scene.ground))
+    for thing in scene.things:
+        alpha = coverage(thing.shape, thing.x, thing.y, thing.radius)[..., None]
+        image += alpha * (np.array(COLOURS[thing.colour], dtype=float) - image)
+    return np.rint(image).astype(np.uint8)
 
 
-def several(shape: str, number: str) -> Caption:
-    """Two to four of one shape, of any colours."""
-    return Caption(f"{number} {PLURALS[SHAPES.index(shape)]}", "counting", ((shape, None),) * NUMBERS[number])
+def coverage(shape: str, x: float | Floats, y: float | Floats, radius: float | Floats, side: int = SIDE) -> Floats:
+    """Share of each pixel that a shape covers, (..., side, side); x, y and radius may be arrays of one shape."""
+    centre_x, centre_y, size = (np.asarray(value, dtype=float)[..., None, None] for value in (x, y, radius))
+    pixels = np.arange(side) + 0.5
+    u = (pixels[None, :] - centre_x) / size
+    v = (pixels[:, None] - centre_y) / size
+    u, v = np.broadcast_arrays(u, v)
+    return np.clip(0.5 - DISTANCES[shape](u, v) * size, 0.0, 1.0)
 
 
-def coloured(shape: str, colour: str) -> Caption:
-    """A shape of one colour."""
-    return Caption(f"{_article(colour)} {colour} {shape}", "colors", ((shape, colour),))
+def _cross(u: Floats, v: Floats) -> Floats:
+    across, along = np.abs(u), np.abs(v)
+    return np.minimum(np.maximum(across - 1.0, along - 0.34), np.maximum(along - 1.0, across - 0.34))
 
 
-def placed(first: str, relation: str, second: str) -> Caption:
-    """Two different shapes, the first left of, right of, above or below the second."""
-    return Caption(f"a {first} {relation} a {second}", "position", ((first, None), (second, None)), relation)
+def _star(u: Floats, v: Floats) -> Floats:
+    # Inside a pentagram at most one of its five lines has the point on the outer side.
+    angles = np.pi / 2 + np.arange(5) * 2 * np.pi / 5
+    sides = np.stack([np.cos(a) * u + np.sin(a) * v for a in angles])
+    return np.partition(sides, 3, axis=0)[3] - 0.41
 
 
-def coloured_pair(first: tuple[str, str], second: tuple[str, str]) -> Caption:
-    """Two different shapes (shape, colour) of different colours."""
-    one, other = (f"{_article(colour)} {colour} {shape}" for shape, colour in (first, second))
-    return Caption(f"{one} and {other}", "color_attr", (first, second))
+def _heart(u: Floats, v: Floats) -> Floats:
+    lobes = np.hypot(np.abs(u) - 0.48, v + 0.36) - 0.52
+    tip = np.maximum((0.78 * np.abs(u) + 0.62 * (v - 1.0)), -v - 0.42)
+    return np.minimum(lobes, tip)
 
 
-def _article(word: str) -> str:
-    return "an" if word[0] in "aeiou" else "a"
-
-
-def draw_caption(random: np.random.Generator, task: str) -> Caption:
-    """A caption of one task, all combinations equally likely, those held out included."""
-    first, second = (SHAPES[i] for i in random.choice(len(SHAPES), 2, replace=False))
-    one, other = (tuple(COLOURS)[i] for i in random.choice(len(COLOURS), 2, replace=False))
-    if task == "single_object":
-        return single(first)
-    if task == "two_object":
-        return pair(first, second)
-    if task == "counting":
-        return several(first, tuple(NUMBERS)[random.integers(len(NUMBERS))])
-    if task == "colors":
-        return coloured(first, one)
-    if task == "position":
-        return placed(first, RELATIONS[random.integers(len(RELATIONS))], second)
-    return coloured_pair((first, one), (second, other))
+# Signed distance to the outline, negative inside, in units of the radius; exact near straight edges.
+DISTANCES: Final[dict[str, Callable[[Floats, Floats], Floats]]] = {
+    "circle": lambda u, v: np.hypot(u, v) - 1.0,
+    "square": lambda u, v: np.maximum(np.abs(u), np.abs(v)) - 0.88,
+    "triangle": lambda u, v: np.maximum(v - 0.82, (1.82 * np.abs(u) - (v + 1.0)) / 2.077),
+    "cross": _cross,
+    "ring": lambda u, v: np.abs(np.hypot(u, v) - 0.74) - 0.26,
+    "diamond": lambda u, v: (1.35 * np.abs(u) + np.abs(v) - 1.08) / 1.68,
+    "star": _star,
+    "heart": _heart,
+}
 
 
 def training_example(seed: int, index: int) -> tuple[Caption, Scene]:
-    """Example number `index` of an endless training set without the combinations held out."""
+    """Example number `index` of an endless training set without held-out combinations."""
     random = np.random.Generator(np.random.PCG64([seed, index]))
     task = str(random.choice(list(TASK_SHARES), p=list(TASK_SHARES.values())))
-    caption = draw_caption(random, task)
+    caption = sample_caption(random, task)
     while caption.held_out:
-        caption = draw_caption(random, task)
-    return caption, draw_scene(random, caption)
+        caption = sample_caption(random, task)
+    return caption, sample_scene(random, caption)
 
 
-def draw_scene(random: np.random.Generator, caption: Caption) -> Scene:
-    """A scene that the caption describes; colours it leaves open never make a pair held out."""
+def sample_scene(random: np.random.Generator, caption: Caption) -> Scene:
+    """A scene that fits the caption; colours that it does not name never form a held-out pair."""
     colours = [colour if colour is not None else _free_colour(random, shape) for shape, colour in caption.named]
     places = _places(random, len(caption.named), caption.relation)
     things = tuple(
@@ -161,14 +118,14 @@ def _free_colour(random: np.random.Generator, shape: str) -> str:
 
 
 def _places(random: np.random.Generator, count: int, relation: str | None) -> list[tuple[float, float, float]]:
-    """(x, y, radius) of things whose boxes keep GAP pixels apart and inside the picture, in random order."""
+    """(x, y, radius) of things whose boxes are GAP pixels apart and inside the image, in random order."""
     least, most = RADII[count]
     while True:
         radii = random.uniform(least, most, (TRIES, count))
         centres = random.uniform(radii + 0.5, SIDE - 0.5 - radii, (2, TRIES, count))
         fits = _apart(centres, radii)
         if relation is not None:
-            fits &= _stand(centres, radii, relation)
+            fits &= _related(centres, radii, relation)
         if fits.any():
             chosen = int(fits.argmax())
             return [(float(x), float(y), float(r)) for x, y, r in zip(*centres[:, chosen], radii[chosen], strict=True)]
@@ -181,9 +138,9 @@ def _apart(centres: Floats, radii: Floats) -> NDArray[np.bool_]:
     return ((distance >= needed) | np.eye(radii.shape[-1], dtype=bool)).all(axis=(-1, -2))
 
 
-def _stand(centres: Floats, radii: Floats, relation: str) -> NDArray[np.bool_]:
-    """In which placements thing 0 stands in this relation to thing 1, and in no other."""
+def _related(centres: Floats, radii: Floats, relation: str) -> NDArray[np.bool_]:
+    """Which placements (tries,) put thing 0 in this relation to thing 1, and in no other."""
     across, down = centres[..., 0] - centres[..., 1]
-    along, beside = (across, down) if relation in ("left of", "right of") else (down, across)
+    along, aside = (across, down) if relation in ("left of", "right of") else (down, across)
     sign = -1 if relation in ("left of", "above") else 1
-    return (sign * along >= radii.sum(axis=-1) + GAP) & (np.abs(beside) <= 0.5 * np.abs(along))
+    return (sign * along >= radii.sum(axis=-1) + GAP) & (np.abs(aside) <= 0.5 * np.abs(along))

@@ -15,9 +15,9 @@ from sgbench.base.errors import UserError
 from sgbench.metrics.judges.catalogue import DRAWN_RULES, drawn_digest
 from sgbench.metrics.judges.shapes_accuracy import IMAGES, SEED, measure
 from sgbench.metrics.judges.shapes_judge import LEAST_PIXELS, detect, moments
-from sgbench.models.recipe import load_recipe, recipe_names
-from sgbench.zoo.shapes.render import SIDE, Scene, Thing, coverage, render
-from sgbench.zoo.shapes.vocabulary import COLOURS, SHAPES
+from sgbench.models.embedded import load_recipe, recipe_names
+from sgbench.zoo.shapes.captions import COLOURS, SHAPES
+from sgbench.zoo.shapes.scenes import SIDE, Scene, Thing, coverage, render
 
 shapes, colours = st.sampled_from(SHAPES), st.sampled_from(sorted(COLOURS))
 places, sizes = st.floats(11, 21), st.floats(5.0, 8.0)

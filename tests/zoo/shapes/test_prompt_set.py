@@ -9,15 +9,24 @@ import pytest
 
 from sgbench.cells.prompt_records import TASKS, check_record, read_records
 from sgbench.cells.prompts import load_prompts
-from sgbench.zoo.shapes.prompt_set import COUNTS, HELD_OUT, as_json_lines, prompt_set
-from sgbench.zoo.shapes.vocabulary import COLOURS, HELD_OUT_PAIRS, MAX_WORDS, SHAPES, token_ids
+from sgbench.zoo.shapes.captions import (
+    COLOURS,
+    COUNTS,
+    HELD_OUT,
+    HELD_OUT_PAIRS,
+    MAX_WORDS,
+    SHAPES,
+    prompt_set,
+    prompts_jsonl,
+    token_ids,
+)
 
 PROMPTS = prompt_set()
 
 
 def test_the_packaged_file_is_what_the_code_draws() -> None:
     packaged = (resources.files("sgbench.zoo") / "prompts" / "shapes.jsonl").read_text(encoding="utf-8")
-    assert packaged == as_json_lines()
+    assert packaged == prompts_jsonl()
 
 
 def test_every_task_has_its_number_of_prompts_each_once() -> None:
@@ -62,4 +71,4 @@ def test_the_benchmark_reads_the_packaged_set() -> None:
 
 
 def test_the_reader_of_genevals_metadata_reads_it_too() -> None:
-    assert read_records(as_json_lines(), "shapes", SHAPES, COLOURS) == [caption.metadata() for caption in PROMPTS]
+    assert read_records(prompts_jsonl(), "shapes", SHAPES, COLOURS) == [caption.metadata() for caption in PROMPTS]

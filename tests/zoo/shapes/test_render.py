@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgbench.zoo.shapes.render import SIDE, Scene, Thing, coverage, render, render_all
-from sgbench.zoo.shapes.vocabulary import COLOURS, SHAPES
+from sgbench.zoo.shapes.captions import COLOURS, SHAPES
+from sgbench.zoo.shapes.scenes import SIDE, Scene, Thing, coverage, render
 
 # The tips of a star lie farther out than what is called its half width, and those of a heart and a diamond a little.
 REACH = {"star": 1.34, "heart": 1.13, "diamond": 1.09}
@@ -116,4 +116,4 @@ def test_the_order_of_things_apart_means_nothing() -> None:
 
 
 def test_an_empty_scene_is_the_ground() -> None:
-    assert np.array_equal(render_all([Scene((), 100), Scene((), 156)])[:, 0, 0], [[100] * 3, [156] * 3])
+    assert np.array_equal([render(Scene((), ground))[0, 0] for ground in (100, 156)], [[100] * 3, [156] * 3])

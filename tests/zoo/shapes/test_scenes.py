@@ -16,10 +16,8 @@ from sgbench.cells.prompts import Prompt
 from sgbench.metrics.judges.catalogue import DRAWN
 from sgbench.metrics.judges.geneval import relations
 from sgbench.score.judge_scores import load_judge
-from sgbench.zoo.shapes import scenes
-from sgbench.zoo.shapes.render import SIDE, Scene, Thing, coverage, render
-from sgbench.zoo.shapes.scenes import Caption, draw_caption, draw_scene, training_example
-from sgbench.zoo.shapes.vocabulary import (
+from sgbench.zoo.shapes import captions, scenes
+from sgbench.zoo.shapes.captions import (
     COLOURS,
     HELD_OUT_ABOVE,
     HELD_OUT_PAIRS,
@@ -27,8 +25,11 @@ from sgbench.zoo.shapes.vocabulary import (
     NUMBERS,
     RELATIONS,
     SHAPES,
+    Caption,
+    sample_caption,
     token_ids,
 )
+from sgbench.zoo.shapes.scenes import SIDE, Scene, Thing, coverage, render, sample_scene, training_example
 
 pytestmark = pytest.mark.slow
 
@@ -40,8 +41,8 @@ few = settings(max_examples=60, deadline=None)
 def drawn(seed: int, task: str) -> tuple[Caption, Scene]:
     """A caption of a task, held out or not, and a scene of it."""
     random = np.random.default_rng(seed)
-    caption = draw_caption(random, task)
-    return caption, draw_scene(random, caption)
+    caption = sample_caption(random, task)
+    return caption, sample_scene(random, caption)
 
 
 def box(thing: Thing) -> tuple[float, float, float, float]:
@@ -80,10 +81,10 @@ def test_an_example_depends_on_seed_and_index_alone(seed: int, index: int) -> No
 
 def test_tasks_come_in_their_shares() -> None:
     """Four standard errors of 1,000 draws at most."""
-    assert sum(scenes.TASK_SHARES.values()) == pytest.approx(1)
-    assert set(scenes.TASK_SHARES) == set(TASKS)
+    assert sum(captions.TASK_SHARES.values()) == pytest.approx(1)
+    assert set(captions.TASK_SHARES) == set(TASKS)
     found = [training_example(7, index)[0].task for index in range(1000)]
-    for task, share in scenes.TASK_SHARES.items():
+    for task, share in captions.TASK_SHARES.items():
         assert abs(found.count(task) / 1000 - share) < 4 * np.sqrt(share * (1 - share) / 1000)
 
 
@@ -117,16 +118,18 @@ def test_training_never_says_a_relation_held_out_in_either_wording() -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_what_is_held_out_is_what_the_vocabulary_says(shape: str) -> None:
     other = "heart" if shape != "heart" else "cross"
-    assert scenes.placed(shape, "above", other).held_out == (shape in HELD_OUT_ABOVE)
-    assert scenes.placed(other, "below", shape).held_out == (shape in HELD_OUT_ABOVE)
-    assert not scenes.placed(other, "above", shape).held_out
-    assert not scenes.placed(shape, "left of", other).held_out
+    assert captions.placed(shape, "above", other).held_out == (shape in HELD_OUT_ABOVE)
+    assert captions.placed(other, "below", shape).held_out == (shape in HELD_OUT_ABOVE)
+    assert not captions.placed(other, "above", shape).held_out
+    assert not captions.placed(shape, "left of", other).held_out
     for colour in COLOURS:
         hidden = (colour, shape) in HELD_OUT_PAIRS
-        assert scenes.coloured(shape, colour).held_out == hidden
+        assert captions.coloured(shape, colour).held_out == hidden
         seen = next(c for c in COLOURS if c != colour and (c, other) not in HELD_OUT_PAIRS)
-        assert scenes.coloured_pair((other, seen), (shape, colour)).held_out == hidden
-    assert not any(c.held_out for c in (scenes.single(shape), scenes.pair(shape, other), scenes.several(shape, "two")))
+        assert captions.coloured_pair((other, seen), (shape, colour)).held_out == hidden
+    assert not any(
+        c.held_out for c in (captions.single(shape), captions.pair(shape, other), captions.several(shape, "two"))
+    )
 
 
 # Pictures
@@ -187,47 +190,47 @@ def test_the_relation_holds_by_genevals_rule_and_no_other_does(seed: int) -> Non
 @settings(max_examples=200, deadline=None)
 @given(seeds, tasks)
 def test_captions_are_short_and_of_known_words(seed: int, task: str) -> None:
-    caption = draw_caption(np.random.default_rng(seed), task)
+    caption = sample_caption(np.random.default_rng(seed), task)
     assert caption.task == task
     assert len(caption.text.split()) <= MAX_WORDS
     assert len(token_ids(caption.text)) == MAX_WORDS
 
 
 def test_captions_as_a_person_would_write_them() -> None:
-    assert scenes.single("ring").text == "a ring"
-    assert scenes.pair("ring", "star").text == "a ring and a star"
-    assert [scenes.several("cross", number).text for number in NUMBERS] == [
+    assert captions.single("ring").text == "a ring"
+    assert captions.pair("ring", "star").text == "a ring and a star"
+    assert [captions.several("cross", number).text for number in NUMBERS] == [
         "two crosses",
         "three crosses",
         "four crosses",
     ]
-    assert scenes.coloured("star", "orange").text == "an orange star"
-    assert scenes.placed("star", "left of", "heart").text == "a star left of a heart"
-    assert scenes.coloured_pair(("star", "red"), ("ring", "orange")).text == "a red star and an orange ring"
+    assert captions.coloured("star", "orange").text == "an orange star"
+    assert captions.placed("star", "left of", "heart").text == "a star left of a heart"
+    assert captions.coloured_pair(("star", "red"), ("ring", "orange")).text == "a red star and an orange ring"
 
 
 def test_records_have_genevals_form() -> None:
     """The object of reference first, and one more than asked for barred when counting, as in its metadata."""
-    assert scenes.placed("heart", "above", "circle").metadata() == {
+    assert captions.placed("heart", "above", "circle").metadata() == {
         "tag": "position",
         "include": [{"class": "circle", "count": 1}, {"class": "heart", "count": 1, "position": ["above", 0]}],
         "prompt": "a heart above a circle",
         "held_out": False,
     }
-    assert scenes.several("star", "three").metadata() == {
+    assert captions.several("star", "three").metadata() == {
         "tag": "counting",
         "include": [{"class": "star", "count": 3}],
         "exclude": [{"class": "star", "count": 4}],
         "prompt": "three stars",
         "held_out": False,
     }
-    assert scenes.coloured("star", "red").metadata()["include"] == [{"class": "star", "count": 1, "color": "red"}]
+    assert captions.coloured("star", "red").metadata()["include"] == [{"class": "star", "count": 1, "color": "red"}]
 
 
 @settings(max_examples=100, deadline=None)
 @given(seeds, tasks)
 def test_records_pass_the_check_that_suites_make(seed: int, task: str) -> None:
-    check_record(draw_caption(np.random.default_rng(seed), task).metadata(), "shapes", SHAPES, COLOURS)
+    check_record(sample_caption(np.random.default_rng(seed), task).metadata(), "shapes", SHAPES, COLOURS)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -248,13 +251,13 @@ def test_a_render_of_something_else_is_judged_wrong(seed: int) -> None:
     back = dict(zip(RELATIONS, ("right of", "left of", "below", "above"), strict=True))
     said = RELATIONS[random.integers(4)]
     wrong = [
-        (scenes.single(one), scenes.single(other)),
-        (scenes.pair(one, two), scenes.pair(one, other)),
-        (scenes.several(one, "three"), scenes.several(one, "two")),
-        (scenes.several(one, "three"), scenes.several(one, "four")),
-        (scenes.coloured(one, red), scenes.coloured(one, blue)),
-        (scenes.placed(one, said, two), scenes.placed(one, back[said], two)),
-        (scenes.coloured_pair((one, red), (two, blue)), scenes.coloured_pair((one, blue), (two, red))),
+        (captions.single(one), captions.single(other)),
+        (captions.pair(one, two), captions.pair(one, other)),
+        (captions.several(one, "three"), captions.several(one, "two")),
+        (captions.several(one, "three"), captions.several(one, "four")),
+        (captions.coloured(one, red), captions.coloured(one, blue)),
+        (captions.placed(one, said, two), captions.placed(one, back[said], two)),
+        (captions.coloured_pair((one, red), (two, blue)), captions.coloured_pair((one, blue), (two, red))),
     ]
     for asked, shown in wrong:
-        assert not right(asked, draw_scene(random, shown))
+        assert not right(asked, sample_scene(random, shown))

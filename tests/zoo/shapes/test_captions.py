@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgbench.base.errors import UserError
-from sgbench.models.recipe import load_recipe
-from sgbench.zoo.shapes.scenes import GROUNDS
-from sgbench.zoo.shapes.vocabulary import (
+from sgbench.models.embedded import load_recipe
+from sgbench.zoo.shapes.captions import (
     COLOURS,
     HELD_OUT_ABOVE,
     HELD_OUT_PAIRS,
@@ -24,6 +23,7 @@ from sgbench.zoo.shapes.vocabulary import (
     WORDS,
     token_ids,
 )
+from sgbench.zoo.shapes.scenes import GROUNDS
 
 few = settings(max_examples=60, deadline=None)
 captions = st.lists(st.sampled_from(WORDS), max_size=MAX_WORDS)
