@@ -92,7 +92,10 @@ def test_prompts_at_random_are_refused(suite_file: Write, tmp_path: Path) -> Non
     [
         ({"prompt": "a circle"}, "own: prompt 1: the tag is missing"),
         ({**RECORDS[0], "include": [{"class": "circle", "count": 1}]}, "own: prompt 1: unknown class 'circle'"),
-        (RECORDS[0], "own: there are no prompts for two_object, counting, colors, position, color_attr, and GenEval is"),
+        (
+            RECORDS[0],
+            "own: there are no prompts for two_object, counting, colors, position, color_attr, and GenEval is",
+        ),
     ],
 )
 def test_records_that_genevals_evaluator_could_not_read_are_refused(
