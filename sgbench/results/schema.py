@@ -15,18 +15,15 @@ import pandas as pd
 
 from sgbench.base.errors import UserError
 from sgbench.guidance import RULES
-from sgbench.results.rows_checks import check_values
 
 SCHEMA_VERSION = 5
 OLDEST = 2
 # What a report cannot do without; scores and their kin depend on the suite.
-TEXTS = ("cell", "model", "guidance", "gamma_strong", "gamma_weak", "sampler")
-NUMBERS = ("scale", "steps", "seed", "samples")
+REQUIRED = ("cell", "model", "guidance", "gamma_strong", "gamma_weak", "sampler", "scale", "steps", "seed", "samples")
 # The same of cells that did not fail.
-MEASURED_TEXTS = ("device",)
-MEASURED_NUMBERS = ("gmacs_per_image", "seconds_per_image", "batch", "threads")
+MEASURED = ("device", "gmacs_per_image", "seconds_per_image", "batch", "threads")
 WHOLE = ("batch", "threads", "other_devices")
-AGAIN = "run `sgbench score` again, which writes them anew from the cells"
+AGAIN = "run `sgbench score` again, which writes the rows anew from the cells"
 
 
 def migrate(rows: pd.DataFrame, where: str) -> pd.DataFrame:
@@ -64,10 +61,12 @@ def succeeded(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _versions(rows: pd.DataFrame, where: str) -> list[int]:
     if "schema" not in rows:
-        raise UserError("these are no rows: there is no column schema", where=where, fix="give a rows.csv of sgbench")
+        raise UserError(
+            "this is not a rows file: column `schema` is missing", where=where, fix="give a rows.csv of sgbench"
+        )
     numbers = pd.to_numeric(rows["schema"], errors="coerce")
     if numbers.isna().any() or (numbers % 1 != 0).any():
-        raise UserError("a row's schema is no number", where=where, fix=AGAIN)
+        raise UserError("the `schema` of a row is not a whole number", where=where, fix=AGAIN)
     return sorted({int(n) for n in numbers})
 
 
@@ -96,23 +95,19 @@ STEPS: dict[int, Callable[[pd.DataFrame], pd.DataFrame]] = {2: _from_2, 3: _from
 
 
 def _checked(rows: pd.DataFrame, where: str) -> pd.DataFrame:
-    _require(rows, TEXTS, NUMBERS, where)
+    _require(rows, REQUIRED, where)
     measured = rows[rows["failed"] == ""]
     if not measured.empty:
-        _require(measured, MEASURED_TEXTS, MEASURED_NUMBERS, where)
+        _require(measured, MEASURED, where)
     for rule in rows["guidance"].unique():
         if rule not in RULES:
             raise UserError(f"there is no guidance rule {rule!r} in this version", where=where, fix=AGAIN)
-    check_values(rows, where, AGAIN)
     return rows
 
 
-def _require(rows: pd.DataFrame, texts: tuple[str, ...], numbers: tuple[str, ...], where: str) -> None:
-    for column in (*texts, *numbers):
+def _require(rows: pd.DataFrame, columns: tuple[str, ...], where: str) -> None:
+    for column in columns:
         if column not in rows:
             raise UserError(f"the rows have no column {column}", where=where, fix=AGAIN)
         if rows[column].isna().any():
             raise UserError(f"a row has no {column}", where=where, fix=AGAIN)
-    for column in numbers:
-        if pd.to_numeric(rows[column], errors="coerce").isna().any():
-            raise UserError(f"a row's {column} is no number", where=where, fix=AGAIN)

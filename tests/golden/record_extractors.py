@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from safetensors.numpy import save_file
 
-from sgbench.doctor.golden import EXTRACTORS, FILE, extract
+from sgbench.doctor.installation import EXTRACTORS, FILE, extract
 from sgbench.zoo.shapes.render import render_all
 from sgbench.zoo.shapes.scenes import training_example
 

@@ -94,7 +94,9 @@ def test_grey_among_colour_is_named(image_folder: Folder) -> None:
 def test_other_kinds_of_colour_are_refused(tmp_path: Path, mode: str, said: str) -> None:
     path = tmp_path / "odd.png"
     Image.new(mode, (8, 8)).save(path)
-    with pytest.raises(UserError, match=rf"odd.png: the image has {said}, and 8-bit grey or RGB is wanted; convert it"):
+    with pytest.raises(
+        UserError, match=rf"odd.png: the image has {said}, and only 8-bit grey and RGB are scored; convert it"
+    ):
         read_image(path)
 
 

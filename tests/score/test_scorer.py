@@ -12,7 +12,7 @@ import torch
 
 from sgbench import api
 from sgbench.base.errors import UserError
-from sgbench.results.rows_file import read_rows
+from sgbench.results.rows import read_rows
 from sgbench.results.store import Store
 from sgbench.score.rows import build_rows
 from sgbench.suite.sweep import expand
