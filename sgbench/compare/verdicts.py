@@ -66,25 +66,19 @@ def _score(pair: Pair, metric: str, a: Score | None, b: Score | None) -> Finding
         reason = "no value in A" if a is None else "no value in B"
         return Finding(metric, _value(a), _value(b), "not comparable", reason=reason)
     if a.protocol_id != b.protocol_id:
-        return Finding(metric, a.value, b.value, "not comparable", reason=_protocol_difference(a, b))
-    paired = pair.same_seed and len(a.replicates) == len(b.replicates)
+        found = differences(a.protocol, b.protocol) if a.protocol and b.protocol else []
+        reason = "; ".join(found) or f"protocol {a.protocol_id} against {b.protocol_id}"
+        return Finding(metric, a.value, b.value, "not comparable", reason=reason)
+    alike = len(a.replicates) == len(b.replicates)
+    paired = pair.same_seed and alike
     change = paired_change(a, b) if paired else unpaired_change(a, b)
-    same = _close([a.value, *a.replicates], [b.value, *b.replicates])
+    values = zip((a.value, *a.replicates), (b.value, *b.replicates), strict=alike)
+    same = alike and all(math.isclose(x, y, rel_tol=ACCURACY) for x, y in values)
     return Finding(metric, a.value, b.value, "same" if same else "no significant difference", change, paired)
 
 
 def _value(score: Score | None) -> float:
     return float("nan") if score is None else score.value
-
-
-def _protocol_difference(a: Score, b: Score) -> str:
-    """What two protocols differ in, or their ids where they are not known in full."""
-    found = differences(a.protocol, b.protocol) if a.protocol and b.protocol else []
-    return "; ".join(found) or f"protocol {a.protocol_id} against {b.protocol_id}"
-
-
-def _close(a: Sequence[float], b: Sequence[float]) -> bool:
-    return len(a) == len(b) and all(math.isclose(x, y, rel_tol=ACCURACY) for x, y in zip(a, b, strict=True))
 
 
 def is_tested(finding: Finding) -> bool:

@@ -115,13 +115,8 @@ def _check_records(folder: Path, cell: Cell | None, shards: Notes, store: Store)
     if cell is None:
         return
     for samples, entry in (scores.content or {}).items():
-        scored = isinstance(entry, dict) and entry.get("images_sha256")
-        if (
-            scored
-            and samples.isdigit()
-            and int(samples) <= there
-            and scored != _pixels_sha256(cell, int(samples), store)
-        ):
+        scored = entry.get("images_sha256") if isinstance(entry, dict) and samples.isdigit() else None
+        if scored and int(samples) <= there and scored != _pixels_sha256(cell, int(samples), store):
             what = f"the scores at {samples} images do not match the images on disk"
             yield Finding(folder / "scores.json", what, "`sgbench score` with its suite computes them again")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import time
+import timeit
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -178,12 +178,7 @@ def _product_seconds(kind: Any) -> float:
     import torch
 
     matrix = torch.ones(PRODUCT, PRODUCT, dtype=kind)
-    best = float("inf")
-    for _ in range(3):
-        started = time.perf_counter()
-        matrix @ matrix
-        best = min(best, time.perf_counter() - started)
-    return best
+    return min(timeit.repeat(lambda: matrix @ matrix, number=1, repeat=3))
 
 
 def _disk_space(results: Path, facts: dict[str, str]) -> Iterator[Finding]:

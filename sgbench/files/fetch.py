@@ -24,6 +24,7 @@ BLOCK_BYTES = 1 << 16
 TIMEOUT_SECONDS = 60
 HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*/[^/].*")
 RESUMES = "check the network; the same command resumes where it stopped"
+DELETED = "the download was deleted; correct the digest or the source"
 
 
 def fetch(source: str, folder: Path, sha256: str | None, progress: Progress) -> Path:
@@ -49,18 +50,11 @@ def fetch(source: str, folder: Path, sha256: str | None, progress: Progress) -> 
     )
 
 
-def _compare(found: str, expected: str | None, where: str, fix: str) -> None:
+def _compare(found: str, expected: str | None, where: str, fix: str, delete: Callable[[], None] | None = None) -> None:
     if expected not in (None, found):
+        if delete is not None:
+            delete()
         raise UserError(f"the file has sha256 {found}, expected {expected}", where=where, fix=fix)
-
-
-def _verified(path: Path, expected: str | None, source: str, progress: Progress, delete: Callable[[], None]) -> str:
-    """The digest of a download, which is deleted if it is not the expected one."""
-    found = sha256_file(path, progress)
-    if expected not in (None, found):
-        delete()
-    _compare(found, expected, source, "the download was deleted; correct the digest or the source")
-    return found
 
 
 def _is_there(path: Path, source: str, expected: str | None, progress: Progress) -> bool:
@@ -101,7 +95,8 @@ def _from_address(source: str, folder: Path, expected: str | None, progress: Pro
         folder.mkdir(parents=True, exist_ok=True)
         if not part.whole:
             _download(part, progress)
-        found = _verified(part.path, expected, source, progress, part.drop)
+        found = sha256_file(part.path, progress)
+        _compare(found, expected, source, DELETED, part.drop)
         part.finish(found)
     except OSError as error:
         fix = "check the folder's permissions and the space left, then run the same command again"
@@ -194,7 +189,9 @@ def _from_hub(source: str, folder: Path, expected: str | None, progress: Progres
             where=source,
             fix="check the name, and log in with `hf auth login` if the repository asks for it",
         ) from error
-    record_sha256(path, _verified(path, expected, source, progress, path.unlink), source, seen)
+    found = sha256_file(path, progress)
+    _compare(found, expected, source, DELETED, path.unlink)
+    record_sha256(path, found, source, seen)
     return path
 
 

@@ -92,7 +92,7 @@ def write_layout(
             for number, image in enumerate(images_of(index)):
                 _write_image(place / SAMPLES / _image_name(number), image)
     except OSError as error:
-        fix = "make room or choose another place"
+        fix = "free disk space or choose another folder"
         raise refusal(error, "the images could not be written", where=folder, fix=fix) from error
 
 

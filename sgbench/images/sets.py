@@ -68,14 +68,14 @@ def look(images: ImageSet) -> Seen:
     """Read a set that is to be scored. Raises NoScoreError for fewer than two images, and if all pixels are equal."""
     if images.count < 2:
         raise NoScoreError(
-            f"there {'is one image' if images.count else 'are no images'}, and a score compares sets",
+            f"there {'is one image' if images.count else 'are no images'}, and scores need a set",
             where=images.where,
             fix="give at least 20",
         )
     seen, low, high = scan(images)
     if low == high:
         raise NoScoreError(
-            f"every pixel of all {images.count} images is {low}: nothing was drawn",
+            f"every pixel of all {images.count} images is {low}: the images are blank",
             where=images.where,
             fix="look at the images before scoring them",
         )

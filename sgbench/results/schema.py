@@ -1,6 +1,6 @@
-"""Versions of the rows: what is read of older ones, and what is refused by name. No torch.
+"""Schema versions of rows: older ones are migrated, or refused with their version. No torch.
 
-1  up to cell ids of version 1: refused, since a cell's settings were not all told
+1  up to cell ids of version 1: refused, since some settings of cells were not recorded
 2  every setting that cells have now
 3  protocols by the digests of what they name
 4  prompts and text encoder of every row, training iterations of both checkpoints, percentiles of LPIPS
@@ -18,7 +18,7 @@ from sgbench.guidance import RULES
 
 SCHEMA_VERSION = 5
 OLDEST = 2
-# What a report cannot do without; scores and their kin depend on the suite.
+# Columns that a report requires; those of scores depend on the suite.
 REQUIRED = ("cell", "model", "guidance", "gamma_strong", "gamma_weak", "sampler", "scale", "steps", "seed", "samples")
 # The same of cells that did not fail.
 MEASURED = ("device", "gmacs_per_image", "seconds_per_image", "batch", "threads")
@@ -29,17 +29,17 @@ AGAIN = "run `sgbench score` again, which writes the rows anew from the cells"
 def migrate(rows: pd.DataFrame, where: str) -> pd.DataFrame:
     """Rows of any version that can be read, as rows of this one.
 
-    Raises UserError for rows of other versions, and for what is no table of rows.
+    Raises UserError for rows of other versions, and for a table without the columns of rows.
     """
     versions = _versions(rows, where)
     if not versions:
         raise UserError("there are no rows", where=where, fix=AGAIN)
     for version in versions:
         if version < OLDEST:
-            raise UserError(f"the rows are of schema {version}, which is no longer read", where=where, fix=AGAIN)
+            raise UserError(f"the rows use schema version {version}, which is no longer read", where=where, fix=AGAIN)
         if version > SCHEMA_VERSION:
             raise UserError(
-                f"the rows are of schema {version}, and this version reads up to {SCHEMA_VERSION}",
+                f"the rows use schema version {version}, and this version of sgbench reads up to {SCHEMA_VERSION}",
                 where=where,
                 fix="use the version of sgbench that wrote them, or a newer one",
             )
@@ -54,7 +54,7 @@ def migrate(rows: pd.DataFrame, where: str) -> pd.DataFrame:
 
 
 def succeeded(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of cells that did not fail, with whole numbers as such: a gap beside them turns them into floats."""
+    """The rows of cells that did not fail, with whole numbers as integers: pandas makes columns with gaps float."""
     found = rows[rows["failed"] == ""].drop(columns="failed").reset_index(drop=True)
     return found.astype({name: int for name in WHOLE if name in found and found[name].notna().all()})
 

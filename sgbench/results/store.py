@@ -293,5 +293,5 @@ def shard_sizes(samples: int) -> list[tuple[int, int]]:
 
 
 def rows_csv(rows: pd.DataFrame) -> bytes:
-    """Rows as they stand in rows.csv."""
+    """The content of rows.csv."""
     return rows.to_csv(index=False, lineterminator="\n").encode()

@@ -14,7 +14,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -109,7 +109,7 @@ def read_payload(
 ) -> Verified[Content]:
     """What `decode` makes of a payload and its notes, which hold its `sha256` and the keys of `kinds`.
 
-    `decode` raises ValueError for a payload that is not what its notes say.
+    `decode` raises ValueError for a payload that does not match its notes.
     """
     notes = read_notes(path, kinds)
     if notes.content is None:
@@ -174,11 +174,6 @@ def digest_path(table: Path) -> Path:
     return table.with_name(f"{table.name}.sha256")
 
 
-def digest_lines(table: Path, digests: Sequence[str]) -> bytes:
-    """The content of that file."""
-    return "".join(f"{digest}  {table.name}\n" for digest in digests).encode()
-
-
 def read_digests(table: Path) -> list[str]:
     """The digests recorded for a table; none where the file is absent or cannot be read."""
     try:
@@ -231,10 +226,11 @@ class VerifiedFiles:
 
     def _write_table(self, path: Path, payload: bytes) -> None:
         """Write a table and its digest; in between both the old and the new content match."""
-        recorded, digest = digest_path(path), sha256(payload)
-        self._write(recorded, digest_lines(path, [digest, *read_digests(path)[:1]]))
+        line = f"{sha256(payload)}  {path.name}\n"
+        before = "".join(f"{digest}  {path.name}\n" for digest in read_digests(path)[:1])
+        self._write(digest_path(path), (line + before).encode())
         self._write(path, payload)
-        self._write(recorded, digest_lines(path, [digest]))
+        self._write(digest_path(path), line.encode())
 
     def _read(self, path: Path) -> dict[str, Any] | None:
         return self._sound(path, read_record(path))

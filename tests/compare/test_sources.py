@@ -63,7 +63,7 @@ def test_rows_of_older_schemas_are_migrated() -> None:
     stored = ROOT / "tests/results/rows"
     old, new = (open_source(str(stored / f"schema-{n}.csv"), RESULTS) for n in (3, 4))
     assert [line.settings for line in old.lines] == [line.settings for line in new.lines]
-    with pytest.raises(UserError, match="schema 1, which is no longer read"):
+    with pytest.raises(UserError, match="schema version 1, which is no longer read"):
         open_source(str(stored / "schema-1.csv"), RESULTS)
 
 

@@ -31,7 +31,7 @@ def test_every_step_between_versions_exists() -> None:
 
 def test_version_1_is_refused_by_name() -> None:
     with pytest.raises(
-        UserError, match=r"schema-1\.csv: the rows are of schema 1, which is no longer read; run `sgbench score`"
+        UserError, match=r"schema-1\.csv: the rows use schema version 1, which is no longer read; run `sgbench score`"
     ):
         read_rows(STORED / "schema-1.csv")
 
@@ -39,7 +39,10 @@ def test_version_1_is_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": SCHEMA_VERSION + 1}, rf"schema {SCHEMA_VERSION + 1}, and this version reads up to"),
+        (
+            {"schema": SCHEMA_VERSION + 1},
+            rf"schema version {SCHEMA_VERSION + 1}, and this version of sgbench reads up to",
+        ),
         ({"schema": "x"}, "`schema` of a row is not a whole number"),
         ({"schema": 2.5}, "`schema` of a row is not a whole number"),
         ({"scale": "much"}, "scale of cell .* is not a number of at least 0: much"),
