@@ -20,10 +20,10 @@ def printable(text: str, keep: str = "") -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escaped(c) if c not in keep and steers(c) else c for c in text)
+    return "".join(_escaped(c) if c not in keep and is_control(c) else c for c in text)
 
 
-def steers(character: str) -> bool:
+def is_control(character: str) -> bool:
     """Whether a character controls a terminal or the layout of text instead of being shown."""
     return character in DIRECTIONS or unicodedata.category(character) in CATEGORIES
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sgbench.base.errors import UserError
-from sgbench.base.printable import steers
+from sgbench.base.printable import is_control
 from sgbench.metrics.catalogue import METRICS
 from sgbench.results.schema import AGAIN, migrate
 from sgbench.results.verified_files import table_problem
@@ -114,11 +114,11 @@ def _not_lists(rows: pd.DataFrame, column: str, least: int) -> pd.Series:
 
 def _check_texts(rows: pd.DataFrame, where: str) -> None:
     for column in map(str, rows.select_dtypes(include=["object", "string"]).columns):
-        if any(map(steers, column)):
+        if any(map(is_control, column)):
             raise UserError(f"a column's name holds a control character: {column}", where=where, fix=AGAIN)
         texts = pd.Series(pd.unique(rows[column].dropna()), dtype=object).map(str)
         # Nearly all texts are plain, and checked at once.
-        odd = [text for text in texts if not (text.isascii() and text.isprintable()) and any(map(steers, text))]
+        odd = [text for text in texts if not (text.isascii() and text.isprintable()) and any(map(is_control, text))]
         if odd:
             raise UserError(f"{column} of a row holds a control character: {odd[0]:.40}", where=where, fix=AGAIN)
 
