@@ -69,18 +69,19 @@ def _check_values(rows: pd.DataFrame, where: str) -> None:
         for part in PARTS:
             _check_numbers(rows, f"{metric}{part}", where)
         percentiles = f"{metric}_percentiles"
-        _refuse(rows, _not_lists(rows, percentiles, 1), f"{percentiles} of cell {{}} is not a list of numbers", where)
+        _refuse(rows, _not_lists(rows, percentiles, 1), percentiles, "is not a list of numbers", where)
         # A value without these cannot be compared with anything.
-        incomplete = f"{metric} of cell {{}} has no error, replicates or protocol"
-        _refuse(rows, _not_lists(rows, f"{metric}_replicates", 2), incomplete, where)
+        incomplete = "has no error, replicates or protocol"
+        _refuse(rows, _not_lists(rows, f"{metric}_replicates", 2), metric, incomplete, where)
         nothing = pd.Series(np.nan, rows.index)
         for part in ("_se", "_replicates", "_protocol"):
             lacking = rows.get(metric, nothing).notna() & rows.get(f"{metric}{part}", nothing).isna()
-            _refuse(rows, lacking, incomplete, where)
+            _refuse(rows, lacking, metric, incomplete, where)
     for column in (c for c in map(str, rows.columns) if "[" in c and c.partition("[")[0] in METRICS):
         _check_numbers(rows, column, where)
     _check_texts(rows, where)
-    _refuse(rows, rows.duplicated(["cell", "samples"]), "cell {} has two rows of one number of images", where)
+    twice = "occurs twice for one number of images"
+    _refuse(rows, rows.duplicated(["cell", "samples"]), "the row", twice, where)
 
 
 def _check_numbers(rows: pd.DataFrame, column: str, where: str, least: float = -np.inf, whole: bool = False) -> None:
@@ -95,7 +96,7 @@ def _check_numbers(rows: pd.DataFrame, column: str, where: str, least: float = -
         wrong |= numbers.notna() & ((numbers % 1 != 0) | (numbers >= 2.0**63))
     kind = "a number" if least == -np.inf else f"a {'whole ' if whole else ''}number of at least {least:g}"
     value = f"{given[wrong].iloc[0]!s:.40}" if wrong.any() else ""
-    _refuse(rows, wrong, f"{column} of cell {{}} is not {kind}: {value}", where)
+    _refuse(rows, wrong, column, f"is not {kind}: {value}", where)
 
 
 def _not_lists(rows: pd.DataFrame, column: str, least: int) -> pd.Series:
@@ -123,8 +124,8 @@ def _check_texts(rows: pd.DataFrame, where: str) -> None:
             raise UserError(f"{column} of a row holds a control character: {odd[0]:.40}", where=where, fix=AGAIN)
 
 
-def _refuse(rows: pd.DataFrame, wrong: pd.Series, what: str, where: str) -> None:
-    """Raise UserError if any row is wrong, with the cell of the first in place of `{}`."""
+def _refuse(rows: pd.DataFrame, wrong: pd.Series, what: str, problem: str, where: str) -> None:
+    """Raise UserError if any row is wrong, naming the cell of the first."""
     if wrong.any():
-        cell = f"{rows.loc[wrong, 'cell'].iloc[0]!s:.40}"
-        raise UserError(what.replace("{}", cell, 1), where=where, fix=AGAIN)
+        cell = rows.loc[wrong, "cell"].iloc[0]
+        raise UserError(f"{what} of cell {cell!s:.40} {problem}", where=where, fix=AGAIN)

@@ -91,7 +91,7 @@ class Store(VerifiedFiles):
             )
 
     def write_mark(self, name: str) -> None:
-        """Create or refresh an empty file in the suite's folder: another machine that has it sees this folder."""
+        """Create or refresh an empty file in the suite's folder, by which machines check that they share it."""
         (self.folder / name).touch()
 
     def cell_folder(self, cell: Cell) -> Path:
