@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import sgbench
-from sgbench.base.choices import discover
+from sgbench.base.discover import found
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
 
@@ -113,5 +113,5 @@ def test_a_rule_and_a_metric_are_one_file_each(tmp_path: Path) -> None:
 
 def test_no_two_files_define_the_same_name() -> None:
     """The second would take the place of the first."""
-    assert len(list(discover("sgbench.guidance.rules", "RULE"))) == len(RULES)
-    assert sum(map(len, discover("sgbench.metrics.scores", "METRICS"))) == len(METRICS)
+    assert len(list(found("sgbench.guidance.rules", "RULE"))) == len(RULES)
+    assert sum(map(len, found("sgbench.metrics.scores", "METRICS"))) == len(METRICS)

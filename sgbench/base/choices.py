@@ -1,20 +1,12 @@
-"""Known kinds of things: found by the files of a folder; any other name is refused, with the nearest suggested."""
+"""Names and values from a known set: any other is refused early, with the nearest one as a suggestion. No torch."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
-from importlib import import_module
-from pkgutil import iter_modules
+from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
 from sgbench.base.errors import UserError
-
-
-def discover(package: str, name: str) -> Iterator[Any]:
-    """`name` of every module of the package, in the order of the modules' names."""
-    for file in iter_modules(import_module(package).__path__):
-        yield getattr(import_module(f"{package}.{file.name}"), name)
 
 
 def require_choice(value: object, choices: Any, where: str) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sgbench.base.choices import discover
+from sgbench.base.discover import found
 from sgbench.guidance.branches import Rule
 
-_FOUND: list[Rule] = sorted(discover(__name__, "RULE"), key=lambda rule: (rule.rank, rule.name))
+_FOUND: list[Rule] = sorted(found(__name__, "RULE"), key=lambda rule: (rule.rank, rule.name))
 RULES = {rule.name: rule for rule in _FOUND}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sgbench.base.choices import discover
+from sgbench.base.discover import found
 from sgbench.metrics.metric import Metric
 
-_FOUND: list[Metric] = [metric for metrics in discover(__name__, "METRICS") for metric in metrics]
+_FOUND: list[Metric] = [metric for metrics in found(__name__, "METRICS") for metric in metrics]
 METRICS = {metric.key: metric for metric in sorted(_FOUND, key=lambda metric: metric.rank)}

@@ -1,0 +1,14 @@
+"""What the files of a folder define under one name: how rules and metrics are found without a table. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+
+def found(package: str, name: str) -> Iterator[Any]:
+    """`name` of every module of the package, in the order of their names."""
+    for file in iter_modules(import_module(package).__path__):
+        yield getattr(import_module(f"{package}.{file.name}"), name)
