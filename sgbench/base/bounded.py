@@ -1,4 +1,4 @@
-"""Reading files that other people wrote: ordinary files only, and no more of them than can be meant."""
+"""Reading files of unknown origin: regular files only, up to a number of bytes."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from sgbench.base.errors import UserError
 
 
 def read_bounded(path: Path, most: int) -> bytes:
-    """The content of an ordinary file of at most `most` bytes.
+    """The content of a regular file of at most `most` bytes.
 
-    Raises OSError as the system gives it, and UserError for anything that is no ordinary file (a pipe would wait, a
+    Raises OSError as the system reports it, and UserError for anything else than a regular file (a pipe would block, a
     device never ends) and for a file that is larger.
     """
     try:
-        # A pipe that nobody writes to would hang a plain open.
+        # Opening a pipe without a writer would block.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except ValueError as error:  # A null byte in the name.
         raise FileNotFoundError(2, "No such file or directory", str(path)) from error
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UserError("this is no ordinary file", where=str(path), fix="give the path of a file")
+            raise UserError("this is not a regular file", where=str(path), fix="give the path of a file")
         content = stream.read(most + 1)
     if len(content) > most:
         raise UserError(f"the file has more than {most:,} bytes", where=str(path), fix="give a smaller one")
@@ -30,7 +30,7 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 
 def is_there(path: Path) -> bool:
-    """Whether something has this name; no for a name that nothing can have, such as one of a thousand letters."""
+    """Whether a path exists; False for a name that no file can have, such as one of a thousand letters."""
     try:
         return path.exists()
     except (OSError, ValueError):

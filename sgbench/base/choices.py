@@ -1,4 +1,4 @@
-"""Names and values out of a known set: any other is refused early, with the nearest one as a suggestion. No torch."""
+"""Names and values from a known set: any other is refused early, with the nearest one as a suggestion. No torch."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from sgbench.base.errors import UserError
 
 
 def require_choice(value: object, choices: Any, where: str) -> None:
-    """Raises UserError unless `value` is one of those of the Literal type `choices`."""
+    """Raise UserError unless `value` is one of the Literal type `choices`."""
     known = get_args(choices)
     if value not in known:
         raise UserError(
             f"{value!r} is not one of its values",
             where=where,
-            fix=f"choose one of {', '.join(map(repr, known))}, or teach every place that asks for it the new one",
+            fix=f"choose one of {', '.join(map(repr, known))}, or handle the new value wherever the others are",
         )
 
 
 def suggestion(name: str, known: Sequence[str]) -> str:
-    """`, did you mean 'x'?`, or nothing where no known name is near. Swapped letters count as nearest."""
+    """`, did you mean 'x'?`, or an empty text where no known name is close. Swapped letters count as closest."""
     near = difflib.get_close_matches(name, known, n=len(known) or 1, cutoff=0.5)
     if not near:
         return ""
@@ -30,7 +30,7 @@ def suggestion(name: str, known: Sequence[str]) -> str:
 
 
 def unknown(what: str, name: str, known: Iterable[str], where: str, fix: str = "") -> UserError:
-    """The refusal of a name that nothing has."""
+    """The error for a name that is not among the known ones."""
     names = list(known)
     return UserError(
         f"there {'are' if what.endswith('s') else 'is'} no {what} {name!r}{suggestion(name, names)}",

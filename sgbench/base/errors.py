@@ -1,10 +1,10 @@
-"""The one exception a user should ever see."""
+"""The exceptions that users see."""
 
 from __future__ import annotations
 
 from sgbench.base.printable import printable, shortened
 
-# Names and values of a file may be of any length.
+# Names and values from files may be of any length.
 LONGEST_PART = 1_200
 
 
@@ -16,9 +16,9 @@ def plain(error: Exception) -> str:
 
 
 class UserError(Exception):
-    """Something a person can put right: what is wrong, where, and what to do about it.
+    """Something that a user can fix: what is wrong, where, and what to do about it.
 
-    One line that is safe to print, whatever the names in it hold.
+    One line that is safe to print, whatever characters the names in it contain.
     """
 
     def __init__(self, what: str, *, where: str, fix: str) -> None:
@@ -30,11 +30,11 @@ class UserError(Exception):
 
 
 class NoScoreError(UserError):
-    """A set of images that has no score, whatever others have: too few, missing, black, all alike."""
+    """A set of images that cannot be scored, while others can: too few, missing, black, all alike."""
 
 
 class CellError(UserError):
-    """What keeps one cell from its images and leaves the others to go on: its numbers, its memory, its device.
+    """A failure of one cell (its numbers, memory or device) that does not concern other cells.
 
     `step` counts from 1; it and `branch` say where in a run of the sampler, if anywhere.
     """

@@ -1,12 +1,12 @@
-"""Text of unknown origin made safe to print: no escape sequence, no second line, no change of direction."""
+"""Text of unknown origin made safe to print: no escape sequences, line breaks or changes of direction."""
 
 from __future__ import annotations
 
 import unicodedata
 from typing import Final
 
-# Embeddings, overrides and isolates, which show text in another order than it is stored in. Right-to-left letters are
-# not among them. And the byte order mark, which nobody sees.
+# Embeddings, overrides and isolates, which show text in another order than it is stored in, and the byte order mark,
+# which is invisible. Right-to-left letters are not among them.
 DIRECTIONS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 # Controls, halves of surrogate pairs, and line and paragraph separators.
 CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -14,22 +14,22 @@ ELLIPSIS: Final = " [...] "
 
 
 def printable(text: str, keep: str = "") -> str:
-    """`text` with every character that could steer a terminal or a reader's eye written as its escape.
+    """`text` with every control character and change of direction written as its escape.
 
     Characters in `keep`, such as a newline, stay as they are. Markup is untouched: `[red]` prints as `[red]`.
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escaped(c) if c not in keep and steers(c) else c for c in text)
+    return "".join(_escaped(c) if c not in keep and is_control(c) else c for c in text)
 
 
-def steers(character: str) -> bool:
-    """Whether a character does something other than to stand for itself."""
+def is_control(character: str) -> bool:
+    """Whether a character controls a terminal or the layout of text instead of being shown."""
     return character in DIRECTIONS or unicodedata.category(character) in CATEGORIES
 
 
 def shortened(text: str, most: int) -> str:
-    """At most `most` characters of a text, its beginning and its end."""
+    """The beginning and the end of a text, at most `most` characters in all."""
     if len(text) <= most:
         return text
     tail = most // 4

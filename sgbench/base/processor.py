@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 CPUINFO = Path("/proc/cpuinfo")
-# x86's AVX-512 and AMX extensions, Arm's.
+# Of AVX-512, AMX and Arm.
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 def processor_name() -> str:
-    """The model name, as well as the system tells it."""
+    """The model name, as far as the system reports it."""
     for line in _lines():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
@@ -30,15 +30,17 @@ def automatic_dtype() -> Literal["bfloat16", "float32"]:
 
     Emulated bfloat16 is slower than float32.
     """
-    features = (line for line in _lines() if line.lower().startswith(("flags", "features")))
-    return "bfloat16" if any(BFLOAT16_FLAGS & set(line.split()) for line in features) else "float32"
+    return "bfloat16" if BFLOAT16_FLAGS & _features() else "float32"
 
 
 def vector_unit() -> str:
-    """The widest vectors that the processor computes with, as far as they decide how fast it is."""
-    features = {word for line in _lines() if line.lower().startswith(("flags", "features")) for word in line.split()}
+    """The widest vector instructions of the processor."""
     known = {"avx512f": "AVX-512", "avx2": "AVX2", "sve": "SVE", "asimd": "NEON"}
-    return next((name for flag, name in known.items() if flag in features), platform.machine())
+    return next((name for flag, name in known.items() if flag in _features()), platform.machine())
+
+
+def _features() -> set[str]:
+    return {word for line in _lines() if line.lower().startswith(("flags", "features")) for word in line.split()}
 
 
 def _lines() -> list[str]:

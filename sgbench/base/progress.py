@@ -1,4 +1,4 @@
-"""Progress as an object that is handed in: the stages say what they do, the caller decides how it looks."""
+"""Progress as an object that stages report to and that the caller displays."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """What a stage may tell."""
+    """What a stage may report."""
 
     def begin(self, stage: str, total: int, unit: str) -> None:
         """A stage of `total` units starts."""
 
     def advance(self, amount: int, doing: str) -> None:
-        """`amount` more units are done; `doing` says of what."""
+        """`amount` more units are done; `doing` names them."""
 
     def say(self, line: str) -> None:
-        """A line worth keeping."""
+        """Report a line that stays visible."""
 
     def end(self) -> None:
         """The stage is over."""
 
 
 class Silent:
-    """Progress that nobody watches."""
+    """Progress that is not displayed."""
 
     def begin(self, stage: str, total: int, unit: str) -> None: ...
 

@@ -1,4 +1,4 @@
-"""What made a result: the version and commit of this package, and whether its files were changed."""
+"""What made a result: the version and commit of this package, and whether its files have changes."""
 
 from __future__ import annotations
 

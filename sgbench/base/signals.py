@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the work stops where it stands, what is whole is kept, and the exit status says which it was."""
+"""SIGINT and SIGTERM: work stops, finished files are kept, and the exit status says which signal it was."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from types import FrameType
 
 STATUS = 128
-# What sends a signal to a process and to its group (`timeout`, a terminal beside a supervisor) means one, not two.
+# Signals sent to a process and to its group (by `timeout`, by a terminal and a supervisor) count as one.
 SAME_SECONDS = 0.5
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
@@ -19,32 +19,32 @@ _received: int | None = None
 
 
 class Interruption(BaseException):
-    """A signal asked this process to end. No Exception, so that nothing takes it for a fault of its own."""
+    """A signal asked this process to end. Not an Exception, so that no handler of errors catches it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(WORDS.get(signal.Signals(number), "stopped"))
         self.number = number
         self.kept = ""
-        """What is there, for the sentence that ends the command."""
+        """What was kept, for the sentence that ends the command."""
 
     @property
     def status(self) -> int:
-        """The exit status that shells give such an end."""
+        """The exit status that shells use for such an end."""
         return STATUS + self.number
 
 
 def install() -> None:
     """From now on the first signal raises Interruption in the main thread, and a second ends the process at once.
 
-    A signal that the parent had ignored stays ignored, as background jobs of a shell need it.
+    A signal that the parent ignores stays ignored, as background jobs of a shell need.
     """
     global _received  # noqa: PLW0603 (a process has one set of signals)
     _received = None
     ours = [number for number in WORDS if signal.getsignal(number) is not signal.SIG_IGN]
     reader, writer = socket.socketpair()
     writer.setblocking(False)
-    # The kernel's side of a handler writes here at once; the handler itself waits until the main thread is back from
-    # whatever library it is in, which a hung device may never let happen.
+    # Written to at once; the handler itself waits until the main thread returns from whatever library it is in, which
+    # never happens when a device hangs.
     signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     threading.Thread(target=_end_on_second, args=(reader, writer), daemon=True, name="second signal").start()
     for number in ours:
@@ -52,7 +52,7 @@ def install() -> None:
 
 
 def stop_if_asked() -> None:
-    """Raise Interruption if a signal came whose exception got lost, as in a finaliser."""
+    """Raise Interruption if a signal came whose exception was lost, as in a finaliser."""
     if _received is not None:
         raise Interruption(_received)
 

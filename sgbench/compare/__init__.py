@@ -1,1 +1,1 @@
-"""Two result sets, line by line: what changed, what did not, what cannot be compared. No torch."""
+"""Compares two sets of results line by line: what changed, what did not, what is not comparable. No torch."""

@@ -1,4 +1,4 @@
-"""The comparison as a whole: every pair with what is said of it, and what a gate would fail on."""
+"""The comparison as a whole: every pair with its findings, and what a gate would fail on."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sgbench.base.errors import UserError
-from sgbench.compare.lines import Line, Source
-from sgbench.compare.matching import Pair, match
-from sgbench.compare.significance import holm
+from sgbench.compare.lines import Line, Pair, Source, match
 from sgbench.compare.sources import open_source
 from sgbench.compare.verdicts import (
     GMACS,
@@ -19,9 +17,10 @@ from sgbench.compare.verdicts import (
     Finding,
     Verdict,
     cost_findings,
+    holm,
     is_tested,
-    judged,
     score_findings,
+    with_verdict,
 )
 from sgbench.metrics.catalogue import METRICS, check_names
 
@@ -45,7 +44,7 @@ class Comparison(NamedTuple):
     only_a: list[Line]
     only_b: list[Line]
     tests: int
-    """How many comparisons were tested; Holm's correction is for that many."""
+    """How many comparisons were tested, which Holm's correction counts."""
 
     def counts(self) -> dict[Verdict, int]:
         """How many findings there are of each verdict."""
@@ -56,20 +55,20 @@ class Comparison(NamedTuple):
         return ((one.pair, finding) for one in self.pairs for finding in one.findings)
 
     def failures(self) -> list[str]:
-        """What is worse in B, cannot be compared, or is missing in B, in sentences; empty where a gate may pass."""
+        """What is worse, not comparable or missing in B, in sentences; empty where a gate passes."""
         worse = Counter(title(f.measure) for _, f in self.findings() if f.verdict == "worse")
-        said = [f"{name} is worse in {_count(number, 'pair')}" for name, number in worse.items()]
-        # What only B has is news, and no loss.
+        sentences = [f"{name} is worse in {_count(number, 'pair')}" for name, number in worse.items()]
+        # What only B has is new, and nothing is lost.
         refused = [f for _, f in self.findings() if f.verdict == "not comparable" and f.a == f.a]
         if refused:
             first = f"{title(refused[0].measure)}: {refused[0].reason}"
-            said.append(f"{_count(len(refused), 'value')} of A cannot be compared (first: {first})")
+            sentences.append(f"{_count(len(refused), 'value')} of A cannot be compared (first: {first})")
         if self.only_a:
-            said.append(f"{_count(len(self.only_a), 'line')} of A have no counterpart in B: {named(self.only_a)}")
-        return said
+            sentences.append(f"{_count(len(self.only_a), 'line')} of A have no counterpart in B: {named(self.only_a)}")
+        return sentences
 
     def as_dict(self, everything: bool = False) -> dict[str, Any]:
-        """The comparison as plain data; without `everything` findings that say nothing new are only counted."""
+        """The comparison as plain data; without `everything`, findings without a change are only counted."""
         counts = self.counts()
         return {
             "a": _source(self.a),
@@ -107,37 +106,39 @@ def compare(
 def compare_sources(
     first: Source, second: Source, metrics: Sequence[str] | None = None, seconds: bool = True
 ) -> Comparison:
-    """The same of sources that were read. Raises UserError where nothing can be compared."""
+    """The same for sources that were read. Raises UserError where nothing can be compared."""
     both = f"{first.where} and {second.where}"
     present = [{metric for line in source.lines for metric in line.scores} for source in (first, second)]
     for source, own in zip((first, second), present, strict=True):
         for metric in metrics or ():
             if metric not in own:
                 raise UserError(
-                    f"there is no score of {metric}", where=source.where, fix="score it first, or leave the metric out"
+                    f"there is no score for {metric}", where=source.where, fix="score it first, or leave the metric out"
                 )
     matched = match(first.lines, second.lines)
     if not matched.pairs:
         raise UserError(
-            f"nothing answers each other ({named(first.lines)} against {named(second.lines)})",
+            f"no line of A has a counterpart in B ({named(first.lines)} against {named(second.lines)})",
             where=both,
             fix="compare results of the same settings, or one cell or set with one other",
         )
     wanted = set.union(*present) if metrics is None else set(metrics)
-    asked = [metric for metric in METRICS if metric in wanted]
-    pairs = [Compared(pair, [*score_findings(pair, asked), *cost_findings(pair, seconds)]) for pair in matched.pairs]
+    ordered = [metric for metric in METRICS if metric in wanted]
+    pairs = [Compared(pair, [*score_findings(pair, ordered), *cost_findings(pair, seconds)]) for pair in matched.pairs]
     found = [finding for one in pairs for finding in one.findings]
     if all(finding.verdict == "not comparable" for finding in found):
         reason = f"{title(found[0].measure)}: {found[0].reason}" if found else "they have no metric in common"
         raise UserError(f"not comparable: {reason}", where=both, fix="score both with the same options")
     changes = [finding.change for finding in found if finding.change is not None and is_tested(finding)]
     adjusted = iter(holm([change.p for change in changes]))
-    pairs = [Compared(pair, [judged(f, next(adjusted)) if is_tested(f) else f for f in own]) for pair, own in pairs]
+    pairs = [
+        Compared(pair, [with_verdict(f, next(adjusted)) if is_tested(f) else f for f in own]) for pair, own in pairs
+    ]
     return Comparison(first, second, pairs, matched.only_a, matched.only_b, len(changes))
 
 
 def title(measure: str) -> str:
-    """What a finding's measure is called."""
+    """The title of a finding's measure."""
     return {GMACS: "GMACs/image", SECONDS: "s/image"}.get(measure) or METRICS[measure].title
 
 
@@ -156,19 +157,19 @@ def _source(source: Source) -> dict[str, Any]:
 
 
 def _finding(pair: Pair, finding: Finding) -> dict[str, Any]:
-    """JSON has no NaN: what is not known is null."""
+    """A finding as plain data; JSON has no NaN, so unknown values are null."""
     change = {} if finding.change is None else finding.change._asdict()
-    told = {
+    known = {
         **{"name": pair.name, "cell_a": pair.a.cell, "cell_b": pair.b.cell, "samples": pair.a.samples},
         **{"remark": pair.remark, "images": pair.images},
         **finding._asdict(),
         "change": {**change, "value": finding.b - finding.a},
     }
-    return _without_nan(told)
+    return _without_nan(known)
 
 
-def _without_nan(told: dict[str, Any]) -> dict[str, Any]:
+def _without_nan(values: dict[str, Any]) -> dict[str, Any]:
     return {
         key: _without_nan(value) if isinstance(value, dict) else None if value != value else value
-        for key, value in told.items()
+        for key, value in values.items()
     }

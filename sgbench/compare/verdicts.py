@@ -1,4 +1,7 @@
-"""What is said of each value of a pair: scores by their errors, GMACs by the count, seconds by their quartiles."""
+"""The verdict on each value of a pair: scores by their errors, GMACs by the count, seconds by their quartiles.
+
+Changes of scores are tested paired or unpaired, by Student's t, corrected for the number of comparisons.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,36 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from sgbench.compare.lines import Cost, Score
-from sgbench.compare.matching import Pair
-from sgbench.compare.significance import Change, paired_change, unpaired_change
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+from sgbench.compare.lines import Cost, Pair, Score
 from sgbench.metrics.catalogue import METRICS
 from sgbench.metrics.protocols import differences
+from sgbench.stats.paired import paired_difference
 
 Verdict = Literal["worse", "better", "changed", "no significant difference", "same", "not comparable"]
 LEVEL = 0.05
-# Scoring the same images twice, on two machines, may move a distance by this share of it (docs/accuracy.md).
+# Scoring the same images on two machines may change a distance by this share of it (docs/accuracy.md).
 ACCURACY = 1e-5
 SLOWER = 1.05
-# The last bit of a decimal fraction depends on who read the table; a count that is off by one is farther off.
+# The last bit of a decimal fraction depends on the reader of the table; a count that is off by one differs by more.
 ROUNDING = 1e-14
 GMACS, SECONDS = "gmacs_per_image", "seconds_per_image"
 
 
+class Change(NamedTuple):
+    """B minus A with its standard error, its own 95 % interval, and the p-value of no difference (two-sided)."""
+
+    value: float
+    standard_error: float
+    lower: float
+    upper: float
+    p: float
+
+
 class Finding(NamedTuple):
-    """One score or cost of a pair: both values (NaN where there is none), their change and what it amounts to."""
+    """One score or cost of a pair: both values (NaN where there is none), their change and the verdict."""
 
     measure: str
     a: float
@@ -38,7 +53,7 @@ class Finding(NamedTuple):
 
 
 def score_findings(pair: Pair, metrics: Sequence[str]) -> list[Finding]:
-    """A finding for each metric that either line has. What is neither the same nor not comparable awaits `judged`."""
+    """A finding for each metric that either line has; tested ones get their verdict from `with_verdict`."""
     return [
         _score(pair, metric, pair.a.scores.get(metric), pair.b.scores.get(metric))
         for metric in metrics
@@ -51,10 +66,14 @@ def _score(pair: Pair, metric: str, a: Score | None, b: Score | None) -> Finding
         reason = "no value in A" if a is None else "no value in B"
         return Finding(metric, _value(a), _value(b), "not comparable", reason=reason)
     if a.protocol_id != b.protocol_id:
-        return Finding(metric, a.value, b.value, "not comparable", reason=_gap(a, b))
-    paired = pair.same_seed and len(a.replicates) == len(b.replicates)
+        found = differences(a.protocol, b.protocol) if a.protocol and b.protocol else []
+        reason = "; ".join(found) or f"protocol {a.protocol_id} against {b.protocol_id}"
+        return Finding(metric, a.value, b.value, "not comparable", reason=reason)
+    alike = len(a.replicates) == len(b.replicates)
+    paired = pair.same_seed and alike
     change = paired_change(a, b) if paired else unpaired_change(a, b)
-    same = _close([a.value, *a.replicates], [b.value, *b.replicates])
+    values = zip((a.value, *a.replicates), (b.value, *b.replicates), strict=alike)
+    same = alike and all(math.isclose(x, y, rel_tol=ACCURACY) for x, y in values)
     return Finding(metric, a.value, b.value, "same" if same else "no significant difference", change, paired)
 
 
@@ -62,22 +81,12 @@ def _value(score: Score | None) -> float:
     return float("nan") if score is None else score.value
 
 
-def _gap(a: Score, b: Score) -> str:
-    """What two protocols differ in, or their ids where they are not known in full."""
-    told = differences(a.protocol, b.protocol) if a.protocol and b.protocol else []
-    return "; ".join(told) or f"protocol {a.protocol_id} against {b.protocol_id}"
-
-
-def _close(a: Sequence[float], b: Sequence[float]) -> bool:
-    return len(a) == len(b) and all(math.isclose(x, y, rel_tol=ACCURACY) for x, y in zip(a, b, strict=True))
-
-
 def is_tested(finding: Finding) -> bool:
-    """Whether a finding is one of the comparisons that Holm's correction counts: equal scores are no question."""
+    """Whether a finding is one of the comparisons that Holm's correction counts; equal scores are not."""
     return finding.change is not None and finding.verdict != "same"
 
 
-def judged(finding: Finding, adjusted_p: float) -> Finding:
+def with_verdict(finding: Finding, adjusted_p: float) -> Finding:
     """A tested finding with its verdict; a metric without a direction can change, but not for the better."""
     assert finding.change is not None
     if adjusted_p > LEVEL or not finding.change.value:
@@ -104,20 +113,16 @@ def _count(a: Cost, b: Cost) -> Finding:
 
 
 def _clock(a: Cost, b: Cost) -> Finding:
-    told = [
-        f"{name} {one} against {other}"
-        for name, one, other in (
-            ("device", a.device, b.device),
-            ("threads", a.threads, b.threads),
-            ("batch", a.batch, b.batch),
-        )
-        if one != other
+    different = [
+        f"{name} {getattr(a, name)} against {getattr(b, name)}"
+        for name in ("device", "threads", "batch")
+        if getattr(a, name) != getattr(b, name)
     ]
     first, second = (a.lower_quartile, a.seconds, a.upper_quartile), (b.lower_quartile, b.seconds, b.upper_quartile)
-    if not told and any(map(math.isnan, first + second)):
-        told = ["no quartiles"]
-    if told:
-        return Finding(SECONDS, a.seconds, b.seconds, "not comparable", reason="; ".join(told))
+    if not different and any(map(math.isnan, first + second)):
+        different = ["no quartiles"]
+    if different:
+        return Finding(SECONDS, a.seconds, b.seconds, "not comparable", reason="; ".join(different))
     if first == second:
         return Finding(SECONDS, a.seconds, b.seconds, "same")
     verdict: Verdict = "no significant difference"
@@ -126,3 +131,44 @@ def _clock(a: Cost, b: Cost) -> Finding:
     elif a.lower_quartile > b.upper_quartile and a.seconds > SLOWER * b.seconds:
         verdict = "better"
     return Finding(SECONDS, a.seconds, b.seconds, verdict)
+
+
+def paired_change(a: Score, b: Score) -> Change:
+    """Of scores whose replicates leave out the same groups: Student's t with groups - 1 degrees of freedom."""
+    found = paired_difference(b.value, a.value, b.replicates, a.replicates)
+    return Change(*found, _p(found.value, found.standard_error, len(a.replicates) - 1))
+
+
+def unpaired_change(a: Score, b: Score) -> Change:
+    """Of scores that share nothing: errors add up in squares, degrees of freedom by Welch (1947) and Satterthwaite."""
+    variances = a.standard_error**2, b.standard_error**2
+    freedoms = len(a.replicates) - 1, len(b.replicates) - 1
+    error = math.sqrt(sum(variances))
+    if error:
+        # Shares, since squares of small variances would vanish.
+        shares = [variance / sum(variances) for variance in variances]
+        freedom = 1 / sum(share**2 / own for share, own in zip(shares, freedoms, strict=True))
+    else:
+        freedom = float(min(freedoms))
+    value = b.value - a.value
+    half = float(stdtrit(freedom, 0.975)) * error
+    return Change(value, error, value - half, value + half, _p(value, error, freedom))
+
+
+def _p(value: float, error: float, freedom: float) -> float:
+    if not error:
+        return 0.0 if value else 1.0
+    return 2 * float(stdtr(freedom, -abs(value) / error))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """P-values adjusted for their number by Holm's step-down procedure (1979, Scand. J. Statist. 6, 65-70).
+
+    Rejecting those below a level keeps the chance of any false rejection below it, however comparisons depend.
+    """
+    values = np.asarray(p, dtype=float)
+    order = np.argsort(values, kind="stable")
+    scaled = values[order] * np.arange(len(values), 0, -1)
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(scaled))
+    return adjusted.tolist()

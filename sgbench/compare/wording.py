@@ -1,4 +1,4 @@
-"""A comparison as Markdown: changes first, refusals by their reasons, the rest counted."""
+"""A comparison as Markdown: changes first, then what is not comparable and why; the rest is counted."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections import Counter
 import pandas as pd
 
 from sgbench.compare.comparison import QUIET, Comparison, named, title
-from sgbench.compare.lines import Source
-from sgbench.compare.matching import Pair
+from sgbench.compare.lines import Pair, Source
 from sgbench.compare.verdicts import LEVEL, SLOWER, Finding, Verdict
 from sgbench.stats.digits import decimals
 
@@ -16,16 +15,16 @@ ORDER: tuple[Verdict, ...] = ("worse", "better", "changed", "no significant diff
 
 
 def markdown(comparison: Comparison, everything: bool = False) -> str:
-    """The comparison for people; with `everything` unchanged values have lines, too."""
+    """The comparison as a table with sentences; with `everything`, unchanged values are listed as well."""
     shown = [(p, f) for p, f in comparison.findings() if f.verdict in ORDER and (everything or f.verdict not in QUIET)]
     shown.sort(key=lambda one: ORDER.index(one[1].verdict))
     alone = len(comparison.pairs) == 1
     lines = [{**({} if alone else _what(pair)), **_line(finding)} for pair, finding in shown]
-    # Texts as they are: tabulate would round what looks like a number.
+    # Left as text: tabulate would round what looks like a number.
     table = (
         pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
         if lines
-        else "Nothing that compares changed."
+        else "No value that can be compared has changed."
     )
     return "\n".join(
         [
@@ -49,14 +48,14 @@ def _source(source: Source) -> str:
 
 
 def _pairs(comparison: Comparison) -> str:
-    """How many pairs there are, how they answer each other, and what is on one side only."""
+    """How many pairs there are, how their lines differ, and what is on one side only."""
     pairs = [one.pair for one in comparison.pairs]
     remarks = Counter(pair.remark for pair in pairs if pair.remark)
     images = Counter(pair.images for pair in pairs if pair.images != "unknown")
-    told = [f"{number:,} with {remark}" for remark, number in remarks.items()]
-    told += [f"images {state} in {number:,}" for state, number in images.items()]
+    notes = [f"{number:,} with {remark}" for remark, number in remarks.items()]
+    notes += [f"images {state} in {number:,}" for state, number in images.items()]
     first = f"{_name(pairs[0])}: 1 pair" if len(pairs) == 1 else f"{len(pairs):,} pairs"
-    parts = [f"{first} ({', '.join(told)})." if told else f"{first}."]
+    parts = [f"{first} ({', '.join(notes)})." if notes else f"{first}."]
     for side, lines in (("A", comparison.only_a), ("B", comparison.only_b)):
         if lines:
             parts.append(f"Only in {side}: {len(lines):,} ({named(lines)}).")
@@ -95,7 +94,7 @@ def _line(finding: Finding) -> dict[str, str]:
 
 
 def _refused(comparison: Comparison) -> list[str]:
-    """What cannot be compared, a sentence for each measure and reason."""
+    """A sentence for each measure that cannot be compared and each reason."""
     reasons = Counter((f.measure, f.reason) for _, f in comparison.findings() if f.verdict == "not comparable")
     return [
         f"Not comparable: {title(measure)} of {number:,} pair{'' if number == 1 else 's'}, {reason}."
@@ -104,14 +103,14 @@ def _refused(comparison: Comparison) -> list[str]:
 
 
 def _rest(comparison: Comparison, everything: bool) -> list[str]:
-    """What has no line, and how all of it was decided."""
+    """What is not listed, and how verdicts are made."""
     counts = comparison.counts()
     quiet = [f"{counts[verdict]:,} {verdict}" for verdict in QUIET if counts[verdict]]
-    said = [f"Unchanged: {', '.join(quiet)}."] if quiet and not everything else []
+    unchanged = [f"Unchanged: {', '.join(quiet)}."] if quiet and not everything else []
     tests = f"{comparison.tests:,} comparison{'' if comparison.tests == 1 else 's'}"
     return [
-        *said,
+        *unchanged,
         f"Scores: significant at {LEVEL:.0%} after Holm's correction for {tests}; intervals are of each change alone.",
-        f"GMACs are counts. Seconds are worse or better where quartile ranges are apart, and medians by more than "
-        f"{SLOWER - 1:.0%}.",
+        f"GMACs are counts. Seconds are worse or better where quartile ranges do not overlap and medians differ "
+        f"by more than {SLOWER - 1:.0%}.",
     ]

@@ -1,1 +1,1 @@
-"""Whether results are whole and the installation sound; what can be repaired, and what cannot."""
+"""Checks whether results are whole and the installation is sound, and repairs what can be repaired."""

@@ -1,11 +1,10 @@
-"""What follows from the cells of a tree: the lock, protocols and rows, each held against what it is made from."""
+"""The lock, protocols and rows of a tree, each compared with what it is made from."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import yaml
@@ -15,10 +14,9 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.doctor.finding import RUN, SCORE, Finding, note
 from sgbench.metrics.protocols import from_record
-from sgbench.results.checksummed_json import verified
-from sgbench.results.rows_file import check_digest
 from sgbench.results.schema import SCHEMA_VERSION
 from sgbench.results.store import Store, rows_csv
+from sgbench.results.verified_files import table_problem, verify_record
 from sgbench.score.rows import build_rows
 from sgbench.suite.schema import Suite
 from sgbench.suite.sweep import expand
@@ -27,15 +25,15 @@ Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def check_lock(store: Store) -> Generator[Finding, None, dict[str, Cell]]:
-    """Findings of suite.lock.yaml; the cells of its suite by id are returned, none where they cannot be told."""
+    """Findings of suite.lock.yaml; the cells of its suite by id are returned, none where they cannot be named."""
     path = store.folder / "suite.lock.yaml"
     if not path.is_file():
         yield Finding(path, "it is missing", RUN)
         return {}
     try:
-        record = verified(yaml.load(path.read_bytes(), Loader=Loader))
-        listed = set((record.content or {})["cells"])
-        suite = Suite.model_validate((record.content or {})["suite"]).read_from(str(path))
+        content = verify_record(yaml.load(path.read_bytes(), Loader=Loader)).content or {}
+        listed = set(content["cells"])
+        suite = Suite.model_validate(content["suite"]).read_from(str(path))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError, RecursionError):
         yield Finding(path, "it is damaged: it does not hold a suite and its cells", RUN)
         return {}
@@ -52,90 +50,72 @@ def check_lock(store: Store) -> Generator[Finding, None, dict[str, Cell]]:
 
 
 def check_protocols(store: Store, cells: dict[str, Cell]) -> Iterator[Finding]:
-    """Findings of protocols.json: every protocol that scores name stands there under its own id."""
+    """Findings of protocols.json: it holds every protocol that scores name, each under its own id."""
     path = store.folder / "protocols.json"
-    named = _named(store, cells)
-    found = store.read_protocols()
+    named, found = store.scored_protocols(cells.values()), store.read_protocols()
     if not path.is_file() and not named:
         return
     wrong = [key for key, value in found.items() if not _is_protocol(key, value)]
     missing = sorted(set(named) - set(found))
-    if wrong or missing or not found:
-        what = (
-            f"the protocol {wrong[0]} is not what its id says"
-            if wrong
-            else f"the protocol {missing[0]}, which scores name, is not in it"
-            if missing
-            else "it is missing or damaged"
-        )
-        sound = {key: value for key, value in found.items() if key not in wrong}
-        repair = partial(store.write_protocols, {**sound, **named})
-        yield Finding(path, what, "--repair writes it again from the scores", repair)
+    if wrong:
+        what = f"the protocol {wrong[0]} does not match its id"
+    elif missing and found:
+        what = f"the protocol {missing[0]}, which scores name, is not in it"
+    elif not found:
+        what = "it is missing or damaged"
+    else:
+        return
+    sound = {key: value for key, value in found.items() if key not in wrong}
+    repair = partial(store.write_protocols, {**sound, **named})
+    yield Finding(path, what, "--repair writes it again from the scores", repair)
 
 
 def _is_protocol(key: str, value: object) -> bool:
-    """Whether a protocol has the id that it stands under; those of older versions are counted otherwise."""
+    """Whether a protocol is stored under its own id; older versions formed ids differently and are not checked."""
     protocol = from_record(value) if isinstance(value, dict) else None
     return protocol is None or protocol.id == key or protocol.metric == ""
 
 
-def _named(store: Store, cells: dict[str, Cell]) -> dict[str, Any]:
-    """Every protocol that scores hold in full."""
-    found = {}
-    for cell in cells.values():
-        for scores in (store.read_record(cell, "scores") or {}).values():
-            for entry in scores.values() if isinstance(scores, dict) else ():
-                if isinstance(entry, dict) and "protocol" in entry:
-                    found[str(entry["protocol_id"])] = entry["protocol"]
-    return found
-
-
 def check_rows(store: Store, cells: dict[str, Cell]) -> Iterator[Finding]:
-    """Findings of rows.csv: it is the table that the cells' records give, byte by byte."""
+    """Findings of rows.csv: it is the table that the cells' records give, byte for byte."""
     path = store.folder / "rows.csv"
     ids = _ids(path)
-    order = [*dict.fromkeys(name for name in ids or [] if name in cells), *(n for n in cells if n not in (ids or []))]
+    order = [*dict.fromkeys(name for name in ids if name in cells), *(name for name in cells if name not in ids)]
     built = build_rows([cells[name] for name in order], store)
     if not path.is_file():
         if len(built):
             yield Finding(path, "it is missing", "--repair builds it from the cells", partial(store.write_rows, built))
         return
-    try:
-        check_digest(path)
-    except UserError as error:
-        damage = error.what
-    else:
-        damage = ""
-    lost = sorted(set(ids or []) - set(built.get("cell", [])))
+    damage = table_problem(path)
+    lost = sorted(set(ids) - set(built.get("cell", [])))
     # A damaged table may name cells that never were.
     lost = [name for name in lost if not damage or name in store.cell_names()]
     remedy, repair = "--repair builds it again from the cells", partial(store.write_rows, built)
     if lost:
         more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
-        yield Finding(path, f"cell {lost[0]}{more} stands in it and has no sound records to build its row from", SCORE)
-        return
-    if damage:
+        yield Finding(path, f"cell {lost[0]}{more} is in it and has no sound records to build its row from", SCORE)
+    elif damage:
         yield Finding(path, damage, remedy, repair)
-        return
-    if path.read_bytes() == rows_csv(built):
-        return
-    version = _version(path)
-    if version is not None and version < SCHEMA_VERSION:
-        yield note(path, f"its rows are of schema {version}, and this version writes {SCHEMA_VERSION}", remedy, repair)
-    else:
-        yield Finding(path, "its rows are not those that the cells give", remedy, repair)
+    elif path.read_bytes() != rows_csv(built):
+        version = _version(path)
+        if version < SCHEMA_VERSION:
+            what = f"its rows use schema version {version}, and this version writes {SCHEMA_VERSION}"
+            yield note(path, what, remedy, repair)
+        else:
+            yield Finding(path, "its rows are not those that the cells give", remedy, repair)
 
 
-def _ids(path: Path) -> list[str] | None:
-    """The cells of the rows in their order; None where the table cannot be read."""
+def _ids(path: Path) -> list[str]:
+    """The cells of the rows in their order; none where the table cannot be read."""
     try:
         return [str(name) for name in pd.read_csv(path, usecols=["cell"], dtype=str)["cell"]]
     except (OSError, ValueError):
-        return None
+        return []
 
 
-def _version(path: Path) -> int | None:
+def _version(path: Path) -> int:
+    """The lowest schema version of the rows; this one's where the table cannot be read."""
     try:
         return int(pd.read_csv(path, usecols=["schema"])["schema"].min())
     except (OSError, ValueError):
-        return None
+        return SCHEMA_VERSION

@@ -1,4 +1,4 @@
-"""What the doctor finds: a file, what is wrong with it, and what helps."""
+"""What the doctor finds: a file, what is wrong with it, and what to do."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ SCORE = "`sgbench score` with its suite makes it again"
 
 
 class Finding(NamedTuple):
-    """One thing that is wrong, or worth knowing; `repair` puts it right where that loses nothing."""
+    """Something that is wrong, or worth knowing; `repair` fixes it where that loses nothing."""
 
     where: Path
     what: str
     remedy: str
     repair: Callable[[], object] | None = None
     problem: bool = True
-    """False for what is worth knowing and fails no check."""
+    """False for a note, which does not fail the check."""
 
     def as_dict(self, repaired: bool) -> dict[str, Any]:
         """The finding as plain data."""
@@ -33,5 +33,5 @@ class Finding(NamedTuple):
 
 
 def note(where: Path, what: str, remedy: str, repair: Callable[[], object] | None = None) -> Finding:
-    """A finding that is no problem."""
+    """A finding that is not a problem."""
     return Finding(where, what, remedy, repair, problem=False)

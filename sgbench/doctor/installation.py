@@ -1,15 +1,22 @@
-"""Whether what is installed is sound: packages, packaged files against their digests, extractors, device, room."""
+"""Whether the installation is sound: packages, packaged files, extractors on recorded images, device, disk space.
+
+`golden/extractors.safetensors` holds eight images of shapes (uint8, n, H, W, C) and the features (n, D, float32) that
+`tests/golden/record_extractors.py` recorded for each packaged extractor.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
 import shutil
-import time
+import timeit
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sgbench.base.errors import UserError
 from sgbench.base.processor import automatic_dtype, processor_name, usable_cores
@@ -18,25 +25,29 @@ from sgbench.doctor.finding import Finding, note
 from sgbench.files.digest import recorded_sha256, sha256_file
 
 REINSTALL = "reinstall sgbench"
-# Larger files of others are compared by the record beside them; reading them takes seconds each.
+FILE = Path(__file__).parent / "golden" / "extractors.safetensors"
+# The packaged extractors and the channels of the images that they take.
+EXTRACTORS = {"fashion-cnn": 1, "lite0": 3}
+# Of the largest feature: processors and versions of torch sum in different orders.
+TOLERANCE = 1e-3
+# Reading larger weights takes seconds each; their recorded digest is compared instead.
 READ_BYTES = 200_000_000
+# Rows and columns of the matrix that is multiplied to compare dtypes.
 PRODUCT = 768
 
 
 def check_installation(results: Path, facts: dict[str, str]) -> Iterator[Finding]:
-    """Findings of the installation; `facts` is filled with what it is like."""
+    """Findings of the installation; facts about it are added to `facts`."""
     yield from _packages(facts)
     yield from _packaged_weights(facts)
     yield from _packaged_references()
-    yield from _external(facts)
-    from sgbench.doctor.golden import check_extractors
-
+    yield from _weights_of_metrics(facts)
     yield from check_extractors(facts)
     _device(facts)
     made = provenance()
     state = "an installed package" if made["commit"] is None else f"commit {str(made['commit'])[:12]}"
     facts["sgbench"] = f"{made['sgbench']}, {state}{', with changes' if made['dirty'] else ''}"
-    yield from _room(results, facts)
+    yield from _disk_space(results, facts)
 
 
 def _packages(facts: dict[str, str]) -> Iterator[Finding]:
@@ -94,8 +105,8 @@ def _packaged_references() -> Iterator[Finding]:
                 yield Finding(path, "the part of the reference is missing or damaged", REINSTALL)
 
 
-def _external(facts: dict[str, str]) -> Iterator[Finding]:
-    """Weights of metrics that are here: compared with their published digest, or with the record beside them."""
+def _weights_of_metrics(facts: dict[str, str]) -> Iterator[Finding]:
+    """The weights of metrics on this machine match their published digest, or their recorded one."""
     from sgbench.metrics.weights import find, known
 
     here = []
@@ -117,6 +128,41 @@ def _external(facts: dict[str, str]) -> Iterator[Finding]:
     facts["weights of metrics"] = ", ".join(here) or "none but the packaged ones"
 
 
+def check_extractors(facts: dict[str, str]) -> Iterator[Finding]:
+    """Run each packaged extractor on the recorded images and compare its features with the recorded ones."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        recorded = load_file(FILE)
+    except (OSError, SafetensorError):
+        yield Finding(FILE, "the recorded features are missing or damaged", REINSTALL)
+        return
+    differences = {}
+    for name in EXTRACTORS:
+        try:
+            found = extract(name, recorded["images"])
+        except UserError as error:
+            yield Finding(Path(error.where), f"the extractor {name} does not run: {error.what}", error.fix)
+            continue
+        differences[name] = float(np.abs(found - recorded[name]).max() / np.abs(recorded[name]).max())
+        if not differences[name] <= TOLERANCE:
+            what = f"the features of {name} differ from the recorded ones by {differences[name]:.1e} of the largest"
+            yield Finding(FILE, what, "compare the versions of torch and numpy with those of a machine that agrees")
+    facts["extractors on recorded images"] = ", ".join(f"{name} within {d:.1e}" for name, d in differences.items())
+
+
+def extract(name: str, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Features (n, D) of images uint8 (n, H, W, 3); of their green channel for an extractor of grey images."""
+    import torch
+
+    from sgbench.metrics.extractors.extract import load_extractor
+
+    given = images[..., 1:2] if EXTRACTORS[name] == 1 else images
+    found = load_extractor(name, torch.device("cpu"))([given], f"the recorded images, {name}")
+    return np.asarray(found["features"], dtype=np.float32)
+
+
 def _device(facts: dict[str, str]) -> None:
     import torch
 
@@ -132,17 +178,13 @@ def _product_seconds(kind: Any) -> float:
     import torch
 
     matrix = torch.ones(PRODUCT, PRODUCT, dtype=kind)
-    best = float("inf")
-    for _ in range(3):
-        started = time.perf_counter()
-        matrix @ matrix
-        best = min(best, time.perf_counter() - started)
-    return best
+    return min(timeit.repeat(lambda: matrix @ matrix, number=1, repeat=3))
 
 
-def _room(results: Path, facts: dict[str, str]) -> Iterator[Finding]:
+def _disk_space(results: Path, facts: dict[str, str]) -> Iterator[Finding]:
     folder = next(p for p in (results.absolute(), *results.absolute().parents) if p.is_dir())
-    told = shutil.disk_usage(folder)
-    facts["room for results"] = f"{told.free / 2**30:.1f} of {told.total / 2**30:.1f} GiB free at {folder}"
+    disk = shutil.disk_usage(folder)
+    facts["room for results"] = f"{disk.free / 2**30:.1f} of {disk.total / 2**30:.1f} GiB free at {folder}"
     if not os.access(folder, os.W_OK):
-        yield note(folder, "results cannot be written there", "choose another folder with --results, or mend it")
+        fix = "choose another folder with --results, or fix its permissions"
+        yield note(folder, "results cannot be written there", fix)

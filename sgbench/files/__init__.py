@@ -1,1 +1,1 @@
-"""Files from elsewhere: where they lie, how they are fetched, what they hash to. No torch."""
+"""Files from elsewhere: where they are, how they are fetched, and their digests. No torch."""

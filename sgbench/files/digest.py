@@ -1,12 +1,13 @@
-"""sha256 of large files, kept in a small file beside them so that it is computed once. No torch."""
+"""sha256 of large files, recorded in a small file beside each so that it is computed once. No torch."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from sgbench.base.atomic import write_atomic
@@ -18,35 +19,29 @@ MEGABYTE = 1_000_000
 SIDECAR_KEYS = {"sha256", "bytes", "source", "mtime_ns"}
 
 
-class Megabytes:
-    """A stage of a Progress that counts bytes but tells whole megabytes."""
+@contextlib.contextmanager
+def megabytes(progress: Progress, stage: str, total: int) -> Iterator[Callable[[int, str], None]]:
+    """A stage of `progress` of `total` bytes: takes counts of bytes that are done, and reports whole megabytes."""
+    done = shown = 0
 
-    def __init__(self, progress: Progress, stage: str, total: int) -> None:
-        self.progress, self.stage, self.total = progress, stage, total
-        self.done = 0
+    def add(count: int, doing: str) -> None:
+        nonlocal done, shown
+        done += count
+        # The last started megabyte is done when the last byte is.
+        whole = -(-done // MEGABYTE) if done >= total else done // MEGABYTE
+        if whole > shown:
+            progress.advance(whole - shown, doing)
+            shown = whole
 
-    def __enter__(self) -> Megabytes:
-        self.progress.begin(self.stage, -(-self.total // MEGABYTE), "megabyte")
-        return self
-
-    def add(self, count: int, doing: str) -> None:
-        """`count` more bytes are done; the last started megabyte is told when the last byte is."""
-        before = self._told()
-        self.done += count
-        if self._told() > before:
-            self.progress.advance(self._told() - before, doing)
-
-    def _told(self) -> int:
-        return -(-self.done // MEGABYTE) if self.done >= self.total else self.done // MEGABYTE
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.progress.end()
+    progress.begin(stage, -(-total // MEGABYTE), "megabyte")
+    try:
+        yield add
+    finally:
+        progress.end()
 
 
 def unreadable(path: Path, error: OSError) -> UserError:
-    """What to say of a file that the system does not let us read."""
+    """The error for a file that the system does not let us read."""
     return UserError(
         f"the file cannot be read ({error.strerror or error})",
         where=str(path),
@@ -60,22 +55,22 @@ def sha256_file(path: Path, progress: Progress | None = None) -> str:
     try:
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
-            with Megabytes(progress or Silent(), "sha256", size) as meter:
+            with megabytes(progress or Silent(), "sha256", size) as add:
                 while block := stream.read(BLOCK_BYTES):
                     digest.update(block)
-                    meter.add(len(block), path.name)
+                    add(len(block), path.name)
     except OSError as error:
         raise unreadable(path, error) from error
     return digest.hexdigest()
 
 
 def sidecar_path(path: Path) -> Path:
-    """Where the digest of `path` is kept."""
+    """Where the digest of `path` is recorded."""
     return path.with_name(f"{path.name}.json")
 
 
 def read_sidecar(path: Path) -> dict[str, Any] | None:
-    """What is recorded of `path`, true or outdated; None when nothing of ours is."""
+    """The record of `path`, current or outdated; None when there is none that sgbench wrote."""
     try:
         content = json.loads(sidecar_path(path).read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -84,7 +79,7 @@ def read_sidecar(path: Path) -> dict[str, Any] | None:
 
 
 def recorded_sha256(path: Path) -> str | None:
-    """The recorded digest, if size and modification time are still those of the file it was taken of."""
+    """The recorded digest, if the file still has the size and modification time that it was taken at."""
     record = read_sidecar(path)
     if record is None:
         return None
@@ -98,9 +93,9 @@ def recorded_sha256(path: Path) -> str | None:
 
 
 def record_sha256(path: Path, sha256: str, source: str, seen: os.stat_result) -> None:
-    """Keep the digest of `path`, which looked like `seen` before it was read.
+    """Record the digest of `path`, which had the status `seen` before it was read.
 
-    Does nothing in a folder that is not writable, nor where another program's file has the sidecar's name.
+    Does nothing in a folder that is not writable, nor where another program's file has the record's name.
     """
     record = {"sha256": sha256, "bytes": seen.st_size, "source": source, "mtime_ns": seen.st_mtime_ns}
     sidecar = sidecar_path(path)
@@ -117,23 +112,23 @@ def sha256_of(path: Path, progress: Progress | None = None) -> str:
     if recorded is not None:
         return recorded
     try:
-        # Looked at before reading: a change during the reading leaves a record that does not agree.
+        # Taken before reading: a change while reading leaves a record that does not match.
         seen = path.stat()
     except OSError as error:
         raise unreadable(path, error) from error
     digest = sha256_file(path, progress)
     outdated = read_sidecar(path)
-    # A copied file has a new modification time, but it still comes from where it came from.
+    # A copied file has a new modification time and the same source.
     copied = outdated is not None and outdated["sha256"] == digest
     record_sha256(path, digest, outdated["source"] if outdated and copied else path.name, seen)
     return digest
 
 
 def require_recorded(path: Path) -> None:
-    """Read a file that is about to be loaded and compare it with its digest, recorded or fresh.
+    """Read a file that is about to be loaded and compare it with its recorded digest, if there is one.
 
-    A record is trusted for names and plans as long as size and time of the file are its own; a flipped bit changes
-    neither. Raises UserError for a file that is not the one whose digest was taken.
+    Elsewhere a record is trusted while size and time of the file match it, and a flipped bit changes neither. Raises
+    UserError for a file that does not match.
     """
     recorded = recorded_sha256(path)
     if recorded is None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-MOST_BYTES = 100_000_000
-# Parts of published checkpoints that sampling has no use for.
+from safetensors import SafetensorError, safe_open
+
+# Parts of published checkpoints that sampling does not use.
 UNUSED = ("projectors.", "rel_pos_embed")
-# Whose rows may hold a variance that one of two files has and nobody uses.
+# Their rows may include a predicted variance, which only one of two files may have and nothing uses.
 LAST_LAYER = ("final_layer.linear.weight", "final_layer.linear.bias")
 WRAPPERS = ("module.", "_orig_mod.", "model.")
 
@@ -16,18 +16,15 @@ WRAPPERS = ("module.", "_orig_mod.", "model.")
 def shapes(path: Path) -> dict[str, tuple[int, ...]] | None:
     """Every tensor's shape by name; None for a file of another kind or a damaged one."""
     try:
-        with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            if not 2 <= length <= MOST_BYTES:
-                return None
-            header = json.loads(stream.read(length))
-        return {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        with safe_open(path, framework="numpy") as tensors:
+            names = tensors.keys()
+            return {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
+    except (OSError, SafetensorError):
         return None
 
 
 def different_shapes(first: Path, second: Path) -> str:
-    """In a few words how two checkpoints differ, as far as their headers can be read; empty where they do not."""
+    """The first difference of two checkpoints, as far as their headers can be read; empty where there is none."""
     one, other = _used(shapes(first)), _used(shapes(second))
     if not one or not other:
         return ""
@@ -41,7 +38,7 @@ def different_shapes(first: Path, second: Path) -> str:
 
 
 def _used(found: dict[str, tuple[int, ...]] | None) -> dict[str, tuple[int, ...]]:
-    """What loading compares: names without wrappers, and nothing of what it leaves out."""
+    """What loading uses: names without wrappers, and without the parts that it leaves out."""
     bare = {}
     for wrapped, shape in (found or {}).items():
         name = wrapped

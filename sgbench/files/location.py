@@ -1,4 +1,4 @@
-"""Where a checkpoint named by a path, an address or a hub id lies on this machine. No torch, no network."""
+"""Where a checkpoint named by a path, an address or a hub id is on this machine. No torch, no network."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def local_path(source: str) -> Path:
         try:
             return Path(source).expanduser()
         except RuntimeError as error:
-            raise UserError("there is no such user", where=source, fix="write the folder out") from error
+            raise UserError("there is no such user", where=source, fix="write the whole path") from error
     try:
         name = PurePosixPath(urlparse(source).path).name or "checkpoint"
     except ValueError as error:
-        raise UserError(f"this is no address ({error})", where=source, fix="correct it") from error
-    # Files of one name from two places must not meet.
+        raise UserError(f"this is not a valid address ({error})", where=source, fix="correct it") from error
+    # Files of the same name from two addresses are kept apart.
     return models_folder() / "addresses" / hashlib.sha256(source.encode()).hexdigest()[:12] / name
 
 
 def hub_cache() -> Path:
-    """Where the Hugging Face hub's own library keeps what it fetched."""
+    """Where the library of the Hugging Face hub keeps what it fetched."""
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     return Path(os.environ.get("HF_HUB_CACHE") or home / "hub")

@@ -1,4 +1,4 @@
-"""Image files and npz archives, read as data and named when they are not what they should be."""
+"""Reading image files and npz archives of unknown origin; errors name the file and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -25,22 +25,25 @@ ANIMATED: Final = ("PNG", "WEBP")
 # Of one image, and of the file that holds it.
 MOST_PIXELS: Final = 1 << 26
 MOST_BYTES: Final = 1 << 28
-# deflate's own limit.
+# The highest compression ratio of deflate.
 DEFLATE_AT_BEST: Final = 1032
-# Of one array that is read whole: labels, features, moments.
+# Of an array that is read whole: labels, features, moments.
 MOST_ARRAY_BYTES: Final = 1 << 32
 
 
 def read_image(path: Path) -> Images:
     """One file as uint8 (H, W, C), C 1 for grey and 3 for RGB. Raises UserError naming it for anything else."""
-    content = _content(path)
     try:
-        # Only these decoders: others run programs, or read what the ending does not promise.
+        content = read_bounded(path, MOST_BYTES)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    try:
+        # Other decoders run programs, or read formats that the name of the file does not promise.
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} pixels are more than {MOST_PIXELS:,}")
             if image.format in ANIMATED and getattr(image, "n_frames", 1) > 1:
-                raise ValueError("it holds several pictures")
+                raise ValueError("it holds several images")
             mode = _exact_mode(image)
             image.load()
             pixels = np.asarray(image)
@@ -53,21 +56,14 @@ def read_image(path: Path) -> Images:
         return pixels
     what = "an alpha channel" if mode in ("RGBA", "LA", "PA") else f"colours of kind {mode}"
     raise UserError(
-        f"the image has {what}, and 8-bit grey or RGB is wanted",
+        f"the image has {what}, and only 8-bit grey and RGB are scored",
         where=str(path),
-        fix="convert it, so that what is scored is what you decided on",
+        fix="convert it to one of these yourself",
     )
 
 
-def _content(path: Path) -> bytes:
-    try:
-        return read_bounded(path, MOST_BYTES)
-    except OSError as error:
-        raise unreadable(path, error) from error
-
-
 def _exact_mode(image: Image.Image) -> str:
-    """The mode of an opened image; where the file has more than that (16 bits, a transparent colour), what it has."""
+    """The mode of an opened image, or what the file has beyond it (16 bits, a transparent colour)."""
     tiles = getattr(image, "tile", [])
     raw = [part for tile in tiles for part in (tile[3] if isinstance(tile[3], tuple) else (tile[3],))]
     if any(isinstance(part, str) and part.endswith(("16B", "16L", "16N")) for part in raw):
@@ -90,7 +86,7 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def read_header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[np.generic], bool] | None:
-    """Shape, type and order (by columns?) of an array in an npz, without reading it; None where it has none such."""
+    """Shape, type and whether columns come first, of an array in an npz, unread; None if there is no such array."""
     try:
         with zipfile.ZipFile(path) as archive:
             if f"{name}.npy" not in archive.namelist():
@@ -102,8 +98,8 @@ def read_header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[np.gen
 
 
 def header_of(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic], bool]:
-    """Shape, type and order of an array whose npy header comes next in a stream. Raises ValueError for none."""
-    # Later versions, made for names of thousands of columns, may claim headers of gigabytes.
+    """The same of the array whose npy header is next in a stream. Raises ValueError where there is none."""
+    # Later versions, made for thousands of column names, may claim headers of gigabytes.
     if np.lib.format.read_magic(stream) != (1, 0):
         raise ValueError("its npy header is not of version 1.0")
     shape, by_columns, kind = np.lib.format.read_array_header_1_0(stream)
@@ -112,33 +108,27 @@ def header_of(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic],
 
 def read_array(path: Path, name: str) -> NDArray[np.generic]:
     """An array of an npz. Raises UserError for a damaged file and for pickled objects, which are never read."""
-    header = read_header(path, name)
     try:
-        if header is None:
-            raise ValueError(f"there is no array {name} in it")
-        # What a header claims is allotted before anything is read.
-        size = math.prod(header[0]) * header[1].itemsize
-        if size > MOST_ARRAY_BYTES or size > _uncompressed(path, name):
-            raise ValueError(f"its array {name} claims {size:,} bytes")
-        with np.load(path, allow_pickle=False) as stored:
-            return np.asarray(stored[name])
+        with zipfile.ZipFile(path) as archive:
+            member = archive.getinfo(f"{name}.npy")
+            with archive.open(member) as stream:
+                shape, kind, _ = header_of(stream)
+            size = math.prod(shape) * kind.itemsize
+            # The size that a header claims is allocated before anything is read.
+            if size > min(MOST_ARRAY_BYTES, member.file_size, DEFLATE_AT_BEST * (member.compress_size + 1)):
+                raise ValueError(f"its array {name} claims {size:,} bytes")
+            with archive.open(member) as stream:
+                return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
     except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise damaged(path, error) from error
 
 
-def _uncompressed(path: Path, name: str) -> int:
-    """Bytes of an array's member; an archive that claims more than its compression could hold has none."""
-    with zipfile.ZipFile(path) as archive:
-        member = archive.getinfo(f"{name}.npy")
-        return member.file_size if member.file_size <= DEFLATE_AT_BEST * (member.compress_size + 1) else 0
-
-
 def damaged(path: Path, error: Exception) -> UserError:
-    """What to say of an npz that cannot be read."""
+    """The error for an npz that cannot be read."""
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     return UserError(f"the npz is damaged ({reason})", where=str(path), fix="make or download it again")
 
 
 def natural(text: str) -> list[tuple[int, str]]:
-    """A key to sort names by, in which 2 comes before 10."""
+    """A sort key for names in which 2 comes before 10."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]

@@ -1,7 +1,7 @@
-"""Images to score, whoever made them: a folder, an npz in ADM's layout, or a cell of ours.
+"""Images to score, whatever made them: a folder, an npz in ADM's layout, or a cell.
 
-All are sets of uint8 images of one size and one kind of colour, read in parts. Whatever is not that is refused with
-the name of the file: nothing is resized, flattened or skipped on the way.
+All are sets of uint8 images of one size and one kind of colour, read in parts. Anything else is refused with the name
+of the file: nothing is resized, flattened or skipped.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,36 +34,30 @@ from sgbench.images.files import (
 QUANTISATION = "uint8, lossless"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 LOSSY = {".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp"}
-# Pictures of other kinds, which must not be left out in silence.
+# Images of other formats, which must not be left out silently.
 OTHER_SUFFIXES = (".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".jp2", ".avif", ".heic", ".npy")
 PART, PART_BYTES = 480, 1 << 28
 
 
-class ImageSet(Protocol):
+class ImageSet(ABC):
     """A set of images in a fixed order."""
 
     where: str
     count: int
-    quantisation: str
-    label_policy: str
+    quantisation: str = QUANTISATION
+    label_policy: str = "unknown"
+    labels: NDArray[np.int64] | None = None
+    """The class or prompt that each image (N,) was generated for, where it is known."""
+    prompts: PromptSet | None = None
+    """The prompts that `labels` index, for images generated from prompts."""
 
-    @property
-    def labels(self) -> NDArray[np.int64] | None:
-        """The class or prompt asked for by each image (N,), where it is known."""
-        ...
-
-    @property
-    def prompts(self) -> PromptSet | None:
-        """The prompts that `labels` count, where images show prompts."""
-        ...
-
+    @abstractmethod
     def parts(self) -> Iterator[Images]:
         """The images uint8 (n, H, W, C), C 1 or 3, in parts of any size."""
-        ...
 
 
 class Seen(NamedTuple):
-    """What one pass over a set found: the sha256 of all its pixels, width and height, channels."""
+    """Results of one pass over a set: the sha256 of all its pixels, width and height, channels."""
 
     sha256: str
     side: tuple[int, int]
@@ -70,17 +65,17 @@ class Seen(NamedTuple):
 
 
 def look(images: ImageSet) -> Seen:
-    """Read a set that is to be scored. Raises UserError for fewer than two images, and where nothing was drawn."""
+    """Read a set that is to be scored. Raises NoScoreError for fewer than two images, and if all pixels are equal."""
     if images.count < 2:
         raise NoScoreError(
-            f"there {'is one image' if images.count else 'are no images'}, and a score compares sets",
+            f"there {'is one image' if images.count else 'are no images'}, and scores need a set",
             where=images.where,
             fix="give at least 20",
         )
     seen, low, high = scan(images)
     if low == high:
         raise NoScoreError(
-            f"every pixel of all {images.count} images is {low}: nothing was drawn",
+            f"every pixel of all {images.count} images is {low}: the images are blank",
             where=images.where,
             fix="look at the images before scoring them",
         )
@@ -98,7 +93,7 @@ def scan(images: ImageSet) -> tuple[Seen, int, int]:
 
 
 class ImageSetInfo(NamedTuple):
-    """What of a set of images enters its protocols, and its labels."""
+    """What protocols need to know of a set of images, and its labels."""
 
     where: str
     samples: int
@@ -109,13 +104,13 @@ class ImageSetInfo(NamedTuple):
 
 
 def info_of(images: ImageSet, labels: str | None = None) -> ImageSetInfo:
-    """What is known of a set; `labels` says the policy of one that comes without labels."""
+    """The facts of a set; `labels` is the label policy of one that comes without labels."""
     policy = labels if labels is not None and images.label_policy == "unknown" else images.label_policy
     return ImageSetInfo(images.where, images.count, policy, images.quantisation, images.labels, images.prompts)
 
 
 def check_against(seen: Seen, side: int | None, channels: int | None, reference: str, where: str) -> None:
-    """Whether images can be held against a reference's. Raises UserError where sizes or colours differ."""
+    """Raise NoScoreError unless images have the size and the kind of colour of a reference's."""
     if side is not None and seen.side != (side, side):
         raise NoScoreError(
             f"the images are {seen.side[0]} x {seen.side[1]} pixels, and those of the reference {reference} "
@@ -131,10 +126,10 @@ def check_against(seen: Seen, side: int | None, channels: int | None, reference:
         )
 
 
-class FolderImages:
+class FolderImages(ImageSet):
     """Every png, jpg and webp below a folder, in natural order of their paths (img2 before img10).
 
-    Links are followed; files and folders whose names begin with a dot are other programs' own and are left alone.
+    Links are followed; files and folders whose names begin with a dot are ignored.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -150,10 +145,8 @@ class FolderImages:
         self.paths = sorted(found, key=lambda p: natural(p.relative_to(folder).as_posix()))
         self.where, self.count = str(folder), len(self.paths)
         lossy = sorted({LOSSY[p.suffix.lower()] for p in self.paths if p.suffix.lower() in LOSSY})
-        self.quantisation = f"uint8, read from {' and '.join(lossy)}" if lossy else QUANTISATION
-        self.labels = None
-        self.prompts = None
-        self.label_policy = "unknown"
+        if lossy:
+            self.quantisation = f"uint8, read from {' and '.join(lossy)}"
         if not self.paths:
             raise UserError(
                 "there are no images in the folder", where=self.where, fix=f"put {', '.join(SUFFIXES)} files into it"
@@ -177,24 +170,17 @@ class FolderImages:
             yield np.stack(part)
 
 
-class NpzImages:
+class NpzImages(ImageSet):
     """An npz in ADM's layout: `arr_0` uint8 (N, H, W, C), and `arr_1` labels where there are any."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.where = path, str(path)
-        self.quantisation = QUANTISATION
         header = read_header(path, "arr_0")
         if header is None:
             raise UserError("there is no array arr_0 in the file", where=self.where, fix="write ADM's layout")
         shape, kind, by_columns = header
-        if (
-            kind != np.uint8
-            or len(shape) != 4
-            or shape[3] not in (1, 3)
-            or min(shape[1:]) < 1
-            or shape[0] < 0
-            or by_columns
-        ):
+        has_images = len(shape) == 4 and shape[3] in (1, 3) and min(shape[1:]) >= 1 and shape[0] >= 0
+        if kind != np.uint8 or not has_images or by_columns:
             raise UserError(
                 f"arr_0 is {kind} of shape {shape}{', stored by columns' if by_columns else ''}, and ADM's layout is "
                 "uint8 (N, height, width, 3)",
@@ -215,12 +201,12 @@ class NpzImages:
                 where=self.where,
                 fix="give one whole number per image, or leave it out",
             )
-        self.labels = None if given is None else given.astype(np.int64)
-        self.label_policy = "unknown" if self.labels is None else policy_of(self.labels)
-        self.prompts = None
+        if given is not None:
+            self.labels = given.astype(np.int64)
+            self.label_policy = policy_of(self.labels)
 
     def parts(self) -> Iterator[Images]:
-        """The images, a few hundred at a time; never the whole file, which may be larger than the memory."""
+        """The images, a few hundred at a time: the whole file may be larger than the memory."""
         size = int(np.prod(self.shape))
         try:
             with zipfile.ZipFile(self.path) as archive, archive.open("arr_0.npy") as stream:
@@ -232,14 +218,14 @@ class NpzImages:
                     if len(payload) < count * size:
                         raise EOFError(f"it ends after {start + len(payload) // size} of {self.count} images")
                     yield np.frombuffer(payload, np.uint8).reshape(count, *self.shape)
-                # At its end the archive compares its checksum.
+                # At the end of the array the archive compares its checksum.
                 stream.read(1)
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise damaged(self.path, error) from error
 
 
 def policy_of(labels: NDArray[np.int64]) -> str:
-    """The label policy that labels show: `balanced` if no class has more than one image above any other."""
+    """The label policy of labels: `balanced` if the numbers of images per class differ by at most one."""
     counts = np.unique(labels, return_counts=True)[1] if len(labels) else np.zeros(1)
     return "balanced" if counts.max() - counts.min() <= 1 and len(counts) > 1 else "random"
 

@@ -13,8 +13,7 @@ from sgbench.cells.identity import cell_id
 from sgbench.metrics.extractors.catalogue import EXTRACTORS
 from sgbench.metrics.judges.catalogue import JUDGES
 from sgbench.plan.pace import Pace, extractors_of, known_pace, model_key
-from sgbench.results.disk_space import image_bytes
-from sgbench.results.store import Store
+from sgbench.results.store import Store, image_bytes
 from sgbench.suite.schema import Suite
 
 # GMACs per second and core of the embedded models where nothing was measured: on an AMD EPYC with AVX-512 and bfloat16,

@@ -62,13 +62,6 @@ def select_rows(suite: Suite, cells: Sequence[Cell], store: Store) -> Selection:
             where=f"rows of {suite.suite}",
             fix="run `sgbench run` and `sgbench score` with the same options first",
         )
-    if rows["cell"].duplicated().any():
-        twice = wanted[str(rows.loc[rows["cell"].duplicated(), "cell"].iloc[0])]
-        raise UserError(
-            f"a cell has two rows of {suite.samples} images: {twice.describe()}",
-            where=f"rows of {suite.suite}",
-            fix="run `sgbench score` again, which writes the rows anew from the cells",
-        )
     place = {key: number for number, key in enumerate(wanted)}
     rows = rows.sort_values("cell", key=lambda ids: ids.map(place), kind="stable").reset_index(drop=True)
     missing = [

@@ -1,11 +1,11 @@
 """Claims: which process works on what in one results tree, so that several share the work and none does it twice.
 
 A claim is a lock of one byte of the file `.claims`; the byte's number is a hash of what is claimed. The kernel drops
-the locks of a process that ends, however it ends, so no claim is ever stale, and children of a fork have none. Nothing
-rests on claims but economy: every file is written whole, and the same content whoever writes it. Where a file system
-knows no locks, work may therefore be done twice and comes to the same.
+the locks of a process that ends, however it ends, so no claim is ever stale; a fork does not inherit them. Claims save
+work and nothing else: every file is written whole, with the same content whoever writes it. Where a file system has no
+locks, processes may duplicate work; results are unaffected.
 
-Closing any descriptor of a file drops all locks that the process has on it: nobody else may open `.claims`.
+Closing any descriptor of a file drops all locks that the process has on it: no other code may open `.claims`.
 """
 
 from __future__ import annotations
@@ -17,17 +17,21 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
+
+from sgbench.base.signals import stop_if_asked
 
 FILE = ".claims"
 HELD = (errno.EACCES, errno.EAGAIN)
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 3.0
+Unit = TypeVar("Unit")
 
 
 class _LockFile:
-    """The one descriptor that this process has of a file, and the bytes of it that its threads hold."""
+    """The only descriptor that this process has of a file, and the bytes of it that its threads hold."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,10 +40,10 @@ class _LockFile:
         self.held: set[int] = set()
         self.guard = threading.Lock()
         self.locks = True
-        self.told = False
+        self.noticed = False
 
     def is_at(self, path: Path) -> bool:
-        """Whether this is the process that opened it, and the file still stands there."""
+        """Whether this is the process that opened it, and `path` is still the same file."""
         try:
             there = path.stat()
         except OSError:
@@ -52,7 +56,7 @@ _opening = threading.Lock()
 
 
 class Claims:
-    """The claims of one suite's results in `folder`. Threads of one process keep each other out, too."""
+    """The claims on one suite's results in `folder`. Threads of one process exclude each other, too."""
 
     def __init__(self, folder: Path) -> None:
         path = (folder / FILE).absolute()
@@ -63,14 +67,17 @@ class Claims:
 
     def notice(self) -> str:
         """What to say, once, where the file system turned out to have no locks; empty otherwise."""
-        if self._file.locks or self._file.told:
+        if self._file.locks or self._file.noticed:
             return ""
-        self._file.told = True
-        return "the file system of the results has no locks: several processes may do the same work, to the same end"
+        self._file.noticed = True
+        return (
+            "the file system of the results has no locks: processes may duplicate work, and results are unaffected; "
+            "run one process at a time to save the work"
+        )
 
     @contextlib.contextmanager
     def held(self, unit: str) -> Iterator[bool]:
-        """Hold the claim on `unit` for the time of the context; False where another process or thread holds it."""
+        """Hold the claim on `unit` within the context; False where another process or thread holds it."""
         byte = _byte(unit)
         mine = self._take(byte)
         try:
@@ -81,7 +88,7 @@ class Claims:
 
     @contextlib.contextmanager
     def awaited(self, unit: str) -> Iterator[None]:
-        """The same, waiting for as long as another holds it."""
+        """The same, after waiting for as long as another holds it."""
         for pause in pauses():
             with self.held(unit) as mine:
                 if mine:
@@ -124,3 +131,38 @@ def pauses() -> Iterator[float]:
 def _byte(unit: str) -> int:
     """62 bits: what the offsets of every file system take."""
     return int.from_bytes(hashlib.blake2b(unit.encode(), digest_size=8).digest()) >> 2
+
+
+def work_through(
+    units: Iterable[Unit],
+    name: Callable[[Unit], str],
+    work: Callable[[Unit], None],
+    claims: Claims,
+    say: Callable[[str], None],
+) -> None:
+    """Do `work` once on every unit, in order, while holding the claim on its name.
+
+    Units that other processes hold are left for later and then waited for; `work` has to check whether they are done,
+    and does those whose process died.
+    """
+    waiting, patience, said = list(units), pauses(), False
+    while waiting:
+        left = []
+        for unit in waiting:
+            stop_if_asked()
+            with claims.held(name(unit)) as mine:
+                if mine:
+                    work(unit)
+                else:
+                    left.append(unit)
+            notice = claims.notice()
+            if notice:
+                say(notice)
+        if len(left) < len(waiting):
+            patience = pauses()
+        elif not said:
+            say(f"waiting for another process that works in this tree ({len(left)} parts are with it)")
+            said = True
+        if left:
+            time.sleep(next(patience))
+        waiting = left

@@ -1,6 +1,6 @@
-"""Cells that failed: what is written of them, and how a command tells it. No torch.
+"""Cells that failed: their records, and the sentences of commands about them. No torch.
 
-A cell's `failure.json` is there from the fault until a run completes the cell. The same command tries it again.
+A cell's `failure.json` exists from the failure until a run completes the cell. The same command tries it again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sgbench.cells.identity import cell_id
 from sgbench.results.store import Store
 
 RECORD = "failure"
-TOLD = 3
+LISTED = 3
 
 
 class Failure(NamedTuple):
@@ -34,7 +34,7 @@ class Failure(NamedTuple):
 def write_failure(
     cell: Cell, number: int, samples: int, fault: CellError, device: dict[str, Any], store: Store
 ) -> Failure:
-    """Keep why a cell failed in a shard of a run to `samples` images."""
+    """Record why a cell failed in a shard of a run to `samples` images."""
     record = {
         "reason": fault.what,
         "fix": fault.fix,
@@ -59,12 +59,12 @@ def read_failure(cell: Cell, store: Store) -> Failure | None:
 
 
 def _failure(cell: Cell, record: dict[str, Any]) -> Failure:
-    reason = str(record.get("reason", "the reason is not known"))
+    reason = str(record.get("reason", "the reason is not recorded"))
     return Failure(cell_id(cell), cell.describe(), reason, str(record.get("fix", "run the suite again")))
 
 
 def sentences(failed: Sequence[Failure]) -> list[str]:
-    """What a command says of cells that failed: the first few in full, then how many more."""
-    told = [failure.sentence() for failure in failed[:TOLD]]
-    more = len(failed) - TOLD
-    return told if more <= 0 else [*told, f"and {more} more cells failed; the rows say why."]
+    """A sentence for each of the first few cells that failed, then how many more did."""
+    listed = [failure.sentence() for failure in failed[:LISTED]]
+    more = len(failed) - LISTED
+    return listed if more <= 0 else [*listed, f"and {more} more cells failed; the rows say why."]

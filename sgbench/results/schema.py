@@ -1,6 +1,6 @@
-"""Versions of the rows: what is read of older ones, and what is refused by name. No torch.
+"""Schema versions of rows: older ones are migrated, or refused with their version. No torch.
 
-1  up to cell ids of version 1: refused, since a cell's settings were not all told
+1  up to cell ids of version 1: refused, since some settings of cells were not recorded
 2  every setting that cells have now
 3  protocols by the digests of what they name
 4  prompts and text encoder of every row, training iterations of both checkpoints, percentiles of LPIPS
@@ -19,36 +19,33 @@ import pandas as pd
 from sgbench.base.errors import UserError
 from sgbench.cells.settings import NEUTRAL
 from sgbench.guidance import RULES
-from sgbench.results.rows_checks import check_values
 
 SCHEMA_VERSION = 6
 OLDEST = 2
-# What a report cannot do without; scores and their kin depend on the suite.
-TEXTS = ("cell", "model", "guidance", "gamma_strong", "gamma_weak", "sampler")
-NUMBERS = ("scale", "steps", "seed", "samples")
+# Columns that a report requires; those of scores depend on the suite.
+REQUIRED = ("cell", "model", "guidance", "gamma_strong", "gamma_weak", "sampler", "scale", "steps", "seed", "samples")
 # The same of cells that did not fail.
-MEASURED_TEXTS = ("device",)
-MEASURED_NUMBERS = ("gmacs_per_image", "seconds_per_image", "batch", "threads")
+MEASURED = ("device", "gmacs_per_image", "seconds_per_image", "batch", "threads")
 WHOLE = ("batch", "threads", "other_devices")
 # Columns of text in which nothing is an empty text.
 EMPTY = ("prompts", "failed", "parameters")
-AGAIN = "run `sgbench score` again, which writes them anew from the cells"
+AGAIN = "run `sgbench score` again, which writes the rows anew from the cells"
 
 
 def migrate(rows: pd.DataFrame, where: str) -> pd.DataFrame:
     """Rows of any version that can be read, as rows of this one.
 
-    Raises UserError for rows of other versions, and for what is no table of rows.
+    Raises UserError for rows of other versions, and for a table without the columns of rows.
     """
     versions = _versions(rows, where)
     if not versions:
         raise UserError("there are no rows", where=where, fix=AGAIN)
     for version in versions:
         if version < OLDEST:
-            raise UserError(f"the rows are of schema {version}, which is no longer read", where=where, fix=AGAIN)
+            raise UserError(f"the rows use schema version {version}, which is no longer read", where=where, fix=AGAIN)
         if version > SCHEMA_VERSION:
             raise UserError(
-                f"the rows are of schema {version}, and this version reads up to {SCHEMA_VERSION}",
+                f"the rows use schema version {version}, and this version of sgbench reads up to {SCHEMA_VERSION}",
                 where=where,
                 fix="use the version of sgbench that wrote them, or a newer one",
             )
@@ -63,17 +60,19 @@ def migrate(rows: pd.DataFrame, where: str) -> pd.DataFrame:
 
 
 def succeeded(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of cells that did not fail, with whole numbers as such: a gap beside them turns them into floats."""
+    """The rows of cells that did not fail, with whole numbers as integers: pandas makes columns with gaps float."""
     found = rows[rows["failed"] == ""].drop(columns="failed").reset_index(drop=True)
     return found.astype({name: int for name in WHOLE if name in found and found[name].notna().all()})
 
 
 def _versions(rows: pd.DataFrame, where: str) -> list[int]:
     if "schema" not in rows:
-        raise UserError("these are no rows: there is no column schema", where=where, fix="give a rows.csv of sgbench")
+        raise UserError(
+            "this is not a rows file: column `schema` is missing", where=where, fix="give a rows.csv of sgbench"
+        )
     numbers = pd.to_numeric(rows["schema"], errors="coerce")
     if numbers.isna().any() or (numbers % 1 != 0).any():
-        raise UserError("a row's schema is no number", where=where, fix=AGAIN)
+        raise UserError("the `schema` of a row is not a whole number", where=where, fix=AGAIN)
     return sorted({int(n) for n in numbers})
 
 
@@ -120,23 +119,19 @@ STEPS: dict[int, Callable[[pd.DataFrame], pd.DataFrame]] = {2: _from_2, 3: _from
 
 
 def _checked(rows: pd.DataFrame, where: str) -> pd.DataFrame:
-    _require(rows, TEXTS, NUMBERS, where)
+    _require(rows, REQUIRED, where)
     measured = rows[rows["failed"] == ""]
     if not measured.empty:
-        _require(measured, MEASURED_TEXTS, MEASURED_NUMBERS, where)
+        _require(measured, MEASURED, where)
     for rule in rows["guidance"].unique():
         if rule not in RULES:
             raise UserError(f"there is no guidance rule {rule!r} in this version", where=where, fix=AGAIN)
-    check_values(rows, where, AGAIN)
     return rows
 
 
-def _require(rows: pd.DataFrame, texts: tuple[str, ...], numbers: tuple[str, ...], where: str) -> None:
-    for column in (*texts, *numbers):
+def _require(rows: pd.DataFrame, columns: tuple[str, ...], where: str) -> None:
+    for column in columns:
         if column not in rows:
             raise UserError(f"the rows have no column {column}", where=where, fix=AGAIN)
         if rows[column].isna().any():
             raise UserError(f"a row has no {column}", where=where, fix=AGAIN)
-    for column in numbers:
-        if pd.to_numeric(rows[column], errors="coerce").isna().any():
-            raise UserError(f"a row's {column} is no number", where=where, fix=AGAIN)

@@ -1,10 +1,10 @@
-"""The results tree, and the only code that writes under it. Knows nothing of torch.
+"""The results tree, and the only code that writes under it. No torch.
 
     results/<suite>/
       suite.lock.yaml             the suite as resolved, with the ids of its cells
       rows.csv, rows.csv.sha256   one row per cell and number of images, derived from what follows; its digest
       protocols.json              what the numbers in the rows mean, by protocol id
-      .claims                     locks of the processes at work, by run/claims.py; empty
+      .claims                     locks of the processes at work (`claims.py`); empty
       cells/<cell-id>/cell.json   what the cell is
                       cost.json   what it costs, as counted and as measured
                       scores.json scores by number of images
@@ -14,29 +14,38 @@
                       shards/00000.npy, 00000.json   uint8 NHWC images; digest and timings beside them
                       features/<extractor>-<id>/00000.npz, 00000.json   outputs for a shard
 
-A file is written under a temporary name, flushed and renamed, so it is whole or absent. There is no status
-anywhere: a cell is complete when its shards are there and have the digests written beside them. Records carry a digest
-of their own content (`checksummed_json.py`), pictures those of PNG. What does not agree with its digest is as good as
-absent, and told of once.
+A file is written under a temporary name, flushed and renamed, so it is whole or absent. No status is kept: a cell is
+complete when its shards are there and match the digests in their notes. What does not match its digest
+(`verified_files.py`) is treated as absent, and reported once.
 """
 
 from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
-from sgbench.base.atomic import refusal, remove_leftovers, write_atomic
+from sgbench.base.atomic import free_bytes, refusal, remove_leftovers, write_atomic
 from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id, located, named_cell
-from sgbench.results.checksummed_json import seal, with_digest
-from sgbench.results.rows_file import digest_lines, digest_path, read_digests, read_rows
-from sgbench.results.verified_files import VerifiedFiles, sha256
+from sgbench.models import catalogue
+from sgbench.models.components import NONE
+from sgbench.results.verified_files import (
+    SHARD_NOTES,
+    Shard,
+    VerifiedFiles,
+    read_features,
+    read_notes,
+    read_picture,
+    read_shard,
+    record_bytes,
+    with_digest,
+)
 from sgbench.suite.schema import Suite
 
 # numpy and pandas are imported where they are used: `plan` reads the tree and must start at once.
@@ -45,25 +54,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+Picture = Literal["gallery", "nearest"]
 SHARD = 240
 # The C library's emitter writes the same text ten times as fast.
 Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-# What notes must hold for their payload to be used.
-SHARD_NOTES: dict[str, type] = {"sha256": str, "images": int}
-FEATURE_NOTES: dict[str, type] = {"sha256": str, "shard_sha256": str}
-
-
-class Shard(NamedTuple):
-    """A verified run of images from index `number` * SHARD on, and what was noted beside it."""
-
-    images: NDArray[np.uint8]
-    notes: dict[str, Any]
-
-
 class Store(VerifiedFiles):
-    """Reads and writes one suite's results below `root`; `notice` is told of damaged files as they are met."""
+    """Reads and writes one suite's results below `root`; `notice` receives a line for each damaged file met."""
 
     def __init__(self, root: Path, suite: str, notice: Callable[[str], None] | None = None) -> None:
         super().__init__(root / suite, notice)
@@ -75,11 +73,25 @@ class Store(VerifiedFiles):
             # Another process may just have taken it away.
             (self.folder / ".writable").unlink(missing_ok=True)
         except OSError as error:
-            fix = "choose another folder with --results, or mend its permissions"
+            fix = "choose another folder with --results, or fix its permissions"
             raise refusal(error, "results cannot be written there", where=self.folder, fix=fix) from error
 
+    def require_space(self, missing: Iterable[tuple[Cell, int]]) -> None:
+        """Raise UserError where the file system has less space than the missing images of the cells take.
+
+        Quotas are not known here; they are reported when a write meets them.
+        """
+        needed = sum(image_bytes(cell) * images for cell, images in missing if images)
+        free = free_bytes(self.folder)
+        if free is not None and needed > free:
+            raise UserError(
+                f"the missing images take {needed:,} bytes, and {free:,} are free",
+                where=str(self.folder),
+                fix="free disk space, choose another folder with --results, or generate fewer images with --limit",
+            )
+
     def write_mark(self, name: str) -> None:
-        """Make or refresh an empty file beside the cells, by which another machine tells that it sees this folder."""
+        """Create or refresh an empty file in the suite's folder, by which machines check that they share it."""
         (self.folder / name).touch()
 
     def cell_folder(self, cell: Cell) -> Path:
@@ -97,35 +109,40 @@ class Store(VerifiedFiles):
     def write_rows(self, rows: pd.DataFrame) -> Path:
         """Write rows.csv, and rows.parquet where pyarrow is installed."""
         path = self.folder / "rows.csv"
-        self._write_noted(path, rows_csv(rows))
+        self._write_table(path, rows_csv(rows))
         try:
             buffer = io.BytesIO()
             rows.to_parquet(buffer, index=False)
         except ImportError:
             return path
-        self._write_noted(path.with_suffix(".parquet"), buffer.getvalue())
+        self._write_table(path.with_suffix(".parquet"), buffer.getvalue())
         return path
-
-    def _write_noted(self, path: Path, payload: bytes) -> None:
-        """Write a file and its digest beside it; in between both the old and the new content agree with it."""
-        noted, digest = digest_path(path), sha256(payload)
-        self._write(noted, digest_lines(path, [digest, *read_digests(path)[:1]]))
-        self._write(path, payload)
-        self._write(noted, digest_lines(path, [digest]))
 
     def read_rows(self) -> pd.DataFrame:
         """The rows that `score` wrote. Raises UserError when there are none, or none that can be read."""
+        from sgbench.results.rows import read_rows
+
         return read_rows(self.folder / "rows.csv")
 
     def write_protocols(self, protocols: dict[str, dict[str, Any]]) -> None:
         """Keep the protocols that rows name by their ids."""
-        self._write(self.folder / "protocols.json", seal(dict(sorted(protocols.items()))))
+        self._write(self.folder / "protocols.json", record_bytes(dict(sorted(protocols.items()))))
 
     def read_protocols(self) -> dict[str, dict[str, Any]]:
         """Protocols by id; empty where none were written, or they are damaged."""
         return self._read(self.folder / "protocols.json") or {}
 
-    # Records of a cell
+    def scored_protocols(self, cells: Iterable[Cell]) -> dict[str, dict[str, Any]]:
+        """The protocols that scores of cells hold, by id."""
+        found = {}
+        for cell in cells:
+            for scores in (self.read_record(cell, "scores") or {}).values():
+                for entry in scores.values() if isinstance(scores, dict) else ():
+                    if isinstance(entry, dict) and "protocol" in entry:
+                        found[str(entry["protocol_id"])] = entry["protocol"]
+        return found
+
+    # Records and pictures of a cell
 
     def write_cell(self, cell: Cell) -> None:
         """Write cell.json."""
@@ -133,121 +150,89 @@ class Store(VerifiedFiles):
 
     def write_record(self, cell: Cell, name: str, content: dict[str, Any]) -> None:
         """Write `name`.json of a cell: cell, cost or scores."""
-        self._write(self.cell_folder(cell) / f"{name}.json", seal(content))
+        self._write(self.cell_folder(cell) / f"{name}.json", record_bytes(content))
 
     def read_record(self, cell: Cell, name: str) -> dict[str, Any] | None:
         """`name`.json of a cell, or None where it is absent or damaged."""
         return self._read(self.cell_folder(cell) / f"{name}.json")
 
     def refuse_record(self, cell: Cell, name: str, problem: str) -> None:
-        """Tell of a record that is whole and still cannot be used."""
-        self._tell(self.cell_folder(cell) / f"{name}.json", problem)
+        """Report a record that is sound and still cannot be used."""
+        self._report(self.cell_folder(cell) / f"{name}.json", problem)
 
     def remove_record(self, cell: Cell, name: str) -> None:
-        """Take `name`.json of a cell away, where it is there."""
+        """Remove `name`.json of a cell, if it is there."""
         (self.cell_folder(cell) / f"{name}.json").unlink(missing_ok=True)
 
     def remove_leftovers(self, cell: Cell | None = None) -> None:
-        """Remove what writers that were killed left of a cell, or beside the cells, under temporary names."""
+        """Remove the temporary files of killed writers from a cell's folders, or from the suite's own."""
         folder = self.folder if cell is None else self.cell_folder(cell)
         for place in [folder] if cell is None else [folder, folder / "shards", *folder.glob("features/*")]:
             remove_leftovers(place)
 
     def discard(self, *paths: Path) -> None:
-        """Take files of this tree away, those that are there: what is damaged and can be made again."""
+        """Remove files of this tree, if they are there: what is damaged and can be made again."""
         for path in paths:
             if not path.is_symlink() and not path.parent.resolve().is_relative_to(self.folder.resolve()):
                 raise ValueError(f"{path} is not below {self.folder}")
             path.unlink(missing_ok=True)
 
-    def write_gallery(self, cell: Cell, png: bytes) -> None:
-        """Keep the first images of a cell as one picture."""
-        self._write(self.cell_folder(cell) / "gallery.png", png)
-
-    def read_gallery(self, cell: Cell) -> bytes | None:
-        """The picture of a cell's first images, or None where there is none."""
-        return self._read_picture(self.cell_folder(cell) / "gallery.png")
-
-    def write_nearest(self, cell: Cell, png: bytes) -> Path:
-        """Keep a picture of some images of a cell beside their nearest training images."""
-        path = self.cell_folder(cell) / "nearest.png"
+    def write_picture(self, cell: Cell, name: Picture, png: bytes) -> Path:
+        """Write `name`.png of a cell: its first images, or some of them and their nearest training images."""
+        path = self.cell_folder(cell) / f"{name}.png"
         self._write(path, png)
         return path
 
-    def read_nearest(self, cell: Cell) -> bytes | None:
-        """The picture of nearest training images, or None where nobody asked for one."""
-        return self._read_picture(self.cell_folder(cell) / "nearest.png")
+    def read_picture(self, cell: Cell, name: Picture) -> bytes | None:
+        """`name`.png of a cell, or None where it is absent or damaged."""
+        path = self.cell_folder(cell) / f"{name}.png"
+        return self._sound(path, read_picture(path))
 
     # Shards
 
     def write_shard(self, cell: Cell, number: int, images: NDArray[np.uint8], notes: dict[str, Any]) -> None:
         """Write images uint8 (n, H, W, C), n <= SHARD, then the notes with their digest."""
-        path = self._shard_path(cell, number)
-        payload = _npy(images)
-        self._write(path, payload)
-        self._write(path.with_suffix(".json"), seal({"sha256": sha256(payload), "images": len(images), **notes}))
+        import numpy as np
+
+        buffer = io.BytesIO()
+        np.save(buffer, images, allow_pickle=False)
+        self._write_payload(self._shard_path(cell, number), buffer.getvalue(), {"images": len(images), **notes})
 
     def read_shard(self, cell: Cell, number: int) -> Shard | None:
         """The shard if it is there and whole, else None: a damaged one is made again, never used."""
-        import numpy as np
-
         path = self._shard_path(cell, number)
-        notes = self._read_notes(path, SHARD_NOTES)
-        payload = self._read_verified(path, notes)
-        if payload is None or notes is None:
-            return None
-        images = np.load(io.BytesIO(payload), allow_pickle=False)
-        if len(images) != notes["images"]:
-            self._tell(path, "the notes beside it are of another number of images")
-            return None
-        return Shard(images, notes)
+        return self._sound(path, read_shard(path))
 
     def shard_sha256(self, cell: Cell, number: int) -> str | None:
-        """The digest noted beside a shard; None where there is no shard."""
-        notes = self._read_notes(self._shard_path(cell, number), SHARD_NOTES)
+        """The digest in a shard's notes; None where there is no shard."""
+        notes = self._shard_notes(cell, number)
         return None if notes is None else str(notes["sha256"])
 
-    def read_images(self, cell: Cell, samples: int) -> NDArray[np.uint8] | None:
-        """The first `samples` images (samples, H, W, C), or None unless all are there."""
-        import numpy as np
-
-        parts = []
-        for number, count in shard_sizes(samples):
-            shard = self.read_shard(cell, number)
-            if shard is None or len(shard.images) < count:
-                return None
-            parts.append(shard.images[:count])
-        return np.concatenate(parts)
-
     def noted_images(self, cell: Cell, samples: int) -> int:
-        """How many of the first `samples` images are noted as there, without reading them."""
-        folder = self.cell_folder(cell) / "shards"
-        if not folder.is_dir():
+        """How many of the first `samples` images are there according to the notes on shards; no image is read."""
+        if not (self.cell_folder(cell) / "shards").is_dir():
             return 0
-        found = 0
-        for number, count in shard_sizes(samples):
-            notes = self._read_notes(folder / f"{number:05d}.npy", SHARD_NOTES)
-            found += min(count, notes["images"]) if notes else 0
-        return found
+        notes = [(count, self._shard_notes(cell, number)) for number, count in shard_sizes(samples)]
+        return sum(min(count, found["images"]) for count, found in notes if found)
 
     def images_there(self, cell: Cell, limit: int | None = None) -> int:
-        """How many images of a cell are noted as there, from the first on without a gap; at most `limit`.
+        """How many images of a cell are there according to the notes, from the first on without a gap.
 
-        Raises UserError where there are none.
+        At most `limit`. Raises UserError where there are none.
         """
-        there = self._run_of_images(cell)
+        there = 0
+        for number in itertools.count():
+            notes = self._shard_notes(cell, number)
+            there += notes["images"] if notes else 0
+            if not notes or notes["images"] < SHARD:
+                break
         if not there:
             raise UserError("the cell has no images here", where=str(self.cell_folder(cell)), fix="run its suite first")
         return min(limit or there, there)
 
-    def _run_of_images(self, cell: Cell) -> int:
-        found = 0
-        for number in itertools.count():
-            notes = self._read_notes(self._shard_path(cell, number), SHARD_NOTES)
-            found += notes["images"] if notes else 0
-            if not notes or notes["images"] < SHARD:
-                return found
-        raise AssertionError
+    def _shard_notes(self, cell: Cell, number: int) -> dict[str, Any] | None:
+        path = self._shard_path(cell, number)
+        return self._sound(path, read_notes(path, SHARD_NOTES))
 
     # Features
 
@@ -257,26 +242,20 @@ class Store(VerifiedFiles):
         """Write one extractor's output for the images of a shard, all of them."""
         import numpy as np
 
-        path = self._features_path(cell, extractor, number)
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **arrays)
-        self._write(path, buffer.getvalue())
-        notes = {"sha256": sha256(buffer.getvalue()), "shard_sha256": shard_sha256}
-        self._write(path.with_suffix(".json"), seal(notes))
+        path = self._features_path(cell, extractor, number)
+        self._write_payload(path, buffer.getvalue(), {"shard_sha256": shard_sha256})
 
     def read_features(
         self, cell: Cell, extractor: str, number: int, shard_sha256: str
     ) -> dict[str, NDArray[Any]] | None:
         """One extractor's output for a shard; None where it is absent, damaged or of other images."""
-        import numpy as np
-
         path = self._features_path(cell, extractor, number)
-        notes = self._read_notes(path, FEATURE_NOTES)
-        payload = None if notes is None or notes["shard_sha256"] != shard_sha256 else self._read_verified(path, notes)
-        if payload is None:
-            return None
-        with np.load(io.BytesIO(payload), allow_pickle=False) as stored:
-            return dict(stored)
+        found = self._sound(path, read_features(path))
+        return None if found is None or found.shard_sha256 != shard_sha256 else found.arrays
+
+    # All cells
 
     def cell_names(self) -> set[str]:
         """The names of all cell folders, read in one go."""
@@ -299,19 +278,20 @@ class Store(VerifiedFiles):
         return self.cell_folder(cell) / "features" / extractor / f"{number:05d}.npz"
 
 
+def image_bytes(cell: Cell) -> int:
+    """Bytes of one image on disk."""
+    model = catalogue.entry(cell.model)
+    if cell.autoencoder == NONE:
+        # In place of a decoded image: three channels of the latent's size.
+        return 3 * model.architecture.input_size**2
+    return model.image_channels * model.image_side**2
+
+
 def shard_sizes(samples: int) -> list[tuple[int, int]]:
     """(number, images) of each shard that the first `samples` images fall into."""
     return [(start // SHARD, min(SHARD, samples - start)) for start in range(0, samples, SHARD)]
 
 
-def _npy(array: NDArray[Any]) -> bytes:
-    import numpy as np
-
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
-
-
 def rows_csv(rows: pd.DataFrame) -> bytes:
-    """Rows as they stand in rows.csv."""
+    """The content of rows.csv."""
     return rows.to_csv(index=False, lineterminator="\n").encode()

@@ -27,7 +27,7 @@ def cost_claim(cell: Cell) -> str:
 def is_recorded(cell: Cell, store: Store, samples: int) -> bool:
     """Whether cost and picture are of as many images as there are, and no failure of fewer images is left."""
     described = store.read_record(cell, "cell") is not None
-    complete = described and _is_costed(cell, store, samples) and store.read_gallery(cell) is not None
+    complete = described and _is_costed(cell, store, samples) and store.read_picture(cell, "gallery") is not None
     return complete and not _failed_before(cell, store, samples)
 
 
@@ -40,7 +40,7 @@ def record(cell: Cell, networks: Networks, store: Store, samples: int) -> None:
         return
     first = store.read_shard(cell, 0)
     assert first is not None
-    store.write_gallery(cell, gallery_png(first.images))
+    store.write_picture(cell, "gallery", gallery_png(first.images))
     # Seconds that `time` measured stay when only the picture was damaged.
     if not _is_costed(cell, store, samples):
         store.write_record(cell, "cost", cost_record(cell, networks, store, samples))

@@ -22,7 +22,6 @@ from sgbench.base.signals import stop_if_asked
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.results.claims import pauses
-from sgbench.results.disk_space import require_room
 from sgbench.results.faults import RECORD, Failure, write_failure
 from sgbench.results.store import Store
 from sgbench.run.engines import Ray, require_ray
@@ -62,7 +61,7 @@ def run_on_ray(
     require_ray()
     check_weights(cells)
     gaps = {cell: missing_shards(store, cell, samples) for cell in cells}
-    require_room(store.folder, ((cell, sum(g.missing for g in found.values())) for cell, found in gaps.items()))
+    store.require_space((cell, sum(g.missing for g in found.values())) for cell, found in gaps.items())
     progress.begin("run", len(cells) * samples, "image")
     for cell, found in gaps.items():
         there = samples - sum(gap.missing for gap in found.values())

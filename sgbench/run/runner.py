@@ -15,7 +15,6 @@ from sgbench.guidance import RULES
 from sgbench.models import catalogue
 from sgbench.models.components import NONE, NOT_FETCHED, autoencoder_sha256, missing_autoencoder, require_text_encoder
 from sgbench.networks.loading import present
-from sgbench.results.disk_space import require_room
 from sgbench.results.faults import Failure
 from sgbench.results.store import Store
 from sgbench.run.shards import batch_size, missing_shards
@@ -59,7 +58,7 @@ def run_cells(
     started = time.monotonic()
     check_weights(cells)
     gaps = {cell: missing_shards(store, cell, samples) for cell in cells}
-    require_room(store.folder, ((cell, sum(g.missing for g in found.values())) for cell, found in gaps.items()))
+    store.require_space((cell, sum(g.missing for g in found.values())) for cell, found in gaps.items())
     watchdog = Watchdog(shard_timeout, samples, store, device, progress)
     part = Part(samples, store, device, progress, on_shard, watchdog)
     progress.begin("run", len(cells) * samples, "image")

@@ -17,7 +17,8 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.cost.measured import EnergyMeter, peak_bytes, reset_peak, timed
 from sgbench.models import catalogue
-from sgbench.results.store import SHARD, Shard, Store, shard_sizes
+from sgbench.results.store import SHARD, Store, shard_sizes
+from sgbench.results.verified_files import Shard
 from sgbench.run.device import describe_device
 from sgbench.run.memory import Batch
 from sgbench.sampling.conditions import asked

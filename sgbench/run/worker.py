@@ -10,8 +10,7 @@ from sgbench.base.errors import CellError
 from sgbench.base.progress import Progress
 from sgbench.cells.cell import Cell
 from sgbench.guidance import RULES
-from sgbench.results.claim_loop import take_turns
-from sgbench.results.claims import Claims
+from sgbench.results.claims import Claims, work_through
 from sgbench.results.faults import RECORD, Failure, read_failure, write_failure
 from sgbench.results.store import Store, shard_sizes
 from sgbench.run.device import describe_device
@@ -75,10 +74,10 @@ class Part:
         numbers = [number for number, _ in shard_sizes(self.samples)]
         units = [(cell, gaps[cell][number]) for number in numbers for cell in stale if number in gaps[cell]]
         say = self.progress.say
-        take_turns(units, lambda unit: shard_claim(unit[0], unit[1].number), complete, self.claims, say)
+        work_through(units, lambda unit: shard_claim(unit[0], unit[1].number), complete, self.claims, say)
         self.made += maker.made
         whole = [cell for cell in stale if cell not in self.failed]
-        take_turns(whole, cost_claim, lambda cell: record(cell, networks, self.store, self.samples), self.claims, say)
+        work_through(whole, cost_claim, lambda cell: record(cell, networks, self.store, self.samples), self.claims, say)
 
     def load(self, cells: list[Cell]) -> Networks | None:
         """The networks of the cells' model; None, and all of them failed, where the memory does not hold them."""

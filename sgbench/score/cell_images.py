@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sgbench.base.errors import NoScoreError
 from sgbench.cells.cell import Cell
 from sgbench.cells.conditions import choices
 from sgbench.cells.prompts import load_prompts
 from sgbench.cells.randomness import labels
 from sgbench.images.files import Images
-from sgbench.images.sets import QUANTISATION
+from sgbench.images.sets import ImageSet
 from sgbench.results.store import Store, shard_sizes
 
 
@@ -18,14 +21,15 @@ class IncompleteError(NoScoreError):
     """Images of a cell that are missing or damaged."""
 
 
-class CellImages:
+class CellImages(ImageSet):
     """The first images of a cell in a results tree; labels are those that were asked for."""
+
+    labels: NDArray[np.int64]
 
     def __init__(self, cell: Cell, store: Store, samples: int) -> None:
         self.cell, self.store, self.count = cell, store, samples
         self.where = f"{store.cell_folder(cell)} ({cell.describe()})"
-        self.quantisation = QUANTISATION
-        self.label_policy: str = cell.labels
+        self.label_policy = cell.labels
         self.labels = labels(cell.seed, range(samples), choices(cell), cell.labels)
         self.prompts = load_prompts(cell.prompts) if cell.prompts else None
 

@@ -13,7 +13,7 @@ import numpy as np
 from sgbench.base.atomic import refusal, writing
 from sgbench.base.errors import UserError
 from sgbench.images.files import Images
-from sgbench.images.layout import write_layout
+from sgbench.images.prompted import write_layout
 from sgbench.images.sets import look
 from sgbench.results.store import SHARD
 from sgbench.score.cell_images import CellImages

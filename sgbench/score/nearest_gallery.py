@@ -110,7 +110,7 @@ def find_nearest(
         places.tolist(),
         [[round(float(d), 5) for d in line] for line in distances],
     )
-    store.write_nearest(cell, picture(generated, pixels, found.describe()))
+    store.write_picture(cell, "nearest", picture(generated, pixels, found.describe()))
     return found
 
 

@@ -19,8 +19,7 @@ from sgbench.metrics.computer import Computer
 from sgbench.metrics.metric import PairedMetric
 from sgbench.metrics.references.load import load_reference
 from sgbench.metrics.references.reference import Reference
-from sgbench.results.claim_loop import take_turns
-from sgbench.results.claims import Claims
+from sgbench.results.claims import Claims, work_through
 from sgbench.results.faults import Failure, read_failure
 from sgbench.results.store import Store
 from sgbench.score.cell_images import CellImages, IncompleteError
@@ -190,10 +189,11 @@ def score_cells(
     claims = Claims(store.folder)
     progress.begin("score", len(cells), "cell")
     with scorer:
-        take_turns(cells, lambda cell: f"{cell_id(cell)} score", score, claims, progress.say)
+        work_through(cells, lambda cell: f"{cell_id(cell)} score", score, claims, progress.say)
     progress.end()
     with claims.awaited(ROWS_CLAIM):
-        write_protocols(cells, store)
+        # Rows name protocols by their ids.
+        store.write_protocols({**store.read_protocols(), **store.scored_protocols(cells)})
     return ScoreSummary(len(cells), scored, tuple(refused), tuple(failed))
 
 
@@ -205,14 +205,3 @@ def refusal(summary: ScoreSummary) -> NoScoreError | None:
     what = first.what + (f" ({more} more cell{'s have' if more > 1 else ' has'} no score either)" if more else "")
     others = summary.cells - len(summary.refused)
     return NoScoreError(what, where=first.where, fix=first.fix + (f"; the other {others} are scored" if others else ""))
-
-
-def write_protocols(cells: Sequence[Cell], store: Store) -> None:
-    """Keep every protocol under its id, so that rows can say in full what their numbers mean."""
-    found = dict(store.read_protocols())
-    for cell in cells:
-        for scores in (store.read_record(cell, "scores") or {}).values():
-            for entry in scores.values():
-                if isinstance(entry, dict) and "protocol" in entry:
-                    found[entry["protocol_id"]] = entry["protocol"]
-    store.write_protocols(found)

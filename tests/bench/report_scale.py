@@ -139,7 +139,7 @@ def write_results(folder: Path, cells: int) -> Path:
         store.write_record(cell, "cost", _cost(cell, suite.samples))
         scores = {m: {**_score(cell, m, shared[m], generator), "protocol_id": protocols[m].id} for m in METRICS}
         store.write_record(cell, "scores", {str(suite.samples): scores})
-        store.write_gallery(cell, picture)
+        store.write_picture(cell, "gallery", picture)
     store.write_rows(build_rows(expanded, store))
     store.write_protocols({p.id: p._asdict() for p in protocols.values()})
     return path

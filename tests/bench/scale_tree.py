@@ -55,7 +55,7 @@ def write_tree(path: Path, results: Path) -> int:
         scores = {"images_sha256": seen} | {m: _score(protocol, generator) for m, protocol in protocols.items()}
         store.write_record(cell, "scores", {str(suite.samples): scores})
         store.write_record(cell, "cost", _cost(cell, suite.samples))
-        store.write_gallery(cell, picture)
+        store.write_picture(cell, "gallery", picture)
     store.write_rows(build_rows(cells, store))
     store.write_protocols({p.id: p._asdict() for p in protocols.values()})
     return len(cells)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from sgbench.compare.lines import Cost, Line, Score
-from sgbench.results.rows_file import read_rows
+from sgbench.results.rows import read_rows
 
 ROOT = Path(__file__).parents[2]
 Write = Callable[..., Path]

@@ -165,7 +165,7 @@ def test_named_metrics_alone_are_compared(fashion: pd.DataFrame, write: Write) -
     assert {f.measure for _, f in found.findings()} == {"recall", "gmacs_per_image"}
     for metrics, said in (
         (["recal"], "there is no metric 'recal', did you mean 'recall'?"),
-        (["fid"], "rows.csv: there is no score of fid"),
+        (["fid"], "rows.csv: there is no score for fid"),
         ([], "no metric is named"),
     ):
         with pytest.raises(UserError) as caught:
@@ -176,14 +176,14 @@ def test_named_metrics_alone_are_compared(fashion: pd.DataFrame, write: Write) -
 def test_a_named_metric_is_on_both_sides_or_nothing_is_compared(fashion: pd.DataFrame, write: Write) -> None:
     without = write(fashion.drop(columns=[c for c in fashion if c.startswith("recall")]), "without.csv")
     for sides in ((write(fashion), without), (without, write(fashion))):
-        with pytest.raises(UserError, match=r"without\.csv: there is no score of recall"):
+        with pytest.raises(UserError, match=r"without\.csv: there is no score for recall"):
             compare(*sides, ["recall"])
 
 
 def test_nothing_in_common_is_said(fashion: pd.DataFrame, write: Write) -> None:
     model = fashion["model"]
     parts = [write(fashion[model == name], f"{name}.csv") for name in model.unique()[:2]]
-    with pytest.raises(UserError, match=r"nothing answers each other \(fashion-routing, unguided"):
+    with pytest.raises(UserError, match=r"no line of A has a counterpart in B \(fashion-routing, unguided"):
         compare(*parts)
 
 

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgbench.compare.lines import Line
-from sgbench.compare.matching import match
+from sgbench.compare.lines import Line, match
 
 Make = Callable[..., Line]
 

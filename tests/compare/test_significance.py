@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_ind, ttest_rel
 
 from sgbench.compare.lines import Score
-from sgbench.compare.significance import holm, paired_change, unpaired_change
+from sgbench.compare.verdicts import holm, paired_change, unpaired_change
 
 Make = Callable[..., Score]
 PS = st.lists(st.floats(0, 1), min_size=1, max_size=30)

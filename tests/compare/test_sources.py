@@ -63,7 +63,7 @@ def test_rows_of_older_schemas_are_migrated() -> None:
     stored = ROOT / "tests/results/rows"
     old, new = (open_source(str(stored / f"schema-{n}.csv"), RESULTS) for n in (3, 4))
     assert [line.settings for line in old.lines] == [line.settings for line in new.lines]
-    with pytest.raises(UserError, match="schema 1, which is no longer read"):
+    with pytest.raises(UserError, match="schema version 1, which is no longer read"):
         open_source(str(stored / "schema-1.csv"), RESULTS)
 
 
@@ -100,20 +100,20 @@ def test_documents_answer_by_the_names_of_their_sets(tmp_path: Path) -> None:
         ("absent.csv", "there is no such file, folder or cell"),
         ("0123456789abcdef", "there is no such file, folder or cell"),
         ("empty", "there is no rows.csv in this folder"),
-        ("other.csv", "these are no rows: there is no column schema"),
+        ("other.csv", "column `schema` is missing"),
         ("none.csv", "there are no rows"),
-        ("odd.csv", "is no number: much"),
-        ("endless.csv", "is no number: inf"),
+        ("odd.csv", "is not a number: much"),
+        ("endless.csv", "is not a number: inf"),
         ("bare.csv", "fd of cell CELL has no error, replicates or protocol"),
         ("short.csv", "fd of cell CELL has no error, replicates or protocol"),
-        ("twice.csv", "cell CELL has two rows"),
-        ("text.json", "this is no document of scores (Invalid JSON"),
-        ("list.json", "this is no document of scores"),
-        ("plan.json", "this is no document of scores (sets: Field required)"),
-        ("none.json", "this is no document of scores (sets: "),
-        ("value.json", "this is no document of scores (sets.0.scores.fd.value: Input should be a valid number)"),
-        ("nan.json", "this is no document of scores (sets.0.scores.fd.value: Input should be a finite number)"),
-        ("same.json", "a set of images is there twice"),
+        ("twice.csv", "the row of cell CELL occurs twice"),
+        ("text.json", "this is not a document of scores (Invalid JSON"),
+        ("list.json", "this is not a document of scores"),
+        ("plan.json", "this is not a document of scores (sets: Field required)"),
+        ("none.json", "this is not a document of scores (sets: "),
+        ("value.json", "this is not a document of scores (sets.0.scores.fd.value: Input should be a valid number)"),
+        ("nan.json", "this is not a document of scores (sets.0.scores.fd.value: Input should be a finite number)"),
+        ("same.json", "a set of images is listed twice"),
         ("moved", "there are no scored cells"),
     ],
 )

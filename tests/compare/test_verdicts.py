@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from sgbench.compare.lines import Cost, Line, Score
-from sgbench.compare.matching import Pair
-from sgbench.compare.verdicts import Finding, cost_findings, is_tested, judged, score_findings
+from sgbench.compare.lines import Cost, Line, Pair, Score
+from sgbench.compare.verdicts import Finding, cost_findings, is_tested, score_findings, with_verdict
 from sgbench.metrics.protocols import Protocol
 
 COST = Cost(1.5, 0.02, 0.019, 0.021, "cpu", 2, 24)
@@ -37,9 +36,9 @@ def test_the_direction_belongs_to_the_metric(
 ) -> None:
     rise = finding(metric, score(LOW), score(HIGH))
     assert is_tested(rise)
-    assert judged(rise, 0.04).verdict == up
-    assert judged(finding(metric, score(HIGH), score(LOW)), 0.04).verdict == down
-    assert judged(rise, 0.06).verdict == "no significant difference"
+    assert with_verdict(rise, 0.04).verdict == up
+    assert with_verdict(finding(metric, score(HIGH), score(LOW)), 0.04).verdict == down
+    assert with_verdict(rise, 0.06).verdict == "no significant difference"
 
 
 def test_equal_scores_are_the_same_and_are_not_tested(

@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 
 from sgbench.base.errors import UserError
-from sgbench.doctor.examine import examine
-from sgbench.doctor.golden import FILE, check_extractors
-from sgbench.doctor.installation import check_installation
-from sgbench.doctor.tree import find_trees
+from sgbench.doctor.examine import examine, find_trees
+from sgbench.doctor.installation import FILE, check_extractors, check_installation
 from sgbench.files.digest import require_recorded, sha256_of
 from sgbench.metrics.references import load
 from sgbench.zoo import weights
@@ -53,7 +51,7 @@ def test_the_status_and_the_last_line_tell_of_problems(tmp_path: Path) -> None:
     assert str(scores) in [one["where"] for one in document["findings"] if one["problem"]]
     assert document["problems_left"] >= 1
     told = doctor("--results", tmp_path)
-    assert f"problem: {scores}: it is damaged: it is no JSON" in told.stdout
+    assert f"problem: {scores}: it is damaged: it is not JSON" in told.stdout
     assert "Traceback" not in told.stderr
 
 
@@ -89,7 +87,7 @@ def test_recorded_features_that_differ_are_named(tmp_path: Path, monkeypatch: py
     changed = {name: array.copy() for name, array in load_file(FILE).items()}
     changed["lite0"] *= 1.01
     save_file(changed, tmp_path / "changed.safetensors")
-    monkeypatch.setattr("sgbench.doctor.golden.FILE", tmp_path / "changed.safetensors")
+    monkeypatch.setattr("sgbench.doctor.installation.FILE", tmp_path / "changed.safetensors")
     found = list(check_extractors({}))
     assert len(found) == 1
     assert found[0].what.startswith("the features of lite0 differ from the recorded ones by")

@@ -244,7 +244,7 @@ def test_a_wrong_continuation_is_dropped(server: Server, tmp_path: Path, fault: 
         server.shift = 1
     else:
         server.content = CONTENT[:-5]
-    with pytest.raises(UserError, match="another part than it was asked for; run the same command again"):
+    with pytest.raises(UserError, match="a different part of the file than requested; run the same command again"):
         fetch(server.address(), tmp_path, None, Silent())
     assert names(tmp_path) == []
     assert fetch(server.address(), tmp_path, None, Silent()).read_bytes() == server.content
@@ -278,7 +278,7 @@ def test_a_file_that_is_there_with_another_digest_stays(server: Server, tmp_path
 
 def test_a_file_of_the_same_name_from_elsewhere_is_not_taken(server: Server, tmp_path: Path) -> None:
     fetch(server.address(), tmp_path, None, Silent())
-    with pytest.raises(UserError, match=r"another file has this name already \(from http"):
+    with pytest.raises(UserError, match=r"another file already has this name \(from http"):
         fetch(server.address("512/w.safetensors"), tmp_path, None, Silent())
     sidecar_path(tmp_path / "w.safetensors").unlink()
     with pytest.raises(UserError, match="from an unknown source"):
@@ -307,9 +307,9 @@ def test_faults_of_servers_are_one_sentence(server: Server, tmp_path: Path) -> N
     [
         ("ftp://host/w.pt", "scheme ftp:// is not supported"),
         ("file:///etc/hostname", "scheme file:// is not supported"),
-        ("https://host/", "names no file"),
-        ("https://host/a/%2e%2e", "names no file"),
-        ("https://[host/w.pt", "no valid address"),
+        ("https://host/", "does not name a file"),
+        ("https://host/a/%2e%2e", "does not name a file"),
+        ("https://[host/w.pt", "not a valid address"),
         ("none.pt", "no such file"),
         ("owner/../w.pt", "no such file"),
         ("/none/of/this.pt", "no such file"),
@@ -371,7 +371,7 @@ def test_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert fetch(source, folder, None, Silent()) == path
     monkeypatch.delitem(sys.modules, "huggingface_hub")
     (tmp_path / "huggingface_hub.py").write_text(HUB)
-    with pytest.raises(UserError, match=r"the hub gave no such file \(404 Client Error\)"):
+    with pytest.raises(UserError, match=r"the hub did not provide the file \(404 Client Error\)"):
         fetch("other/name/w.pt", folder, None, Silent())
     monkeypatch.delitem(sys.modules, "huggingface_hub")
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from safetensors.numpy import save_file
 
-from sgbench.doctor.golden import EXTRACTORS, FILE, extract
+from sgbench.doctor.installation import EXTRACTORS, FILE, extract
 from sgbench.zoo.shapes.scenes import render, training_example
 
 IMAGES = 8

@@ -73,18 +73,18 @@ def test_moving_pictures(kind: str, tmp_path: Path) -> None:
     path = tmp_path / f"a.{kind}"
     frames = [Image.new("RGB", (8, 8), (value, 0, 0)) for value in (0, 200)]
     frames[0].save(path, save_all=True, append_images=frames[1:], lossless=True)
-    with pytest.raises(UserError, match="it holds several pictures"):
+    with pytest.raises(UserError, match="it holds several images"):
         read_image(path)
 
 
 def test_pipes_devices_and_links_among_images(tmp_path: Path) -> None:
     Image.new("L", (8, 8)).save(tmp_path / "a.png")
     os.mkfifo(tmp_path / "b.png")
-    with pytest.raises(UserError, match=r"b.png: this is no ordinary file"):
+    with pytest.raises(UserError, match=r"b.png: this is not a regular file"):
         list(FolderImages(tmp_path).parts())
     (tmp_path / "b.png").unlink()
     (tmp_path / "b.png").symlink_to("/dev/zero")
-    with pytest.raises(UserError, match=r"b.png: this is no ordinary file"):
+    with pytest.raises(UserError, match=r"b.png: this is not a regular file"):
         list(FolderImages(tmp_path).parts())
     (tmp_path / "b.png").unlink()
     (tmp_path / "loop").symlink_to(tmp_path)

@@ -17,8 +17,7 @@ from sgbench.base.errors import NoScoreError, UserError
 from sgbench.cells.prompt_records import TASKS
 from sgbench.cells.prompts import load_prompts
 from sgbench.cli.app import app
-from sgbench.images.layout import write_layout
-from sgbench.images.prompted import LayoutImages, PromptedImages, is_layout
+from sgbench.images.prompted import LayoutImages, PromptedImages, is_layout, write_layout
 from sgbench.images.sets import open_images
 from sgbench.zoo.shapes.captions import Caption, coloured, prompt_set, single
 from sgbench.zoo.shapes.scenes import render, sample_scene
@@ -87,7 +86,7 @@ def test_image_i_shows_prompt_i_modulo_their_number(tmp_path: Path) -> None:
 def test_images_that_are_missing_are_counted(tmp_path: Path) -> None:
     folder = picture_folder(tmp_path / "set", renders(CAPTIONS * 3)[:10])
     prompts = load_prompts(str(prompt_file(tmp_path, CAPTIONS)))
-    with pytest.raises(NoScoreError, match=r"set: 2 images are missing: there are 10, and own has 4 prompts; draw"):
+    with pytest.raises(NoScoreError, match=r"set: 2 images are missing: there are 10, and own has 4 prompts; generate"):
         PromptedImages(open_images(folder), prompts)  # type: ignore[arg-type]
 
 

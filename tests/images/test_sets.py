@@ -94,7 +94,9 @@ def test_grey_among_colour_is_named(image_folder: Folder) -> None:
 def test_other_kinds_of_colour_are_refused(tmp_path: Path, mode: str, said: str) -> None:
     path = tmp_path / "odd.png"
     Image.new(mode, (8, 8)).save(path)
-    with pytest.raises(UserError, match=rf"odd.png: the image has {said}, and 8-bit grey or RGB is wanted; convert it"):
+    with pytest.raises(
+        UserError, match=rf"odd.png: the image has {said}, and only 8-bit grey and RGB are scored; convert it"
+    ):
         read_image(path)
 
 
@@ -154,16 +156,17 @@ def test_empty_places(tmp_path: Path) -> None:
     assert "there is no such folder or npz of images" in refused(tmp_path / "nowhere")
     assert "there is no such folder or npz of images" in refused(tmp_path / "nowhere.npz")
     none = write_npz(tmp_path / "none.npz", arr_0=np.zeros((0, 8, 8, 3), np.uint8))
-    assert "there are no images, and a score compares sets" in refused(none)
+    assert "there are no images, and scores need a set" in refused(none)
     one = write_npz(tmp_path / "one.npz", arr_0=np.zeros((1, 8, 8, 3), np.uint8))
-    assert "there is one image, and a score compares sets" in refused(one)
+    assert "there is one image, and scores need a set" in refused(one)
 
 
 @pytest.mark.parametrize("value", [0, 255])
 def test_a_set_in_which_nothing_was_drawn(tmp_path: Path, value: int) -> None:
     path = write_npz(tmp_path / "black.npz", arr_0=np.full((30, 8, 8, 3), value, np.uint8))
     assert refused(path) == (
-        f"{path}: every pixel of all 30 images is {value}: nothing was drawn; look at the images before scoring them."
+        f"{path}: every pixel of all 30 images is {value}: the images are blank; "
+        "look at the images before scoring them."
     )
 
 

@@ -16,6 +16,7 @@ from sgbench.models.components import autoencoder_sha256, find_folder
 from sgbench.networks.autoencoder import BATCH, decode, load_decoder
 from sgbench.results.store import Store
 from sgbench.suite.sweep import expand
+from tests.stored import stored_images
 
 diffusers = pytest.importorskip("diffusers", reason="the extra hf is not installed")
 CPU = torch.device("cpu")
@@ -90,8 +91,7 @@ def test_decoding_has_columns_of_its_own(folder: Path, tmp_path: Path) -> None:
     # The denoiser's own numbers leave decoding out.
     assert math.isclose(row["gmacs_per_image"], 2 * row["gmacs_per_step"])
     (cell,) = expand(suite)
-    images = store.read_images(cell, 3)
-    assert images is not None
+    images = stored_images(store, cell, 3)
     assert images.shape == (3, 64, 64, 3)
     assert images.dtype == np.uint8
 

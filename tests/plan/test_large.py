@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,7 +13,7 @@ from sgbench import api
 from sgbench.cells import program
 from sgbench.cells.cell import Cell
 from sgbench.cli import app
-from sgbench.results import checksummed_json
+from sgbench.results import verified_files
 from sgbench.results.store import Store
 from sgbench.suite.schema import Suite
 from sgbench.suite.sweep import expand
@@ -80,9 +81,9 @@ def test_a_sweep_over_scales_is_costed_once_per_setting(tmp_path: Path, monkeypa
 @pytest.mark.slow
 def test_planning_reads_nothing_of_cells_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
-    real = checksummed_json.read_record
+    real = verified_files.read_record
 
-    def counting(path: Path) -> checksummed_json.Record:
+    def counting(path: Path) -> verified_files.Verified[dict[str, Any]]:
         read.append(path)
         return real(path)
 

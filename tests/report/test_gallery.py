@@ -57,7 +57,7 @@ def drawn(tmp_path: Path, suite_file: Callable[..., Path]) -> Drawn:
     cells = expand(api.load_suite(suite_file(sweep=SWEEP)))
     store = Store(tmp_path / "results", "tiny")
     for number, cell in enumerate(cells):
-        store.write_gallery(cell, gallery_png(smooth(number, 32)))
+        store.write_picture(cell, "gallery", gallery_png(smooth(number, 32)))
     return Drawn(rows_of(cells), cells, store)
 
 
@@ -75,7 +75,7 @@ def test_every_cell_has_its_picture_without_loss(drawn: Drawn) -> None:
     assert found.left_out == []
     assert list(found.pictures) == drawn.rows["cell"].tolist()
     for cell, picture in zip(drawn.cells, found.pictures.values(), strict=True):
-        png = drawn.store.read_gallery(cell)
+        png = drawn.store.read_picture(cell, "gallery")
         assert png is not None
         assert picture.media == "image/webp"
         assert picture.file == f"gallery/{cell_id(cell)}.webp"
@@ -91,16 +91,16 @@ def test_every_cell_has_its_picture_without_loss(drawn: Drawn) -> None:
 
 def test_what_would_take_long_stays_png(drawn: Drawn) -> None:
     pictures = pictures_of_cells(*drawn, limit_bytes=100).pictures
-    assert [p.data for p in pictures.values()] == [drawn.store.read_gallery(cell) for cell in drawn.cells]
+    assert [p.data for p in pictures.values()] == [drawn.store.read_picture(cell, "gallery") for cell in drawn.cells]
     assert {(p.media, p.file[-4:]) for p in pictures.values()} == {("image/png", ".png")}
 
 
 @pytest.mark.slow
 def test_large_images_lose_a_little(drawn: Drawn) -> None:
     for number, cell in enumerate(drawn.cells):
-        drawn.store.write_gallery(cell, gallery_png(smooth(number, 80, 3)))
+        drawn.store.write_picture(cell, "gallery", gallery_png(smooth(number, 80, 3)))
     for cell, picture in zip(drawn.cells, pictures_of_cells(*drawn).pictures.values(), strict=True):
-        png = drawn.store.read_gallery(cell)
+        png = drawn.store.read_picture(cell, "gallery")
         assert png is not None
         assert len(picture.data) < len(png) / 4
         lost = np.asarray(opened(picture.data)).astype(int) - np.asarray(opened(png))
@@ -111,9 +111,9 @@ def test_a_png_that_is_smaller_stays(drawn: Drawn) -> None:
     """A picture of eight grey levels at random: WebP has no way to pack it, PNG takes three bits a pixel."""
     levels = np.random.default_rng(0).integers(0, 2, (20, 2, 2, 1), dtype=np.uint8) * 255
     for cell in drawn.cells:
-        drawn.store.write_gallery(cell, gallery_png(levels))
+        drawn.store.write_picture(cell, "gallery", gallery_png(levels))
     for cell, picture in zip(drawn.cells, pictures_of_cells(*drawn).pictures.values(), strict=True):
-        png = drawn.store.read_gallery(cell)
+        png = drawn.store.read_picture(cell, "gallery")
         assert png is not None
         assert len(picture.data) <= len(png)
 
@@ -121,9 +121,9 @@ def test_a_png_that_is_smaller_stays(drawn: Drawn) -> None:
 def test_missing_and_damaged_pictures_are_told(drawn: Drawn) -> None:
     first, second, third = drawn.cells
     (drawn.store.cell_folder(first) / "gallery.png").unlink()
-    png = drawn.store.read_gallery(second)
+    png = drawn.store.read_picture(second, "gallery")
     assert png is not None
-    drawn.store.write_gallery(second, png[: len(png) // 2])
+    drawn.store.write_picture(second, "gallery", png[: len(png) // 2])
     found = pictures_of_cells(*drawn)
     assert list(found.pictures) == [cell_id(third)]
     assert found.left_out == [
@@ -132,7 +132,7 @@ def test_missing_and_damaged_pictures_are_told(drawn: Drawn) -> None:
 
 
 def test_pictures_beyond_the_room_are_told(drawn: Drawn, monkeypatch: pytest.MonkeyPatch) -> None:
-    png = drawn.store.read_gallery(drawn.cells[0])
+    png = drawn.store.read_picture(drawn.cells[0], "gallery")
     assert png is not None
     monkeypatch.setattr(gallery, "MOST_BYTES", len(png) + 1)
     found = pictures_of_cells(*drawn)
@@ -154,8 +154,8 @@ def test_places_say_what_was_asked_for(drawn: Drawn, suite_file: Callable[..., P
 
 def test_nearest_images_are_shown_where_they_were_looked_for(drawn: Drawn) -> None:
     assert nearest_of_cells(*drawn) == ({}, [])
-    drawn.store.write_nearest(drawn.cells[1], gallery_png(smooth(9, 32)))
-    drawn.store.write_nearest(drawn.cells[2], b"\x89PNG")
+    drawn.store.write_picture(drawn.cells[1], "nearest", gallery_png(smooth(9, 32)))
+    drawn.store.write_picture(drawn.cells[2], "nearest", b"\x89PNG")
     found = nearest_of_cells(*drawn)
     (picture,) = found.pictures.values()
     assert picture.file == f"gallery/{cell_id(drawn.cells[1])}-nearest.webp"

@@ -54,7 +54,7 @@ def suite(tmp_path: Path, suite_file: Callable[..., Path]) -> Given:
     cells = expand(api.load_suite(suite_file(sweep=SWEEP)))
     store = Store(tmp_path / "results", "tiny")
     for number, cell in enumerate(cells):
-        store.write_gallery(cell, gallery_png(images(number)))
+        store.write_picture(cell, "gallery", gallery_png(images(number)))
     return rows_of(cells), cells, store
 
 

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from sgbench.results import claims as claims_module
-from sgbench.results.claim_loop import take_turns
-from sgbench.results.claims import Claims
+from sgbench.results.claims import Claims, work_through
 
 HOLDER = """
 import sys, time
@@ -93,7 +92,7 @@ def test_what_others_hold_is_waited_for_and_taken_over(tmp_path: Path, monkeypat
         process.kill()
         process.communicate()
 
-    take_turns(["a", "b"], lambda unit: unit, done.append, Claims(tmp_path), say)
+    work_through(["a", "b"], lambda unit: unit, done.append, Claims(tmp_path), say)
     assert done == ["b", "a"]
     assert said == ["waiting for another process that works in this tree (1 parts are with it)"]
 
@@ -111,7 +110,7 @@ def test_where_there_are_no_locks_work_goes_on(tmp_path: Path, monkeypatch: pyte
     said: list[str] = []
     done: list[str] = []
     for _ in range(2):
-        take_turns(["a"], lambda unit: unit, done.append, claims, said.append)
+        work_through(["a"], lambda unit: unit, done.append, claims, said.append)
     assert done == ["a", "a"]
     assert len(said) == 1
     assert "has no locks" in said[0]

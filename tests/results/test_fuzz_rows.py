@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from sgbench.api import load_suite
 from sgbench.base.errors import UserError
-from sgbench.compare.rows import rows_source
+from sgbench.compare.sources import rows_source
 from sgbench.report.answers.summary import in_words
 from sgbench.report.select_rows import axes_of, protocols_of, select_rows
-from sgbench.results.rows_file import read_rows
+from sgbench.results.rows import read_rows
 from sgbench.results.schema import OLDEST, SCHEMA_VERSION
 from sgbench.results.store import Store
 from sgbench.suite.sweep import expand
@@ -182,12 +182,12 @@ def changed(version: int, **values: str | None) -> bytes:
         ({"fd_replicates": "0.5"}, "fd of cell .* has no error, replicates or protocol"),
         ({"fd_replicates": ""}, "fd of cell .* has no error, replicates or protocol"),
         ({"fd_protocol": ""}, "fd of cell .* has no error, replicates or protocol"),
-        ({"fd": "x"}, "fd of cell .* is no number: x"),
-        ({"fd": "inf"}, "fd of cell .* is no number: inf"),
-        ({"steps": "1.5"}, "steps of cell .* is no whole number"),
-        ({"samples": "1e999"}, "samples of cell .* is no whole number"),
+        ({"fd": "x"}, "fd of cell .* is not a number: x"),
+        ({"fd": "inf"}, "fd of cell .* is not a number: inf"),
+        ({"steps": "1.5"}, "steps of cell .* is not a whole number of at least"),
+        ({"samples": "1e999"}, "samples of cell .* is not a whole number of at least"),
         ({"seed": "9" * 400}, "too large"),
-        ({"other_devices": "2020-01-01"}, "other_devices of cell .* is no whole number"),
+        ({"other_devices": "2020-01-01"}, "other_devices of cell .* is not a whole number of at least"),
         ({"gamma_weak": None}, "the rows have no column gamma_weak"),
         ({"prompts": None}, "the rows have no column prompts"),
         ({"model": "\x1b]0;x\x07"}, r"model of a row holds a control character: \\x1b"),

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from sgbench.base.errors import UserError
-from sgbench.results.rows_file import read_rows
+from sgbench.results.rows import read_rows
 from sgbench.results.schema import OLDEST, SCHEMA_VERSION, STEPS, migrate
 
 STORED = Path(__file__).parent / "rows"
@@ -45,7 +45,7 @@ def test_every_step_between_versions_exists() -> None:
 
 def test_version_1_is_refused_by_name() -> None:
     with pytest.raises(
-        UserError, match=r"schema-1\.csv: the rows are of schema 1, which is no longer read; run `sgbench score`"
+        UserError, match=r"schema-1\.csv: the rows use schema version 1, which is no longer read; run `sgbench score`"
     ):
         read_rows(STORED / "schema-1.csv")
 
@@ -53,20 +53,24 @@ def test_version_1_is_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": SCHEMA_VERSION + 1}, rf"schema {SCHEMA_VERSION + 1}, and this version reads up to"),
-        ({"schema": "x"}, "schema is no number"),
-        ({"schema": 2.5}, "schema is no number"),
-        ({"scale": "much"}, "a row's scale is no number"),
+        (
+            {"schema": SCHEMA_VERSION + 1},
+            rf"schema version {SCHEMA_VERSION + 1}, and this version of sgbench reads up to",
+        ),
+        ({"schema": "x"}, "`schema` of a row is not a whole number"),
+        ({"schema": 2.5}, "`schema` of a row is not a whole number"),
+        ({"scale": "much"}, "scale of cell .* is not a number of at least 0: much"),
         ({"gmacs_per_image": None}, "a row has no gmacs_per_image"),
-        ({"parameters": "eta=0"}, "parameters of cell .* is no JSON object"),
-        ({"parameters": '{"eta": [0]}'}, "parameters of cell .* is no JSON object"),
+        ({"parameters": "eta=0"}, "parameters of cell .* is not a JSON object"),
+        ({"parameters": '{"eta": [0]}'}, "parameters of cell .* is not a JSON object"),
         ({"guidance": "cgf"}, "no guidance rule 'cgf' in this version"),
     ],
 )
-def test_what_cannot_be_read_is_named(change: dict[str, object], message: str) -> None:
-    rows = read_rows(STORED / f"schema-{SCHEMA_VERSION}.csv").assign(**change)
+def test_what_cannot_be_read_is_named(change: dict[str, object], message: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    read_rows(STORED / f"schema-{SCHEMA_VERSION}.csv").assign(**change).to_csv(path, index=False)
     with pytest.raises(UserError, match=message):
-        migrate(rows, "rows.csv")
+        read_rows(path)
 
 
 def test_tables_that_are_no_rows(tmp_path: Path) -> None:
@@ -74,20 +78,20 @@ def test_tables_that_are_no_rows(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there are no scored cells"):
         read_rows(path)
     path.write_text("")
-    with pytest.raises(UserError, match="this is no table of rows"):
+    with pytest.raises(UserError, match="this is not a table of rows"):
         read_rows(path)
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(UserError, match="these are no rows: there is no column schema"):
+    with pytest.raises(UserError, match="column `schema` is missing"):
         read_rows(path)
     path.write_text('schema,cell\n3,"x\n')
-    with pytest.raises(UserError, match="this is no table of rows"):
+    with pytest.raises(UserError, match="this is not a table of rows"):
         read_rows(path)
     path.write_bytes(b"\xff\xfe\x00rows")
-    with pytest.raises(UserError, match="this is no table of rows"):
+    with pytest.raises(UserError, match="this is not a table of rows"):
         read_rows(path)
     pd.DataFrame({"schema": []}).to_csv(path, index=False)
     with pytest.raises(UserError, match="there are no rows"):
         read_rows(path)
     (tmp_path / "rows.parquet").write_bytes(b"PAR1")
-    with pytest.raises(UserError, match=r"pyarrow|this is no table of rows"):
+    with pytest.raises(UserError, match=r"pyarrow|this is not a table of rows"):
         read_rows(tmp_path / "rows.parquet")

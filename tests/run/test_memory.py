@@ -19,6 +19,7 @@ from sgbench.run import worker as part_module
 from sgbench.run.memory import Batch, is_out_of_memory
 from sgbench.run.runner import run_cells
 from sgbench.samplers.settings import Sampler
+from tests.stored import stored_images
 
 pytestmark = pytest.mark.slow
 
@@ -50,9 +51,7 @@ def bounded(
 
 
 def images(store: Store, cell: Cell = NONE) -> np.ndarray:
-    found = store.read_images(cell, 240)
-    assert found is not None
-    return found
+    return stored_images(store, cell, 240)
 
 
 @pytest.mark.parametrize("error", [*KINDS[:1], *(pytest.param(kind, marks=pytest.mark.full) for kind in KINDS[1:])])

@@ -25,6 +25,7 @@ from sgbench.networks.build import build
 from sgbench.results.store import Store
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.suite.sweep import expand
+from tests.stored import stored_images
 
 pytestmark = pytest.mark.slow
 
@@ -88,8 +89,7 @@ def run_score_report(path: Path, folder: Path) -> tuple[pd.DataFrame, str, list[
     written = api.report_suite(suite, folder / "results", folder / "reports")
     assert written.page == folder / "reports" / "throughput" / "index.html"
     store = Store(folder / "results", suite.suite)
-    images = [store.read_images(cell, SAMPLES) for cell in expand(suite)]
-    assert all(part is not None for part in images)
+    images = [stored_images(store, cell, SAMPLES) for cell in expand(suite)]
     again = api.run_suite(suite, folder / "results", device="cpu")
     assert (again.images_made, again.images_kept) == (0, SAMPLES * done.cells)
     table = written.page.with_name("table.md").read_text()
@@ -192,8 +192,7 @@ def test_a_file_of_weights_is_named_by_its_digest_in_every_row(weights: Path, tm
     path.write_text(suite_text({"family": "tread-sit", "weights": str(moved)}, "euler", NONE_CFG + SG))
     suite = api.load_suite(path)
     assert api.run_suite(suite, tmp_path / "results", device="cpu").images_made == 0
-    again = Store(tmp_path / "results", suite.suite).read_images(expand(suite)[0], SAMPLES)
-    assert again is not None
+    again = stored_images(Store(tmp_path / "results", suite.suite), expand(suite)[0], SAMPLES)
     assert np.array_equal(again, first)
 
 

@@ -145,7 +145,7 @@ def test_what_one_process_began_workers_complete(file: Path, alone: dict[str, by
     store, (first, *_) = Store(tmp_path, "s"), expand(api.load_suite(file))
     (store.cell_folder(first) / "gallery.png").unlink()
     assert run(file, tmp_path, limit=100).images_made == 0
-    assert store.read_gallery(first) is not None
+    assert store.read_picture(first, "gallery") is not None
     done = run(file, tmp_path)
     assert (done.images_made, done.images_kept) == (576 - 200, 200)
     assert tree(tmp_path) == alone

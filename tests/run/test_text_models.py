@@ -31,6 +31,7 @@ from sgbench.networks.build import build
 from sgbench.networks.text_encoder import TowerSizes
 from sgbench.results.store import Store
 from sgbench.suite.sweep import expand
+from tests.stored import stored_images
 
 pytestmark = pytest.mark.slow
 
@@ -91,7 +92,7 @@ def drawn(path: Path, folder: Path) -> list[np.ndarray]:
     assert api.run_suite(suite, folder / "results", device="cpu").images_made == suite.samples * len(cells)
     assert api.run_suite(suite, folder / "results", device="cpu").images_made == 0
     store = Store(folder / "results", suite.suite)
-    found = [store.read_images(cell, suite.samples) for cell in cells]
+    found = [stored_images(store, cell, suite.samples) for cell in cells]
     assert store.known_cells() == sorted(cells, key=lambda cell: store.cell_folder(cell).name)
     for cell in cells:
         cost = store.read_record(cell, "cost")
@@ -283,6 +284,5 @@ def test_random_weights_need_neither_encoder_nor_decoder(microdit: Microdit, tmp
     model = {"family": "microdit", "size": "XL/2", "resolution": 64, "weights": "random"}
     suite = api.load_suite(microdit(model=model, text_encoder="none", autoencoder="none"))
     assert api.run_suite(suite, tmp_path / "results", device="cpu").images_made == SAMPLES * len(SWEEP)
-    images = Store(tmp_path / "results", "text").read_images(expand(suite)[0], SAMPLES)
-    assert images is not None
+    images = stored_images(Store(tmp_path / "results", "text"), expand(suite)[0], SAMPLES)
     assert images.shape == (SAMPLES, 8, 8, 3)

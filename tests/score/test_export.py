@@ -18,10 +18,11 @@ from sgbench.cells.identity import cell_id
 from sgbench.cells.prompt_records import TASKS
 from sgbench.cli.app import app
 from sgbench.images.files import read_image
-from sgbench.images.layout import read_layout
+from sgbench.images.prompted import read_layout
 from sgbench.results.store import Store
 from sgbench.suite.sweep import expand
 from sgbench.zoo.shapes.captions import SHAPES
+from tests.stored import stored_images
 
 pytestmark = pytest.mark.slow
 
@@ -53,9 +54,8 @@ def test_written_folders_are_read_back(suite_file: Write, tmp_path: Path) -> Non
     arguments = ("export", cell_id(cell), "--geneval", tmp_path / "out", "--results", tmp_path / "results")
     done = json.loads(run(*arguments, "--json"))
     assert done == {"file": str(tmp_path / "out"), "images": 12, "repeated": False}
-    images = Store(tmp_path / "results", "tiny").read_images(cell, 12)
-    assert images is not None
-    found = read_layout(tmp_path / "out", per_prompt=2)
+    images = stored_images(Store(tmp_path / "results", "tiny"), cell, 12)
+    found = read_layout(tmp_path / "out")
     assert [record for record, _ in found] == RECORDS
     for prompt, (_, paths) in enumerate(found):
         for number, path in enumerate(paths):
@@ -63,7 +63,7 @@ def test_written_folders_are_read_back(suite_file: Write, tmp_path: Path) -> Non
     # The same command again writes nothing; the first image of each alone is another set.
     assert f"{tmp_path / 'out'}: 12 images" in run(*arguments)
     api.export(cell_id(cell), results=tmp_path / "results", geneval=tmp_path / "one", limit=6)
-    assert [len(paths) for _, paths in read_layout(tmp_path / "one", per_prompt=1)] == [1] * 6
+    assert [len(paths) for _, paths in read_layout(tmp_path / "one")] == [1] * 6
 
 
 def test_an_uneven_number_of_images_is_refused(suite_file: Write, tmp_path: Path) -> None:

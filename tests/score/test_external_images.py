@@ -206,7 +206,7 @@ def test_cells_that_are_not_there(drawn: tuple[Path, str], tmp_path: Path) -> No
         run("export", "0123", "--adm", tmp_path / "x.npz", "--results", results)
     folder = next(results.glob(f"*/cells/{cell}"))
     shutil.copytree(folder, tmp_path / "moved")
-    with pytest.raises(UserError, match="this is no cell that this version and these weights can name"):
+    with pytest.raises(UserError, match="this is not a cell that this version and these weights can name"):
         run("score", tmp_path / "moved", "--reference", "fashion-mnist", "--metrics", "fd")
     shutil.rmtree(folder / "shards")
     with pytest.raises(UserError, match="the cell has no images here"):

@@ -132,7 +132,7 @@ def test_copies_of_training_images_are_found(train: data.Split, suite_file: Suit
     assert all(line == sorted(line) for line in found.distances)
     # What `nearest_train` gives as its floor for the same reference.
     assert found.usual == pytest.approx(0.5310614511966564, rel=1e-4)
-    png = store.read_nearest(cell)
+    png = store.read_picture(cell, "nearest")
     assert png is not None
     sheet = read_sheet(png)
     assert sheet is not None
@@ -191,7 +191,7 @@ def test_images_of_an_npz_are_picked_from_its_parts(
     cell, store = written(api.load_suite(suite_file()), tmp_path / "results", real[[19, 5]], reference=str(out))
     found = look(cell, store, tmp_path / "real.npz", neighbours=1)
     assert found.neighbours == [[19], [5]]
-    png = store.read_nearest(cell)
+    png = store.read_picture(cell, "nearest")
     assert png is not None
     pixels = np.asarray(Image.open(io.BytesIO(png)))
     assert np.array_equal(pixels[:, :32], pixels[:, 40:])

@@ -12,7 +12,7 @@ import torch
 
 from sgbench import api
 from sgbench.base.errors import UserError
-from sgbench.results.rows_file import read_rows
+from sgbench.results.rows import read_rows
 from sgbench.results.store import Store
 from sgbench.score.rows import build_rows
 from sgbench.suite.sweep import expand
@@ -153,7 +153,7 @@ def test_a_cell_without_a_score_does_not_keep_others_from_theirs(tmp_path: Path,
         api.score_suite(suite, tmp_path, device="cpu")
     said = str(caught.value)
     assert cells[0].describe() in said
-    assert "every pixel of all 20 images is 0: nothing was drawn" in said
+    assert "every pixel of all 20 images is 0: the images are blank" in said
     assert said.endswith("the other 2 are scored.")
     # Their rows are written before that is said.
     assert len(store.read_rows()) == 2

@@ -85,8 +85,8 @@ def test_a_byte_order_mark_is_no_fault(file: Path) -> None:
 
 def test_what_is_no_ordinary_file(file: Path) -> None:
     os.mkfifo(file)
-    assert "this is no ordinary file" in outcome(file)
-    assert "this is no ordinary file" in outcome(Path("/dev/zero"))
+    assert "this is not a regular file" in outcome(file)
+    assert "this is not a regular file" in outcome(Path("/dev/zero"))
     assert "cannot be read" in outcome(file.parent)
     assert "there is no such suite file" in outcome(file.parent / "a\0b.yaml")
 
@@ -121,7 +121,7 @@ def test_hostile_prompts(name: str, content: str, message: str, tmp_path: Path) 
 
 def test_prompts_that_are_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "p.txt")
-    with pytest.raises(UserError, match="this is no ordinary file"):
+    with pytest.raises(UserError, match="this is not a regular file"):
         load_prompts(str(tmp_path / "p.txt"))
 
 
@@ -159,7 +159,7 @@ CFG = {"guidance": "cfg", "scale": 2}
             {"sampler": {"name": "euler", "steps": 2, "shift": 1e-300}},
             "sampler.shift: a shift is a number from 0.001 to 1000",
         ),
-        ({"model": "sit S/2 256 weights=http://["}, "this is no address"),
+        ({"model": "sit S/2 256 weights=http://["}, "this is not a valid address"),
         ({"model": f"sit S/2 {'9' * 200} weights=random"}, "resolution"),
         ({"model": f"sit S/2 256 weights=random iterations={'9' * 200}"}, "not a number of training iterations"),
         ({"model": f"tread-sit S/2 256 route={'9' * 200}-1 weights=random"}, "is not a route"),

@@ -71,7 +71,7 @@ def pictures_of_cells(
     rows: pd.DataFrame, cells: Sequence[Cell], store: Store, limit_bytes: int = LIMIT_BYTES
 ) -> Gallery:
     """The first images of every cell in `rows`; PNGs of more than `limit_bytes` together stay as they are."""
-    found = _sheets(rows, cells, store.read_gallery)
+    found = _sheets(rows, cells, lambda cell: store.read_picture(cell, "gallery"))
     small = all(sheet.width // COLUMNS <= SMALL for sheet in found.sheets.values())
     weight = sum(len(sheet.png) for sheet in found.sheets.values()) / (1 if small else LOSSY_FACTOR)
     titles = dict(zip(rows["cell"], _titles(rows), strict=True))
@@ -90,7 +90,7 @@ def pictures_of_cells(
 
 def nearest_of_cells(rows: pd.DataFrame, cells: Sequence[Cell], store: Store) -> Gallery:
     """What `sgbench nearest` kept, for the cells that it was asked about."""
-    found = _sheets(rows, cells, store.read_nearest)
+    found = _sheets(rows, cells, lambda cell: store.read_picture(cell, "nearest"))
     titles = dict(zip(rows["cell"], _titles(rows), strict=True))
     sides = {model: catalogue.entry(model).image_side for model in rows["model"].unique()}
     models = dict(zip(rows["cell"], rows["model"], strict=True))

@@ -86,7 +86,7 @@ def by_gamma(rows: pd.DataFrame, model: str) -> pd.DataFrame:
 def _strip(name: str, what: str, chosen: pd.DataFrame, by_id: dict[str, Cell], store: Store) -> list[Picture]:
     lines, lacking = [], []
     for _, row in chosen.iterrows():
-        png = store.read_gallery(by_id[str(row["cell"])])
+        png = store.read_picture(by_id[str(row["cell"])], "gallery")
         images = None if png is None else first_row(png)
         label = f"{RULES[row['guidance']].title}, {settings_text(row)}"
         if images is None:

@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from sgbench.base.errors import UserError
-from sgbench.base.printable import printable, steers
+from sgbench.base.printable import is_control, printable
 
 RECORD, PAGE = "report.json", "index.html"
 FRONTIER, DRAWN = "frontier", (".png", ".svg")
@@ -101,7 +101,7 @@ def render_index(entries: Sequence[Entry]) -> bytes:
 
 def is_inside(folder: Path, name: str) -> bool:
     """Whether a name leads to a file below the folder, links followed."""
-    plain = not any(map(steers, name)) and max(len(part.encode()) for part in name.split("/")) <= LONGEST_PART
+    plain = not any(map(is_control, name)) and max(len(part.encode()) for part in name.split("/")) <= LONGEST_PART
     inside = plain and ".." not in Path(name).parts
     return inside and (folder / name).resolve().is_relative_to(folder.resolve())
 
