@@ -76,7 +76,7 @@ def test_plan_says_what_it_will_cost(suite_file: Write, tmp_path: Path) -> None:
     "code",
     [
         "from sgbench import load_suite, make_plan; make_plan(load_suite('suites/fashion-mnist.yaml'))",
-        "import sgbench.cli.app, sgbench.suite.load, sgbench.stats.frontier, sgbench.stats.paired",
+        "import sgbench.cli.app, sgbench.suite.load, sgbench.stats.frontier, sgbench.stats.estimates",
         "import sgbench.report.build, sgbench.score.rows",
     ],
 )

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from sgbench.compare.lines import Score
-from sgbench.stats.paired import paired_difference
+from sgbench.stats.estimates import paired_difference
 
 
 class Change(NamedTuple):

@@ -10,7 +10,7 @@ from sgbench.compare.comparison import QUIET, Comparison, named, title
 from sgbench.compare.lines import Source
 from sgbench.compare.matching import Pair
 from sgbench.compare.verdicts import LEVEL, SLOWER, Finding, Verdict
-from sgbench.stats.digits import decimals
+from sgbench.stats.estimates import decimals
 
 ORDER: tuple[Verdict, ...] = ("worse", "better", "changed", "no significant difference", "same")
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sgbench.stats.estimates import Difference
 from sgbench.stats.frontier import Point, Vector, draws, interval_around, running_best
-from sgbench.stats.paired import Difference
 
 
 class Box(NamedTuple):

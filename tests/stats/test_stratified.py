@@ -10,9 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgbench.stats.jackknife import GROUPS, Estimate, jackknife
-from sgbench.stats.means import mean_estimate, stratified_mean
-from sgbench.stats.paired import paired_difference
+from sgbench.stats.estimates import GROUPS, Estimate, jackknife, mean_estimate, paired_difference, stratified_mean
 
 Sample = tuple[list[float], list[int], list[int]]
 few = settings(max_examples=40, deadline=None)

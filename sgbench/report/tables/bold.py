@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sgbench.metrics.catalogue import METRICS
 from sgbench.report.select_rows import metric_title, sign_of
-from sgbench.stats.paired import t_quantiles
+from sgbench.stats.estimates import t_quantiles
 
 
 def best_and_tied(rows: pd.DataFrame, metric: str) -> list[bool]:
