@@ -81,9 +81,8 @@ def run_suite(
     With `ray` the shards are made by workers of Ray, and there it is their processes that end; `on_shard` is not told.
     """
     from sgbench.results.store import Store
-    from sgbench.run.device import resolve_device
+    from sgbench.run.device import default_timeout, resolve_device
     from sgbench.run.runner import run_cells
-    from sgbench.run.watchdog import default_timeout
     from sgbench.suite.sweep import expand
 
     cells = expand(suite)
@@ -113,7 +112,7 @@ def time(
     """Measure the seconds of every cell again, in turn; `score` then puts them into the rows."""
     from sgbench.results.store import Store
     from sgbench.run.device import resolve_device
-    from sgbench.run.timing import time_cells
+    from sgbench.run.runner import time_cells
     from sgbench.suite.sweep import expand
 
     store = Store(results, suite.suite, (progress or Silent()).say)

@@ -40,8 +40,13 @@ def take_turns(
         if len(left) < len(waiting):
             patience = pauses()
         elif not told:
-            say(f"waiting for another process that works in this tree ({len(left)} parts are with it)")
+            say(waiting_for(len(left)))
             told = True
         if left:
             time.sleep(next(patience))
         waiting = left
+
+
+def waiting_for(units: int) -> str:
+    """What is said, once, where all that is left is with others."""
+    return f"waiting for another process that works in this tree ({units} parts are with it)"

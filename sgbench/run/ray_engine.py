@@ -21,16 +21,15 @@ from sgbench.base.provenance import provenance
 from sgbench.base.signals import stop_if_asked
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
+from sgbench.results.claim_loop import waiting_for
 from sgbench.results.claims import pauses
-from sgbench.results.disk_space import require_room
 from sgbench.results.faults import RECORD, Failure, write_failure
 from sgbench.results.store import Store
 from sgbench.run.engines import Ray, require_ray
-from sgbench.run.finalize import is_recorded
 from sgbench.run.ray_cluster import Cluster, connected
 from sgbench.run.ray_worker import Job, Outcome, Unit, work
-from sgbench.run.runner import RunSummary, check_weights
-from sgbench.run.shards import Gap, missing_shards
+from sgbench.run.runner import Run, RunSummary
+from sgbench.run.shards import Gap
 
 ATTEMPTS = 4
 """How often a shard is tried whose worker dies."""
@@ -58,45 +57,29 @@ def run_on_ray(
     Images are those of one process with `settings.threads_per_worker` threads on such machines. Raises UserError for
     a cluster that is not there, for workers that do not see the results, and for all that `run_cells` raises it for.
     """
-    started = time.monotonic()
     require_ray()
-    check_weights(cells)
-    gaps = {cell: missing_shards(store, cell, samples) for cell in cells}
-    require_room(store.folder, ((cell, sum(g.missing for g in found.values())) for cell, found in gaps.items()))
-    progress.begin("run", len(cells) * samples, "image")
-    for cell, found in gaps.items():
-        there = samples - sum(gap.missing for gap in found.values())
-        if there:
-            progress.advance(there, f"{cell.describe()} (kept)")
-    stale = {cell: gaps[cell] for cell in cells if gaps[cell] or not is_recorded(cell, store, samples)}
-    made, failed = 0, dict[Cell, Failure]()
-    if stale:
-        for cell in stale:
-            store.write_cell(cell)
-            store.remove_leftovers(cell)
-        mark, stop = (temporary_name(store.folder / name).name for name in ("mark", "stop"))
-        environment = {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
-        with _signals_told(), connected(settings, device) as cluster, _marked(store, mark, stop):
-            job = Job(
-                results.absolute(),
-                store.folder.name,
-                samples,
-                cluster.device,
-                batch,
-                shard_timeout,
-                settings.threads_per_worker,
-                mark,
-                stop,
-                Path.cwd(),
-                environment,
-                provenance(),
-            )
-            driver = _Driver(job, store, cluster, progress)
-            made, failed = driver.drive(stale)
-    progress.end()
-    absent = sum(samples - store.noted_images(cell, samples) for cell in failed)
-    kept = len(cells) * samples - absent - made
-    return RunSummary(len(cells), made, kept, time.monotonic() - started, tuple(failed.values()))
+    run = Run(cells, samples, store, progress)
+    if not run.stale:
+        return run.end(0, {})
+    mark, stop = (temporary_name(store.folder / name).name for name in ("mark", "stop"))
+    with _signals_kept(), connected(settings, device) as cluster, _marked(store, mark, stop):
+        job = Job(
+            results.absolute(),
+            store.folder.name,
+            samples,
+            cluster.device,
+            batch,
+            shard_timeout,
+            settings.threads_per_worker,
+            mark,
+            stop,
+            Path.cwd(),
+            {name: value for name, value in os.environ.items() if name.startswith(INHERITED)},
+            provenance(),
+        )
+        driver = _Driver(job, store, cluster, progress)
+        driver.drive(run.stale)
+    return run.end(driver.made, driver.failed)
 
 
 class _Driver:
@@ -117,20 +100,19 @@ class _Driver:
         options = {**cluster.request, "max_retries": ATTEMPTS - 1, "retry_exceptions": False, "name": "sgbench"}
         self.task = cluster.ray.remote(work).options(**options)
 
-    def drive(self, stale: dict[Cell, dict[int, Gap]]) -> tuple[int, dict[Cell, Failure]]:
-        """Complete the cells; the number of images made, and the cells that failed.
+    def drive(self, stale: dict[Cell, dict[int, Gap]]) -> None:
+        """Complete the cells, given the gaps in their shards.
 
         A model's shards come one after another, so that workers load it once, and its cells take turns.
         """
-        models = list(dict.fromkeys(cell.model for cell in stale))
         units = []
         for cell, found in stale.items():
             self.left[cell] = len(found)
             before = self.store.read_record(cell, RECORD)
             # A cell whose images are there lacks only what stands beside them.
             units += [Unit(cell, cell_id(cell), gap, before) for gap in found.values() or [None]]
-        order = {model: place for place, model in enumerate(models)}
-        units.sort(key=lambda unit: (order[unit.cell.model], 0 if unit.gap is None else unit.gap.number))
+        models = list(dict.fromkeys(cell.model for cell in stale))
+        units.sort(key=lambda unit: (models.index(unit.cell.model), 0 if unit.gap is None else unit.gap.number))
         self.waiting.extend(units)
         try:
             while self.waiting or self.running or self.held:
@@ -139,7 +121,6 @@ class _Driver:
         except BaseException:
             self._cancel()
             raise
-        return self.made, self.failed
 
     def _hand_out(self) -> None:
         now = time.monotonic()
@@ -161,8 +142,7 @@ class _Driver:
             self.marked = now
         if not self.running:
             if self.held and not self.told:
-                parts = len(self.held)
-                self.progress.say(f"waiting for another process that works in this tree ({parts} parts are with it)")
+                self.progress.say(waiting_for(len(self.held)))
                 self.told = True
             time.sleep(min(TICK_SECONDS, next(self.patience)))
             return
@@ -250,7 +230,7 @@ def _marked(store: Store, mark: str, stop: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _signals_told() -> Iterator[None]:
+def _signals_kept() -> Iterator[None]:
     """Where a signal's exception passes through Ray's own code, Python makes a SystemError of it."""
     try:
         yield

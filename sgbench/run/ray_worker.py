@@ -22,12 +22,12 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.guidance import RULES
 from sgbench.results.claims import Claims
-from sgbench.results.faults import RECORD, Failure, read_failure
+from sgbench.results.faults import Failure
 from sgbench.results.store import Store
+from sgbench.run.device import Watchdog, default_timeout
 from sgbench.run.finalize import cost_claim, record
 from sgbench.run.shards import Gap, ShardMaker, batch_size, shard_claim
-from sgbench.run.watchdog import Watchdog, default_timeout
-from sgbench.run.worker import Part
+from sgbench.run.worker import RunWorker
 
 # A network file system may show a new file late.
 SEEN_SECONDS = 15.0
@@ -110,7 +110,7 @@ class _Worker:
         self.device = torch.device(job.device)
         limit = job.shard_timeout or default_timeout(self.device)
         watchdog = Watchdog(limit, job.samples, self.store, self.device, self.heard)
-        self.part = Part(job.samples, self.store, self.device, self.heard, None, watchdog)
+        self.worker = RunWorker(job.samples, self.store, self.device, self.heard, None, watchdog)
         self.batch = job.batch
         self.model = ""
         self.maker: ShardMaker | None = None
@@ -132,39 +132,36 @@ class _Worker:
             if not mine:
                 return Outcome(platform.node(), held=True)
             made = self._do(unit)
-            failure = self.part.failed.pop(unit.cell, None)
+            failure = self.worker.failed.pop(unit.cell, None)
             return Outcome(platform.node(), made=made, failure=failure)
 
     def _do(self, unit: Unit) -> int:
         cell = unit.cell
-        if self.store.read_record(cell, RECORD) != unit.failed_before:
-            failure = read_failure(cell, self.store)
-            if failure is not None:
-                # In another worker, or in this unit's first attempt, which ended its process.
-                self.part.failed[cell] = failure
-                return 0
+        # In another worker, or in this unit's first attempt, which ended its process.
+        if self.worker.failed_since(cell, unit.failed_before):
+            return 0
         maker = self._maker(cell)
         if maker is None:
             return 0
         if unit.gap is None:
-            record(cell, maker.networks, self.store, self.part.samples)
+            record(cell, maker.networks, self.store, self.worker.samples)
             return 0
         before = maker.made
-        self.part.complete(cell, unit.gap, maker)
+        self.worker.complete(cell, unit.gap, maker)
         return maker.made - before
 
     def _maker(self, cell: Cell) -> ShardMaker | None:
         """What makes shards of the cell's model, loaded once; None, and the cell failed, where it does not fit."""
-        fits = self.maker is not None and self.model == cell.model
-        if fits and self.maker is not None and self.maker.networks.auxiliary is None:
-            fits = not RULES[cell.guidance.rule].needs_auxiliary
-        if not fits:
-            self.maker = None  # The memory of the last one is free before the next is loaded.
-            networks = self.part.load([cell])
-            if networks is not None:
-                batch = batch_size(cell, self.device, self.batch)
-                self.maker = ShardMaker(networks, self.store, self.device, batch, self.heard)
-                self.model = cell.model
+        kept = self.maker if self.model == cell.model else None
+        needs_auxiliary = RULES[cell.guidance.rule].needs_auxiliary
+        if kept is not None and (kept.networks.auxiliary is not None or not needs_auxiliary):
+            return kept
+        self.maker = kept = None  # The memory of the last one is free before the next is loaded.
+        networks = self.worker.load([cell])
+        if networks is not None:
+            batch = batch_size(cell, self.device, self.batch)
+            self.maker = ShardMaker(networks, self.store, self.device, batch, self.heard)
+            self.model = cell.model
         return self.maker
 
 

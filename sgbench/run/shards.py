@@ -18,8 +18,7 @@ from sgbench.cells.identity import cell_id
 from sgbench.cost.measured import EnergyMeter, peak_bytes, reset_peak, timed
 from sgbench.models import catalogue
 from sgbench.results.store import SHARD, Shard, Store, shard_sizes
-from sgbench.run.device import describe_device
-from sgbench.run.memory import Batch
+from sgbench.run.device import Batch, describe_device
 from sgbench.sampling.conditions import asked
 from sgbench.sampling.engine import Drawn, group_size, sample
 from sgbench.sampling.networks import Networks

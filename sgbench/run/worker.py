@@ -1,8 +1,9 @@
-"""One process's part in a run: the cells of a model in turn, a shard each, beside others that do the same."""
+"""One process's share of a run: the cells of a model in turn, a shard each, while others do the same."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -14,17 +15,15 @@ from sgbench.results.claim_loop import take_turns
 from sgbench.results.claims import Claims
 from sgbench.results.faults import RECORD, Failure, read_failure, write_failure
 from sgbench.results.store import Store, shard_sizes
-from sgbench.run.device import describe_device
-from sgbench.run.finalize import cost_claim, is_recorded, record
-from sgbench.run.memory import Batch, is_out_of_memory
+from sgbench.run.device import Batch, Watchdog, describe_device, is_out_of_memory
+from sgbench.run.finalize import cost_claim, record
 from sgbench.run.shards import Gap, ShardMaker, shard_claim
-from sgbench.run.watchdog import Watchdog
 from sgbench.sampling.networks import Networks, load_networks
 
 OnShard = Callable[[Cell, int], None]
 
 
-class Part:
+class RunWorker:
     """Brings cells to `samples` images; counts the images it `made` and keeps which cells `failed`."""
 
     def __init__(
@@ -42,43 +41,41 @@ class Part:
         self.made = 0
         self.failed: dict[Cell, Failure] = {}
 
-    def complete_model(self, gaps: dict[Cell, dict[int, Gap]], batch: Batch) -> None:
-        """Complete the cells of one model.
+    def complete_model(self, stale: dict[Cell, dict[int, Gap]], batch: Batch) -> None:
+        """Complete the cells of one model, given the gaps in their shards.
 
         The cells take turns, a shard each: a machine that slows down for a while slows all of them, so their seconds
         stay comparable, and a run that is interrupted leaves every cell with about as many images.
         """
-        for cell, found in gaps.items():
-            there = self.samples - sum(gap.missing for gap in found.values())
-            if there:
-                self.progress.advance(there, f"{cell.describe()} (kept)")
-        stale = [cell for cell in gaps if gaps[cell] or not is_recorded(cell, self.store, self.samples)]
-        networks = self.load(stale) if stale else None
+        networks = self.load(list(stale))
         if networks is None:
             return
-        for cell in stale:
-            self.store.write_cell(cell)
-            self.store.remove_leftovers(cell)
         earlier = {cell: self.store.read_record(cell, RECORD) for cell in stale}
         maker = ShardMaker(networks, self.store, self.device, batch, self.progress)
 
         def complete(unit: tuple[Cell, Gap]) -> None:
             cell, gap = unit
-            if self.store.read_record(cell, RECORD) != earlier[cell]:
-                failure = read_failure(cell, self.store)
-                if failure is not None:
-                    # It failed just now, here or in another process: no use in trying its other shards.
-                    self.failed[cell] = failure
-            if cell not in self.failed:
+            if not self.failed_since(cell, earlier[cell]):
                 self.complete(cell, gap, maker)
 
         numbers = [number for number, _ in shard_sizes(self.samples)]
-        units = [(cell, gaps[cell][number]) for number in numbers for cell in stale if number in gaps[cell]]
+        units = [(cell, gaps[number]) for number in numbers for cell, gaps in stale.items() if number in gaps]
         say = self.progress.say
         take_turns(units, lambda unit: shard_claim(unit[0], unit[1].number), complete, self.claims, say)
         self.made += maker.made
         whole = [cell for cell in stale if cell not in self.failed]
         take_turns(whole, cost_claim, lambda cell: record(cell, networks, self.store, self.samples), self.claims, say)
+
+    def failed_since(self, cell: Cell, before: dict[str, Any] | None) -> bool:
+        """Whether the cell failed, here or in another process, since its failure's record was `before`.
+
+        Its other shards would fail as well.
+        """
+        if self.store.read_record(cell, RECORD) != before:
+            failure = read_failure(cell, self.store)
+            if failure is not None:
+                self.failed[cell] = failure
+        return cell in self.failed
 
     def load(self, cells: list[Cell]) -> Networks | None:
         """The networks of the cells' model; None, and all of them failed, where the memory does not hold them."""

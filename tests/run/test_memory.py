@@ -16,7 +16,7 @@ from sgbench.guidance.settings import Guidance
 from sgbench.results.store import Store
 from sgbench.run import shards as shards_module
 from sgbench.run import worker as part_module
-from sgbench.run.memory import Batch, is_out_of_memory
+from sgbench.run.device import Batch, is_out_of_memory
 from sgbench.run.runner import run_cells
 from sgbench.samplers.settings import Sampler
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from sgbench.run.watchdog import GPU_SECONDS, default_timeout
+from sgbench.run.device import GPU_SECONDS, default_timeout
 
 
 @pytest.mark.slow
