@@ -100,8 +100,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Say what a suite will do and cost."""
-    from sgbench.plan.plan import GPU_BASIS
-    from sgbench.plan.ray import LOAD_SECONDS, forecast
+    from sgbench.plan.plan import GPU_BASIS, LOAD_SECONDS, forecast
 
     require_engine(Engine.RAY, engine, "--gpus", gpus)
     loaded = api.load_suite(suite, preset, limit)

@@ -129,7 +129,7 @@ def _measure(suite: Suite, cells: Iterable[Cell], progress: Progress, device: st
     }
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "sgbench.plan.measure"],
+            [sys.executable, "-m", "sgbench.measure"],
             input=json.dumps(asked),
             capture_output=True,
             text=True,

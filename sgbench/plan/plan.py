@@ -1,4 +1,4 @@
-"""The cost card of a suite: cells, images, GMACs, bytes and an estimate of the minutes. No torch."""
+"""The cost card of a suite: cells, images, GMACs, bytes, an estimate of the minutes, and bounds on them with Ray."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sgbench.metrics.extractors.catalogue import EXTRACTORS
 from sgbench.metrics.judges.catalogue import JUDGES
 from sgbench.plan.pace import Pace, extractors_of, known_pace, model_key
 from sgbench.results.disk_space import image_bytes
-from sgbench.results.store import Store
+from sgbench.results.store import SHARD, Store
 from sgbench.suite.schema import Suite
 
 # GMACs per second and core of the embedded models where nothing was measured: on an AMD EPYC with AVX-512 and bfloat16,
@@ -29,8 +29,10 @@ SCORE_SECONDS_PER_THOUSAND_IMAGES = 4.0
 EXTRACTOR_PACE = 0.5
 # Every cell draws a batch that is not kept.
 WARM_UP_IMAGES = 24
-# What a bench takes beside its images, in starts of a process: its own, and a report of the embedded suites.
+# What a bench takes besides its images, in starts of a process: its own, and a report of the embedded suites.
 STARTS, START_SECONDS = 3.0, 5.0
+# An assumption: a process, torch and a few gigabytes of weights from a file system that machines share.
+LOAD_SECONDS = 30.0
 
 
 class PlannedCell(NamedTuple):
@@ -111,6 +113,51 @@ class Plan(NamedTuple):
         }
 
 
+class Forecast(NamedTuple):
+    """Wall time of what is left of a plan on a number of equal workers, whichever of them Ray gives a shard to.
+
+    Whoever is free takes the next shard. However the shards fall, work W on n workers then ends by W / n + (1 - 1/n) L,
+    where L is the longest shard (Graham 1966), and no schedule is faster than W / n or L. Each worker loads each model
+    once. Decoding, a first batch of every cell on every worker, and scoring, which one machine does, are left out.
+    """
+
+    workers: int
+    kind: str
+    """`GPU` or `CPU`: what one worker has one of."""
+    basis: str
+    """Where a worker's pace comes from."""
+    shards: int
+    models: int
+    work_seconds: float
+    """Of one worker that does it all, without loading."""
+    longest_seconds: float
+    """Of the longest shard."""
+
+    @property
+    def loading_seconds(self) -> float:
+        """What each worker spends on loading the models, one after another."""
+        return LOAD_SECONDS * self.models
+
+    @property
+    def at_least(self) -> float:
+        """Seconds that no schedule can beat."""
+        return max(self.work_seconds / self.workers, self.longest_seconds) + (LOAD_SECONDS if self.models else 0.0)
+
+    @property
+    def at_most(self) -> float:
+        """Seconds by which handing out shards is done."""
+        return self.work_seconds / self.workers + (1 - 1 / self.workers) * self.longest_seconds + self.loading_seconds
+
+    def as_dict(self) -> dict[str, Any]:
+        """The forecast as plain data."""
+        return {
+            **self._asdict(),
+            "seconds_at_least": self.at_least,
+            "seconds_at_most": self.at_most,
+            "load_seconds_per_model": LOAD_SECONDS,
+        }
+
+
 def make_plan(suite: Suite, cells: Sequence[Cell], store: Store, pace: Pace | None = None) -> Plan:
     """Plan the cells of a suite on this machine, by its pace: what is known of it unless given."""
     planned, there = [], store.cell_names()
@@ -164,3 +211,27 @@ def _rate(suite: Suite, cells: Sequence[Cell], store: Store) -> tuple[float, str
     cores = usable_cores()
     per_core = AVX2_RATE_PER_CORE if vector_unit() == "AVX2" else DEFAULT_RATE_PER_CORE[suite.dtype]
     return per_core * cores, f"a default for {cores} cores; the first cell will tell better", cores
+
+
+def forecast(plan: Plan, gpus: int | None) -> Forecast:
+    """The wall time of a plan on `gpus` GPUs of GPU_BASIS; without them, on a single-threaded worker per core here."""
+    if gpus is None:
+        workers, kind, rate = usable_cores(), "CPU", plan.rate / plan.rate_threads
+        basis = f"{plan.rate_basis}, divided by its threads"
+    else:
+        workers, kind, rate, basis = gpus, "GPU", GPU_RATE, GPU_BASIS
+    left = [cell for cell in plan.cells if cell.images > cell.images_kept]
+    longest = max((_longest(c.images, c.images_kept) * c.gmacs_per_image for c in left), default=0.0)
+    shards = sum(_shards(cell.images) - cell.images_kept // SHARD for cell in left)
+    models = len({cell.cell.model for cell in left})
+    return Forecast(workers, kind, basis, shards, models, plan.gmacs / rate, longest / rate)
+
+
+def _shards(images: int) -> int:
+    return -(-images // SHARD)
+
+
+def _longest(images: int, kept: int) -> int:
+    """Images missing in the shard that lacks most of them; those that are there are the first."""
+    first = min(images, (kept // SHARD + 1) * SHARD)
+    return max(first - kept, min(SHARD, images - first))

@@ -1,7 +1,7 @@
-"""Measure how fast this machine is with models and extractors: `python -m sgbench.plan.measure`, asked by `pace.py`.
+"""`python -m sgbench.measure`: how fast this machine is with models and extractors, for `plan/pace.py`.
 
 Reads what to measure from stdin as JSON (a suite, keys of models, names of extractors, when the process was started)
-and prints a `Pace` as JSON.
+and prints a `Pace` as JSON. It imports all that a bench does, so no folder imports it: it stands beside `api.py`.
 """
 
 from __future__ import annotations
