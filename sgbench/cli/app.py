@@ -17,41 +17,20 @@ from sgbench import api
 from sgbench.base.atomic import WriteError, refusal
 from sgbench.base.errors import UserError
 from sgbench.base.signals import Interruption, install
-from sgbench.cli.cite import cite
-from sgbench.cli.compare import compare
+from sgbench.cli import options
+from sgbench.cli.catalogues import prompts, reference, suites
 from sgbench.cli.console import duration, long_duration, make_progress, neutralise_output, restore_terminal
-from sgbench.cli.cost import flops
-from sgbench.cli.doctor import doctor
-from sgbench.cli.guidance import guidance as guidance_group
+from sgbench.cli.guidance import flops, guidance
+from sgbench.cli.images import export, nearest, score
 from sgbench.cli.models import models
-from sgbench.cli.nearest import nearest
-from sgbench.cli.options import (
-    Address,
-    Batch,
-    Device,
-    EngineName,
-    Gpus,
-    Json,
-    Limit,
-    PresetName,
-    Reports,
-    Results,
-    ShardTimeout,
-    SuiteFile,
-    ThreadsPerWorker,
-    emit,
-    end_with,
-    telling_what_is_kept,
-)
-from sgbench.cli.prompts import prompts as prompts_group
-from sgbench.cli.publish import publish
-from sgbench.cli.reference import reference as reference_group
-from sgbench.cli.score import export, score
-from sgbench.cli.suites import suites
+from sgbench.cli.options import Device, Json, Limit, PresetName, Reports, Results, SuiteFile, emit, interruptible
+from sgbench.cli.results import cite, compare, doctor, publish
 from sgbench.cli.weights import weights
 from sgbench.cli.zoo import zoo
+from sgbench.plan.plan import GPU_BASIS, LOAD_SECONDS, forecast
 from sgbench.results.faults import Failure
 from sgbench.run.engines import Engine, chosen_engine, require_engine
+from sgbench.suite.sweep import check_samples, expand
 
 INTERRUPTED = 130
 PLAN_LINES = 1000
@@ -65,20 +44,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.add_typer(zoo, name="zoo")
-app.add_typer(models, name="models")
-app.add_typer(guidance_group, name="guidance")
-app.add_typer(weights, name="weights")
-app.add_typer(reference_group, name="reference")
-app.add_typer(prompts_group, name="prompts")
-app.add_typer(suites, name="suites")
+for group in (zoo, models, guidance, weights, reference, prompts, suites):
+    app.add_typer(group)
 
 
 @app.command()
 def validate(suite: SuiteFile, preset: PresetName = None, limit: Limit = None, as_json: Json = False) -> None:
     """Check a suite file and every cell of it."""
-    from sgbench.suite.sweep import check_samples, expand
-
     checked = api.load_suite(suite, preset, limit)
     check_samples(checked)
     cells = len(expand(checked))
@@ -95,13 +67,11 @@ def plan(
     preset: PresetName = None,
     limit: Limit = None,
     results: Results = api.RESULTS,
-    engine: EngineName = Engine.LOCAL,
-    gpus: Gpus = None,
+    engine: options.EngineName = Engine.LOCAL,
+    gpus: options.Gpus = None,
     as_json: Json = False,
 ) -> None:
     """Say what a suite will do and cost."""
-    from sgbench.plan.plan import GPU_BASIS, LOAD_SECONDS, forecast
-
     require_engine(Engine.RAY, engine, "--gpus", gpus)
     loaded = api.load_suite(suite, preset, limit)
     # Workers of Ray on this machine have its cores; those on GPUs are forecast for a known kind.
@@ -143,25 +113,19 @@ def run(
     limit: Limit = None,
     results: Results = api.RESULTS,
     device: Device = "auto",
-    batch: Batch = None,
-    shard_timeout: ShardTimeout = None,
-    engine: EngineName = Engine.LOCAL,
-    address: Address = None,
-    threads_per_worker: ThreadsPerWorker = None,
+    batch: options.Batch = None,
+    shard_timeout: options.ShardTimeout = None,
+    engine: options.EngineName = Engine.LOCAL,
+    address: options.Address = None,
+    threads_per_worker: options.ThreadsPerWorker = None,
     as_json: Json = False,
 ) -> None:
     """Make the images of every cell; again, to continue after a stop."""
     ray = chosen_engine(engine, address, threads_per_worker)
     loaded = api.load_suite(suite, preset, limit)
-    with telling_what_is_kept(loaded, results, as_json):
+    with interruptible(loaded, results, as_json):
         done = api.run_suite(
-            loaded,
-            results,
-            device=device,
-            batch=batch,
-            progress=make_progress(),
-            shard_timeout=shard_timeout,
-            ray=ray,
+            loaded, results, device=device, batch=batch, progress=make_progress(), shard_timeout=shard_timeout, ray=ray
         )
     emit(
         done.as_dict(),
@@ -169,7 +133,7 @@ def run(
         f"{done.cells - len(done.failed)} cells complete: {done.images_made} images made, {done.images_kept} kept, "
         f"in {duration(done.seconds)}",
     )
-    end_with(done.failed)
+    options.end_with(done.failed)
 
 
 @app.command("time")
@@ -179,12 +143,12 @@ def time_again(
     results: Results = api.RESULTS,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Batches of every cell.")] = 8,
     device: Device = "auto",
-    batch: Batch = None,
+    batch: options.Batch = None,
     as_json: Json = False,
 ) -> None:
     """Measure the seconds of every cell again, in turn, on a machine that does nothing else."""
     loaded = api.load_suite(suite, preset)
-    with telling_what_is_kept(loaded, results, as_json):
+    with interruptible(loaded, results, as_json):
         spent = api.time(loaded, results, rounds=rounds, device=device, batch=batch, progress=make_progress())
     emit(
         {"suite": loaded.suite, "rounds": rounds, "seconds": spent},
@@ -209,7 +173,7 @@ def report(
     """Write tables, plots, galleries and the page."""
     loaded = api.load_suite(suite, preset, limit)
     # `bench` with the same options makes all that the report stands on.
-    with telling_what_is_kept(loaded, results, as_json):
+    with interruptible(loaded, results, as_json):
         done = api.report_suite(loaded, results, reports, command=_command("bench"), progress=make_progress())
     emit(done.as_dict(), as_json, "\n".join([*done.missing, *done.sentences, f"report: {done.page}"]))
 
@@ -222,16 +186,14 @@ def bench(
     results: Results = api.RESULTS,
     reports: Reports = api.REPORTS,
     device: Device = "auto",
-    batch: Batch = None,
-    shard_timeout: ShardTimeout = None,
-    engine: EngineName = Engine.LOCAL,
-    address: Address = None,
-    threads_per_worker: ThreadsPerWorker = None,
+    batch: options.Batch = None,
+    shard_timeout: options.ShardTimeout = None,
+    engine: options.EngineName = Engine.LOCAL,
+    address: options.Address = None,
+    threads_per_worker: options.ThreadsPerWorker = None,
     as_json: Json = False,
 ) -> None:
     """Run, score and report, keeping all that is there already."""
-    from sgbench.suite.sweep import check_samples
-
     ray = chosen_engine(engine, address, threads_per_worker)
     loaded = api.load_suite(suite, preset, limit)
     check_samples(loaded)
@@ -242,7 +204,7 @@ def bench(
         f"about {long_duration(planned.seconds)} ({planned.rate_basis}). "
         "Ctrl-C stops it and keeps what is finished; the same command goes on."
     )
-    with telling_what_is_kept(loaded, results, as_json):
+    with interruptible(loaded, results, as_json):
         done = api.bench_suite(
             loaded,
             results,
@@ -261,7 +223,7 @@ def bench(
         first = "nothing was left to do: every image and score is kept"
     told = done["report"]
     emit(done, as_json, "\n".join([first, *told["missing"], *told["sentences"], f"report: {told['page']}"]))
-    end_with([Failure(**failure) for failure in done["run"]["failed"]])
+    options.end_with([Failure(**failure) for failure in done["run"]["failed"]])
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from sgbench import api
 from sgbench.base.errors import UserError
 from sgbench.cells.prompts import PUBLIC as PROMPTS
-from sgbench.cli.cite import cite
+from sgbench.cli.results import cite
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
 from sgbench.metrics.extractors.catalogue import EXTRACTORS

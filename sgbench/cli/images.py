@@ -1,4 +1,4 @@
-"""`sgbench score` and `sgbench export`: scores of suites and of anybody's images, images for other tools."""
+"""Images scored, written for other tools, and compared with training images: `sgbench score`, `export`, `nearest`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import typer
 from sgbench import api
 from sgbench.base.errors import UserError
 from sgbench.cli.console import make_progress
-from sgbench.cli.options import Device, Json, Limit, PresetName, Results, emit, end_with, telling_what_is_kept
+from sgbench.cli.options import Device, Json, Limit, PresetName, Results, emit, end_with, interruptible, split_names
+from sgbench.results.find_cell import find_cell
 from sgbench.suite.library import is_name
 
 
@@ -52,17 +53,17 @@ def score(
         )
     if labels not in (None, "balanced", "random"):
         raise UserError(f"there is no label policy {labels!r}", where="--labels", fix="give balanced or random")
-    names = [name.strip() for name in metrics.split(",") if name.strip()]
+    names = split_names(metrics)
+    from sgbench.score import external_images
+
     if explain:
-        _print_protocols(api.explain(what, reference, names, limit=limit, labels=labels, prompts=prompts), as_json)
+        _print_protocols(external_images.explain(what, reference, names, limit, labels, prompts), as_json)
         return
     progress = make_progress()
     found = api.score_images(
         what, reference, names, device=device, limit=limit, labels=labels, prompts=prompts, progress=progress
     )
-    from sgbench.score.external_images import table
-
-    lines, notes = table(found, names)
+    lines, notes = external_images.table(found, names)
     described = (protocol.describe() for protocol in found[0].protocols.values())
     text = (lines.to_markdown(index=False), "Errors are one standard error.", *notes, *described)
     emit({"reference": reference, "sets": [one.as_dict() for one in found]}, as_json, *text)
@@ -96,11 +97,13 @@ def _score_suite(
             where=str(what[0]),
             fix="leave out --reference, --metrics, --prompts and further arguments",
         )
+    from sgbench.score.protocols import suite_protocols
+
     loaded = api.load_suite(what[0], preset, limit)
     if explain:
-        _print_protocols(api.explain_suite(loaded), as_json)
+        _print_protocols(list(suite_protocols(loaded).values()), as_json)
         return
-    with telling_what_is_kept(loaded, results, as_json):
+    with interruptible(loaded, results, as_json):
         done = api.score_suite(loaded, results, device=device, progress=make_progress())
     rows = results / loaded.suite / "rows.csv"
     emit(
@@ -134,3 +137,27 @@ def export(
     done = api.export(cell, adm, results, geneval=geneval, limit=limit)
     note = ", grey repeated to RGB" if done.repeated else ""
     emit(done._asdict(), as_json, f"{done.file}: {done.images} images{note}")
+
+
+def nearest(
+    cell: Annotated[str, typer.Argument(metavar="CELL", help="A cell's id or folder.")],
+    images: Annotated[int, typer.Option("--images", min=1, max=100, help="Generated images, the first ones.")] = 10,
+    neighbours: Annotated[int, typer.Option("--neighbours", min=1, max=20, help="Real images beside each.")] = 5,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Folder of the training images (data), or what the reference was built of."),
+    ] = None,
+    results: Results = api.RESULTS,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Find the training images nearest to a cell's images; the next report shows them."""
+    from sgbench.run.device import resolve_device
+    from sgbench.score.nearest_gallery import find_nearest
+
+    found, store = find_cell(cell, results)
+    done = find_nearest(found, store, images, neighbours, data, resolve_device(device), make_progress())
+    if not as_json:
+        for number, line in enumerate(done.distances):
+            print(f"image {number:3d}  nearest at " + "  ".join(f"{distance:.3f}" for distance in line))
+    emit(done._asdict(), as_json, f"{done.describe()}\n{done.file}")
