@@ -76,7 +76,7 @@ def run_suite(
     given, any time on a CPU) ends the process with status 1: a device that hangs cannot be interrupted.
     With `ray` the shards are made by workers of Ray, whose processes end instead; `on_shard` is not called.
     """
-    from sgbench.run.device import default_timeout, resolve_device
+    from sgbench.run.device import resolve_device
     from sgbench.run.ray_engine import run_on_ray
     from sgbench.run.runner import run_cells
 
@@ -86,8 +86,7 @@ def run_suite(
     if ray is not None:
         return run_on_ray(cells, suite.samples, store, results, ray, progress, device, batch, shard_timeout)
     on = resolve_device(device)
-    limit = shard_timeout or default_timeout(on)
-    return run_cells(cells, suite.samples, store, on, progress, batch, on_shard, limit)
+    return run_cells(cells, suite.samples, store, on, progress, batch, on_shard, shard_timeout)
 
 
 def time(
@@ -207,9 +206,9 @@ def compare_results(
     seconds: bool = True,
 ) -> Comparison:
     """What is better, worse, the same or not comparable in B against A: result folders, rows, cells or documents."""
-    from sgbench.compare.comparison import compare as compare_results
+    from sgbench.compare.comparison import compare
 
-    return compare_results(str(a), str(b), metrics, results, seconds)
+    return compare(str(a), str(b), metrics, results, seconds)
 
 
 def publish(reports: Path = REPORTS, output: Path = Path("site"), folders: Sequence[Path] | None = None) -> Site:

@@ -109,27 +109,20 @@ class _Bars:
     standing: ClassVar[RichProgress | None] = None
 
     def begin(self, stage: str, total: int, unit: str) -> None:
+        from rich import progress
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-        from rich.progress import Progress as RichProgress
 
         self._stage, self._unit, self._kept = stage, unit, 0
-        self._bars = RichProgress(
-            TextColumn("{task.fields[stage]:>6}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn(f"{unit}s"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            # Brackets in a name are no markup.
-            TextColumn("{task.fields[doing]}", markup=False),
+        self._bars = progress.Progress(
+            progress.TextColumn("{task.fields[stage]:>6}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn(f"{unit}s"),
+            progress.TimeElapsedColumn(),
+            progress.TextColumn("left"),
+            progress.TimeRemainingColumn(),
+            # Brackets in a name are not markup.
+            progress.TextColumn("{task.fields[doing]}", markup=False),
             console=Console(file=own_stderr()),
         )
         self._bars.start()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import importlib.metadata
 import json
-import math
 import os
 import platform
 import subprocess
@@ -18,7 +17,9 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from sgbench.base.atomic import write_atomic
 from sgbench.base.processor import processor_name, usable_cores, vector_unit
@@ -37,14 +38,17 @@ LONGEST_SECONDS = 180
 HOLDS_SECONDS = 86_400
 
 
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+
+
 class Pace(NamedTuple):
     """What was measured on this machine; empty where nothing was."""
 
-    models: dict[str, float]
+    models: dict[str, Rate]
     """GMACs per second, by model and dtype as `model_key` writes them."""
-    extractors: dict[str, float]
+    extractors: dict[str, Rate]
     """Seconds per image, by extractor."""
-    start_seconds: float | None = None
+    start_seconds: Rate | None = None
     """Of a process, until it has imported what it runs, scores and reports with."""
     device: str = ""
     threads: int = 0
@@ -76,21 +80,11 @@ def machine(device: str) -> str:
 
 def known_pace(device: str = "auto") -> Pace:
     """What was measured on this machine within a day; a file that is absent or damaged holds nothing."""
-    found = _read().get(machine(device))
     try:
-        pace = Pace(**found) if isinstance(found, dict) else Pace({}, {})
-        rates = [*pace.models.values(), *pace.extractors.values(), pace.start_seconds or 1.0]
-        valid = all(isinstance(rate, float) and 0 < rate < math.inf for rate in rates)
-        if (
-            valid
-            and isinstance(pace.device, str)
-            and isinstance(pace.threads, int)
-            and 0 <= time.time() - pace.at < HOLDS_SECONDS
-        ):
-            return pace
-    except (TypeError, AttributeError):
-        pass
-    return Pace({}, {})
+        pace = TypeAdapter(Pace).validate_python(_read().get(machine(device)))
+    except ValidationError:
+        return Pace({}, {})
+    return pace if 0 <= time.time() - pace.at < HOLDS_SECONDS else Pace({}, {})
 
 
 def extractors_of(suite: Suite) -> set[str]:
@@ -115,7 +109,8 @@ def _measure(suite: Suite, cells: Iterable[Cell], progress: Progress, device: st
     for cell in cells:
         if model_key(cell) not in known.models and catalogue.entry(cell.model).main.kind == "packaged":
             models.setdefault(model_key(cell), cell)
-    extractors = sorted(name for name in extractors_of(suite) if _is_packaged(name) and name not in known.extractors)
+    packaged = {name for name, entry in EXTRACTORS.items() if weights.known()[entry.weights].packaged}
+    extractors = sorted(extractors_of(suite) & packaged - known.extractors.keys())
     if not models and not extractors:
         return known
     names = [*(cell.model for cell in models.values()), *extractors]
@@ -156,10 +151,6 @@ def _alone() -> Iterator[None]:
     with pace_file().with_name(".measuring").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _is_packaged(extractor: str) -> bool:
-    return extractor in EXTRACTORS and weights.known()[EXTRACTORS[extractor].weights].packaged
 
 
 def _read() -> dict[str, object]:

@@ -1,23 +1,16 @@
-"""The device of a run: which one, a batch that its memory does not hold, and a shard that never ends."""
+"""The device of a run: which one, how to name it in a result, how long it may take, and what its memory holds."""
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import os
-import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 import torch
 
 from sgbench.base.errors import CellError, UserError
 from sgbench.base.processor import processor_name
-from sgbench.base.progress import Progress
 from sgbench.cells.cell import Cell
-from sgbench.results.faults import write_failure
-from sgbench.results.store import Store
 
 Drawn = TypeVar("Drawn")
 # What torch says where it raises a bare RuntimeError: its CPU allocator, cuBLAS and cuDNN.
@@ -47,13 +40,13 @@ def resolve_device(name: str) -> torch.device:
 
 def describe_device(device: torch.device) -> dict[str, str | int]:
     """Name, kind and, on a CPU, the number of threads."""
-    if device.type == "cuda":
-        return {
-            "type": "cuda",
-            "name": torch.cuda.get_device_name(device),
-            "threads": torch.get_num_threads(),
-        }
-    return {"type": device.type, "name": processor_name(), "threads": torch.get_num_threads()}
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()
+    return {"type": device.type, "name": name, "threads": torch.get_num_threads()}
+
+
+def default_timeout(device: torch.device) -> float | None:
+    """Seconds that a shard may take unless the user says: an hour on a GPU, any time on a CPU."""
+    return None if device.type == "cpu" else GPU_SECONDS
 
 
 class Batch:
@@ -95,48 +88,3 @@ def is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in SAID)
-
-
-def default_timeout(device: torch.device) -> float | None:
-    """Seconds that a shard may take where nobody said: an hour on a GPU, any time on a CPU."""
-    return None if device.type == "cpu" else GPU_SECONDS
-
-
-class Watchdog:
-    """Ends this process with status 1 when a shard takes longer than `seconds`; None is no limit.
-
-    A kernel that hangs cannot be interrupted, so there is no way back from it but a new process. All that was finished
-    is kept, and the same command continues.
-    """
-
-    def __init__(
-        self, seconds: float | None, samples: int, store: Store, device: torch.device, progress: Progress
-    ) -> None:
-        self.seconds, self.samples, self.store, self.device, self.progress = seconds, samples, store, device, progress
-
-    @contextlib.contextmanager
-    def over(self, cell: Cell, number: int) -> Iterator[None]:
-        """Watch what is done in the context."""
-        if self.seconds is None:
-            yield
-            return
-        timer = threading.Timer(self.seconds, self._end, (cell, number))
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def _end(self, cell: Cell, number: int) -> None:
-        fault = CellError(
-            f"shard {number} was not finished in {self.seconds:g} seconds on {self.device}",
-            where=cell.describe(),
-            fix="see whether the device hangs, then repeat the command, which continues, or give --shard-timeout",
-        )
-        try:
-            write_failure(cell, number, self.samples, fault, describe_device(self.device), self.store)
-        finally:
-            self.progress.say(f"sgbench: {fault}")
-            sys.stdout.flush()
-            os._exit(1)

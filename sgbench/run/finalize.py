@@ -103,8 +103,6 @@ def counted_macs(cell: Cell, networks: Networks, call: Call) -> Macs:
 
 def cost_record(cell: Cell, networks: Networks, store: Store, samples: int) -> dict[str, Any]:
     """The whole of cost.json for a cell whose first `samples` images are there."""
-    grid = networks.main.architecture.grid_tokens
-    image = image_macs(cell, lambda call: counted_macs(cell, networks, call))
     branches = []
     for call, times in call_counts(cell):
         one = counted_macs(cell, networks, call)
@@ -113,13 +111,14 @@ def cost_record(cell: Cell, networks: Networks, store: Store, samples: int) -> d
                 **asdict(call.branch),
                 "gamma": call.gamma,
                 "kept_tokens": call.kept,
-                "grid_tokens": grid,
+                "grid_tokens": networks.main.architecture.grid_tokens,
                 "changed_blocks": None if call.change is None else list(call.change.layers),
                 "calls_per_image": times,
                 "macs": one.macs,
                 "paper": one.paper,
             }
         )
+    image = image_macs(cell, lambda call: counted_macs(cell, networks, call))
     return {
         "counted_by": f"fvcore {metadata.version('fvcore')}, attention by a handler",
         "conventions": {

@@ -24,7 +24,6 @@ from sgbench.guidance import RULES
 from sgbench.results.claims import Claims
 from sgbench.results.faults import Failure
 from sgbench.results.store import Store
-from sgbench.run.device import Watchdog, default_timeout
 from sgbench.run.finalize import cost_claim, record
 from sgbench.run.shards import Gap, ShardMaker, batch_size, shard_claim
 from sgbench.run.worker import RunWorker
@@ -108,9 +107,7 @@ class _Worker:
         self.store = Store(job.results, job.suite, self.heard.say)
         self.claims = Claims(self.store.folder)
         self.device = torch.device(job.device)
-        limit = job.shard_timeout or default_timeout(self.device)
-        watchdog = Watchdog(limit, job.samples, self.store, self.device, self.heard)
-        self.worker = RunWorker(job.samples, self.store, self.device, self.heard, None, watchdog)
+        self.worker = RunWorker(job.samples, self.store, self.device, self.heard, job.shard_timeout)
         self.batch = job.batch
         self.model = ""
         self.maker: ShardMaker | None = None

@@ -23,7 +23,7 @@ from sgbench.results.claims import Claims
 from sgbench.results.disk_space import require_room
 from sgbench.results.faults import Failure
 from sgbench.results.store import Store
-from sgbench.run.device import Watchdog, describe_device
+from sgbench.run.device import describe_device
 from sgbench.run.finalize import cost_claim, is_recorded, timing
 from sgbench.run.shards import batch_size, missing_shards
 from sgbench.run.worker import OnShard, RunWorker
@@ -96,8 +96,7 @@ def run_cells(
     stays.
     """
     run = Run(cells, samples, store, progress)
-    watchdog = Watchdog(shard_timeout, samples, store, device, progress)
-    worker = RunWorker(samples, store, device, progress, on_shard, watchdog)
+    worker = RunWorker(samples, store, device, progress, shard_timeout, on_shard)
     for model in dict.fromkeys(cell.model for cell in run.stale):
         mine = {cell: gaps for cell, gaps in run.stale.items() if cell.model == model}
         worker.complete_model(mine, batch_size(next(iter(mine)), device, batch))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -15,7 +19,7 @@ from sgbench.results.claim_loop import take_turns
 from sgbench.results.claims import Claims
 from sgbench.results.faults import RECORD, Failure, read_failure, write_failure
 from sgbench.results.store import Store, shard_sizes
-from sgbench.run.device import Batch, Watchdog, describe_device, is_out_of_memory
+from sgbench.run.device import Batch, default_timeout, describe_device, is_out_of_memory
 from sgbench.run.finalize import cost_claim, record
 from sgbench.run.shards import Gap, ShardMaker, shard_claim
 from sgbench.sampling.networks import Networks, load_networks
@@ -24,7 +28,12 @@ OnShard = Callable[[Cell, int], None]
 
 
 class RunWorker:
-    """Brings cells to `samples` images; counts the images it `made` and keeps which cells `failed`."""
+    """Brings cells to `samples` images; counts the images it `made` and keeps which cells `failed`.
+
+    A shard that takes longer than `shard_timeout` seconds (by default an hour on a GPU, any time on a CPU) ends this
+    process with status 1: a kernel that hangs cannot be interrupted, so only a new process gets past it. What was
+    finished is kept, and the same command continues.
+    """
 
     def __init__(
         self,
@@ -32,11 +41,11 @@ class RunWorker:
         store: Store,
         device: torch.device,
         progress: Progress,
-        on_shard: OnShard | None,
-        watchdog: Watchdog,
+        shard_timeout: float | None = None,
+        on_shard: OnShard | None = None,
     ) -> None:
         self.samples, self.store, self.device, self.progress = samples, store, device, progress
-        self.on_shard, self.watchdog = on_shard, watchdog
+        self.shard_timeout, self.on_shard = shard_timeout or default_timeout(device), on_shard
         self.claims = Claims(store.folder)
         self.made = 0
         self.failed: dict[Cell, Failure] = {}
@@ -93,7 +102,7 @@ class RunWorker:
     def complete(self, cell: Cell, gap: Gap, maker: ShardMaker) -> None:
         """Complete one shard, whose claim is held; a fault is written down, and the cell is among the failed."""
         try:
-            with self.watchdog.over(cell, gap.number):
+            with self._limited(cell, gap.number):
                 made = maker.complete(cell, gap.number, gap.wanted)
         except CellError as fault:
             self._fail(cell, gap.number, fault)
@@ -107,3 +116,30 @@ class RunWorker:
         found = write_failure(cell, number, self.samples, fault, describe_device(self.device), self.store)
         self.failed[cell] = found
         self.progress.say(f"failed: {found.sentence()}")
+
+    @contextlib.contextmanager
+    def _limited(self, cell: Cell, number: int) -> Iterator[None]:
+        """End the process where what is done in the context takes longer than a shard may."""
+        if self.shard_timeout is None:
+            yield
+            return
+        timer = threading.Timer(self.shard_timeout, self._end, (cell, number))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _end(self, cell: Cell, number: int) -> None:
+        fault = CellError(
+            f"shard {number} was not finished in {self.shard_timeout:g} seconds on {self.device}",
+            where=cell.describe(),
+            fix="see whether the device hangs, then repeat the command, which continues, or give --shard-timeout",
+        )
+        try:
+            write_failure(cell, number, self.samples, fault, describe_device(self.device), self.store)
+        finally:
+            self.progress.say(f"sgbench: {fault}")
+            sys.stdout.flush()
+            os._exit(1)
