@@ -7,6 +7,7 @@ and prints a `Pace` as JSON. It imports all that a bench does, so no folder impo
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -38,7 +39,10 @@ CELLS, STEPS, IMAGES = 6, 3, 48
 
 def gmacs_per_second(cells: Sequence[Cell], device: torch.device) -> float:
     """The pace of a model in cells of its suite, a few steps of each: with few tokens a call reaches less of it."""
-    chosen = [short(cell) for cell in cells[:: -(-len(cells) // CELLS)]]
+    chosen = [
+        cell._replace(sampler=cell.sampler._replace(steps=min(cell.sampler.steps, STEPS)))
+        for cell in cells[:: math.ceil(len(cells) / CELLS)]
+    ]
     networks = load_networks(chosen[0], any(RULES[c.guidance.rule].needs_auxiliary for c in chosen), device)
     size = batch_size(chosen[0], device, None).size
 
@@ -53,11 +57,6 @@ def gmacs_per_second(cells: Sequence[Cell], device: torch.device) -> float:
             made, seconds = timed(partial(draw, cell), device)
             spent, work = spent + seconds, work + made * image_macs(cell).macs
     return work / 1e9 / spent
-
-
-def short(cell: Cell) -> Cell:
-    """The cell with a few steps."""
-    return cell._replace(sampler=cell.sampler._replace(steps=min(cell.sampler.steps, STEPS)))
 
 
 def seconds_per_image(extractor: str, side: int, channels: int, device: torch.device) -> float:

@@ -29,7 +29,7 @@ from sgbench.cli.weights import weights
 from sgbench.cli.zoo import zoo
 from sgbench.plan.plan import GPU_BASIS, LOAD_SECONDS, forecast
 from sgbench.results.faults import Failure
-from sgbench.run.engines import Engine, chosen_engine, require_engine
+from sgbench.run.engines import Engine, chosen_engine, require_ray_for
 from sgbench.suite.sweep import check_samples, expand
 
 INTERRUPTED = 130
@@ -72,7 +72,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Say what a suite will do and cost."""
-    require_engine(Engine.RAY, engine, "--gpus", gpus)
+    require_ray_for("--gpus", gpus, engine)
     loaded = api.load_suite(suite, preset, limit)
     # Workers of Ray on this machine have its cores; those on GPUs are forecast for a known kind.
     pace = None if gpus else api.measure_pace(loaded, make_progress(), "cpu" if engine is Engine.RAY else "auto")

@@ -14,6 +14,7 @@ from sgbench.cli.console import make_progress
 from sgbench.cli.options import Device, Json, Limit, PresetName, Results, emit, end_with, interruptible, split_names
 from sgbench.results.find_cell import find_cell
 from sgbench.suite.library import is_name
+from sgbench.suite.schema import Suite
 
 
 def score(
@@ -42,7 +43,19 @@ def score(
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     if _is_suite(what[0]):
-        _score_suite(what, preset, limit, results, device, (reference, metrics, prompts), explain, as_json)
+        if len(what) > 1 or reference or metrics or prompts:
+            raise UserError(
+                "a suite names its own reference and metrics, and is scored alone",
+                where=str(what[0]),
+                fix="leave out --reference, --metrics, --prompts and further arguments",
+            )
+        suite = api.load_suite(what[0], preset, limit)
+        if explain:
+            from sgbench.score.protocols import suite_protocols
+
+            _print_protocols(list(suite_protocols(suite).values()), as_json)
+        else:
+            _score_suite(suite, results, device, as_json)
         return
     if metrics is None or (reference is None and prompts is None and not _carries_prompts(what)):
         raise UserError(
@@ -81,31 +94,10 @@ def _carries_prompts(what: list[Path]) -> bool:
     return all((path / "cell.json").is_file() or is_layout(path) for path in what)
 
 
-def _score_suite(
-    what: list[Path],
-    preset: str | None,
-    limit: int | None,
-    results: Path,
-    device: str,
-    for_images: tuple[str | None, ...],
-    explain: bool,
-    as_json: bool,
-) -> None:
-    if len(what) > 1 or any(for_images):
-        raise UserError(
-            "a suite names its own reference and metrics, and is scored alone",
-            where=str(what[0]),
-            fix="leave out --reference, --metrics, --prompts and further arguments",
-        )
-    from sgbench.score.protocols import suite_protocols
-
-    loaded = api.load_suite(what[0], preset, limit)
-    if explain:
-        _print_protocols(list(suite_protocols(loaded).values()), as_json)
-        return
-    with interruptible(loaded, results, as_json):
-        done = api.score_suite(loaded, results, device=device, progress=make_progress())
-    rows = results / loaded.suite / "rows.csv"
+def _score_suite(suite: Suite, results: Path, device: str, as_json: bool) -> None:
+    with interruptible(suite, results, as_json):
+        done = api.score_suite(suite, results, device=device, progress=make_progress())
+    rows = results / suite.suite / "rows.csv"
     emit(
         {**done.as_dict(), "rows": str(rows)},
         as_json,

@@ -134,11 +134,6 @@ class Forecast(NamedTuple):
     """Of the longest shard."""
 
     @property
-    def loading_seconds(self) -> float:
-        """What each worker spends on loading the models, one after another."""
-        return LOAD_SECONDS * self.models
-
-    @property
     def at_least(self) -> float:
         """Seconds that no schedule can beat."""
         return max(self.work_seconds / self.workers, self.longest_seconds) + (LOAD_SECONDS if self.models else 0.0)
@@ -146,7 +141,8 @@ class Forecast(NamedTuple):
     @property
     def at_most(self) -> float:
         """Seconds by which handing out shards is done."""
-        return self.work_seconds / self.workers + (1 - 1 / self.workers) * self.longest_seconds + self.loading_seconds
+        loading = LOAD_SECONDS * self.models
+        return self.work_seconds / self.workers + (1 - 1 / self.workers) * self.longest_seconds + loading
 
     def as_dict(self) -> dict[str, Any]:
         """The forecast as plain data."""
@@ -220,15 +216,11 @@ def forecast(plan: Plan, gpus: int | None) -> Forecast:
         basis = f"{plan.rate_basis}, divided by its threads"
     else:
         workers, kind, rate, basis = gpus, "GPU", GPU_RATE, GPU_BASIS
-    left = [cell for cell in plan.cells if cell.images > cell.images_kept]
+    left = [cell for cell in plan.cells if cell.images_left]
     longest = max((_longest(c.images, c.images_kept) * c.gmacs_per_image for c in left), default=0.0)
-    shards = sum(_shards(cell.images) - cell.images_kept // SHARD for cell in left)
+    shards = sum(math.ceil(cell.images / SHARD) - cell.images_kept // SHARD for cell in left)
     models = len({cell.cell.model for cell in left})
     return Forecast(workers, kind, basis, shards, models, plan.gmacs / rate, longest / rate)
-
-
-def _shards(images: int) -> int:
-    return -(-images // SHARD)
 
 
 def _longest(images: int, kept: int) -> int:

@@ -30,15 +30,14 @@ def chosen_engine(engine: Engine, address: str | None, threads_per_worker: int |
         require_ray()
         return Ray(address, threads_per_worker or 1)
     for option, value in (("--address", address), ("--threads-per-worker", threads_per_worker)):
-        require_engine(Engine.RAY, engine, option, value)
+        require_ray_for(option, value, engine)
     return None
 
 
-def require_engine(needed: Engine, engine: Engine, option: str, value: object) -> None:
-    """Raise UserError where an option of one engine is given with another."""
-    if value is not None and engine is not needed:
-        fix = f"add --engine {needed}, or leave it out"
-        raise UserError(f"it is an option of the engine {needed}", where=option, fix=fix)
+def require_ray_for(option: str, value: object, engine: Engine) -> None:
+    """Raise UserError where an option of the engine `ray` is given with another engine."""
+    if value is not None and engine is not Engine.RAY:
+        raise UserError("this option needs the engine ray", where=option, fix="add --engine ray, or leave it out")
 
 
 def require_ray() -> None:
