@@ -39,7 +39,7 @@ def load_suite(path: str | Path, preset: str | None = None, limit: int | None = 
     """The suite in `path` with `preset` applied, every cell checked; at most `limit` images per cell.
 
     `path` may also be the name of a suite that comes with sgbench, such as `fashion-mnist`; a file comes first.
-    Raises UserError for anything a person got wrong.
+    Raises UserError for anything in it that the user has to fix.
     """
     suite = read_suite(path, preset)
     if limit is not None and limit < suite.samples:
@@ -49,7 +49,7 @@ def load_suite(path: str | Path, preset: str | None = None, limit: int | None = 
 
 
 def measure_pace(suite: Suite, progress: Progress | None = None, device: str = "auto") -> Pace:
-    """How fast this machine is with the packaged models of a suite: measured, unless it was within a day."""
+    """How fast this machine is with the packaged models of a suite, measured at most once a day."""
     return measured_pace(suite, expand(suite), progress or Silent(), device)
 
 
@@ -98,7 +98,7 @@ def time(
     batch: int | None = None,
     progress: Progress | None = None,
 ) -> float:
-    """Measure the seconds of every cell again, in turn; `score` then puts them into the rows."""
+    """Measure the seconds of every cell again, in turn; `score_suite` then puts them into the rows."""
     from sgbench.run.device import resolve_device
     from sgbench.run.runner import time_cells
 
@@ -129,9 +129,9 @@ def score_suite(
     try:
         summary = score_cells(cells, suite, store, resolve_device(device), progress or Silent())
     finally:
-        # Rows of other cells in the tree (another preset's, say) stay; what was scored before a fault is in them, too.
+        # Rows of other cells in the tree (of another preset, say) stay, as do scores from before an error.
         own = {cell_id(cell) for cell in cells}
-        # One process at a time, from reading to writing: an older view never replaces a newer one.
+        # One process at a time, from reading to writing, so that rows never go back to an older state.
         with Claims(store.folder).awaited(ROWS_CLAIM):
             others = [cell for cell in store.known_cells() if cell_id(cell) not in own]
             store.write_rows(build_rows([*cells, *others], store))
@@ -152,9 +152,9 @@ def score_images(
     prompts: str | None = None,
     progress: Progress | None = None,
 ) -> list[Scored]:
-    """Score folders, npz files or cells against a reference, or by the prompts that image i shows number i mod P of.
+    """Score folders, npz files or cells against a reference, or by P prompts; image i is of prompt i mod P.
 
-    `labels` is the policy of sets that come without; prompt-based metrics need no reference.
+    `labels` is the label policy of sets without labels; prompt-based metrics need no reference.
     """
     from sgbench.run.device import resolve_device
     from sgbench.score.external_images import score_images as score_sets
@@ -171,7 +171,7 @@ def export(
     geneval: str | Path | None = None,
     limit: int | None = None,
 ) -> Exported:
-    """Write the images of a cell, named by id or folder, as ADM's evaluator reads them, or GenEval's."""
+    """Write the images of a cell, named by id or folder, in the layout of ADM's evaluator or of GenEval's."""
     from sgbench.score.cell_images import CellImages
     from sgbench.score.export import export_adm, export_geneval
 
@@ -231,7 +231,7 @@ def bench_suite(
     shard_timeout: float | None = None,
     ray: Ray | None = None,
 ) -> dict[str, Any]:
-    """The chain: run, score, report. Returns what each of them did. With `ray`, scoring is still this process's."""
+    """Run, score and report. Returns what each of them did. With `ray`, this process still does the scoring."""
     from sgbench.metrics.catalogue import check_judges
     from sgbench.run.device import resolve_device
     from sgbench.score.background_features import Beside, extractors_for, idle_device

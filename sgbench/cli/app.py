@@ -1,7 +1,7 @@
-"""The verbs. Thin: each reads its options, calls the function of the same name and prints what came of it.
+"""The commands. Each reads its options, calls the function of the same name in `api.py` and prints the outcome.
 
-Exit status: 0 done, 1 something a person can put right (one sentence on stderr), 2 usage, 3 a comparison that was to
-fail on a regression found one, 130 stopped by SIGINT, 143 by SIGTERM.
+Exit status: 0 done, 1 an error the user can fix (one sentence on stderr), 2 usage, 3 `compare --fail-on-regression`
+found a regression, 130 stopped by SIGINT, 143 by SIGTERM.
 """
 
 from __future__ import annotations
@@ -74,12 +74,12 @@ def plan(
     """Say what a suite will do and cost."""
     require_ray_for("--gpus", gpus, engine)
     loaded = api.load_suite(suite, preset, limit)
-    # Workers of Ray on this machine have its cores; those on GPUs are forecast for a known kind.
+    # Ray's workers on this machine use its cores; those on GPUs are forecast for one kind of GPU.
     pace = None if gpus else api.measure_pace(loaded, make_progress(), "cpu" if engine is Engine.RAY else "auto")
     made = api.make_plan(loaded, results, pace)
     if not as_json:
         print(f"{'cell':16}  {'GMACs/image':>11}  {'GFLOPs':>7}  {'images':>6}  {'kept':>6}  what")
-        # More lines than that nobody reads; the file of --json may be.
+        # A longer table is for programs, which read --json.
         for c in made.cells[:PLAN_LINES]:
             print(
                 f"{c.id}  {c.gmacs_per_image:11.3f}  {2 * c.gmacs_per_image:7.3f}  {c.images:6d}  "
@@ -120,7 +120,7 @@ def run(
     threads_per_worker: options.ThreadsPerWorker = None,
     as_json: Json = False,
 ) -> None:
-    """Make the images of every cell; again, to continue after a stop."""
+    """Generate the images of every cell, or continue after a stop."""
     ray = chosen_engine(engine, address, threads_per_worker)
     loaded = api.load_suite(suite, preset, limit)
     with interruptible(loaded, results, as_json):
@@ -146,14 +146,14 @@ def time_again(
     batch: options.Batch = None,
     as_json: Json = False,
 ) -> None:
-    """Measure the seconds of every cell again, in turn, on a machine that does nothing else."""
+    """Measure the seconds of every cell again, in turn, on an otherwise idle machine."""
     loaded = api.load_suite(suite, preset)
     with interruptible(loaded, results, as_json):
         spent = api.time(loaded, results, rounds=rounds, device=device, batch=batch, progress=make_progress())
     emit(
         {"suite": loaded.suite, "rounds": rounds, "seconds": spent},
         as_json,
-        f"timed in {duration(spent)}; `sgbench score` and `sgbench report` put it into rows and report",
+        f"timed in {duration(spent)}; `sgbench score` and `sgbench report` put the times into rows and report",
     )
 
 
@@ -172,7 +172,7 @@ def report(
 ) -> None:
     """Write tables, plots, galleries and the page."""
     loaded = api.load_suite(suite, preset, limit)
-    # `bench` with the same options makes all that the report stands on.
+    # `bench` with the same options makes everything the report is based on.
     with interruptible(loaded, results, as_json):
         done = api.report_suite(loaded, results, reports, command=_command("bench"), progress=make_progress())
     emit(done.as_dict(), as_json, "\n".join([*done.missing, *done.sentences, f"report: {done.page}"]))
@@ -193,7 +193,7 @@ def bench(
     threads_per_worker: options.ThreadsPerWorker = None,
     as_json: Json = False,
 ) -> None:
-    """Run, score and report, keeping all that is there already."""
+    """Run, score and report, keeping all that is already there."""
     ray = chosen_engine(engine, address, threads_per_worker)
     loaded = api.load_suite(suite, preset, limit)
     check_samples(loaded)
@@ -202,7 +202,7 @@ def bench(
     progress.say(
         f"{loaded.suite}: {len(planned.cells)} cells of {loaded.samples} images, {planned.gmacs:,.0f} GMACs to do, "
         f"about {long_duration(planned.seconds)} ({planned.rate_basis}). "
-        "Ctrl-C stops it and keeps what is finished; the same command goes on."
+        "Ctrl-C stops it and keeps what is finished; the same command continues."
     )
     with interruptible(loaded, results, as_json):
         done = api.bench_suite(
@@ -221,8 +221,8 @@ def bench(
     first = f"{made} images made, {scored} cells scored"
     if not made and not scored:
         first = "nothing was left to do: every image and score is kept"
-    told = done["report"]
-    emit(done, as_json, "\n".join([first, *told["missing"], *told["sentences"], f"report: {told['page']}"]))
+    report = done["report"]
+    emit(done, as_json, "\n".join([first, *report["missing"], *report["sentences"], f"report: {report['page']}"]))
     options.end_with([Failure(**failure) for failure in done["run"]["failed"]])
 
 
@@ -235,14 +235,14 @@ def main() -> None:
     except UserError as error:
         _fail(str(error), 1)
     except WriteError as error:
-        fix = "make room or mend the permissions, then repeat the command"
+        fix = "make room or fix the permissions, then repeat the command"
         _fail(str(refusal(error, "the file cannot be written", where=Path(error.filename), fix=fix)), 1)
     except Interruption as stop:
         _fail(f"{stop}: {stop.kept}{CONTINUES}", stop.status)
     except typer.Abort:
         status = INTERRUPTED
     except Exception as error:
-        if not hasattr(error, "format_message"):  # the parser's own usage errors say what is wrong
+        if not hasattr(error, "format_message"):  # only the parser's own usage errors have it
             raise
         _fail(f"{error.format_message()} (see `sgbench --help`)", getattr(error, "exit_code", 2))
     if status == INTERRUPTED:
@@ -257,5 +257,5 @@ def _fail(message: str, status: int) -> None:
 
 
 def _command(verb: str) -> str:
-    """This invocation's suite and options under a verb, as a reader could repeat it."""
+    """The command line for readers to repeat: this invocation's suite and options with another verb."""
     return shlex.join(["sgbench", verb, *(a for a in sys.argv[2:] if a != "--json")])

@@ -29,7 +29,7 @@ suites = group("suites", "The suites that come with sgbench: list, copy.")
 
 @reference.command("list")
 def list_references(as_json: Json = False) -> None:
-    """The packaged reference and those that others publish, and which are on this machine."""
+    """The packaged reference and published ones, and which are on this machine."""
     entries = [
         {"name": n, "side": s, "source": "this package", "note": "", "path": None, "there": True}
         for n, s in PACKAGED_REFERENCES.items()
@@ -58,7 +58,8 @@ def fetch_reference(
 @reference.command()
 def build(
     source: Annotated[
-        str, typer.Argument(metavar="FOLDER|NPZ|DATASET", help="Images, an npz in ADM's layout, or fashion-mnist.")
+        str,
+        typer.Argument(metavar="FOLDER|NPZ|DATASET", help="Images, an npz in ADM's layout, or fashion-mnist."),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the reference.")],
     extractors: Annotated[
@@ -80,7 +81,7 @@ def build(
 
 @prompts.command("list")
 def list_prompts(as_json: Json = False) -> None:
-    """The packaged sets and those that others publish, and which are on this machine."""
+    """The packaged sets and published ones, and which are on this machine."""
     entries = [
         {"name": name, "prompts": len(load_prompts(name).prompts), "source": "this package", "there": True}
         for name in packaged_names()
@@ -123,10 +124,10 @@ def fetch_prompts(
         raise UserError(
             f"the file has {len(found.prompts)} prompts, and {name} was published with {PUBLIC_PROMPTS[name].size}",
             where=str(place),
-            fix="fetch it again; what was fetched is deleted, since it is not that set",
+            fix="fetch it again; the downloaded files were deleted, since they are not that set",
         )
-    told = {"path": str(place), "prompts": len(found.prompts), "sha256": found.sha256}
-    emit(told, as_json, f"{place}: {found.describe()}")
+    document = {"path": str(place), "prompts": len(found.prompts), "sha256": found.sha256}
+    emit(document, as_json, f"{place}: {found.describe()}")
 
 
 @prompts.command()
@@ -152,8 +153,8 @@ def list_suites(as_json: Json = False) -> None:
         about = {"title": suite.title, "cells": len(expand(suite)), "samples": suite.samples}
         entries.append({"name": name, **about, "presets": list(suite.presets), "file": str(file_of(name))})
     lines = [f"{e['name']:31}  {e['cells']:3} cells  {e['title']}" for e in entries]
-    told = "`sgbench bench NAME` runs one; `sgbench suites copy NAME` puts its file here, to edit."
-    emit({"suites": entries}, as_json, *lines, told)
+    hint = "`sgbench bench NAME` runs one; `sgbench suites copy NAME` copies its file here for editing."
+    emit({"suites": entries}, as_json, *lines, hint)
 
 
 @suites.command()
@@ -162,8 +163,8 @@ def copy(
     to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="The folder to write into.")] = Path(),
     as_json: Json = False,
 ) -> None:
-    """Put the file of a suite into this folder, to edit."""
+    """Copy the file of a suite into this folder for editing."""
     file = copy_suite(name, to)
     command = shlex.join(["sgbench", "bench", f"{to}/{file.name}"])
-    told = f"{file}: `{command}` runs it; give it a name of its own under `suite` to keep its results apart"
-    emit({"name": name, "file": str(file)}, as_json, told)
+    hint = f"{file}: `{command}` runs it; change the name under `suite` to keep its results apart"
+    emit({"name": name, "file": str(file)}, as_json, hint)

@@ -1,4 +1,4 @@
-"""`sgbench guidance`: what rules there are and what each one is; `sgbench flops`: what guided sampling costs."""
+"""`sgbench guidance`: the guidance rules; `sgbench flops`: what guided sampling costs."""
 
 from __future__ import annotations
 
@@ -18,17 +18,15 @@ guidance = group("guidance", "Guidance rules: formulas, sources, settings, costs
 
 @guidance.command("list")
 def list_rules(as_json: Json = False) -> None:
-    """Every rule and preset in a line."""
+    """Every rule and preset, one per line."""
     cards = [card(rule) for rule in RULES.values()]
     presets = [preset._asdict() for preset in PRESETS.values()]
     lines = [f"{c['name']:10} {c['title']:12} {c['relative_cost']:5.2f}  {c['formula']}" for c in cards]
     for preset in PRESETS.values():
         settings = ", ".join(f"{key} {value}" for key, value in preset.settings.items())
         lines.append(f"{preset.name:15} {preset.rule}: {settings}")
-    told = (
-        "The number is the cost of a step over an unguided one; `sgbench guidance show NAME` says for which settings."
-    )
-    emit({"rules": cards, "presets": presets}, as_json, *lines, told)
+    note = "The number is a step's cost relative to an unguided one; `sgbench guidance show NAME` lists its settings."
+    emit({"rules": cards, "presets": presets}, as_json, *lines, note)
 
 
 @guidance.command()
@@ -51,7 +49,7 @@ def show(
 
 @guidance.command()
 def page() -> None:
-    """docs/guidance.md, made of the rules themselves."""
+    """Print docs/guidance.md, generated from the rules."""
     print(rule_cards.page(), end="")
 
 
@@ -68,7 +66,7 @@ def flops(
     steps: Annotated[int, typer.Option("--steps", min=1, help="Sampler steps.")] = 40,
     as_json: Json = False,
 ) -> None:
-    """Count one denoiser call, one guided step and one image: closed form beside fvcore."""
+    """Count one denoiser call, one guided step and one image: closed form and fvcore."""
     from sgbench.cost.flops import Question, flops_card
 
     card = flops_card(Question(family, size, resolution, route, guidance, gamma_strong, gamma_weak, steps))

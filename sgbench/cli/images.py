@@ -36,10 +36,10 @@ def score(
         str | None, typer.Option("--prompts", help="What IMAGES show: image i shows prompt i mod their number.")
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Print the protocols; score nothing.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Forbid libraries to ask the network.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Forbid libraries to use the network.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Score a suite's cells and write rows.csv; or score anybody's images against a reference."""
+    """Score a suite's cells and write rows.csv; or score images from other tools against a reference."""
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     if _is_suite(what[0]):
@@ -59,7 +59,7 @@ def score(
         return
     if metrics is None or (reference is None and prompts is None and not _carries_prompts(what)):
         raise UserError(
-            "images need something to be compared with, and a way to",
+            "images need something to be compared with, and metrics",
             where=str(what[0]),
             fix="add --reference REF or --prompts FILE, and --metrics a,b (a suite is a .yaml file, or a name that "
             "`sgbench suites list` shows)",
@@ -83,12 +83,12 @@ def score(
 
 
 def _is_suite(what: Path) -> bool:
-    """Whether an argument means a suite; images that are there go before a suite of their name."""
+    """Whether an argument names a suite; an existing path to images takes precedence over a suite of that name."""
     return what.suffix in (".yaml", ".yml") or (is_name(what) and not what.exists())
 
 
 def _carries_prompts(what: list[Path]) -> bool:
-    """Whether sets of images come with what they were asked for: cells, and GenEval's folders."""
+    """Whether sets of images come with their prompts: cells, and folders in GenEval's layout."""
     from sgbench.images.prompted import is_layout
 
     return all((path / "cell.json").is_file() or is_layout(path) for path in what)
@@ -134,7 +134,7 @@ def export(
 def nearest(
     cell: Annotated[str, typer.Argument(metavar="CELL", help="A cell's id or folder.")],
     images: Annotated[int, typer.Option("--images", min=1, max=100, help="Generated images, the first ones.")] = 10,
-    neighbours: Annotated[int, typer.Option("--neighbours", min=1, max=20, help="Real images beside each.")] = 5,
+    neighbours: Annotated[int, typer.Option("--neighbours", min=1, max=20, help="Real images shown next to each.")] = 5,
     data: Annotated[
         Path | None,
         typer.Option("--data", help="Folder of the training images (data), or what the reference was built of."),

@@ -86,7 +86,8 @@ def convert(
     source: Annotated[Path, typer.Argument(help="A checkpoint file.")],
     out: Annotated[Path, typer.Argument(help="The safetensors file to write.")],
     trust_pickle: Annotated[
-        bool, typer.Option("--trust-pickle", help="Unpickle in a process of its own. It may run code: ask who made it.")
+        bool,
+        typer.Option("--trust-pickle", help="Unpickle in a separate process. It may run code: ask who made it."),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -165,7 +166,7 @@ def _fetch_autoencoder(name: str) -> list[Path]:
         try:
             found.append(Path(hf_hub_download(name, file)))
         except Exception as error:
-            # The client raises errors of many libraries; each means that the file was not had.
+            # The client raises errors of many libraries; each means that the file could not be fetched.
             raise UserError(
                 f"{file} could not be fetched ({str(error).splitlines()[0]})",
                 where=name,

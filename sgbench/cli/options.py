@@ -36,7 +36,7 @@ Reports = Annotated[Path, typer.Option("--reports", help="Folder of reports.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Batch = Annotated[
     int | None,
-    typer.Option("--batch", min=1, help="Images per batch, on a CPU in whole groups; does not change them."),
+    typer.Option("--batch", min=1, help="Images per batch, on a CPU in whole groups; does not change the images."),
 ]
 ShardTimeout = Annotated[
     float | None,
@@ -44,26 +44,28 @@ ShardTimeout = Annotated[
         "--shard-timeout",
         min=0.001,
         metavar="SECONDS",
-        help="End when a shard takes longer: on a GPU an hour unless given, on a CPU never.",
+        help="Stop when a shard takes longer; unless given, an hour on a GPU, no limit on a CPU.",
     ),
 ]
 EngineName = Annotated[
-    Engine, typer.Option("--engine", help="What hands out the shards: this process, or Ray on many GPUs or machines.")
+    Engine,
+    typer.Option("--engine", help="What makes the shards: this process (local), or Ray on many GPUs or machines."),
 ]
 Gpus = Annotated[
-    int | None, typer.Option("--gpus", min=1, help="Workers of Ray, a GPU each; this machine's cores unless given.")
+    int | None,
+    typer.Option("--gpus", min=1, help="Ray workers, a GPU each; unless given, one per core of this machine."),
 ]
 Address = Annotated[
     str | None,
     typer.Option(
         "--address",
         metavar="ADDRESS",
-        help="Ray's cluster: auto, HOST:PORT or ray://HOST:PORT. One of this machine unless given.",
+        help="The Ray cluster: auto, HOST:PORT or ray://HOST:PORT; unless given, one on this machine.",
     ),
 ]
 ThreadsPerWorker = Annotated[
     int | None,
-    typer.Option("--threads-per-worker", min=1, help="CPUs and threads of each worker of Ray; 1 unless given."),
+    typer.Option("--threads-per-worker", min=1, help="CPUs and threads of each Ray worker; 1 unless given."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document as the last line.")]
 

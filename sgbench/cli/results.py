@@ -1,4 +1,4 @@
-"""What is done with results and reports that are there: `sgbench compare`, `cite`, `publish`, `doctor`."""
+"""Commands on finished results and reports: `sgbench compare`, `cite`, `publish`, `doctor`."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ Side = Annotated[
     str, typer.Argument(help="results/<suite>, rows.csv, a cell's folder or id, or a document of `score --json`.")
 ]
 OneSuite = Annotated[
-    Path | None, typer.Argument(metavar="[SUITE]", help="A suite file or name; without one, all that there is to cite.")
+    Path | None,
+    typer.Argument(metavar="[SUITE]", help="A suite file or name; without one, all there is to cite."),
 ]
 
 
 def compare(
     a: Side,
     b: Side,
-    metrics: Annotated[str | None, typer.Option("--metrics", help="Compare only these, with commas.")] = None,
+    metrics: Annotated[str | None, typer.Option("--metrics", help="Compare only these metrics, with commas.")] = None,
     seconds: Annotated[bool, typer.Option("--seconds/--no-seconds", help="Compare seconds per image.")] = True,
-    everything: Annotated[bool, typer.Option("--all", help="List what did not change, too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also list what did not change.")] = False,
     output: Annotated[Path | None, typer.Option("--output", help="Write the table to this Markdown file.")] = None,
     fail_on_regression: Annotated[
         bool,
-        typer.Option("--fail-on-regression", help="Exit with 3 if B is worse, misses a cell or does not compare."),
+        typer.Option("--fail-on-regression", help="Exit with 3 if B is worse, lacks a cell or cannot be compared."),
     ] = False,
     results: Results = api.RESULTS,
     as_json: Json = False,
@@ -64,7 +65,7 @@ def cite(
     from sgbench.report.citations.citation import bibliography, citations
 
     if suite is None and preset is not None:
-        raise UserError("a preset is one of a suite", where="--preset", fix="name the suite file, too")
+        raise UserError("a preset needs its suite", where="--preset", fix="name the suite file as well")
     loaded = None if suite is None else api.load_suite(suite, preset)
     cells = [] if loaded is None else expand(loaded)
     text = bibliography(loaded, cells)
@@ -73,8 +74,8 @@ def cite(
     name = None if loaded is None else loaded.suite
     file = None if output is None else str(output)
     works = citations(loaded, cells)
-    told = text.removesuffix("\n") if output is None else f"{len(works)} works: {output}"
-    emit({"suite": name, "works": works, "bibtex": text, "file": file}, as_json, told)
+    line = text.removesuffix("\n") if output is None else f"{len(works)} works: {output}"
+    emit({"suite": name, "works": works, "bibtex": text, "file": file}, as_json, line)
 
 
 def publish(
@@ -115,7 +116,7 @@ def doctor(
 
     counted: dict[str, int] = {}
 
-    def tell(found: Finding, repaired: bool) -> None:
+    def show(found: Finding, repaired: bool) -> None:
         kind = "repaired" if repaired else "problem" if found.problem else "note"
         counted[kind] = counted.get(kind, 0) + 1
         if not as_json and counted[kind] <= LISTED:
@@ -128,7 +129,7 @@ def doctor(
         repair=repair,
         installation=installation,
         progress=make_progress(),
-        told=tell,
+        told=show,
     )
     if not as_json:
         for kind, count in counted.items():
@@ -136,12 +137,12 @@ def doctor(
                 print(f"{kind}: {count - LISTED:,} more, which --json lists")
         for name, fact in diagnosis.facts.items():
             print(f"{name}: {fact}")
-    trees, mended = len(diagnosis.trees), counted.get("repaired", 0)
+    trees, repaired = len(diagnosis.trees), counted.get("repaired", 0)
     emit(
         diagnosis.as_dict(),
         as_json,
         f"{trees} suite{'' if trees == 1 else 's'} of results checked: "
-        f"{diagnosis.left or 'no'} problem{'' if diagnosis.left == 1 else 's'} left, {mended} repaired",
+        f"{diagnosis.left or 'no'} problem{'' if diagnosis.left == 1 else 's'} left, {repaired} repaired",
     )
     if diagnosis.left:
         raise typer.Exit(1)

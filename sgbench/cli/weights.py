@@ -1,4 +1,4 @@
-"""`sgbench weights`: what metrics are measured with, and whether it is on this machine: list, fetch, verify."""
+"""`sgbench weights`: the weights that metrics need, and which are on this machine: list, fetch, verify."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="An entry of `sgbench 
 
 @weights.command("list")
 def list_weights(as_json: Json = False) -> None:
-    """Every file: what for, source, licence, size, digest, and where it is looked for."""
+    """Every file: purpose, source, licence, size, digest, and where it is looked for."""
     entries: list[dict[str, Any]] = []
     for entry in known().values():
         for file in entry.files:
@@ -52,10 +52,10 @@ def list_weights(as_json: Json = False) -> None:
 @weights.command()
 def fetch(
     name: Name,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask no network; fail where a file is missing.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Use no network; fail if a file is missing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Bring the files of an entry here; those that are there are verified, and no network is asked."""
+    """Download the files of an entry; those already here are verified without using the network."""
     entry = _entry(name)
     for file in entry.files:
         if find(name, file) is not None:
@@ -69,15 +69,15 @@ def fetch(
 
 @weights.command()
 def verify(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Entries; all that are there.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Entries; all that are here.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare files with their expected digests; exit status 1 for another file, or for a named one that is missing."""
+    """Compare files with their expected digests; exit status 1 for a mismatch, or if a named file is missing."""
     there = [e for e in known().values() if all(find(e.name, file) for file in e.files)]
     found = []
     for entry in [_entry(n) for n in names] if names else there:
         for file, path in zip(entry.files, require(entry.name), strict=True):
-            # Read anew: what was noted of a file may be older than the file.
+            # Hashed again: a recorded digest may be older than the file.
             sha256 = sha256_file(path)
             if not sha256.startswith(file.sha256):
                 raise UserError(
@@ -88,8 +88,8 @@ def verify(
             found.append({"name": entry.name, "file": file.file, "sha256": sha256, "expected": file.sha256 or None})
     lines = []
     for one in found:
-        told = "as expected" if one["expected"] else "no published digest to compare with"
-        lines.append(f"{one['name']}: {one['file']}, {told}, sha256 {one['sha256']}")
+        verdict = "as expected" if one["expected"] else "no published digest to compare with"
+        lines.append(f"{one['name']}: {one['file']}, {verdict}, sha256 {one['sha256']}")
     emit({"verified": found}, as_json, *lines)
 
 
@@ -97,11 +97,11 @@ def verify(
 def environment(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A scorer that needs one: imagereward, hpsv3.")],
 ) -> None:
-    """Make the environment of a scorer whose package cannot live beside sgbench's own; asks the package index."""
+    """Create the environment of a scorer whose package conflicts with sgbench's; uses the package index."""
     python = create_environment(name, environments_folder())
     print(f"{name}: {python}")
     for hub in scorer_named(name).hub:
-        print(f"its package also reads {hub} from the hub's cache: run `hf download {hub}` before scoring")
+        print(f"its package also needs {hub} in the hub's cache: run `hf download {hub}` before scoring")
 
 
 def _entry(name: str) -> Weights:

@@ -1,4 +1,4 @@
-"""`sgbench zoo`: the embedded models, how they are trained and what they are."""
+"""`sgbench zoo`: the embedded models: list, train, verify."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def train(
         export.export_classifier(classifier, target)
         print(f"{name}: accuracy {classifier.accuracy:.4f} on {len(held_out.labels)} held-out images, {target}")
         return
-    drawn = chosen.architecture.family == "textdit"
-    shown = examples.ShapeExamples() if drawn else examples.SplitExamples(images.load(folder)[0])
-    trained = train_model(chosen, shown, runs / name, device, _print_progress)
+    shapes = chosen.architecture.family == "textdit"
+    training_set = examples.ShapeExamples() if shapes else examples.SplitExamples(images.load(folder)[0])
+    trained = train_model(chosen, training_set, runs / name, device, _print_progress)
     export.export_model(chosen, trained, target)
     print(f"{name}: {target}")
 
@@ -100,7 +100,7 @@ def reference(folder: Data = Path("data")) -> None:
 
 @zoo.command()
 def scenes() -> None:
-    """Rebuild what judges the shapes model: its packaged prompts, and the card of the detector."""
+    """Rebuild what the shapes model is judged with: its packaged prompts and the card of the detector."""
     from sgbench.cells.prompts import PACKAGED
     from sgbench.metrics.judges.shapes_accuracy import measure
     from sgbench.zoo.shapes.prompt_set import as_json_lines
@@ -108,7 +108,7 @@ def scenes() -> None:
     write_atomic(PACKAGED / "shapes.jsonl", as_json_lines().encode())
     card = measure()
     write_atomic(weights.FOLDER / f"{card['name']}.json", (json.dumps(card, indent=1) + "\n").encode())
-    print(f"{card['accuracy']:.2%} of {card['objects']} objects found right, {card['false_detections']} found wrongly")
+    print(f"{card['accuracy']:.2%} of {card['objects']} objects detected, {card['false_detections']} false detections")
 
 
 @zoo.command()
@@ -124,7 +124,7 @@ def verify() -> None:
     packaged = load_reference("fashion-mnist")
     for part in packaged.card["parts"].values():
         read_part(packaged.folder / part["file"], part["sha256"])
-    print(f"{len(names) + 1} cards, every file as promised")
+    print(f"{len(names) + 1} cards, every file matches its digest")
 
 
 def _print_progress(progress: Progress) -> None:

@@ -1,4 +1,4 @@
-"""What there is to say of every rule: the source of `sgbench guidance` and of docs/guidance.md. No torch."""
+"""A description of every rule: the source of `sgbench guidance` and of docs/guidance.md. No torch."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def page() -> str:
 
 
 def section(c: dict[str, Any]) -> list[str]:
-    """A rule's card, a line for each thing there is to say."""
+    """A rule's card as lines of Markdown."""
     scale = c["scale"]
     lines = [f"- Name: `{c['name']}`. Source: {c['source']}.", f"- Formula: {c['formula']}"]
     lines.append(f"- Acts on: {c['acts_on']}.")

@@ -48,5 +48,5 @@ def take_turns(
 
 
 def waiting_for(units: int) -> str:
-    """What is said, once, where all that is left is with others."""
+    """The message, given once, when other processes work on all that is left."""
     return f"waiting for another process that works in this tree ({units} parts are with it)"

@@ -13,14 +13,14 @@ from sgbench.base.processor import processor_name
 from sgbench.cells.cell import Cell
 
 Drawn = TypeVar("Drawn")
-# What torch says where it raises a bare RuntimeError: its CPU allocator, cuBLAS and cuDNN.
-SAID = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
-# A shard of the largest published models takes minutes on a GPU; a CPU may be as slow as it likes.
+# Messages of bare RuntimeErrors of torch: its CPU allocator, cuBLAS and cuDNN.
+MESSAGES = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+# A shard of the largest published models takes minutes on a GPU; a CPU may take any time.
 GPU_SECONDS = 3600.0
 
 
 def resolve_device(name: str) -> torch.device:
-    """`auto`, `cpu`, `cuda` or `cuda:N` as a device. Raises UserError when it is not to be had."""
+    """`auto`, `cpu`, `cuda` or `cuda:N` as a device. Raises UserError when it is not available."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -31,7 +31,7 @@ def resolve_device(name: str) -> torch.device:
         ) from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(
-            f"{name} was asked for, and torch sees {torch.cuda.device_count()} CUDA devices",
+            f"{name} is not available: torch sees {torch.cuda.device_count()} CUDA devices",
             where="--device",
             fix="use --device cpu, or install a driver",
         )
@@ -50,10 +50,10 @@ def default_timeout(device: torch.device) -> float | None:
 
 
 class Batch:
-    """How many images of one model are drawn at a time, which they do not depend on.
+    """How many images of one model are generated at a time; the images do not depend on it.
 
-    Where the memory is too small, the size is halved for the rest of the run. `least` is what cannot be halved: a
-    group on a CPU, one image elsewhere. The size is a multiple of it.
+    When memory runs out, the size is halved for the rest of the run. It stays a multiple of `least`, the smallest size:
+    a group on a CPU, one image elsewhere.
     """
 
     def __init__(self, size: int, least: int = 1) -> None:
@@ -76,15 +76,15 @@ class Batch:
             torch.cuda.empty_cache()
             if self.size <= self.least:
                 raise CellError(
-                    f"the memory does not hold {self.size} images at a time, and fewer are not drawn ({said})",
+                    f"memory is too small for the smallest batch, {self.size} images ({said})",
                     where=cell.describe(),
-                    fix="use a device with more memory, or end what else uses it",
+                    fix="use a device with more memory, or stop other programs that use it",
                 )
             self.size = max(self.least, self.size // 2 // self.least * self.least)
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory was not to be had, in any of the ways that Python and torch say it."""
+    """Whether an error of Python or torch says that memory ran out."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in SAID)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in MESSAGES)

@@ -1,6 +1,6 @@
-"""What stands beside a cell's images once all of them are there: cost.json, picture, and no failure of fewer images.
+"""What is written once all images of a cell are there: cost.json and the picture; an earlier failure is removed.
 
-Multiply-accumulates in cost.json are as fvcore counts them on the networks that ran, and time is as it was measured.
+cost.json holds multiply-accumulates as fvcore counts them on the networks that ran, and measured times.
 """
 
 from __future__ import annotations
@@ -41,23 +41,23 @@ def cost_claim(cell: Cell) -> str:
 
 
 def is_recorded(cell: Cell, store: Store, samples: int) -> bool:
-    """Whether cost and picture are of as many images as there are, and no failure of fewer images is left."""
+    """Whether cost and picture cover `samples` images, and no failure of as many or fewer is left."""
     described = store.read_record(cell, "cell") is not None
     complete = described and _is_costed(cell, store, samples) and store.read_gallery(cell) is not None
     return complete and not _failed_before(cell, store, samples)
 
 
 def record(cell: Cell, networks: Networks, store: Store, samples: int) -> None:
-    """Write it for a cell whose first `samples` images are there, unless another process has.
+    """Write cost and picture of a cell whose first `samples` images are there, unless another process has.
 
-    To be called by the holder of the cell's `cost_claim`.
+    The caller holds the cell's `cost_claim`.
     """
     if is_recorded(cell, store, samples):
         return
     first = store.read_shard(cell, 0)
     assert first is not None
     store.write_gallery(cell, gallery_png(first.images))
-    # Seconds that `time` measured stay when only the picture was damaged.
+    # Seconds that `time` measured are kept if only the picture was damaged.
     if not _is_costed(cell, store, samples):
         store.write_record(cell, "cost", cost_record(cell, networks, store, samples))
     if _failed_before(cell, store, samples):
@@ -92,7 +92,7 @@ def counted_macs(cell: Cell, networks: Networks, call: Call) -> Macs:
     network = networks.of(call.branch)
     change = call.change
     if call.branch.disturbed == "random skip" and change is not None:
-        # Blocks that may be drawn cost the same, so one count stands for every draw of as many.
+        # All blocks that may be skipped cost the same, so one count holds for every choice of as many.
         same = layers(str(dict(cell.guidance.parameters)["layers"]))[: len(change.layers)]
         change = replace(change, layers=same)
     key = (cell.model, call.branch.checkpoint, call.kept, change)
@@ -102,7 +102,7 @@ def counted_macs(cell: Cell, networks: Networks, call: Call) -> Macs:
 
 
 def cost_record(cell: Cell, networks: Networks, store: Store, samples: int) -> dict[str, Any]:
-    """The whole of cost.json for a cell whose first `samples` images are there."""
+    """cost.json of a cell whose first `samples` images are there."""
     branches = []
     for call, times in call_counts(cell):
         one = counted_macs(cell, networks, call)
@@ -159,7 +159,7 @@ def _measured(cell: Cell, store: Store, samples: int) -> dict[str, Any]:
     return {
         **timing(
             [batch["seconds"] / batch["images"] for batch in batches],
-            # Shards made before decoding was timed apart are of models that draw pixels.
+            # Shards from before decoding was timed separately are of pixel-space models.
             [batch.get("decode_seconds", 0.0) / batch["images"] for batch in batches],
         ),
         "batch": max(batch["images"] for batch in batches),
@@ -171,7 +171,7 @@ def _measured(cell: Cell, store: Store, samples: int) -> dict[str, Any]:
 
 
 def timing(sampling: Sequence[float], decoding: Sequence[float]) -> dict[str, Any]:
-    """What cost.json says of seconds per image, from readings of sampling and of decoding."""
+    """Seconds per image as cost.json holds them, from measured seconds of sampling and of decoding."""
     summary = summarise(sampling)
     return {
         "seconds_per_image": summary._asdict(),

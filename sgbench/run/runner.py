@@ -104,7 +104,7 @@ def run_cells(
 
 
 def check_weights(cells: Sequence[Cell]) -> None:
-    """Raise UserError for a file that is missing or corrupt before the first image is made, not when its turn comes."""
+    """Raise UserError for a missing or corrupt weight file before the first image is made, not in mid-run."""
     for cell in cells:
         entry = catalogue.entry(cell.model)
         present(entry, entry.main)
@@ -128,9 +128,9 @@ def time_cells(
 ) -> float:
     """Write fresh seconds per image into every cell's cost.json and return the seconds all of it took.
 
-    A sweep takes hours, and what else the machine did in them stands in its times. Here the cells of a model take
-    turns, a batch each, so that ratios hold even where absolute times do not. A first round warms up and is not
-    counted. Raises UserError when a cell has not been run yet.
+    A sweep takes hours, in which other load changes its times. Here the cells of a model take turns, a batch each, so
+    that ratios hold even if absolute times do not. A first round warms up and is not counted. Raises UserError for a
+    cell that has not been run yet.
     """
     check_weights(cells)
     records = {cell: store.read_record(cell, "cost") for cell in cells}

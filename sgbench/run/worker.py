@@ -87,7 +87,7 @@ class RunWorker:
         return cell in self.failed
 
     def load(self, cells: list[Cell]) -> Networks | None:
-        """The networks of the cells' model; None, and all of them failed, where the memory does not hold them."""
+        """The networks of the cells' model; None, and all cells marked as failed, if memory is too small for them."""
         auxiliary = any(RULES[cell.guidance.rule].needs_auxiliary for cell in cells)
         try:
             return load_networks(cells[0], auxiliary, self.device)
@@ -95,12 +95,12 @@ class RunWorker:
             if not is_out_of_memory(error):
                 raise
         for cell in cells:
-            fix = "use a device with more memory, or end what else uses it"
-            self._fail(cell, 0, CellError("the memory does not hold the model", where=cell.describe(), fix=fix))
+            fix = "use a device with more memory, or stop other programs that use it"
+            self._fail(cell, 0, CellError("memory is too small for the model", where=cell.describe(), fix=fix))
         return None
 
     def complete(self, cell: Cell, gap: Gap, maker: ShardMaker) -> None:
-        """Complete one shard, whose claim is held; a fault is written down, and the cell is among the failed."""
+        """Complete one shard, whose claim is held; after an error the cell is recorded and listed as failed."""
         try:
             with self._limited(cell, gap.number):
                 made = maker.complete(cell, gap.number, gap.wanted)
@@ -119,7 +119,7 @@ class RunWorker:
 
     @contextlib.contextmanager
     def _limited(self, cell: Cell, number: int) -> Iterator[None]:
-        """End the process where what is done in the context takes longer than a shard may."""
+        """End the process if the context takes longer than a shard may."""
         if self.shard_timeout is None:
             yield
             return
@@ -135,7 +135,7 @@ class RunWorker:
         fault = CellError(
             f"shard {number} was not finished in {self.shard_timeout:g} seconds on {self.device}",
             where=cell.describe(),
-            fix="see whether the device hangs, then repeat the command, which continues, or give --shard-timeout",
+            fix="check whether the device hangs, then repeat the command, which continues; or give --shard-timeout",
         )
         try:
             write_failure(cell, number, self.samples, fault, describe_device(self.device), self.store)

@@ -1,8 +1,8 @@
 """Estimates and their errors: jackknife, means, paired differences, rank agreement, and digits to print. No torch.
 
 The error of statistics such as the Frechet distance comes from a delete-a-group jackknife: a bootstrap would add the
-distance's own finite-sample bias once more and miss the estimate itself. Groups are runs of consecutive samples, so
-that labels given in turn fall into all of them alike.
+distance's finite-sample bias once more and exclude the estimate itself. Groups are runs of consecutive samples, so
+that labels assigned in turn are spread evenly over them.
 """
 
 from __future__ import annotations
@@ -110,12 +110,12 @@ def _stratum(values: Vector, clusters: NDArray[np.integer]) -> tuple[float, floa
     """Mean, its variance, and the mean without each group of clusters (GROUPS,)."""
     names, place = np.unique(clusters, return_inverse=True)
     if len(names) < 2:
-        raise ValueError("an error by cluster needs two of them")
+        raise ValueError("a clustered error needs at least two clusters")
     sums, sizes = np.bincount(place, values), np.bincount(place)
     mean = float(values.sum() / len(values))
     residuals = sums - sizes * mean
     variance = len(names) / (len(names) - 1) * float(residuals @ residuals) / len(values) ** 2
-    # With fewer clusters than groups some groups delete nothing, and each cluster is deleted once.
+    # With fewer clusters than groups, some groups delete nothing and each cluster is deleted once.
     group = np.arange(len(names)) % GROUPS
     gone = np.array([[sums[group == g].sum(), sizes[group == g].sum()] for g in range(GROUPS)])
     left = len(values) - gone[:, 1]
@@ -166,7 +166,7 @@ def agreement(
 
 
 def _tau(first: Sequence[float], second: Sequence[float]) -> float:
-    # Takes a second to import, and most reports have one distance.
+    # The import takes a second, and most reports need no agreement.
     from scipy.stats import kendalltau
 
     return float(kendalltau(first, second).statistic)

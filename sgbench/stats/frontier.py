@@ -51,7 +51,7 @@ class Saving(NamedTuple):
 
 
 def frontier(costs: Sequence[float], values: Sequence[float]) -> list[int]:
-    """Indices of the points that none other beats in both, by rising cost; value is better when lower."""
+    """Indices of the points that no other point beats in both, by rising cost; lower values are better."""
     order = sorted(range(len(costs)), key=lambda i: (costs[i], values[i]))
     kept: list[int] = []
     for index in order:
@@ -63,11 +63,11 @@ def frontier(costs: Sequence[float], values: Sequence[float]) -> list[int]:
 def standings(points: Sequence[Point]) -> list[Standing]:
     """For each point of one rule: on the frontier, off it within noise, or dominated beyond noise.
 
-    A point is dominated when some point of no greater cost is better by a paired difference whose interval leaves out
-    zero. All such points are asked, not the frontier's alone: one that moves with the point under deletion of the same
-    images can tell a smaller difference. Intervals are so wide that all of a point's hold together with 95 %
-    (`t_quantiles`): of thirty cells alike, some rival would else seem better by chance alone. Values and
-    replicates hold no NaN.
+    A point is dominated when some point of no greater cost is better by a paired difference whose interval excludes
+    zero. All such points count, not only those on the frontier: one whose replicates move with the point's detects a
+    smaller difference. Intervals are wide enough for all of a point's comparisons to hold together with 95 %
+    (`t_quantiles`); otherwise one of thirty equal cells would seem better by chance. Values and replicates must not
+    hold NaN.
     """
     if not points:
         return []
@@ -86,10 +86,10 @@ def _beaten(costs: Vector, values: Vector, replicates: Vector) -> NDArray[np.boo
     widths = t_quantiles(groups, rivals_of)
     order = np.argsort(values, kind="stable")
     undecided, beaten = order, np.zeros(len(costs), dtype=np.bool_)
-    # Best rivals first: they settle most points, and few are left for the others.
+    # Best rivals first: they decide most points, and few are left for the others.
     for start in range(0, len(order), CHUNK):
         rivals = order[start : start + CHUNK]
-        # The variance of a difference by its three products: no array of pairs by groups.
+        # The variance of a difference from its three products avoids an array of pairs by groups.
         variance = squares[undecided, None] + squares[rivals] - 2 * deviations[undecided] @ deviations[rivals].T
         half = widths[undecided, None] * np.sqrt(np.maximum(variance, 0))
         better = (values[undecided, None] - values[rivals] > half) & (costs[rivals] <= costs[undecided, None])
@@ -130,7 +130,7 @@ def cost_to_reach(costs: Vector, values: Vector, targets: Vector) -> Vector:
 def draws(points: Sequence[Point], count: int = DRAWS) -> Vector:
     """Joint draws (count, points) around the values, with the covariance of their jackknife replicates.
 
-    A draw is one of the groups of images, whichever points are asked for: separate calls stay paired.
+    A draw resamples the groups of images whichever points are given, so separate calls stay paired.
     """
     replicates = np.array([p.replicates for p in points])
     groups = replicates.shape[1]
@@ -142,9 +142,8 @@ def draws(points: Sequence[Point], count: int = DRAWS) -> Vector:
 def saving(baseline: Sequence[Point], rule: Sequence[Point]) -> Saving:
     """Compute that `rule` saves at the best value of `baseline`: any two sets of points that share their images.
 
-    In every draw the baseline's best point and the rule's frontier are found anew, so the interval holds the
-    uncertainty about which points those are. Costs are taken as exact, and no value is NaN: the caller drops such
-    cells.
+    In every draw the baseline's best point and the rule's frontier are found again, so the interval includes the
+    uncertainty about which points those are. Costs are taken as exact; the caller drops cells whose value is NaN.
     """
     split = len(baseline)
     points = [*baseline, *rule]
@@ -162,17 +161,17 @@ def saving(baseline: Sequence[Point], rule: Sequence[Point]) -> Saving:
 
 
 def interval(drawn: Vector) -> tuple[float, float]:
-    """Bounds that hold the middle 95 % of draws (D,): draws themselves, so that one may be infinite."""
+    """Bounds of the middle 95 % of draws (D,); they are draws themselves, so that one may be infinite."""
     ordered = np.sort(drawn)
     tail = len(ordered) * (1 - LEVEL) / 2
     return float(ordered[int(tail)]), float(ordered[int(np.ceil(len(ordered) - tail)) - 1])
 
 
 def interval_around(estimate: float, drawn: Vector, groups: int) -> tuple[float, float]:
-    """95 % interval of a best value or an area from its draws (D,), as far to either side as the farther bound of them.
+    """95 % interval of a best value or an area from its draws (D,), symmetric with the farther of their two bounds.
 
-    The best of several noisy cells looks better than it is, and its draws look better once more: the middle of the
-    draws would call a draw between many cells and few a win. Widened to Student's t for `groups` jackknife groups.
+    The best of several noisy cells looks better than it is, and its draws look better again: the middle of the draws
+    would call a tie between many cells and few a win. Widened to Student's t for `groups` jackknife groups.
     """
     lower, upper = interval(drawn)
     widening = t_quantile(groups) / float(ndtri((1 + LEVEL) / 2))
@@ -202,8 +201,8 @@ def best_within(points: Sequence[Point], budget: float) -> int | None:
 def budget_difference(baseline: Sequence[Point], rule: Sequence[Point], budget: float) -> Difference | None:
     """Best value of the rule within the budget minus that of the baseline, with a 95 % interval.
 
-    In every joint draw the best cells are found anew, so the interval holds the doubt about which they are. None where
-    either has no cell within the budget.
+    In every joint draw the best cells are found again, so the interval includes the uncertainty about which they are.
+    None if either has no cell within the budget.
     """
     ours = [rule[i] for i in _affordable(rule, budget)]
     theirs = [baseline[i] for i in _affordable(baseline, budget)]

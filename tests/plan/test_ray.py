@@ -87,5 +87,5 @@ def test_the_command_tells_it(
     assert "on 8 workers of one GPU each: 0.5 minutes to 0.5 minutes for 3 shards" in capsys.readouterr().out
     app.app([*arguments, "--json"], standalone_mode=False)
     assert "ray" not in json.loads(capsys.readouterr().out)
-    with pytest.raises(UserError, match=r"--gpus: it is an option of the engine ray; add --engine ray"):
+    with pytest.raises(UserError, match=r"--gpus: this option needs the engine ray; add --engine ray"):
         app.app([*arguments, "--gpus", "8"], standalone_mode=False)

@@ -135,7 +135,7 @@ def test_yes_and_no_count_as_one_and_zero() -> None:
 
 @pytest.mark.parametrize("clusters", [[0, 0, 1, 2], [0, 1, 2, 2]])
 def test_a_stratum_with_one_cluster_has_no_error(clusters: list[int]) -> None:
-    with pytest.raises(ValueError, match="an error by cluster needs two of them"):
+    with pytest.raises(ValueError, match="a clustered error needs at least two clusters"):
         stratified_mean(np.ones(4), np.array([0, 0, 1, 1]), np.array(clusters))
 
 
