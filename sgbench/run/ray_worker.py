@@ -200,6 +200,6 @@ def _check_place(job: Job) -> None:
             raise UserError(
                 f"{platform.node()} does not see this folder as the machine that started the run does",
                 where=str(unseen),
-                fix="start the run in, and give --results on, a file system that all machines mount at one path",
+                fix="start the run in, and give --results on, a file system that all machines share under one path",
             )
         time.sleep(0.2)
