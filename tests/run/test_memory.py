@@ -15,7 +15,7 @@ from sgbench.cells.cell import Cell
 from sgbench.guidance.settings import Guidance
 from sgbench.results.store import Store
 from sgbench.run import shards as shards_module
-from sgbench.run import worker as part_module
+from sgbench.run import worker as worker_module
 from sgbench.run.device import Batch, is_out_of_memory
 from sgbench.run.runner import run_cells
 from sgbench.samplers.settings import Sampler
@@ -86,14 +86,14 @@ def test_where_the_smallest_batch_does_not_fit_the_cell_fails_alone(
 
 
 def test_a_model_that_does_not_fit_fails_all_its_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = part_module.load_networks
+    real = worker_module.load_networks
 
     def load(cell: Cell, *rest: Any) -> Any:
         if cell.model == "fashion-tiny":
             raise KINDS[0]()
         return real(cell, *rest)
 
-    monkeypatch.setattr(part_module, "load_networks", load)
+    monkeypatch.setattr(worker_module, "load_networks", load)
     dense = NONE._replace(model="fashion-dense")
     done = run_cells([NONE, CFG, dense], 24, Store(tmp_path, "s"), CPU, Silent())
     assert [failure.reason for failure in done.failed] == ["memory is too small for the model"] * 2
