@@ -58,8 +58,7 @@ def fetch_reference(
 @reference.command()
 def build(
     source: Annotated[
-        str,
-        typer.Argument(metavar="FOLDER|NPZ|DATASET", help="Images, an npz in ADM's layout, or fashion-mnist."),
+        str, typer.Argument(metavar="FOLDER|NPZ|DATASET", help="Images, an npz in ADM's layout, or fashion-mnist.")
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the reference.")],
     extractors: Annotated[

@@ -86,8 +86,7 @@ def convert(
     source: Annotated[Path, typer.Argument(help="A checkpoint file.")],
     out: Annotated[Path, typer.Argument(help="The safetensors file to write.")],
     trust_pickle: Annotated[
-        bool,
-        typer.Option("--trust-pickle", help="Unpickle in a separate process. It may run code: ask who made it."),
+        bool, typer.Option("--trust-pickle", help="Unpickle in a separate process. It may run code: ask who made it.")
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -64,8 +64,7 @@ Address = Annotated[
     ),
 ]
 ThreadsPerWorker = Annotated[
-    int | None,
-    typer.Option("--threads-per-worker", min=1, help="CPUs and threads of each Ray worker; 1 unless given."),
+    int | None, typer.Option("--threads-per-worker", min=1, help="CPUs and threads of each Ray worker; 1 unless given.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document as the last line.")]
 

@@ -20,8 +20,7 @@ Side = Annotated[
     str, typer.Argument(help="results/<suite>, rows.csv, a cell's folder or id, or a document of `score --json`.")
 ]
 OneSuite = Annotated[
-    Path | None,
-    typer.Argument(metavar="[SUITE]", help="A suite file or name; without one, all there is to cite."),
+    Path | None, typer.Argument(metavar="[SUITE]", help="A suite file or name; without one, all there is to cite.")
 ]
 
 
@@ -123,13 +122,7 @@ def doctor(
             print(f"{kind}: {found.where}: {found.what}; {found.remedy}", flush=True)
 
     diagnosis = examine(
-        results,
-        reports,
-        suite or (),
-        repair=repair,
-        installation=installation,
-        progress=make_progress(),
-        told=show,
+        results, reports, suite or (), repair=repair, installation=installation, progress=make_progress(), told=show
     )
     if not as_json:
         for kind, count in counted.items():

@@ -35,8 +35,6 @@ from sgbench.suite.schema import Suite
 LONGEST_SECONDS = 180
 # Other load on the machine changes its pace.
 HOLDS_SECONDS = 86_400
-
-
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 
 

@@ -177,9 +177,7 @@ class _Driver:
         except exceptions.RayError as error:
             said = " ".join(str(error).split())
             raise UserError(
-                f"Ray dropped the task ({said})",
-                where=unit.cell.describe(),
-                fix="repeat the command, which continues",
+                f"Ray dropped the task ({said})", where=unit.cell.describe(), fix="repeat the command, which continues"
             ) from error
         return found
 

@@ -48,8 +48,8 @@ class RunSummary(NamedTuple):
 class Run:
     """What comes before and after the work of a run, whichever engine does it: checks, kept images, the summary.
 
-    `stale` holds the cells with something left to do, and the gaps in their shards. Raises UserError for a weight file
-    that is missing or corrupt and for a disk without room for the missing images.
+    `stale` holds the cells with something left to do and the gaps in their shards; their folders are ready for it.
+    Raises UserError for a weight file that is missing or corrupt and for a disk without room for the missing images.
     """
 
     def __init__(self, cells: Sequence[Cell], samples: int, store: Store, progress: Progress) -> None:
