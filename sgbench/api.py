@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sgbench.base.errors import UserError
 from sgbench.base.progress import Progress, Silent
+from sgbench.cells.identity import cell_id
+from sgbench.plan.pace import Pace, measured_pace
+from sgbench.plan.plan import Plan
+from sgbench.plan.plan import make_plan as plan_cells
+from sgbench.results.claims import Claims
+from sgbench.results.find_cell import find_cell
+from sgbench.results.store import Store
+from sgbench.run.engines import Ray
+from sgbench.suite.load import load_suite as read_suite
 from sgbench.suite.schema import Suite
+from sgbench.suite.sweep import expand
 
 if TYPE_CHECKING:
     from sgbench.compare.comparison import Comparison
-    from sgbench.doctor.examine import Diagnosis
-    from sgbench.doctor.finding import Finding
-    from sgbench.metrics.protocols import Protocol
-    from sgbench.plan.pace import Pace
-    from sgbench.plan.plan import Plan
     from sgbench.report.build import Report
     from sgbench.report.site.build import Site
-    from sgbench.run.engines import Ray
     from sgbench.run.runner import RunSummary
     from sgbench.run.worker import OnShard
     from sgbench.score.export import Exported
@@ -33,12 +39,9 @@ def load_suite(path: str | Path, preset: str | None = None, limit: int | None = 
     """The suite in `path` with `preset` applied, every cell checked; at most `limit` images per cell.
 
     `path` may also be the name of a suite that comes with sgbench, such as `fashion-mnist`; a file comes first.
-    Raises UserError for anything a person got wrong.
+    Raises UserError for anything in it that the user has to fix.
     """
-    from sgbench.suite.load import load_suite as load
-    from sgbench.suite.sweep import expand
-
-    suite = load(path, preset)
+    suite = read_suite(path, preset)
     if limit is not None and limit < suite.samples:
         suite = suite.model_copy(update={"samples": limit})
     expand(suite)
@@ -46,20 +49,13 @@ def load_suite(path: str | Path, preset: str | None = None, limit: int | None = 
 
 
 def measure_pace(suite: Suite, progress: Progress | None = None, device: str = "auto") -> Pace:
-    """How fast this machine is with the packaged models of a suite: measured, unless it was within a day."""
-    from sgbench.plan.pace import measured_pace
-    from sgbench.suite.sweep import expand
-
+    """How fast this machine is with the packaged models of a suite, measured at most once a day."""
     return measured_pace(suite, expand(suite), progress or Silent(), device)
 
 
 def make_plan(suite: Suite, results: Path = RESULTS, pace: Pace | None = None) -> Plan:
     """What the suite will do and cost, given what `results` already holds and, if given, this machine's pace."""
-    from sgbench.plan.plan import make_plan as plan
-    from sgbench.results.store import Store
-    from sgbench.suite.sweep import expand
-
-    return plan(suite, expand(suite), Store(results, suite.suite), pace)
+    return plan_cells(suite, expand(suite), Store(results, suite.suite), pace)
 
 
 def run_suite(
@@ -75,30 +71,22 @@ def run_suite(
 ) -> RunSummary:
     """Make the images of every cell that are not there yet.
 
-    Several processes may call it at once and share the work. Cells that failed are told of in the summary's `failed`,
-    and do not keep others from their images. A shard that takes longer than `shard_timeout` seconds (an hour on a GPU
-    unless given, any time on a CPU) ends the process with status 1: a device that hangs cannot be interrupted.
-    With `ray` the shards are made by workers of Ray, and there it is their processes that end; `on_shard` is not told.
+    Several processes may call it at once and share the work. Cells that failed are in the summary's `failed`, and do
+    not keep others from their images. A shard that takes longer than `shard_timeout` seconds (an hour on a GPU unless
+    given, any time on a CPU) ends the process with status 1: a device that hangs cannot be interrupted.
+    With `ray` the shards are made by workers of Ray, whose processes end instead; `on_shard` is not called.
     """
-    from sgbench.results.store import Store
     from sgbench.run.device import resolve_device
+    from sgbench.run.ray_engine import run_on_ray
     from sgbench.run.runner import run_cells
-    from sgbench.run.watchdog import default_timeout
-    from sgbench.suite.sweep import expand
 
-    cells = expand(suite)
-    store = Store(results, suite.suite, (progress or Silent()).say)
-    store.prepare()
+    cells, store, progress = expand(suite), _store(suite, results, progress), progress or Silent()
     store.write_lock(suite, cells)
     store.remove_leftovers()
     if ray is not None:
-        from sgbench.run.ray_engine import run_on_ray
-
-        told = progress or Silent()
-        return run_on_ray(cells, suite.samples, store, results, ray, told, device, batch, shard_timeout)
+        return run_on_ray(cells, suite.samples, store, results, ray, progress, device, batch, shard_timeout)
     on = resolve_device(device)
-    limit = shard_timeout or default_timeout(on)
-    return run_cells(cells, suite.samples, store, on, progress or Silent(), batch, on_shard, limit)
+    return run_cells(cells, suite.samples, store, on, progress, batch, on_shard, shard_timeout)
 
 
 def time(
@@ -110,15 +98,19 @@ def time(
     batch: int | None = None,
     progress: Progress | None = None,
 ) -> float:
-    """Measure the seconds of every cell again, in turn; `score` then puts them into the rows."""
-    from sgbench.results.store import Store
+    """Measure the seconds of every cell again, in turn; `score_suite` then puts them into the rows."""
     from sgbench.run.device import resolve_device
-    from sgbench.run.timing import time_cells
-    from sgbench.suite.sweep import expand
+    from sgbench.run.runner import time_cells
 
+    store = _store(suite, results, progress)
+    return time_cells(expand(suite), rounds, store, resolve_device(device), progress or Silent(), batch)
+
+
+def _store(suite: Suite, results: Path, progress: Progress | None) -> Store:
+    """The suite's part of the results tree, ready to be written to."""
     store = Store(results, suite.suite, (progress or Silent()).say)
     store.prepare()
-    return time_cells(expand(suite), rounds, store, resolve_device(device), progress or Silent(), batch)
+    return store
 
 
 def score_suite(
@@ -126,25 +118,20 @@ def score_suite(
 ) -> ScoreSummary:
     """Score every cell and write the rows.
 
-    Cells that failed to be drawn are told of in the summary's `failed`. Raises UserError where others have no score.
+    Cells without images because their run failed are in the summary's `failed`. Raises UserError where others have no
+    score.
     """
-    from sgbench.cells.identity import cell_id
-    from sgbench.results.claims import Claims
-    from sgbench.results.store import Store
     from sgbench.run.device import resolve_device
     from sgbench.score.rows import build_rows
     from sgbench.score.scorer import ROWS_CLAIM, refusal, score_cells
-    from sgbench.suite.sweep import expand
 
-    cells = expand(suite)
-    store = Store(results, suite.suite, (progress or Silent()).say)
-    store.prepare()
+    cells, store = expand(suite), _store(suite, results, progress)
     try:
         summary = score_cells(cells, suite, store, resolve_device(device), progress or Silent())
     finally:
-        # Rows of other cells in the tree (another preset's, say) stay; what was scored before a fault is in them, too.
+        # Rows of other cells in the tree (of another preset, say) stay, as do scores from before an error.
         own = {cell_id(cell) for cell in cells}
-        # One process at a time, from reading to writing: an older view never replaces a newer one.
+        # One process at a time, from reading to writing, so that rows never go back to an older state.
         with Claims(store.folder).awaited(ROWS_CLAIM):
             others = [cell for cell in store.known_cells() if cell_id(cell) not in own]
             store.write_rows(build_rows([*cells, *others], store))
@@ -152,20 +139,6 @@ def score_suite(
     if refused is not None:
         raise refused
     return summary
-
-
-def kept(suite: Suite, results: Path = RESULTS) -> dict[str, int]:
-    """What a results tree holds of a suite, as noted there: images and cells with scores, of how many."""
-    from sgbench.results.store import Store
-    from sgbench.suite.sweep import expand
-
-    cells, store = expand(suite), Store(results, suite.suite)
-    return {
-        "images_kept": sum(store.noted_images(cell, suite.samples) for cell in cells),
-        "images": len(cells) * suite.samples,
-        "cells_scored": sum(str(suite.samples) in (store.read_record(cell, "scores") or {}) for cell in cells),
-        "cells": len(cells),
-    }
 
 
 def score_images(
@@ -179,37 +152,15 @@ def score_images(
     prompts: str | None = None,
     progress: Progress | None = None,
 ) -> list[Scored]:
-    """Score folders, npz files or cells against a reference, or by the prompts that image i shows number i mod P of.
+    """Score folders, npz files or cells against a reference, or by P prompts; image i is of prompt i mod P.
 
-    `labels` is the policy of sets that come without; metrics of prompts need no reference.
+    `labels` is the label policy of sets without labels; prompt-based metrics need no reference.
     """
     from sgbench.run.device import resolve_device
     from sgbench.score.external_images import score_images as score_sets
 
     paths = [Path(path) for path in images]
     return score_sets(paths, reference, metrics, resolve_device(device), progress or Silent(), limit, labels, prompts)
-
-
-def explain(
-    images: Sequence[str | Path],
-    reference: str | None,
-    metrics: Sequence[str],
-    *,
-    limit: int | None = None,
-    labels: str | None = None,
-    prompts: str | None = None,
-) -> list[Protocol]:
-    """The protocols that images would be scored under."""
-    from sgbench.score.external_images import explain as explain_images
-
-    return explain_images([Path(path) for path in images], reference, metrics, limit, labels, prompts)
-
-
-def explain_suite(suite: Suite) -> list[Protocol]:
-    """The protocols that a suite is scored under."""
-    from sgbench.score.protocols import suite_protocols
-
-    return list(suite_protocols(suite).values())
 
 
 def export(
@@ -220,9 +171,7 @@ def export(
     geneval: str | Path | None = None,
     limit: int | None = None,
 ) -> Exported:
-    """Write the images of a cell, named by id or folder, as ADM's evaluator reads them, or GenEval's."""
-    from sgbench.base.errors import UserError
-    from sgbench.results.find_cell import find_cell
+    """Write the images of a cell, named by id or folder, in the layout of ADM's evaluator or of GenEval's."""
     from sgbench.score.cell_images import CellImages
     from sgbench.score.export import export_adm, export_geneval
 
@@ -243,8 +192,6 @@ def report_suite(
 ) -> Report:
     """Write the report of the suite's rows into `reports`/<suite>."""
     from sgbench.report.build import build_report
-    from sgbench.results.store import Store
-    from sgbench.suite.sweep import expand
 
     store = Store(results, suite.suite, (progress or Silent()).say)
     return build_report(suite, expand(suite), store, reports / suite.suite, command, progress or Silent())
@@ -259,9 +206,9 @@ def compare_results(
     seconds: bool = True,
 ) -> Comparison:
     """What is better, worse, the same or not comparable in B against A: result folders, rows, cells or documents."""
-    from sgbench.compare.comparison import compare as compare_results
+    from sgbench.compare.comparison import compare
 
-    return compare_results(str(a), str(b), metrics, results, seconds)
+    return compare(str(a), str(b), metrics, results, seconds)
 
 
 def publish(reports: Path = REPORTS, output: Path = Path("site"), folders: Sequence[Path] | None = None) -> Site:
@@ -284,54 +231,32 @@ def bench_suite(
     shard_timeout: float | None = None,
     ray: Ray | None = None,
 ) -> dict[str, Any]:
-    """The chain: run, score, report. Returns what each of them did. With `ray`, scoring is still this process's."""
+    """Run, score and report. Returns what each of them did. With `ray`, this process still does the scoring."""
     from sgbench.metrics.catalogue import check_judges
-    from sgbench.results.store import Store
     from sgbench.run.device import resolve_device
     from sgbench.score.background_features import Beside, extractors_for, idle_device
     from sgbench.score.protocols import suite_protocols
 
-    # A reference, weights or an environment that are missing are missed now, not after hours of drawing.
+    # A missing reference, weight file or environment is found now, not after hours of sampling.
     suite_protocols(suite)
     check_judges(suite.metrics, suite.where)
-    asked = device
-    if ray is not None and device != "cpu":
-        device = "auto"  # It was said of the workers.
     idle = None if ray is not None else idle_device(resolve_device(device))
-    if idle is None or not extractors_for(suite, idle):
+    with ExitStack() as stack:
+        beside = None
+        if idle is not None and extractors_for(suite, idle):
+            beside = stack.enter_context(Beside(suite, Store(results, suite.suite), idle))
         ran = run_suite(
-            suite, results, device=asked, batch=batch, progress=progress, shard_timeout=shard_timeout, ray=ray
+            suite,
+            results,
+            device=device,
+            batch=batch,
+            progress=progress,
+            on_shard=beside,
+            shard_timeout=shard_timeout,
+            ray=ray,
         )
-    else:
-        with Beside(suite, Store(results, suite.suite), idle) as beside:
-            ran = run_suite(
-                suite,
-                results,
-                device=device,
-                batch=batch,
-                progress=progress,
-                on_shard=beside,
-                shard_timeout=shard_timeout,
-            )
+    if ray is not None and device != "cpu":
+        device = "auto"  # The device that was given is that of the workers.
     scored = score_suite(suite, results, device=device, progress=progress)
     reported = report_suite(suite, results, reports, command=command, progress=progress)
     return {"run": ran.as_dict(), "score": scored.as_dict(), "report": reported.as_dict()}
-
-
-def examine_results(
-    results: Path = RESULTS,
-    reports: Path | None = REPORTS,
-    suites: Sequence[str] = (),
-    *,
-    repair: bool = False,
-    installation: bool = True,
-    progress: Progress | None = None,
-    told: Callable[[Finding, bool], None] | None = None,
-) -> Diagnosis:
-    """Look for damage in results and reports, all suites unless named, and in the installation.
-
-    `told` hears of each finding and whether it was repaired, as they come.
-    """
-    from sgbench.doctor.examine import examine
-
-    return examine(results, reports, suites, repair=repair, installation=installation, progress=progress, told=told)

@@ -270,3 +270,19 @@ def tiny() -> Iterator[Tiny]:
     # What was worked out for these names must not outlive them.
     program.cache_clear()
     _call_counts.cache_clear()
+
+
+@pytest.fixture
+def sgbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run a command line in this process: its status, stdout and stderr."""
+    from sgbench.cli.app import main
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["sgbench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, out, err
+
+    return run

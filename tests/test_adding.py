@@ -59,7 +59,7 @@ class Vendi(FeatureMetric):
     def score(self, features, info, computer):
         import numpy as np
 
-        from sgbench.stats.jackknife import group_bounds, jackknife
+        from sgbench.stats.estimates import group_bounds, jackknife
 
         unit = features / np.linalg.norm(features, axis=1, keepdims=True)
 

@@ -28,6 +28,7 @@ ARROWS = {
     "metrics": "stats files zoo cells images networks",
     "suite": "files guidance samplers zoo models cells metrics",
     "results": "guidance models cells metrics suite",
+    "plan": "guidance samplers models cells metrics suite results",
     "sampling": "guidance samplers zoo models cells networks",
     "cost": "guidance samplers models cells networks",
     "run": "guidance models cells networks results sampling cost",
@@ -35,12 +36,12 @@ ARROWS = {
     "report": "stats guidance samplers zoo models cells metrics suite results score",
     "compare": "stats guidance cells metrics results report",
     "doctor": "files zoo cells metrics suite results score",
-    "plan": "guidance samplers models cells metrics suite results sampling cost run score report",
     "training": "zoo models networks",
-    "api": "cells metrics suite results run score report compare doctor plan",
+    "measure": "guidance cells metrics suite plan sampling cost run score report",
+    "api": "cells metrics suite results plan run score report compare",
 }
 LAST = {"cli", "__main__", "__init__"}
-WITHOUT_TORCH = "base stats files guidance zoo models cells images suite results report compare cli api"
+WITHOUT_TORCH = "base stats files guidance zoo models cells images suite results plan report compare cli api"
 
 
 def imports(path: Path) -> Iterator[str]:

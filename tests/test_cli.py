@@ -45,7 +45,7 @@ def test_bench_from_nothing_and_again(tmp_path: Path, suite_file: Write) -> None
     assert again.returncode == 0
     assert "nothing was left to do: every image and score is kept" in again.stdout
     assert "run: done" in again.stderr
-    assert "60 images were there already" in again.stderr
+    assert "60 images were already there" in again.stderr
 
 
 def test_each_verb_ends_with_one_json_document(tmp_path: Path, suite_file: Write) -> None:
@@ -76,7 +76,7 @@ def test_plan_says_what_it_will_cost(suite_file: Write, tmp_path: Path) -> None:
     "code",
     [
         "from sgbench import load_suite, make_plan; make_plan(load_suite('suites/fashion-mnist.yaml'))",
-        "import sgbench.cli.app, sgbench.suite.load, sgbench.stats.frontier, sgbench.stats.paired",
+        "import sgbench.cli.app, sgbench.suite.load, sgbench.stats.frontier, sgbench.stats.estimates",
         "import sgbench.report.build, sgbench.score.rows",
     ],
 )
@@ -140,7 +140,7 @@ def test_zoo_lists_and_verifies_what_is_packaged() -> None:
     listed = sgbench("zoo", "list")
     assert listed.returncode == 0
     assert listed.stdout.count("sha256") == 9
-    assert "6 cards, every file as promised" in sgbench("zoo", "verify").stdout
+    assert "6 cards, every file matches its digest" in sgbench("zoo", "verify").stdout
     assert "choose one of fashion-dense" in refused("zoo", "train", "fashion-nothing")
 
 

@@ -1,7 +1,7 @@
-"""The verbs. Thin: each reads its options, calls the function of the same name and prints what came of it.
+"""The commands. Each reads its options, calls the function of the same name in `api.py` and prints the outcome.
 
-Exit status: 0 done, 1 something a person can put right (one sentence on stderr), 2 usage, 3 a comparison that was to
-fail on a regression found one, 130 stopped by SIGINT, 143 by SIGTERM.
+Exit status: 0 done, 1 an error the user can fix (one sentence on stderr), 2 usage, 3 `compare --fail-on-regression`
+found a regression, 130 stopped by SIGINT, 143 by SIGTERM.
 """
 
 from __future__ import annotations
@@ -17,41 +17,20 @@ from sgbench import api
 from sgbench.base.atomic import WriteError, refusal
 from sgbench.base.errors import UserError
 from sgbench.base.signals import Interruption, install
-from sgbench.cli.cite import cite
-from sgbench.cli.compare import compare
+from sgbench.cli import options
+from sgbench.cli.catalogues import prompts, reference, suites
 from sgbench.cli.console import duration, long_duration, make_progress, neutralise_output, restore_terminal
-from sgbench.cli.cost import flops
-from sgbench.cli.doctor import doctor
-from sgbench.cli.guidance import guidance as guidance_group
+from sgbench.cli.guidance import flops, guidance
+from sgbench.cli.images import export, nearest, score
 from sgbench.cli.models import models
-from sgbench.cli.nearest import nearest
-from sgbench.cli.options import (
-    Address,
-    Batch,
-    Device,
-    EngineName,
-    Gpus,
-    Json,
-    Limit,
-    PresetName,
-    Reports,
-    Results,
-    ShardTimeout,
-    SuiteFile,
-    ThreadsPerWorker,
-    emit,
-    end_with,
-    telling_what_is_kept,
-)
-from sgbench.cli.prompts import prompts as prompts_group
-from sgbench.cli.publish import publish
-from sgbench.cli.reference import reference as reference_group
-from sgbench.cli.score import export, score
-from sgbench.cli.suites import suites
+from sgbench.cli.options import Device, Json, Limit, PresetName, Reports, Results, SuiteFile, emit, interruptible
+from sgbench.cli.results import cite, compare, doctor, publish
 from sgbench.cli.weights import weights
 from sgbench.cli.zoo import zoo
+from sgbench.plan.plan import GPU_BASIS, LOAD_SECONDS, forecast
 from sgbench.results.faults import Failure
-from sgbench.run.engines import Engine, chosen_engine, require_engine
+from sgbench.run.engines import Engine, chosen_engine, require_ray_for
+from sgbench.suite.sweep import check_samples, expand
 
 INTERRUPTED = 130
 PLAN_LINES = 1000
@@ -65,20 +44,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.add_typer(zoo, name="zoo")
-app.add_typer(models, name="models")
-app.add_typer(guidance_group, name="guidance")
-app.add_typer(weights, name="weights")
-app.add_typer(reference_group, name="reference")
-app.add_typer(prompts_group, name="prompts")
-app.add_typer(suites, name="suites")
+for group in (zoo, models, guidance, weights, reference, prompts, suites):
+    app.add_typer(group)
 
 
 @app.command()
 def validate(suite: SuiteFile, preset: PresetName = None, limit: Limit = None, as_json: Json = False) -> None:
     """Check a suite file and every cell of it."""
-    from sgbench.suite.sweep import check_samples, expand
-
     checked = api.load_suite(suite, preset, limit)
     check_samples(checked)
     cells = len(expand(checked))
@@ -95,22 +67,19 @@ def plan(
     preset: PresetName = None,
     limit: Limit = None,
     results: Results = api.RESULTS,
-    engine: EngineName = Engine.LOCAL,
-    gpus: Gpus = None,
+    engine: options.EngineName = Engine.LOCAL,
+    gpus: options.Gpus = None,
     as_json: Json = False,
 ) -> None:
     """Say what a suite will do and cost."""
-    from sgbench.plan.plan import GPU_BASIS
-    from sgbench.plan.ray import LOAD_SECONDS, forecast
-
-    require_engine(Engine.RAY, engine, "--gpus", gpus)
+    require_ray_for("--gpus", gpus, engine)
     loaded = api.load_suite(suite, preset, limit)
-    # Workers of Ray on this machine have its cores; those on GPUs are forecast for a known kind.
+    # Ray's workers on this machine use its cores; those on GPUs are forecast for one kind of GPU.
     pace = None if gpus else api.measure_pace(loaded, make_progress(), "cpu" if engine is Engine.RAY else "auto")
     made = api.make_plan(loaded, results, pace)
     if not as_json:
         print(f"{'cell':16}  {'GMACs/image':>11}  {'GFLOPs':>7}  {'images':>6}  {'kept':>6}  what")
-        # More lines than that nobody reads; the file of --json may be.
+        # A longer table is for programs, which read --json.
         for c in made.cells[:PLAN_LINES]:
             print(
                 f"{c.id}  {c.gmacs_per_image:11.3f}  {2 * c.gmacs_per_image:7.3f}  {c.images:6d}  "
@@ -144,25 +113,19 @@ def run(
     limit: Limit = None,
     results: Results = api.RESULTS,
     device: Device = "auto",
-    batch: Batch = None,
-    shard_timeout: ShardTimeout = None,
-    engine: EngineName = Engine.LOCAL,
-    address: Address = None,
-    threads_per_worker: ThreadsPerWorker = None,
+    batch: options.Batch = None,
+    shard_timeout: options.ShardTimeout = None,
+    engine: options.EngineName = Engine.LOCAL,
+    address: options.Address = None,
+    threads_per_worker: options.ThreadsPerWorker = None,
     as_json: Json = False,
 ) -> None:
-    """Make the images of every cell; again, to continue after a stop."""
+    """Generate the images of every cell, or continue after a stop."""
     ray = chosen_engine(engine, address, threads_per_worker)
     loaded = api.load_suite(suite, preset, limit)
-    with telling_what_is_kept(loaded, results, as_json):
+    with interruptible(loaded, results, as_json):
         done = api.run_suite(
-            loaded,
-            results,
-            device=device,
-            batch=batch,
-            progress=make_progress(),
-            shard_timeout=shard_timeout,
-            ray=ray,
+            loaded, results, device=device, batch=batch, progress=make_progress(), shard_timeout=shard_timeout, ray=ray
         )
     emit(
         done.as_dict(),
@@ -170,7 +133,7 @@ def run(
         f"{done.cells - len(done.failed)} cells complete: {done.images_made} images made, {done.images_kept} kept, "
         f"in {duration(done.seconds)}",
     )
-    end_with(done.failed)
+    options.end_with(done.failed)
 
 
 @app.command("time")
@@ -180,17 +143,17 @@ def time_again(
     results: Results = api.RESULTS,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Batches of every cell.")] = 8,
     device: Device = "auto",
-    batch: Batch = None,
+    batch: options.Batch = None,
     as_json: Json = False,
 ) -> None:
-    """Measure the seconds of every cell again, in turn, on a machine that does nothing else."""
+    """Measure the seconds of every cell again, in turn, on an otherwise idle machine."""
     loaded = api.load_suite(suite, preset)
-    with telling_what_is_kept(loaded, results, as_json):
+    with interruptible(loaded, results, as_json):
         spent = api.time(loaded, results, rounds=rounds, device=device, batch=batch, progress=make_progress())
     emit(
         {"suite": loaded.suite, "rounds": rounds, "seconds": spent},
         as_json,
-        f"timed in {duration(spent)}; `sgbench score` and `sgbench report` put it into rows and report",
+        f"timed in {duration(spent)}; `sgbench score` and `sgbench report` put the times into rows and report",
     )
 
 
@@ -209,8 +172,8 @@ def report(
 ) -> None:
     """Write tables, plots, galleries and the page."""
     loaded = api.load_suite(suite, preset, limit)
-    # `bench` with the same options makes all that the report stands on.
-    with telling_what_is_kept(loaded, results, as_json):
+    # `bench` with the same options makes everything the report is based on.
+    with interruptible(loaded, results, as_json):
         done = api.report_suite(loaded, results, reports, command=_command("bench"), progress=make_progress())
     emit(done.as_dict(), as_json, "\n".join([*done.missing, *done.sentences, f"report: {done.page}"]))
 
@@ -223,16 +186,14 @@ def bench(
     results: Results = api.RESULTS,
     reports: Reports = api.REPORTS,
     device: Device = "auto",
-    batch: Batch = None,
-    shard_timeout: ShardTimeout = None,
-    engine: EngineName = Engine.LOCAL,
-    address: Address = None,
-    threads_per_worker: ThreadsPerWorker = None,
+    batch: options.Batch = None,
+    shard_timeout: options.ShardTimeout = None,
+    engine: options.EngineName = Engine.LOCAL,
+    address: options.Address = None,
+    threads_per_worker: options.ThreadsPerWorker = None,
     as_json: Json = False,
 ) -> None:
-    """Run, score and report, keeping all that is there already."""
-    from sgbench.suite.sweep import check_samples
-
+    """Run, score and report, keeping all that is already there."""
     ray = chosen_engine(engine, address, threads_per_worker)
     loaded = api.load_suite(suite, preset, limit)
     check_samples(loaded)
@@ -241,9 +202,9 @@ def bench(
     progress.say(
         f"{loaded.suite}: {len(planned.cells)} cells of {loaded.samples} images, {planned.gmacs:,.0f} GMACs to do, "
         f"about {long_duration(planned.seconds)} ({planned.rate_basis}). "
-        "Ctrl-C stops it and keeps what is finished; the same command goes on."
+        "Ctrl-C stops it and keeps what is finished; the same command continues."
     )
-    with telling_what_is_kept(loaded, results, as_json):
+    with interruptible(loaded, results, as_json):
         done = api.bench_suite(
             loaded,
             results,
@@ -260,9 +221,9 @@ def bench(
     first = f"{made} images made, {scored} cells scored"
     if not made and not scored:
         first = "nothing was left to do: every image and score is kept"
-    told = done["report"]
-    emit(done, as_json, "\n".join([first, *told["missing"], *told["sentences"], f"report: {told['page']}"]))
-    end_with([Failure(**failure) for failure in done["run"]["failed"]])
+    report = done["report"]
+    emit(done, as_json, "\n".join([first, *report["missing"], *report["sentences"], f"report: {report['page']}"]))
+    options.end_with([Failure(**failure) for failure in done["run"]["failed"]])
 
 
 def main() -> None:
@@ -274,14 +235,14 @@ def main() -> None:
     except UserError as error:
         _fail(str(error), 1)
     except WriteError as error:
-        fix = "make room or mend the permissions, then repeat the command"
+        fix = "make room or fix the permissions, then repeat the command"
         _fail(str(refusal(error, "the file cannot be written", where=Path(error.filename), fix=fix)), 1)
     except Interruption as stop:
         _fail(f"{stop}: {stop.kept}{CONTINUES}", stop.status)
     except typer.Abort:
         status = INTERRUPTED
     except Exception as error:
-        if not hasattr(error, "format_message"):  # the parser's own usage errors say what is wrong
+        if not hasattr(error, "format_message"):  # only the parser's own usage errors have it
             raise
         _fail(f"{error.format_message()} (see `sgbench --help`)", getattr(error, "exit_code", 2))
     if status == INTERRUPTED:
@@ -296,5 +257,5 @@ def _fail(message: str, status: int) -> None:
 
 
 def _command(verb: str) -> str:
-    """This invocation's suite and options under a verb, as a reader could repeat it."""
+    """The command line for readers to repeat: this invocation's suite and options with another verb."""
     return shlex.join(["sgbench", verb, *(a for a in sys.argv[2:] if a != "--json")])

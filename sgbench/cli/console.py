@@ -1,7 +1,6 @@
-"""How progress and results look: bars with ETA on a terminal, plain lines in a pipe. Progress goes to stderr.
+"""Output: progress on stderr (bars with ETA on a terminal, plain lines in a pipe), and no escape sequences anywhere.
 
-Whatever else is printed, by whom ever, passes one place that lets no escape sequence through: names of files, prompts
-and messages of other libraries may hold any.
+Names of files, prompts and messages of other libraries may contain escape sequences, so all output passes `Neutral`.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ PLAIN_EVERY_SECONDS = 5.0
 
 
 class Neutral:
-    """A text stream that writes what could steer a terminal as its escape; lines and tabs pass."""
+    """A text stream that escapes what could control a terminal; only newlines and tabs pass."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
 
     def write(self, text: str) -> int:
-        """Write a text, and say that all of it was."""
+        """Write a text and return its length."""
         self.stream.write(printable(text, keep="\n\t"))
         return len(text)
 
@@ -35,7 +34,7 @@ class Neutral:
 
 
 def neutralise_output() -> None:
-    """From here on stdout and stderr show text of unknown origin and do nothing that it says."""
+    """Escape what is written to stdout and stderr from now on."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if not isinstance(stream, Neutral):
@@ -43,17 +42,17 @@ def neutralise_output() -> None:
 
 
 def own_stderr() -> IO[str]:
-    """The stream below, for what draws bars with escape sequences of its own."""
+    """The unwrapped stream, for progress bars with escape sequences of their own."""
     return cast(IO[str], getattr(sys.stderr, "stream", sys.stderr))
 
 
 def make_progress() -> Progress:
-    """Bars where a person watches, lines where a file does."""
+    """Bars on a terminal, lines in a file or a pipe."""
     return _Bars() if sys.stderr.isatty() else _Lines()
 
 
 def restore_terminal() -> None:
-    """Take down a bar that a fault or Ctrl-C left standing, and give the cursor back."""
+    """Stop a bar that an error or Ctrl-C left on the screen, and show the cursor again."""
     if _Bars.standing is not None:
         _Bars.standing.stop()
 
@@ -66,14 +65,14 @@ def duration(seconds: float) -> str:
 
 
 def long_duration(seconds: float) -> str:
-    """An estimate in the unit people would use: minutes, hours or days."""
+    """An estimate in minutes, hours or days."""
     if seconds < 2 * 3600:
         return f"{seconds / 60:.1f} minutes"
     return f"{seconds / 3600:.1f} hours" if seconds < 48 * 3600 else f"{seconds / 86400:,.0f} days"
 
 
 class _Lines:
-    """A line every few seconds, with the time that is left."""
+    """A line every few seconds, with the time left."""
 
     def begin(self, stage: str, total: int, unit: str) -> None:
         self._stage, self._total, self._unit = stage, total, unit
@@ -100,36 +99,29 @@ class _Lines:
     def end(self) -> None:
         kept = self._done - self._fresh
         spent = duration(time.monotonic() - self._started)
-        self.say(f"{self._stage}: done in {spent}" + (f", {kept} {self._unit}s were there already" if kept else ""))
+        self.say(f"{self._stage}: done in {spent}" + (f", {kept} {self._unit}s were already there" if kept else ""))
 
 
 class _Bars:
-    """A bar with the share done, the pace and the time that is left."""
+    """A bar with the share done, the time spent and the time left."""
 
     standing: ClassVar[RichProgress | None] = None
 
     def begin(self, stage: str, total: int, unit: str) -> None:
+        from rich import progress
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-        from rich.progress import Progress as RichProgress
 
         self._stage, self._unit, self._kept = stage, unit, 0
-        self._bars = RichProgress(
-            TextColumn("{task.fields[stage]:>6}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn(f"{unit}s"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            # Brackets in a name are no markup.
-            TextColumn("{task.fields[doing]}", markup=False),
+        self._bars = progress.Progress(
+            progress.TextColumn("{task.fields[stage]:>6}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn(f"{unit}s"),
+            progress.TimeElapsedColumn(),
+            progress.TextColumn("left"),
+            progress.TimeRemainingColumn(),
+            # Brackets in a name are not markup.
+            progress.TextColumn("{task.fields[doing]}", markup=False),
             console=Console(file=own_stderr()),
         )
         self._bars.start()
@@ -141,7 +133,7 @@ class _Bars:
         self._bars.update(self._task, advance=amount, doing=printable(doing))
 
     def say(self, line: str) -> None:
-        # Standing bars have put a stream of their own in the place of stderr.
+        # A running bar has replaced sys.stderr by a stream of its own.
         print(printable(line, keep="\n\t"), file=sys.stderr, flush=True)
 
     def end(self) -> None:
@@ -149,4 +141,4 @@ class _Bars:
         self._bars.stop()
         _Bars.standing = None
         if self._kept:
-            self.say(f"{self._stage}: {self._kept} {self._unit}s were there already")
+            self.say(f"{self._stage}: {self._kept} {self._unit}s were already there")

@@ -1,4 +1,4 @@
-"""`sgbench guidance`: what rules there are and what each one is."""
+"""`sgbench guidance`: the guidance rules; `sgbench flops`: what guided sampling costs."""
 
 from __future__ import annotations
 
@@ -7,28 +7,26 @@ from typing import Annotated
 import typer
 
 from sgbench.base.choices import unknown
-from sgbench.cli.options import Json, emit
+from sgbench.cli.options import Json, emit, group
 from sgbench.guidance import RULES
 from sgbench.guidance.presets import PRESETS
+from sgbench.plan import rule_cards
+from sgbench.plan.rule_cards import card, section
 
-guidance = typer.Typer(help="Guidance rules: formulas, sources, settings, costs.", no_args_is_help=True)
+guidance = group("guidance", "Guidance rules: formulas, sources, settings, costs.")
 
 
 @guidance.command("list")
 def list_rules(as_json: Json = False) -> None:
-    """Every rule and preset in a line."""
-    from sgbench.plan.rule_cards import card
-
+    """Every rule and preset, one per line."""
     cards = [card(rule) for rule in RULES.values()]
     presets = [preset._asdict() for preset in PRESETS.values()]
     lines = [f"{c['name']:10} {c['title']:12} {c['relative_cost']:5.2f}  {c['formula']}" for c in cards]
     for preset in PRESETS.values():
         settings = ", ".join(f"{key} {value}" for key, value in preset.settings.items())
         lines.append(f"{preset.name:15} {preset.rule}: {settings}")
-    told = (
-        "The number is the cost of a step over an unguided one; `sgbench guidance show NAME` says for which settings."
-    )
-    emit({"rules": cards, "presets": presets}, as_json, *lines, told)
+    note = "The number is a step's cost relative to an unguided one; `sgbench guidance show NAME` lists its settings."
+    emit({"rules": cards, "presets": presets}, as_json, *lines, note)
 
 
 @guidance.command()
@@ -36,8 +34,6 @@ def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A rule or a preset.")], as_json: Json = False
 ) -> None:
     """One rule in full: formula, source, branches, settings, needs and cost."""
-    from sgbench.plan.rule_cards import card, section
-
     if name in PRESETS:
         preset = PRESETS[name]
         lines = [f"{preset.name}: {preset.rule} with its own settings"]
@@ -45,16 +41,51 @@ def show(
         lines += [f"- Source: {preset.source}.", f"- Note: {preset.note}."]
         emit(preset._asdict(), as_json, *lines)
         return
-    known = [*RULES, *PRESETS]
     if name not in RULES:
-        raise unknown("guidance rule", name, known, "NAME")
+        raise unknown("guidance rule", name, [*RULES, *PRESETS], "NAME")
     c = card(RULES[name])
     emit(c, as_json, c["title"], f"- Branches: {'; '.join(c['branches'])}.", *section(c))
 
 
 @guidance.command()
 def page() -> None:
-    """docs/guidance.md, made of the rules themselves."""
-    from sgbench.plan.rule_cards import page as text
+    """Print docs/guidance.md, generated from the rules."""
+    print(rule_cards.page(), end="")
 
-    print(text(), end="")
+
+def flops(
+    family: Annotated[str, typer.Argument(metavar="FAMILY", help="A model family; see `sgbench models list`.")],
+    size: Annotated[str, typer.Option("--size", help="Letter and patch: S/2, B/2, L/2, XL/2.")] = "XL/2",
+    resolution: Annotated[int, typer.Option("--resolution", help="Pixels a side.")] = 256,
+    route: Annotated[
+        str | None, typer.Option("--route", help="First and last routed block, 2-24; several with commas; none.")
+    ] = None,
+    guidance: Annotated[str, typer.Option("--guidance", help="A guidance rule.")] = "none",
+    gamma_strong: Annotated[float, typer.Option("--gamma-strong", help="Sparsity of the strong branch.")] = 0.0,
+    gamma_weak: Annotated[float, typer.Option("--gamma-weak", help="Sparsity of the weak branch.")] = 0.0,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Sampler steps.")] = 40,
+    as_json: Json = False,
+) -> None:
+    """Count one denoiser call, one guided step and one image: closed form and fvcore."""
+    from sgbench.cost.flops import Question, flops_card
+
+    card = flops_card(Question(family, size, resolution, route, guidance, gamma_strong, gamma_weak, steps))
+    model = " ".join(filter(None, (card["family"], card["size"])))
+    text = [
+        f"{model}, {card['resolution']} pixels, {card['guidance']}",
+        f"{'':28}  {'macs':>10}  {'fvcore':>10}  {'paper':>10}  {'fvcore':>10}  {'GFLOPs':>10}",
+    ]
+    lines = [(f"call: {c['branch']}, gamma {c['gamma']:g}", c) for c in card["per_call"]]
+    lines += [("guided step", card["per_step"])]
+    lines += [(f"image ({card['evaluations']} evaluations)", card["per_image"])]
+    for what, c in lines:
+        counted = c["fvcore"]
+        text.append(
+            f"{what:28}  {c['macs']:10.3f}  {counted['macs']:10.3f}  {c['paper']:10.3f}  {counted['paper']:10.3f}  "
+            f"{c['gflops']:10.3f}"
+        )
+    text.append("GMACs but for the last column; macs: " + card["conventions"]["macs"])
+    text.append("paper: " + card["conventions"]["paper"])
+    if card["note"]:
+        text.append(f"Note: {card['note']}.")
+    emit(card, as_json, *text)

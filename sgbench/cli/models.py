@@ -10,19 +10,19 @@ import typer
 
 from sgbench.base.errors import UserError
 from sgbench.cli.console import make_progress
-from sgbench.cli.options import Json, emit
+from sgbench.cli.options import Json, emit, emit_file, entry_named, fetch_to, group
+from sgbench.files.digest import recorded_sha256, sha256_of
+from sgbench.files.location import HUB, is_remote, local_path, models_folder
+from sgbench.models import catalogue
+from sgbench.models.families import FAMILIES
+from sgbench.models.public import PUBLIC
 
-models = typer.Typer(help="Models: list, info, fetch, convert, check.", no_args_is_help=True, rich_markup_mode=None)
+models = group("models", "Models: list, info, fetch, convert, check.")
 
 
 @models.command("list")
 def list_models(as_json: Json = False) -> None:
     """Families, embedded models and public checkpoints, and which of these are on this machine."""
-    from sgbench.files.location import models_folder
-    from sgbench.models import catalogue
-    from sgbench.models.families import FAMILIES
-    from sgbench.models.public import PUBLIC
-
     checkpoints = [
         {**public._asdict(), "path": str(public.path), "fetched": public.path.is_file()} for public in PUBLIC.values()
     ]
@@ -62,12 +62,6 @@ def fetch(
     as_json: Json = False,
 ) -> None:
     """Download a checkpoint or an autoencoder; the same command again resumes or does nothing."""
-    from sgbench.files.digest import recorded_sha256, sha256_of
-    from sgbench.files.fetch import fetch as fetch_file
-    from sgbench.files.location import HUB, is_remote, local_path
-    from sgbench.models.public import PUBLIC
-
-    progress = make_progress()
     if name not in PUBLIC and name.count("/") == 1:
         found = [str(path) for path in _fetch_autoencoder(name)]
         emit({"paths": found}, as_json, "\n".join(found))
@@ -79,15 +73,12 @@ def fetch(
     elif is_remote(name):
         source, target = name, local_path(name)
     else:
-        public = _public(name)
+        public = entry_named("public checkpoint", name, PUBLIC, "MODEL", "see `sgbench models list`")
         source, target = public.source, public.path
-        progress.say(f"{public.name}: {public.source}, licence {public.licence}")
+        make_progress().say(f"{public.name}: {public.source}, licence {public.licence}")
     if recorded_sha256(target) is None or sha256 not in (None, recorded_sha256(target)):
-        path = fetch_file(source.removeprefix(HUB), target.parent, sha256, progress)
-        if path != target:
-            path.replace(target)
-    digest = sha256_of(target)
-    emit({"path": str(target), "sha256": digest}, as_json, f"{target}: sha256 {digest}")
+        fetch_to(target, source, sha256)
+    emit_file(target, as_json)
 
 
 @models.command()
@@ -95,7 +86,7 @@ def convert(
     source: Annotated[Path, typer.Argument(help="A checkpoint file.")],
     out: Annotated[Path, typer.Argument(help="The safetensors file to write.")],
     trust_pickle: Annotated[
-        bool, typer.Option("--trust-pickle", help="Unpickle in a process of its own. It may run code: ask who made it.")
+        bool, typer.Option("--trust-pickle", help="Unpickle in a separate process. It may run code: ask who made it.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -134,18 +125,7 @@ def check(
         raise typer.Exit(1)
 
 
-def _public(name: str) -> Any:
-    from sgbench.base.choices import unknown
-    from sgbench.models.public import PUBLIC
-
-    if name not in PUBLIC:
-        raise unknown("public checkpoint", name, PUBLIC, "MODEL", "see `sgbench models list`")
-    return PUBLIC[name]
-
-
 def _describe_model(name: str) -> dict[str, Any]:
-    from sgbench.models import catalogue
-
     entry = catalogue.entry(name, "MODEL")
     found: dict[str, Any] = {
         "name": entry.name,
@@ -165,7 +145,6 @@ def _describe_model(name: str) -> dict[str, Any]:
 
 
 def _describe_file(path: Path) -> dict[str, Any]:
-    from sgbench.files.digest import sha256_of
     from sgbench.models.describe import describe_state
     from sgbench.networks.checkpoints import pick_weights, read_content
 
@@ -186,7 +165,7 @@ def _fetch_autoencoder(name: str) -> list[Path]:
         try:
             found.append(Path(hf_hub_download(name, file)))
         except Exception as error:
-            # The client raises errors of many libraries; each means that the file was not had.
+            # The client raises errors of many libraries; each means that the file could not be fetched.
             raise UserError(
                 f"{file} could not be fetched ({str(error).splitlines()[0]})",
                 where=name,

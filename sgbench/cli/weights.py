@@ -1,4 +1,4 @@
-"""`sgbench weights`: what metrics are measured with, and whether it is on this machine: list, fetch, verify."""
+"""`sgbench weights`: the weights that metrics need, and which are on this machine: list, fetch, verify."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import Annotated, Any
 import typer
 
 from sgbench.base.errors import UserError
-from sgbench.cli.console import make_progress
-from sgbench.cli.options import Json, emit
+from sgbench.cli.options import Json, emit, entry_named, fetch_to, group
+from sgbench.files.digest import sha256_file, sha256_of
+from sgbench.metrics.preference.catalogue import scorer_named
+from sgbench.metrics.preference.environments import create_environment, environments_folder
+from sgbench.metrics.weights import Weights, fetched_path, find, known, places, require
 
-weights = typer.Typer(help="Weights of the metrics: list, fetch, verify.", no_args_is_help=True, rich_markup_mode=None)
+weights = group("weights", "Weights of the metrics: list, fetch, verify.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="An entry of `sgbench weights list`.")]
 
 
 @weights.command("list")
 def list_weights(as_json: Json = False) -> None:
-    """Every file: what for, source, licence, size, digest, and where it is looked for."""
-    from sgbench.metrics.weights import find, known, places
-
+    """Every file: purpose, source, licence, size, digest, and where it is looked for."""
     entries: list[dict[str, Any]] = []
     for entry in known().values():
         for file in entry.files:
@@ -51,45 +52,32 @@ def list_weights(as_json: Json = False) -> None:
 @weights.command()
 def fetch(
     name: Name,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask no network; fail where a file is missing.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Use no network; fail if a file is missing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Bring the files of an entry here; those that are there are verified, and no network is asked."""
-    from sgbench.files.digest import sha256_of
-    from sgbench.files.fetch import fetch as fetch_file
-    from sgbench.metrics.weights import fetched_path, find, require
-
+    """Download the files of an entry; those already here are verified without using the network."""
     entry = _entry(name)
-    progress = make_progress()
     for file in entry.files:
         if find(name, file) is not None:
             continue
         if entry.packaged or offline:
             require(name)
-        target = fetched_path(name, file)
-        expected = file.sha256 if len(file.sha256) == 64 else None
-        path = fetch_file(file.source.removeprefix("hf://"), target.parent, expected, progress)
-        if path != target:
-            path.replace(target)
-    paths = require(name)
-    found = [{"path": str(path), "sha256": sha256_of(path)} for path in paths]
+        fetch_to(fetched_path(name, file), file.source, file.sha256 if len(file.sha256) == 64 else None)
+    found = [{"path": str(path), "sha256": sha256_of(path)} for path in require(name)]
     emit({"files": found}, as_json, "\n".join(f"{f['path']}: sha256 {f['sha256']}" for f in found))
 
 
 @weights.command()
 def verify(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Entries; all that are there.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Entries; all that are here.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare files with their expected digests; exit status 1 for another file, or for a named one that is missing."""
-    from sgbench.files.digest import sha256_file
-    from sgbench.metrics.weights import find, known, require
-
+    """Compare files with their expected digests; exit status 1 for a mismatch, or if a named file is missing."""
     there = [e for e in known().values() if all(find(e.name, file) for file in e.files)]
     found = []
     for entry in [_entry(n) for n in names] if names else there:
         for file, path in zip(entry.files, require(entry.name), strict=True):
-            # Read anew: what was noted of a file may be older than the file.
+            # Hashed again: a recorded digest may be older than the file.
             sha256 = sha256_file(path)
             if not sha256.startswith(file.sha256):
                 raise UserError(
@@ -100,8 +88,8 @@ def verify(
             found.append({"name": entry.name, "file": file.file, "sha256": sha256, "expected": file.sha256 or None})
     lines = []
     for one in found:
-        told = "as expected" if one["expected"] else "no published digest to compare with"
-        lines.append(f"{one['name']}: {one['file']}, {told}, sha256 {one['sha256']}")
+        verdict = "as expected" if one["expected"] else "no published digest to compare with"
+        lines.append(f"{one['name']}: {one['file']}, {verdict}, sha256 {one['sha256']}")
     emit({"verified": found}, as_json, *lines)
 
 
@@ -109,20 +97,12 @@ def verify(
 def environment(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A scorer that needs one: imagereward, hpsv3.")],
 ) -> None:
-    """Make the environment of a scorer whose package cannot live beside sgbench's own; asks the package index."""
-    from sgbench.metrics.preference.catalogue import scorer_named
-    from sgbench.metrics.preference.environments import create_environment, environments_folder
-
+    """Create the environment of a scorer whose package conflicts with sgbench's; uses the package index."""
     python = create_environment(name, environments_folder())
     print(f"{name}: {python}")
     for hub in scorer_named(name).hub:
-        print(f"its package also reads {hub} from the hub's cache: run `hf download {hub}` before scoring")
+        print(f"its package also needs {hub} in the hub's cache: run `hf download {hub}` before scoring")
 
 
-def _entry(name: str) -> Any:
-    from sgbench.base.choices import unknown
-    from sgbench.metrics.weights import known
-
-    if name not in known():
-        raise unknown("weights", name, known(), "NAME", "see `sgbench weights list`")
-    return known()[name]
+def _entry(name: str) -> Weights:
+    return entry_named("weights", name, known(), "NAME", "see `sgbench weights list`")

@@ -1,4 +1,4 @@
-"""`sgbench zoo`: the embedded models, how they are trained and what they are."""
+"""`sgbench zoo`: the embedded models: list, train, verify."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sgbench.cli.console import duration
-from sgbench.cli.options import Json, emit
+from sgbench.base.atomic import write_atomic
+from sgbench.cli.console import duration, make_progress
+from sgbench.cli.options import Json, emit, group
+from sgbench.models import embedded
+from sgbench.zoo import weights
 
 if TYPE_CHECKING:
     from sgbench.training.train import Progress
 
-zoo = typer.Typer(help="The embedded models: list, train, data.", no_args_is_help=True, rich_markup_mode=None)
+zoo = group("zoo", "The embedded models: list, train, data.")
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of the training images.")]
 CLASSIFIER = "fashion-cnn"
@@ -23,9 +26,6 @@ CLASSIFIER = "fashion-cnn"
 @zoo.command("list")
 def list_models(as_json: Json = False) -> None:
     """Names, sizes and digests of the embedded models."""
-    from sgbench.models import embedded
-    from sgbench.zoo import weights
-
     cards = [weights.card(name) for name in [*embedded.recipe_names(), CLASSIFIER]]
     lines = []
     for card in cards:
@@ -60,13 +60,11 @@ def train(
     """Train an embedded model from its recipe and export weights and card."""
     import torch
 
-    from sgbench.models import embedded
     from sgbench.run.device import resolve_device
     from sgbench.training import export
     from sgbench.training import train as training
     from sgbench.training.train_classifier import train_classifier
     from sgbench.zoo import data as images
-    from sgbench.zoo import weights
 
     chosen = None if name == CLASSIFIER else embedded.load_recipe(name)
     if threads:
@@ -91,7 +89,6 @@ def reference(folder: Data = Path("data")) -> None:
     """Rebuild the packaged reference: moments of the training images, features of the held-out ones."""
     import torch
 
-    from sgbench.cli.console import make_progress
     from sgbench.metrics.references.build import build_fashion
     from sgbench.metrics.references.load import packaged_folder
     from sgbench.zoo import data as images
@@ -103,17 +100,15 @@ def reference(folder: Data = Path("data")) -> None:
 
 @zoo.command()
 def scenes() -> None:
-    """Rebuild what judges the shapes model: its packaged prompts, and the card of the detector."""
-    from sgbench.base.atomic import write_atomic
+    """Rebuild what the shapes model is judged with: its packaged prompts and the card of the detector."""
     from sgbench.cells.prompts import PACKAGED
     from sgbench.metrics.judges.shapes_accuracy import measure
-    from sgbench.zoo import weights
     from sgbench.zoo.shapes.captions import prompts_jsonl
 
     write_atomic(PACKAGED / "shapes.jsonl", prompts_jsonl().encode())
     card = measure()
     write_atomic(weights.FOLDER / f"{card['name']}.json", (json.dumps(card, indent=1) + "\n").encode())
-    print(f"{card['accuracy']:.2%} of {card['objects']} objects found right, {card['false_detections']} found wrongly")
+    print(f"{card['accuracy']:.2%} of {card['objects']} objects detected, {card['false_detections']} false detections")
 
 
 @zoo.command()
@@ -121,8 +116,6 @@ def verify() -> None:
     """Check every packaged file against the digest on its card."""
     from sgbench.metrics.references.load import load_reference
     from sgbench.metrics.references.parts import read_part
-    from sgbench.models import embedded
-    from sgbench.zoo import weights
 
     names = [*embedded.recipe_names(), CLASSIFIER]
     for name in names:
@@ -131,7 +124,7 @@ def verify() -> None:
     packaged = load_reference("fashion-mnist")
     for part in packaged.card["parts"].values():
         read_part(packaged.folder / part["file"], part["sha256"])
-    print(f"{len(names) + 1} cards, every file as promised")
+    print(f"{len(names) + 1} cards, every file matches its digest")
 
 
 def _print_progress(progress: Progress) -> None:

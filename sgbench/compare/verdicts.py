@@ -15,7 +15,7 @@ from scipy.special import stdtr, stdtrit
 from sgbench.compare.lines import Cost, Pair, Score
 from sgbench.metrics.catalogue import METRICS
 from sgbench.metrics.protocols import differences
-from sgbench.stats.paired import paired_difference
+from sgbench.stats.estimates import paired_difference
 
 Verdict = Literal["worse", "better", "changed", "no significant difference", "same", "not comparable"]
 LEVEL = 0.05

@@ -9,7 +9,7 @@ import pandas as pd
 from sgbench.compare.comparison import QUIET, Comparison, named, title
 from sgbench.compare.lines import Pair, Source
 from sgbench.compare.verdicts import LEVEL, SLOWER, Finding, Verdict
-from sgbench.stats.digits import decimals
+from sgbench.stats.estimates import decimals
 
 ORDER: tuple[Verdict, ...] = ("worse", "better", "changed", "no significant difference", "same")
 

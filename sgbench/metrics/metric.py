@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sgbench.images.sets import ImageSetInfo
     from sgbench.metrics.computer import Computer
-    from sgbench.stats.jackknife import Estimate
+    from sgbench.stats.estimates import Estimate
 
     Parts = Iterable[NDArray[np.uint8]]
 

@@ -1,7 +1,7 @@
-"""How fast this machine draws images and extracts features: measured, kept for a day, and used by plans. No torch.
+"""How fast this machine generates images and extracts features: measured, kept for a day, used by plans. No torch.
 
-A default would be wrong by a factor of three from one processor to the next, so `sgbench plan` and `sgbench bench` have
-the packaged models of a suite measured before they first forecast with them (`measure.py`, a process of its own).
+A default would be wrong by a factor of three from one processor to the next, so `sgbench plan` and `sgbench bench`
+first measure the packaged models of a suite, with `python -m sgbench.measure`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import importlib.metadata
 import json
-import math
 import os
 import platform
 import subprocess
@@ -18,7 +17,9 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from sgbench.base.atomic import write_atomic
 from sgbench.base.processor import processor_name, usable_cores, vector_unit
@@ -31,21 +32,21 @@ from sgbench.metrics.references.catalogue import home_of
 from sgbench.models import catalogue
 from sgbench.suite.schema import Suite
 
-# A measurement that has not come to an end by then says nothing that a forecast could use.
 LONGEST_SECONDS = 180
-# What else a machine does changes its pace.
+# Other load on the machine changes its pace.
 HOLDS_SECONDS = 86_400
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 
 
 class Pace(NamedTuple):
-    """What was measured on this machine; empty where nothing was."""
+    """What was measured on this machine; empty if nothing was."""
 
-    models: dict[str, float]
+    models: dict[str, Rate]
     """GMACs per second, by model and dtype as `model_key` writes them."""
-    extractors: dict[str, float]
+    extractors: dict[str, Rate]
     """Seconds per image, by extractor."""
-    start_seconds: float | None = None
-    """Of a process, until it has imported what it runs, scores and reports with."""
+    start_seconds: Rate | None = None
+    """Seconds until a process has imported what it runs, scores and reports with."""
     device: str = ""
     threads: int = 0
     at: float = 0.0
@@ -53,7 +54,7 @@ class Pace(NamedTuple):
 
 
 def model_key(cell: Cell) -> str:
-    """What a pace of a model is kept under."""
+    """The key of a model's pace."""
     return f"{cell.model} {cell.dtype}"
 
 
@@ -63,7 +64,7 @@ def pace_file() -> Path:
 
 
 def machine(device: str) -> str:
-    """What a pace depends on beside the model; `device` as it is asked for, such as `auto`."""
+    """What a pace depends on besides the model; `device` as the user gives it, such as `auto`."""
     threads = os.environ.get("OMP_NUM_THREADS", "any number of")
     try:
         torch = importlib.metadata.version("torch")
@@ -75,22 +76,12 @@ def machine(device: str) -> str:
 
 
 def known_pace(device: str = "auto") -> Pace:
-    """What was measured on this machine within a day; a file that is absent or damaged holds nothing."""
-    found = _read().get(machine(device))
+    """What was measured on this machine within a day; empty if the file is missing or damaged."""
     try:
-        pace = Pace(**found) if isinstance(found, dict) else Pace({}, {})
-        rates = [*pace.models.values(), *pace.extractors.values(), pace.start_seconds or 1.0]
-        valid = all(isinstance(rate, float) and 0 < rate < math.inf for rate in rates)
-        if (
-            valid
-            and isinstance(pace.device, str)
-            and isinstance(pace.threads, int)
-            and 0 <= time.time() - pace.at < HOLDS_SECONDS
-        ):
-            return pace
-    except (TypeError, AttributeError):
-        pass
-    return Pace({}, {})
+        pace = TypeAdapter(Pace).validate_python(_read().get(machine(device)))
+    except ValidationError:
+        return Pace({}, {})
+    return pace if 0 <= time.time() - pace.at < HOLDS_SECONDS else Pace({}, {})
 
 
 def extractors_of(suite: Suite) -> set[str]:
@@ -100,9 +91,9 @@ def extractors_of(suite: Suite) -> set[str]:
 
 
 def measured_pace(suite: Suite, cells: Sequence[Cell], progress: Progress, device: str = "auto") -> Pace:
-    """The pace of the packaged models and extractors of a suite, measured where that was not done within a day.
+    """The pace of the packaged models and extractors of a suite, measured unless that was done within a day.
 
-    One process measures at a time. Where it does not succeed, that is said, and a forecast goes on without it.
+    One process measures at a time. If measuring fails, `progress` says so and the forecast continues without it.
     """
     with suppress(OSError), _alone():
         return _measure(suite, cells, progress, device)
@@ -115,12 +106,13 @@ def _measure(suite: Suite, cells: Iterable[Cell], progress: Progress, device: st
     for cell in cells:
         if model_key(cell) not in known.models and catalogue.entry(cell.model).main.kind == "packaged":
             models.setdefault(model_key(cell), cell)
-    extractors = sorted(name for name in extractors_of(suite) if _is_packaged(name) and name not in known.extractors)
+    packaged = {name for name, entry in EXTRACTORS.items() if weights.known()[entry.weights].packaged}
+    extractors = sorted(extractors_of(suite) & packaged - known.extractors.keys())
     if not models and not extractors:
         return known
     names = [*(cell.model for cell in models.values()), *extractors]
     progress.say(f"measuring how fast this machine is today with {', '.join(names)}: less than a minute")
-    asked = {
+    request = {
         "suite": suite.model_dump(mode="json"),
         "device": device,
         "models": list(models),
@@ -129,8 +121,8 @@ def _measure(suite: Suite, cells: Iterable[Cell], progress: Progress, device: st
     }
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "sgbench.plan.measure"],
-            input=json.dumps(asked),
+            [sys.executable, "-m", "sgbench.measure"],
+            input=json.dumps(request),
             capture_output=True,
             text=True,
             check=True,
@@ -139,7 +131,7 @@ def _measure(suite: Suite, cells: Iterable[Cell], progress: Progress, device: st
         found = Pace(**json.loads(done.stdout.splitlines()[-1]))
     except (subprocess.SubprocessError, ValueError, TypeError, LookupError, OSError) as error:
         said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1:]
-        progress.say(f"that did not succeed ({' '.join(said)}): the forecast takes what it lacks from other machines")
+        progress.say(f"measuring failed ({' '.join(said)}): the forecast uses values of other machines instead")
         return known
     if known.models or known.extractors:
         models_known, extractors_known = known.models | found.models, known.extractors | found.extractors
@@ -151,15 +143,11 @@ def _measure(suite: Suite, cells: Iterable[Cell], progress: Progress, device: st
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Wait for other processes that measure: together, each would find a part of the pace."""
+    """Wait for other processes that measure: measuring at the same time would slow all of them."""
     pace_file().parent.mkdir(parents=True, exist_ok=True)
     with pace_file().with_name(".measuring").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _is_packaged(extractor: str) -> bool:
-    return extractor in EXTRACTORS and weights.known()[EXTRACTORS[extractor].weights].packaged
 
 
 def _read() -> dict[str, object]:

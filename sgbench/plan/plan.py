@@ -1,4 +1,4 @@
-"""The cost card of a suite: cells, images, GMACs, bytes and an estimate of the minutes. No torch."""
+"""The cost card of a suite: cells, images, GMACs, bytes, an estimate of the minutes, and bounds on them with Ray."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from sgbench.cells.identity import cell_id
 from sgbench.metrics.extractors.catalogue import EXTRACTORS
 from sgbench.metrics.judges.catalogue import JUDGES
 from sgbench.plan.pace import Pace, extractors_of, known_pace, model_key
-from sgbench.results.store import Store, image_bytes
+from sgbench.results.store import SHARD, Store, image_bytes
 from sgbench.suite.schema import Suite
 
-# GMACs per second and core of the embedded models where nothing was measured: on an AMD EPYC with AVX-512 and bfloat16,
-# and on one with AVX2 (2 GHz); what else there is lies between them.
+# GMACs per second and core of the embedded models where nothing was measured, on an AMD EPYC with AVX-512 and bfloat16
+# and on one with AVX2 (2 GHz); other processors lie between them.
 DEFAULT_RATE_PER_CORE = {"bfloat16": 30.0, "float32": 18.0}
 AVX2_RATE_PER_CORE = 10.0
 # An assumption, not a measurement: 40 % of the 156 tera multiply-accumulates per second of an A100 in bfloat16.
 GPU_RATE, GPU_BASIS = 0.4 * 156_000, "an A100 at 40 % of its bfloat16 peak, decoding left out"
-# Of the embedded suite on two cores: distances and neighbours beside the extractors, whose convolutions reach half of
-# the pace that the denoisers' matrix products do.
+# Of the embedded suite on two cores: distances and neighbours; the extractors' convolutions reach half the pace of the
+# denoisers' matrix products.
 SCORE_SECONDS_PER_THOUSAND_IMAGES = 4.0
 EXTRACTOR_PACE = 0.5
-# Every cell draws a batch that is not kept.
+# Every cell generates one batch that is not kept.
 WARM_UP_IMAGES = 24
-# What a bench takes beside its images, in starts of a process: its own, and a report of the embedded suites.
+# What a bench takes besides images, in starts of a process: its own start, and a report of the embedded suites.
 STARTS, START_SECONDS = 3.0, 5.0
+# An assumption: a process, torch and a few gigabytes of weights from a file system that machines share.
+LOAD_SECONDS = 30.0
 
 
 class PlannedCell(NamedTuple):
@@ -110,8 +112,49 @@ class Plan(NamedTuple):
         }
 
 
+class Forecast(NamedTuple):
+    """Wall time of what is left of a plan on equal workers of Ray, each of which takes the next shard when it is free.
+
+    In whatever order, work W on n workers then ends by W / n + (1 - 1/n) L, where L is the longest shard (Graham 1966),
+    and no schedule is faster than W / n or L. Each worker loads each model once. Decoding, a first batch of every cell
+    on every worker, and scoring, which one machine does, are left out.
+    """
+
+    workers: int
+    kind: str
+    """`GPU` or `CPU`: each worker has one."""
+    basis: str
+    """Where a worker's pace comes from."""
+    shards: int
+    models: int
+    work_seconds: float
+    """Of one worker that does everything, without loading."""
+    longest_seconds: float
+    """Of the longest shard."""
+
+    @property
+    def at_least(self) -> float:
+        """Seconds that no schedule can beat."""
+        return max(self.work_seconds / self.workers, self.longest_seconds) + (LOAD_SECONDS if self.models else 0.0)
+
+    @property
+    def at_most(self) -> float:
+        """Seconds by which every schedule ends."""
+        loading = LOAD_SECONDS * self.models
+        return self.work_seconds / self.workers + (1 - 1 / self.workers) * self.longest_seconds + loading
+
+    def as_dict(self) -> dict[str, Any]:
+        """The forecast as plain data."""
+        return {
+            **self._asdict(),
+            "seconds_at_least": self.at_least,
+            "seconds_at_most": self.at_most,
+            "load_seconds_per_model": LOAD_SECONDS,
+        }
+
+
 def make_plan(suite: Suite, cells: Sequence[Cell], store: Store, pace: Pace | None = None) -> Plan:
-    """Plan the cells of a suite on this machine, by its pace: what is known of it unless given."""
+    """Plan the cells of a suite on this machine, by `pace` or else by what was measured within a day."""
     planned, there = [], store.cell_names()
     for cell in cells:
         name, macs = cell_id(cell), image_macs(cell)
@@ -143,9 +186,9 @@ def _scoring_seconds(suite: Suite, images: int, rate: float, pace: Pace) -> floa
 
 
 def _rate(suite: Suite, cells: Sequence[Cell], store: Store) -> tuple[float, str, int]:
-    """GMACs per second, where that is from, and the threads it is of.
+    """GMACs per second, its basis, and its number of threads.
 
-    It is that of one of `cells` that was measured on this processor, else a default per core.
+    From one of `cells` that was measured on this processor, else a default per core.
     """
     here = processor_name()
     for cell in cells:
@@ -157,9 +200,29 @@ def _rate(suite: Suite, cells: Sequence[Cell], store: Store) -> tuple[float, str
             rate = float(cost["macs_per_image"] / 1e9 / measured["seconds_per_image"]["median"])  # type: ignore[index]
             threads = int(measured["device"]["threads"])
         except (KeyError, TypeError, ValueError, ArithmeticError):
-            continue  # Not what `run` writes, and nothing is lost: the next cell may tell.
+            continue  # Not what `run` writes; try the next cell.
         if 0 < rate < math.inf and threads > 0:
             return rate, f"measured earlier on {here}, {threads} threads", threads
     cores = usable_cores()
     per_core = AVX2_RATE_PER_CORE if vector_unit() == "AVX2" else DEFAULT_RATE_PER_CORE[suite.dtype]
-    return per_core * cores, f"a default for {cores} cores; the first cell will tell better", cores
+    return per_core * cores, f"a default for {cores} cores; the first cell will give a better estimate", cores
+
+
+def forecast(plan: Plan, gpus: int | None) -> Forecast:
+    """The wall time of a plan on `gpus` GPUs of GPU_BASIS; without them, on a single-threaded worker per core here."""
+    if gpus is None:
+        workers, kind, rate = usable_cores(), "CPU", plan.rate / plan.rate_threads
+        basis = f"{plan.rate_basis}, divided by its threads"
+    else:
+        workers, kind, rate, basis = gpus, "GPU", GPU_RATE, GPU_BASIS
+    left = [cell for cell in plan.cells if cell.images_left]
+    longest = max((_longest(c.images, c.images_kept) * c.gmacs_per_image for c in left), default=0.0)
+    shards = sum(math.ceil(cell.images / SHARD) - cell.images_kept // SHARD for cell in left)
+    models = len({cell.cell.model for cell in left})
+    return Forecast(workers, kind, basis, shards, models, plan.gmacs / rate, longest / rate)
+
+
+def _longest(images: int, kept: int) -> int:
+    """Most images missing in one shard; the `kept` images are the first ones."""
+    first = min(images, (kept // SHARD + 1) * SHARD)
+    return max(first - kept, min(SHARD, images - first))

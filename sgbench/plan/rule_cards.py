@@ -1,4 +1,4 @@
-"""What there is to say of every rule: the source of `sgbench guidance` and of docs/guidance.md. No torch."""
+"""A description of every rule: the source of `sgbench guidance` and of docs/guidance.md. No torch."""
 
 from __future__ import annotations
 
@@ -100,21 +100,14 @@ def _gammas(rule: Rule) -> str:
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
-    default = parameter.default
-    if isinstance(default, float) and math.isinf(default):
-        default = ".inf"
+    end = "" if math.isinf(parameter.high) else f" to {parameter.high:g}"
+    numbers = f"{'whole, ' if parameter.whole else ''}from {parameter.low:g}{end}"
     return {
         "name": parameter.name,
         "meaning": parameter.meaning,
-        "range": "text" if parameter.text else _range(parameter),
-        "default": default,
+        "range": "text" if parameter.text else numbers,
+        "default": ".inf" if parameter.default == math.inf else parameter.default,
     }
-
-
-def _range(parameter: Parameter) -> str:
-    kind = "whole, " if parameter.whole else ""
-    end = "" if math.isinf(parameter.high) else f" to {parameter.high:g}"
-    return f"{kind}from {parameter.low:g}{end}"
 
 
 def _needs(rule: Rule) -> list[str]:
@@ -151,23 +144,23 @@ def page() -> str:
     ]
     for c in cards:
         branches = "; ".join(c["branches"])
-        lines.append(
-            f"| {c['title']} | `{c['name']}` | {_cell(c['formula'])} | {branches} | {c['relative_cost']:.2f} |"
-        )
+        formula = c["formula"].replace("|", "\\|")
+        lines.append(f"| {c['title']} | `{c['name']}` | {formula} | {branches} | {c['relative_cost']:.2f} |")
     for c in cards:
         lines += ["", f"## {c['title']}", "", *section(c)]
     return "\n".join([*lines, *_presets(), *_common(), ""])
 
 
 def section(c: dict[str, Any]) -> list[str]:
-    """A rule's card, a line for each thing there is to say."""
+    """A rule's card as lines of Markdown."""
     scale = c["scale"]
     lines = [f"- Name: `{c['name']}`. Source: {c['source']}.", f"- Formula: {c['formula']}"]
     lines.append(f"- Acts on: {c['acts_on']}.")
     if scale is not None:
         least = "above 0" if scale["low"] == 0 else f"from {scale['low']:g}"
+        most = "" if scale["high"] is None else f" to {scale['high']:g}"
         usual = ", 1 if left out" if c["scale_default"] == 1 else ""
-        lines.append(f"- Scale: {least}{_upto(scale)}{usual}.")
+        lines.append(f"- Scale: {least}{most}{usual}.")
     lines.append(f"- Gammas: {c['gammas']}.")
     for p in c["parameters"]:
         usual = "must be given" if p["default"] is None else f"{p['default']} if left out"
@@ -178,10 +171,6 @@ def section(c: dict[str, Any]) -> list[str]:
     if c["note"]:
         lines.append(f"- Note: {c['note']}.")
     return lines
-
-
-def _upto(scale: dict[str, Any]) -> str:
-    return "" if scale["high"] is None else f" to {scale['high']:g}"
 
 
 def _presets() -> list[str]:
@@ -212,8 +201,3 @@ def _common() -> list[str]:
         *(f"- `subset: {name}`: {meaning}." for name, meaning in SUBSETS.items()),
         *(f"- `sharing: {name}`: {meaning}." for name, meaning in SHARING.items()),
     ]
-
-
-def _cell(text: str) -> str:
-    """Text that may stand in a table."""
-    return text.replace("|", "\\|")

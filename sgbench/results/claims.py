@@ -161,8 +161,13 @@ def work_through(
         if len(left) < len(waiting):
             patience = pauses()
         elif not said:
-            say(f"waiting for another process that works in this tree ({len(left)} parts are with it)")
+            say(waiting_for(len(left)))
             said = True
         if left:
             time.sleep(next(patience))
         waiting = left
+
+
+def waiting_for(units: int) -> str:
+    """The message, given once, when other processes work on all that is left."""
+    return f"waiting for another process that works in this tree ({units} parts are with it)"

@@ -1,15 +1,26 @@
-"""Which device, and how to name it in a result."""
+"""The device of a run: which one, how to name it in a result, how long it may take, and what its memory holds."""
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Callable
+from typing import TypeVar
+
 import torch
 
-from sgbench.base.errors import UserError
+from sgbench.base.errors import CellError, UserError
 from sgbench.base.processor import processor_name
+from sgbench.cells.cell import Cell
+
+Drawn = TypeVar("Drawn")
+# Messages of bare RuntimeErrors of torch: its CPU allocator, cuBLAS and cuDNN.
+MESSAGES = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+# A shard of the largest published models takes minutes on a GPU; a CPU may take any time.
+GPU_SECONDS = 3600.0
 
 
 def resolve_device(name: str) -> torch.device:
-    """`auto`, `cpu`, `cuda` or `cuda:N` as a device. Raises UserError when it is not to be had."""
+    """`auto`, `cpu`, `cuda` or `cuda:N` as a device. Raises UserError when it is not available."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -20,7 +31,7 @@ def resolve_device(name: str) -> torch.device:
         ) from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(
-            f"{name} was asked for, and torch sees {torch.cuda.device_count()} CUDA devices",
+            f"{name} is not available: torch sees {torch.cuda.device_count()} CUDA devices",
             where="--device",
             fix="use --device cpu, or install a driver",
         )
@@ -29,10 +40,51 @@ def resolve_device(name: str) -> torch.device:
 
 def describe_device(device: torch.device) -> dict[str, str | int]:
     """Name, kind and, on a CPU, the number of threads."""
-    if device.type == "cuda":
-        return {
-            "type": "cuda",
-            "name": torch.cuda.get_device_name(device),
-            "threads": torch.get_num_threads(),
-        }
-    return {"type": device.type, "name": processor_name(), "threads": torch.get_num_threads()}
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()
+    return {"type": device.type, "name": name, "threads": torch.get_num_threads()}
+
+
+def default_timeout(device: torch.device) -> float | None:
+    """Seconds that a shard may take unless the user says: an hour on a GPU, any time on a CPU."""
+    return None if device.type == "cpu" else GPU_SECONDS
+
+
+class Batch:
+    """How many images of one model are generated at a time; the images do not depend on it.
+
+    When memory runs out, the size is halved for the rest of the run. It stays a multiple of `least`, the smallest size:
+    a group on a CPU, one image elsewhere.
+    """
+
+    def __init__(self, size: int, least: int = 1) -> None:
+        self.size, self.least = size, least
+
+    def draw(self, cell: Cell, work: Callable[[int], Drawn]) -> Drawn:
+        """`work` at the batch's size, or at the first half of it that fits.
+
+        Raises CellError where the smallest batch does not fit either.
+        """
+        while True:
+            try:
+                return work(self.size)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                said = str(error).partition("\n")[0] or "out of memory"
+            # Outside of the handler, whose traceback holds every tensor of the attempt.
+            gc.collect()
+            torch.cuda.empty_cache()
+            if self.size <= self.least:
+                raise CellError(
+                    f"memory is too small for the smallest batch, {self.size} images ({said})",
+                    where=cell.describe(),
+                    fix="use a device with more memory, or stop other programs that use it",
+                )
+            self.size = max(self.least, self.size // 2 // self.least * self.least)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error of Python or torch says that memory ran out."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in MESSAGES)

@@ -1,4 +1,4 @@
-"""What hands out the shards of a run: this process, or Ray. No torch, no Ray."""
+"""The engine of a run: this process, or Ray. Imports neither torch nor Ray."""
 
 from __future__ import annotations
 
@@ -21,28 +21,27 @@ class Ray(NamedTuple):
 
     address: str | None = None
     threads_per_worker: int = 1
-    """Threads of torch in every worker, and CPUs that it asks Ray for."""
+    """Torch threads of every worker, and the CPUs it requests from Ray."""
 
 
 def chosen_engine(engine: Engine, address: str | None, threads_per_worker: int | None) -> Ray | None:
-    """The settings of Ray, or None for this process. Raises UserError where options do not fit together."""
+    """The settings of Ray, or None for this process. Raises UserError for options that do not fit together."""
     if engine is Engine.RAY:
         require_ray()
         return Ray(address, threads_per_worker or 1)
     for option, value in (("--address", address), ("--threads-per-worker", threads_per_worker)):
-        require_engine(Engine.RAY, engine, option, value)
+        require_ray_for(option, value, engine)
     return None
 
 
-def require_engine(needed: Engine, engine: Engine, option: str, value: object) -> None:
-    """Raise UserError where an option of one engine is given with another."""
-    if value is not None and engine is not needed:
-        fix = f"add --engine {needed}, or leave it out"
-        raise UserError(f"it is an option of the engine {needed}", where=option, fix=fix)
+def require_ray_for(option: str, value: object, engine: Engine) -> None:
+    """Raise UserError where an option of the engine `ray` is given with another engine."""
+    if value is not None and engine is not Engine.RAY:
+        raise UserError("this option needs the engine ray", where=option, fix="add --engine ray, or leave it out")
 
 
 def require_ray() -> None:
-    """Raise UserError where Ray is not installed."""
+    """Raise UserError if Ray is not installed."""
     try:
         found = util.find_spec("ray")
     except ValueError:

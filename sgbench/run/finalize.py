@@ -1,22 +1,38 @@
-"""What stands beside a cell's images once all of them are there: cost, picture, and no failure of fewer images."""
+"""What is written once all images of a cell are there: cost.json and the picture; an earlier failure is removed.
+
+cost.json holds multiply-accumulates as fvcore counts them on the networks that ran, and measured times.
+"""
 
 from __future__ import annotations
 
 import io
+import json
 import math
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from importlib import metadata
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sgbench.base.provenance import provenance
 from sgbench.cells.cell import Cell
+from sgbench.cells.cell_cost import image_macs
 from sgbench.cells.identity import cell_id
+from sgbench.cells.program import Call, call_counts
+from sgbench.cost.macs import count_decoder, count_kept
+from sgbench.cost.measured import summarise
+from sgbench.guidance.perturbation import layers
+from sgbench.models.architecture import Macs
 from sgbench.results.faults import RECORD
-from sgbench.results.store import Store
-from sgbench.run.cost_record import cost_record
+from sgbench.results.store import Store, shard_sizes
 from sgbench.sampling.networks import Networks
 
 GALLERY_ROWS, GALLERY_COLUMNS = 2, 10
+_counted: dict[tuple[object, ...], Macs] = {}
+_decoded: dict[tuple[str, str, tuple[int, int, int]], int] = {}
 
 
 def cost_claim(cell: Cell) -> str:
@@ -25,23 +41,23 @@ def cost_claim(cell: Cell) -> str:
 
 
 def is_recorded(cell: Cell, store: Store, samples: int) -> bool:
-    """Whether cost and picture are of as many images as there are, and no failure of fewer images is left."""
+    """Whether cost and picture cover `samples` images, and no failure of as many or fewer is left."""
     described = store.read_record(cell, "cell") is not None
     complete = described and _is_costed(cell, store, samples) and store.read_picture(cell, "gallery") is not None
     return complete and not _failed_before(cell, store, samples)
 
 
 def record(cell: Cell, networks: Networks, store: Store, samples: int) -> None:
-    """Write it for a cell whose first `samples` images are there, unless another process has.
+    """Write cost and picture of a cell whose first `samples` images are there, unless another process has.
 
-    To be called by the holder of the cell's `cost_claim`.
+    The caller holds the cell's `cost_claim`.
     """
     if is_recorded(cell, store, samples):
         return
     first = store.read_shard(cell, 0)
     assert first is not None
     store.write_picture(cell, "gallery", gallery_png(first.images))
-    # Seconds that `time` measured stay when only the picture was damaged.
+    # Seconds that `time` measured are kept if only the picture was damaged.
     if not _is_costed(cell, store, samples):
         store.write_record(cell, "cost", cost_record(cell, networks, store, samples))
     if _failed_before(cell, store, samples):
@@ -69,3 +85,96 @@ def gallery_png(images: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(sheet.squeeze(-1) if channels == 1 else sheet).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
+
+
+def counted_macs(cell: Cell, networks: Networks, call: Call) -> Macs:
+    """fvcore's count of one call, traced once per model, checkpoint and number of kept tokens."""
+    network = networks.of(call.branch)
+    change = call.change
+    if call.branch.disturbed == "random skip" and change is not None:
+        # All blocks that may be skipped cost the same, so one count holds for every choice of as many.
+        same = layers(str(dict(cell.guidance.parameters)["layers"]))[: len(change.layers)]
+        change = replace(change, layers=same)
+    key = (cell.model, call.branch.checkpoint, call.kept, change)
+    if key not in _counted:
+        _counted[key] = count_kept(network, call.kept, change)
+    return _counted[key]
+
+
+def cost_record(cell: Cell, networks: Networks, store: Store, samples: int) -> dict[str, Any]:
+    """cost.json of a cell whose first `samples` images are there."""
+    branches = []
+    for call, times in call_counts(cell):
+        one = counted_macs(cell, networks, call)
+        branches.append(
+            {
+                **asdict(call.branch),
+                "gamma": call.gamma,
+                "kept_tokens": call.kept,
+                "grid_tokens": networks.main.architecture.grid_tokens,
+                "changed_blocks": None if call.change is None else list(call.change.layers),
+                "calls_per_image": times,
+                "macs": one.macs,
+                "paper": one.paper,
+            }
+        )
+    image = image_macs(cell, lambda call: counted_macs(cell, networks, call))
+    return {
+        "counted_by": f"fvcore {metadata.version('fvcore')}, attention by a handler",
+        "conventions": {
+            "macs": "all products, attention included, LayerNorm 4 per element",
+            "paper": "no attention products, LayerNorm 2 per element (arXiv 2601.01608, Table 2)",
+        },
+        "branches": branches,
+        "macs_per_image": image.macs,
+        "paper_per_image": image.paper,
+        "closed_form_macs_per_image": image_macs(cell).macs,
+        "decode_macs_per_image": None if networks.decoder is None else _decode_macs(cell, networks),
+        "steps": cell.sampler.steps,
+        "images": samples,
+        "measured": _measured(cell, store, samples),
+        "made_by": provenance(),
+    }
+
+
+def _decode_macs(cell: Cell, networks: Networks) -> int:
+    assert networks.decoder is not None
+    key = (cell.model, cell.autoencoder, networks.main.architecture.sample_shape)
+    if key not in _decoded:
+        _decoded[key] = count_decoder(networks.decoder, networks.main.architecture.sample_shape)
+    return _decoded[key]
+
+
+def _measured(cell: Cell, store: Store, samples: int) -> dict[str, Any]:
+    """Seconds, bytes and joules per image; seconds over the batches of the device that made most of them."""
+    shards = [store.read_shard(cell, number) for number, _ in shard_sizes(samples)]
+    notes = [shard.notes for shard in shards if shard is not None]
+    by_device: dict[str, list[dict[str, Any]]] = {}
+    for batch in (batch for note in notes for batch in note["batches"]):
+        by_device.setdefault(json.dumps(batch["device"], sort_keys=True), []).append(batch)
+    batches = max(by_device.values(), key=len)
+    peaks = [note["peak_bytes"] for note in notes if note["peak_bytes"] is not None]
+    metered = [note for note in notes if note["joules"] is not None]
+    images = sum(note["joules_images"] for note in metered)
+    return {
+        **timing(
+            [batch["seconds"] / batch["images"] for batch in batches],
+            # Shards from before decoding was timed separately are of pixel-space models.
+            [batch.get("decode_seconds", 0.0) / batch["images"] for batch in batches],
+        ),
+        "batch": max(batch["images"] for batch in batches),
+        "peak_bytes": max(peaks) if peaks else None,
+        "joules_per_image": sum(note["joules"] for note in metered) / images if images else None,
+        "device": batches[0]["device"],
+        "other_devices": len(by_device) - 1,
+    }
+
+
+def timing(sampling: Sequence[float], decoding: Sequence[float]) -> dict[str, Any]:
+    """Seconds per image as cost.json holds them, from measured seconds of sampling and of decoding."""
+    summary = summarise(sampling)
+    return {
+        "seconds_per_image": summary._asdict(),
+        "images_per_second": 1 / summary.median,
+        "decode_seconds_per_image": summarise(decoding).median,
+    }

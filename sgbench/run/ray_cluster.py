@@ -1,4 +1,4 @@
-"""The cluster of the Ray engine: one that is there, or one of this machine, whose ports are on loopback."""
+"""The cluster of the Ray engine: an existing one, or one on this machine that listens on loopback alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sgbench.base.errors import UserError
 from sgbench.base.processor import usable_cores
 from sgbench.run.engines import Ray, require_ray
 
-# Connecting to what is no cluster takes Ray minutes and ends the process: another one tries first.
+# Connecting to something that is not a cluster takes Ray minutes and ends the process: another process tries first.
 PROBE_SECONDS, KNOCK_SECONDS = 40.0, 5.0
 PROBE = """
 import sys
@@ -28,23 +28,23 @@ try:
 except Exception as error:
     sys.exit("SAID " + " ".join(str(error).split()))
 """
-# The least that Ray takes; what workers send back is tiny.
+# The minimum that Ray accepts; what workers return is tiny.
 OBJECT_BYTES = 100 << 20
-# What a cluster that is started here does unless the environment says otherwise.
+# Settings of a cluster that is started here, unless the environment has others.
 DEFAULTS = {
-    # Ray reports usage to its makers unless told otherwise.
+    # No usage reports to Ray's makers.
     "RAY_USAGE_STATS_ENABLED": "0",
-    # A worker without a GPU keeps CUDA_VISIBLE_DEVICES as it is; without this Ray warns of it.
+    # A worker without a GPU keeps CUDA_VISIBLE_DEVICES; without this Ray warns about it.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    # Ray's workers would otherwise yield to every other process of the machine.
+    # Workers would otherwise run at lower priority than every other process.
     "RAY_worker_niceness": "0",
-    # Named after the systems where Ray does so unasked: the node is 127.0.0.1, and all its ports are bound there.
+    # The node is 127.0.0.1 and binds all its ports there, as Ray does by default on Windows and macOS.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }
 
 
 class Cluster(NamedTuple):
-    """A cluster that this process is connected to, and what a worker of a run asks it for."""
+    """A cluster that this process is connected to, and what a worker of a run requests from it."""
 
     ray: Any
     device: str
@@ -52,14 +52,14 @@ class Cluster(NamedTuple):
 
     @property
     def slots(self) -> int:
-        """How many workers it holds at the moment."""
+        """How many workers it has room for at the moment."""
         has = self.ray.cluster_resources()
         cpus = int(has.get("CPU", 0) // self.threads)
         return min(cpus, int(has.get("GPU", 0))) if self.device == "cuda" else cpus
 
     @property
     def request(self) -> dict[str, float]:
-        """Resources of one worker, as Ray's tasks are asked for them."""
+        """Resources of one worker, as options of a Ray task."""
         return {"num_cpus": self.threads, "num_gpus": 1 if self.device == "cuda" else 0}
 
 
@@ -67,8 +67,8 @@ class Cluster(NamedTuple):
 def connected(settings: Ray, device: str) -> Iterator[Cluster]:
     """Connect for the time of the context; a cluster that was started for it ends with it.
 
-    `device` is auto, cpu or cuda: auto is CUDA where the cluster has GPUs. A program that is connected already stays
-    so, and its cluster is used. Raises UserError where there is no cluster, or none that has such workers.
+    `device` is auto, cpu or cuda: auto is CUDA if the cluster has GPUs. A program that is already connected stays so,
+    and its cluster is used. Raises UserError if there is no cluster, or it has no room for such workers.
     """
     require_ray()
     for name, value in (DEFAULTS if settings.address is None else _credentials()).items():
@@ -101,31 +101,29 @@ def _offer(ray: Any, settings: Ray, device: str) -> Cluster:
     if device == "auto":
         device = "cuda" if has_gpus else "cpu"
     if device not in ("cpu", "cuda"):
-        raise UserError(f"Ray chooses the GPUs, and {device} is one", where="--device", fix="use auto, cpu or cuda")
+        raise UserError(f"Ray chooses the GPUs, not {device!r}", where="--device", fix="use auto, cpu or cuda")
     if device == "cuda" and not has_gpus:
-        raise UserError(
-            "the cluster of Ray has no GPU", where="--device", fix="add a node with one, or use auto or cpu"
-        )
+        raise UserError("the Ray cluster has no GPU", where="--device", fix="add a node with a GPU, or use auto or cpu")
     most = max((int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]), default=0)
     if settings.threads_per_worker > most:
         raise UserError(
-            f"a worker asks for {settings.threads_per_worker} CPUs, and no node of the cluster has more than {most}",
+            f"a worker needs {settings.threads_per_worker} CPUs, but no node of the cluster has more than {most}",
             where="--threads-per-worker",
-            fix="ask for fewer",
+            fix="give a smaller number",
         )
     return Cluster(ray, device, settings.threads_per_worker)
 
 
 def _credentials() -> dict[str, str]:
-    """`ray start` asks for a token where one lies, and whoever connects has to be told to show it."""
+    """Clusters started by `ray start` on a machine with a token require it, which clients must enable."""
     token = Path.home() / ".ray" / "auth_token"
     has = token.is_file() or {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ)
     return {"RAY_AUTH_MODE": "token"} if has else {}
 
 
 def _probe(address: str) -> None:
-    """Raise UserError where no cluster of this version of Ray and Python answers at `address`."""
-    fix = "start one with `ray start --head`, correct the address, or leave it out for a cluster of this machine"
+    """Raise UserError if no cluster with this version of Ray and Python answers at `address`."""
+    fix = "start one with `ray start --head`, correct the address, or leave it out for a cluster on this machine"
     where = f"--address {address}"
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if host and port.isdigit():
@@ -137,16 +135,16 @@ def _probe(address: str) -> None:
     try:
         tried = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PROBE_SECONDS)
     except subprocess.TimeoutExpired as error:
-        said = f"no cluster of Ray answered in {PROBE_SECONDS:g} seconds"
+        said = f"no Ray cluster answered within {PROBE_SECONDS:g} seconds"
         raise UserError(said, where=where, fix=fix) from error
     if tried.returncode:
         said = tried.stderr.rpartition("SAID ")[2].strip() or "no reason was given"
-        raise UserError(f"Ray does not connect ({said})", where=where, fix=fix)
+        raise UserError(f"Ray cannot connect ({said})", where=where, fix=fix)
 
 
 @contextlib.contextmanager
 def _own_signals() -> Iterator[None]:
-    """Ray puts a handler of its own in the place of ours."""
+    """Restore our signal handlers, which Ray replaces by its own."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,7 +1,7 @@
-"""Run the cells of a suite on Ray: a task for every shard that is missing, wherever there is room for one.
+"""Run the cells of a suite on Ray: a task for every missing shard, on any node with room for it.
 
-Ray schedules, asks for GPUs and repeats what died with its worker. The driver, here, loads no model: it says what is
-missing, hands out no more than keeps the workers busy, and follows what comes back.
+Ray schedules, assigns GPUs and repeats tasks whose worker died. The driver, here, loads no model: it finds what is
+missing, submits enough tasks to keep the workers busy, and handles their outcomes.
 """
 
 from __future__ import annotations
@@ -21,22 +21,21 @@ from sgbench.base.provenance import provenance
 from sgbench.base.signals import stop_if_asked
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
-from sgbench.results.claims import pauses
+from sgbench.results.claims import pauses, waiting_for
 from sgbench.results.faults import RECORD, Failure, write_failure
 from sgbench.results.store import Store
 from sgbench.run.engines import Ray, require_ray
-from sgbench.run.finalize import is_recorded
 from sgbench.run.ray_cluster import Cluster, connected
 from sgbench.run.ray_worker import Job, Outcome, Unit, work
-from sgbench.run.runner import RunSummary, check_weights
-from sgbench.run.shards import Gap, missing_shards
+from sgbench.run.runner import Run, RunSummary
+from sgbench.run.shards import Gap
 
 ATTEMPTS = 4
-"""How often a shard is tried whose worker dies."""
+"""How often a shard is tried if its worker dies."""
 AHEAD = 4
-"""Tasks that Ray is given for every worker it has room for."""
+"""Tasks submitted for every worker that the cluster has room for."""
 TICK_SECONDS, REFRESH_SECONDS = 0.5, 600.0
-# Longer than a batch takes, and than a network file system hides a new file (NFS: a minute): what is finished is kept.
+# Longer than a batch takes and than a network file system hides a new file (NFS: a minute), so that batches are kept.
 GRACE_SECONDS = 90.0
 INHERITED = ("SGBENCH_", "HF_")
 
@@ -55,51 +54,35 @@ def run_on_ray(
     """What `run_cells` does, in workers of Ray. `store` is the suite's below `results`, which all workers see.
 
     Images are those of one process with `settings.threads_per_worker` threads on such machines. Raises UserError for
-    a cluster that is not there, for workers that do not see the results, and for all that `run_cells` raises it for.
+    a missing cluster, for workers that do not see the results, and as `run_cells` does.
     """
-    started = time.monotonic()
     require_ray()
-    check_weights(cells)
-    gaps = {cell: missing_shards(store, cell, samples) for cell in cells}
-    store.require_space((cell, sum(g.missing for g in found.values())) for cell, found in gaps.items())
-    progress.begin("run", len(cells) * samples, "image")
-    for cell, found in gaps.items():
-        there = samples - sum(gap.missing for gap in found.values())
-        if there:
-            progress.advance(there, f"{cell.describe()} (kept)")
-    stale = {cell: gaps[cell] for cell in cells if gaps[cell] or not is_recorded(cell, store, samples)}
-    made, failed = 0, dict[Cell, Failure]()
-    if stale:
-        for cell in stale:
-            store.write_cell(cell)
-            store.remove_leftovers(cell)
-        mark, stop = (temporary_name(store.folder / name).name for name in ("mark", "stop"))
-        environment = {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
-        with _signals_told(), connected(settings, device) as cluster, _marked(store, mark, stop):
-            job = Job(
-                results.absolute(),
-                store.folder.name,
-                samples,
-                cluster.device,
-                batch,
-                shard_timeout,
-                settings.threads_per_worker,
-                mark,
-                stop,
-                Path.cwd(),
-                environment,
-                provenance(),
-            )
-            driver = _Driver(job, store, cluster, progress)
-            made, failed = driver.drive(stale)
-    progress.end()
-    absent = sum(samples - store.noted_images(cell, samples) for cell in failed)
-    kept = len(cells) * samples - absent - made
-    return RunSummary(len(cells), made, kept, time.monotonic() - started, tuple(failed.values()))
+    run = Run(cells, samples, store, progress)
+    if not run.stale:
+        return run.end(0, {})
+    mark, stop = (temporary_name(store.folder / name).name for name in ("mark", "stop"))
+    with _signals_kept(), connected(settings, device) as cluster, _marked(store, mark, stop):
+        job = Job(
+            results.absolute(),
+            store.folder.name,
+            samples,
+            cluster.device,
+            batch,
+            shard_timeout,
+            settings.threads_per_worker,
+            mark,
+            stop,
+            Path.cwd(),
+            {name: value for name, value in os.environ.items() if name.startswith(INHERITED)},
+            provenance(),
+        )
+        driver = _Driver(job, store, cluster, progress)
+        driver.drive(run.stale)
+    return run.end(driver.made, driver.failed)
 
 
 class _Driver:
-    """Hands units to Ray and takes their outcomes."""
+    """Submits units to Ray and handles their outcomes."""
 
     def __init__(self, job: Job, store: Store, cluster: Cluster, progress: Progress) -> None:
         self.job, self.store, self.cluster, self.progress = job, store, cluster, progress
@@ -108,28 +91,27 @@ class _Driver:
         self.waiting: deque[Unit] = deque()
         self.running: dict[Any, Unit] = {}
         self.held: list[tuple[float, Unit]] = []
-        """Units that another process is at, and when to ask again."""
+        """Units that another process works on, and when to try them again."""
         self.left: Counter[Cell] = Counter()
         self.patience, self.told = pauses(), False
         self.started = self.marked = time.monotonic()
-        # Ray's own retries are for what dies with its process. A fault of a cell comes back as an outcome.
+        # Ray retries tasks whose process died. An error of a cell comes back as an outcome.
         options = {**cluster.request, "max_retries": ATTEMPTS - 1, "retry_exceptions": False, "name": "sgbench"}
         self.task = cluster.ray.remote(work).options(**options)
 
-    def drive(self, stale: dict[Cell, dict[int, Gap]]) -> tuple[int, dict[Cell, Failure]]:
-        """Complete the cells; the number of images made, and the cells that failed.
+    def drive(self, stale: dict[Cell, dict[int, Gap]]) -> None:
+        """Complete the cells, given the gaps in their shards.
 
         A model's shards come one after another, so that workers load it once, and its cells take turns.
         """
-        models = list(dict.fromkeys(cell.model for cell in stale))
         units = []
         for cell, found in stale.items():
             self.left[cell] = len(found)
             before = self.store.read_record(cell, RECORD)
-            # A cell whose images are there lacks only what stands beside them.
+            # A cell whose images are all there lacks only its cost or picture.
             units += [Unit(cell, cell_id(cell), gap, before) for gap in found.values() or [None]]
-        order = {model: place for place, model in enumerate(models)}
-        units.sort(key=lambda unit: (order[unit.cell.model], 0 if unit.gap is None else unit.gap.number))
+        models = list(dict.fromkeys(cell.model for cell in stale))
+        units.sort(key=lambda unit: (models.index(unit.cell.model), 0 if unit.gap is None else unit.gap.number))
         self.waiting.extend(units)
         try:
             while self.waiting or self.running or self.held:
@@ -138,7 +120,6 @@ class _Driver:
         except BaseException:
             self._cancel()
             raise
-        return self.made, self.failed
 
     def _hand_out(self) -> None:
         now = time.monotonic()
@@ -160,8 +141,7 @@ class _Driver:
             self.marked = now
         if not self.running:
             if self.held and not self.told:
-                parts = len(self.held)
-                self.progress.say(f"waiting for another process that works in this tree ({parts} parts are with it)")
+                self.progress.say(waiting_for(len(self.held)))
                 self.told = True
             time.sleep(min(TICK_SECONDS, next(self.patience)))
             return
@@ -173,7 +153,7 @@ class _Driver:
                 self._take(unit, outcome)
 
     def _outcome(self, unit: Unit, reference: Any) -> Outcome | None:
-        """What a task came to; None, and its cell failed, where its workers died time and again."""
+        """The outcome of a task; None, and its cell marked as failed, if its workers died every time."""
         from ray import exceptions
 
         number = 0 if unit.gap is None else unit.gap.number
@@ -184,7 +164,7 @@ class _Driver:
             fault = CellError(
                 f"shard {number} was tried {ATTEMPTS} times, and its worker died each time ({said})",
                 where=unit.cell.describe(),
-                fix="see whether the memory of the nodes is too small, then repeat the command, which continues",
+                fix="check whether the nodes have enough memory, then repeat the command, which continues",
             )
             device = {"type": self.cluster.device, "name": "worker of Ray", "threads": self.cluster.threads}
             failure = write_failure(unit.cell, number, self.job.samples, fault, device, self.store)
@@ -196,7 +176,7 @@ class _Driver:
         except exceptions.RayError as error:
             said = " ".join(str(error).split())
             raise UserError(
-                f"Ray gave the task up ({said})", where=unit.cell.describe(), fix="repeat the command, which continues"
+                f"Ray dropped the task ({said})", where=unit.cell.describe(), fix="repeat the command, which continues"
             ) from error
         return found
 
@@ -223,10 +203,10 @@ class _Driver:
                 self.waiting.appendleft(unit._replace(gap=None))
 
     def _cancel(self) -> None:
-        """End what runs, as a signal would end it in its own process: finished batches are kept.
+        """Stop the running tasks as a signal would stop a process: finished batches are kept.
 
-        Ray 2.60 aborts the driver where a task ends while it is being cancelled (ray-project/ray#54798 mended a part of
-        that), so workers end by themselves. Those that do not are cancelled by force.
+        Ray 2.60 aborts the driver if a task ends while it is being cancelled (ray-project/ray#54798 fixed a part of
+        that), so workers stop by themselves. Those that do not are cancelled by force.
         """
         ray, rest = self.cluster.ray, list(self.running)
         with contextlib.suppress(Exception):
@@ -240,7 +220,7 @@ class _Driver:
 
 @contextlib.contextmanager
 def _marked(store: Store, mark: str, stop: str) -> Iterator[None]:
-    """A file by which workers tell that they see the same folder; its name is that of a file being written."""
+    """A file by which workers check that they see the same folder, under a temporary name."""
     store.write_mark(mark)
     try:
         yield
@@ -249,8 +229,8 @@ def _marked(store: Store, mark: str, stop: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _signals_told() -> Iterator[None]:
-    """Where a signal's exception passes through Ray's own code, Python makes a SystemError of it."""
+def _signals_kept() -> Iterator[None]:
+    """Raise the signal's exception, which becomes a SystemError when it passes through Ray's own code."""
     try:
         yield
     except SystemError:

@@ -1,6 +1,6 @@
-"""A worker of the Ray engine: makes one shard of one cell, or a cell's record, with a model that it keeps.
+"""A worker of the Ray engine: makes one shard of a cell, or its cost and picture, and keeps the model it loaded.
 
-Runs in processes that Ray starts, on any machine that sees the folder of results.
+Runs in processes that Ray starts, on any machine that sees the results folder.
 """
 
 from __future__ import annotations
@@ -22,12 +22,11 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.guidance import RULES
 from sgbench.results.claims import Claims
-from sgbench.results.faults import RECORD, Failure, read_failure
+from sgbench.results.faults import Failure
 from sgbench.results.store import Store
 from sgbench.run.finalize import cost_claim, record
 from sgbench.run.shards import Gap, ShardMaker, batch_size, shard_claim
-from sgbench.run.watchdog import Watchdog, default_timeout
-from sgbench.run.worker import Part
+from sgbench.run.worker import RunWorker
 
 # A network file system may show a new file late.
 SEEN_SECONDS = 15.0
@@ -44,18 +43,18 @@ class Job(NamedTuple):
     shard_timeout: float | None
     threads: int
     mark: str
-    """Name of a file in the suite's folder that the driver has just made."""
+    """Name of a file in the suite's folder that the driver has just created."""
     stop: str
-    """Name of a file there that the driver makes when the run is to end: finished batches are kept."""
+    """Name of a file there that the driver creates to stop the run; finished batches are kept."""
     directory: Path
-    """The driver's own folder: suites may name models and prompts from there."""
+    """The driver's working directory, to which paths of models and prompts in suites are relative."""
     environment: dict[str, str]
-    """Where models are kept, as the driver was told."""
+    """The driver's environment variables that say where models are."""
     made_by: dict[str, Any]
 
 
 class Unit(NamedTuple):
-    """A gap to fill; or, without one, what stands beside the images of a cell that are all there."""
+    """A gap to fill; without one, cost and picture of a cell whose images are all there."""
 
     cell: Cell
     id: str
@@ -65,11 +64,11 @@ class Unit(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of a unit, as plain data: exceptions of ours do not survive the way back whole."""
+    """The outcome of a unit as plain data, since our exceptions cannot be pickled whole."""
 
     node: str
     held: bool = False
-    """Another process is at it."""
+    """Another process works on it."""
     made: int = 0
     failure: Failure | None = None
     refused: tuple[str, str, str] | None = None
@@ -78,7 +77,7 @@ class Outcome(NamedTuple):
 
 
 class _Heard(Silent):
-    """Keeps what is said for the driver, and hears it say stop, after each batch."""
+    """Keeps messages for the driver, and checks after each batch whether it stopped the run."""
 
     def __init__(self, stop: Path) -> None:
         self.stop = stop
@@ -91,13 +90,13 @@ class _Heard(Silent):
         self.stop_if_asked()
 
     def stop_if_asked(self) -> None:
-        """Raise Interruption once the driver asked for it."""
+        """Raise Interruption once the driver has stopped the run."""
         if self.stop.exists():
             raise Interruption(signal.SIGTERM)
 
 
 class _Worker:
-    """What this process holds for one job: a place in the results tree and the model that it used last."""
+    """The state of this process for one job: the results tree and the model that was used last."""
 
     def __init__(self, job: Job) -> None:
         _check_place(job)
@@ -108,9 +107,7 @@ class _Worker:
         self.store = Store(job.results, job.suite, self.heard.say)
         self.claims = Claims(self.store.folder)
         self.device = torch.device(job.device)
-        limit = job.shard_timeout or default_timeout(self.device)
-        watchdog = Watchdog(limit, job.samples, self.store, self.device, self.heard)
-        self.part = Part(job.samples, self.store, self.device, self.heard, None, watchdog)
+        self.worker = RunWorker(job.samples, self.store, self.device, self.heard, job.shard_timeout)
         self.batch = job.batch
         self.model = ""
         self.maker: ShardMaker | None = None
@@ -120,9 +117,9 @@ class _Worker:
         self.heard.stop_if_asked()
         if cell_id(unit.cell) != unit.id:
             raise UserError(
-                f"the weights on {platform.node()} are not those of the machine that started the run",
+                f"the weights on {platform.node()} differ from those of the machine that started the run",
                 where=unit.cell.describe(),
-                fix="put the same files there, at best on the file system that the machines share",
+                fix="put the same files there, preferably on a file system that the machines share",
             )
         name = cost_claim(unit.cell) if unit.gap is None else shard_claim(unit.cell, unit.gap.number)
         with self.claims.held(name) as mine:
@@ -132,39 +129,36 @@ class _Worker:
             if not mine:
                 return Outcome(platform.node(), held=True)
             made = self._do(unit)
-            failure = self.part.failed.pop(unit.cell, None)
+            failure = self.worker.failed.pop(unit.cell, None)
             return Outcome(platform.node(), made=made, failure=failure)
 
     def _do(self, unit: Unit) -> int:
         cell = unit.cell
-        if self.store.read_record(cell, RECORD) != unit.failed_before:
-            failure = read_failure(cell, self.store)
-            if failure is not None:
-                # In another worker, or in this unit's first attempt, which ended its process.
-                self.part.failed[cell] = failure
-                return 0
+        # The failure may be from another worker, or from this unit's first attempt, which ended its process.
+        if self.worker.failed_since(cell, unit.failed_before):
+            return 0
         maker = self._maker(cell)
         if maker is None:
             return 0
         if unit.gap is None:
-            record(cell, maker.networks, self.store, self.part.samples)
+            record(cell, maker.networks, self.store, self.worker.samples)
             return 0
         before = maker.made
-        self.part.complete(cell, unit.gap, maker)
+        self.worker.complete(cell, unit.gap, maker)
         return maker.made - before
 
     def _maker(self, cell: Cell) -> ShardMaker | None:
-        """What makes shards of the cell's model, loaded once; None, and the cell failed, where it does not fit."""
-        fits = self.maker is not None and self.model == cell.model
-        if fits and self.maker is not None and self.maker.networks.auxiliary is None:
-            fits = not RULES[cell.guidance.rule].needs_auxiliary
-        if not fits:
-            self.maker = None  # The memory of the last one is free before the next is loaded.
-            networks = self.part.load([cell])
-            if networks is not None:
-                batch = batch_size(cell, self.device, self.batch)
-                self.maker = ShardMaker(networks, self.store, self.device, batch, self.heard)
-                self.model = cell.model
+        """The maker for the cell's model, loaded once; None, and the cell marked as failed, if memory is too small."""
+        kept = self.maker if self.model == cell.model else None
+        needs_auxiliary = RULES[cell.guidance.rule].needs_auxiliary
+        if kept is not None and (kept.networks.auxiliary is not None or not needs_auxiliary):
+            return kept
+        self.maker = kept = None  # The memory of the last one is free before the next is loaded.
+        networks = self.worker.load([cell])
+        if networks is not None:
+            batch = batch_size(cell, self.device, self.batch)
+            self.maker = ShardMaker(networks, self.store, self.device, batch, self.heard)
+            self.model = cell.model
         return self.maker
 
 
@@ -183,18 +177,18 @@ def work(job: Job, unit: Unit) -> Outcome:
     except UserError as error:
         return Outcome(platform.node(), refused=(error.what, error.where, error.fix))
     except Interruption:
-        # The driver waits for the end of this task, not for what came of it.
+        # The driver waits for the end of this task, not for its outcome.
         return Outcome(platform.node())
     return done._replace(said=tuple(_worker.heard.lines))
 
 
 def _check_place(job: Job) -> None:
-    """Raise UserError where this machine has another sgbench, or does not see the driver's folders."""
-    own, asked = provenance(), job.made_by
+    """Raise UserError if this machine has another sgbench, or does not see the driver's folders."""
+    own, expected = provenance(), job.made_by
     for name in ("sgbench", "torch"):
-        if own[name] != asked[name]:
+        if own[name] != expected[name]:
             raise UserError(
-                f"it runs {name} {own[name]}, and the machine that started the run {asked[name]}",
+                f"it has {name} {own[name]}, but the machine that started the run has {expected[name]}",
                 where=platform.node(),
                 fix="install the same versions on all machines",
             )
@@ -206,6 +200,6 @@ def _check_place(job: Job) -> None:
             raise UserError(
                 f"{platform.node()} does not see this folder as the machine that started the run does",
                 where=str(unseen),
-                fix="start it in, and give --results on, a file system that all machines share under one path",
+                fix="start the run in, and give --results on, a file system that all machines share under one path",
             )
         time.sleep(0.2)

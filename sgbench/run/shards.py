@@ -1,4 +1,4 @@
-"""Make one shard of one cell: the unit of work, whoever hands it out."""
+"""Make one shard of one cell: the unit of work of every engine."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from sgbench.cost.measured import EnergyMeter, peak_bytes, reset_peak, timed
 from sgbench.models import catalogue
 from sgbench.results.store import SHARD, Store, shard_sizes
 from sgbench.results.verified_files import Shard
-from sgbench.run.device import describe_device
-from sgbench.run.memory import Batch
+from sgbench.run.device import Batch, describe_device
 from sgbench.sampling.conditions import asked
 from sgbench.sampling.engine import Drawn, group_size, sample
 from sgbench.sampling.networks import Networks
@@ -60,7 +59,7 @@ def shard_claim(cell: Cell, number: int) -> str:
 
 
 def batch_size(cell: Cell, device: torch.device, asked: int | None) -> Batch:
-    """Images drawn between two readings of the clock: on a CPU whole groups, on a GPU what it may hold."""
+    """Images per batch: on a CPU whole groups, on a GPU as many as its memory should hold."""
     tokens = catalogue.entry(cell.model).architecture.grid_tokens
     if device.type == "cpu":
         group = group_size(tokens)
@@ -76,21 +75,21 @@ class ShardMaker:
     ) -> None:
         self.networks, self.store, self.device, self.batch, self.progress = networks, store, device, batch, progress
         self.made = 0
-        """Images written, those of shards that were broken off too."""
+        """Images written, including those of interrupted shards."""
         self._warm: set[Cell] = set()
 
     def complete(self, cell: Cell, number: int, wanted: int) -> int:
-        """Bring a shard to `wanted` images and return how many that took; none where a whole one is there.
+        """Bring a shard to `wanted` images and return how many were made; 0 if it is complete already.
 
-        To be called by the holder of the shard's claim. Whatever stops it, the batches that are finished are kept as a
-        shorter shard. Raises CellError for predictions that are not finite and for memory that is too small.
+        The caller holds the shard's claim. Whatever stops it, finished batches are kept as a shorter shard. Raises
+        CellError for predictions that are not finite and for memory that is too small.
         """
         before = self.store.read_shard(cell, number)
         there = 0 if before is None else min(wanted, len(before.images))
         if there == wanted:
             return 0
         if cell not in self._warm:
-            # Buffers and kernels of this cell's shapes are made here, not in the first measured batch.
+            # Warm up: buffers and kernels of this cell's shapes are not part of the first measured batch.
             self.batch.draw(cell, lambda size: sample(cell, self.networks, range(size), self.device))
             self._warm.add(cell)
         first = number * SHARD
@@ -115,7 +114,7 @@ class ShardMaker:
             stop_if_asked()
 
             def batch(size: int) -> tuple[range, Drawn, float]:
-                # At multiples of the batch, so that no group is drawn for two chunks.
+                # Chunks end at multiples of the batch, so that no group is generated twice.
                 last = min((drawing.next // size + 1) * size, drawing.indices.stop)
                 chunk = range(drawing.next, last)
                 return chunk, *timed(lambda: sample(cell, self.networks, chunk, self.device), self.device)
@@ -126,7 +125,7 @@ class ShardMaker:
 
 
 class _Drawing:
-    """Images of `indices` as far as they are drawn, and notes on how long, how much memory and energy they took."""
+    """The images of `indices` that are finished, and notes on the time, memory and energy they took."""
 
     def __init__(self, indices: range, before: Shard | None, device: torch.device) -> None:
         self.indices, self.next = indices, indices.start
@@ -138,11 +137,11 @@ class _Drawing:
         self._joules = self._meter.joules()
 
     def add(self, chunk: range, drawn: Drawn, seconds: float) -> None:
-        """A batch is finished."""
+        """Add a finished batch."""
         self.parts.append(drawn.images.numpy())
         self._batches.append(
             {
-                # What the seconds are for: a CPU draws whole groups.
+                # The seconds are for whole groups on a CPU.
                 "images": drawn.made,
                 "seconds": round(seconds - drawn.decode_seconds, 6),
                 "decode_seconds": round(drawn.decode_seconds, 6),
@@ -152,7 +151,7 @@ class _Drawing:
         self.next = chunk.stop
 
     def finished(self, there: int) -> tuple[Images, dict[str, Any]]:
-        """The first `there` images of the shard that was there, those drawn since, and the notes on both."""
+        """The first `there` images of the earlier shard with those generated since, and the notes on both."""
         joules = self._meter.joules()
         spent = None if self._joules is None or joules is None else joules - self._joules
         parts, batches = self.parts, self._batches

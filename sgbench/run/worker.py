@@ -1,8 +1,13 @@
-"""One process's part in a run: the cells of a model in turn, a shard each, beside others that do the same."""
+"""One process's share of a run: the cells of a model in turn, a shard each, while others do the same."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 
@@ -13,18 +18,21 @@ from sgbench.guidance import RULES
 from sgbench.results.claims import Claims, work_through
 from sgbench.results.faults import RECORD, Failure, read_failure, write_failure
 from sgbench.results.store import Store, shard_sizes
-from sgbench.run.device import describe_device
-from sgbench.run.finalize import cost_claim, is_recorded, record
-from sgbench.run.memory import Batch, is_out_of_memory
+from sgbench.run.device import Batch, default_timeout, describe_device, is_out_of_memory
+from sgbench.run.finalize import cost_claim, record
 from sgbench.run.shards import Gap, ShardMaker, shard_claim
-from sgbench.run.watchdog import Watchdog
 from sgbench.sampling.networks import Networks, load_networks
 
 OnShard = Callable[[Cell, int], None]
 
 
-class Part:
-    """Brings cells to `samples` images; counts the images it `made` and keeps which cells `failed`."""
+class RunWorker:
+    """Brings cells to `samples` images; counts the images it `made` and keeps which cells `failed`.
+
+    A shard that takes longer than `shard_timeout` seconds (by default an hour on a GPU, any time on a CPU) ends this
+    process with status 1: a kernel that hangs cannot be interrupted, so only a new process gets past it. What was
+    finished is kept, and the same command continues.
+    """
 
     def __init__(
         self,
@@ -32,55 +40,53 @@ class Part:
         store: Store,
         device: torch.device,
         progress: Progress,
-        on_shard: OnShard | None,
-        watchdog: Watchdog,
+        shard_timeout: float | None = None,
+        on_shard: OnShard | None = None,
     ) -> None:
         self.samples, self.store, self.device, self.progress = samples, store, device, progress
-        self.on_shard, self.watchdog = on_shard, watchdog
+        self.shard_timeout, self.on_shard = shard_timeout or default_timeout(device), on_shard
         self.claims = Claims(store.folder)
         self.made = 0
         self.failed: dict[Cell, Failure] = {}
 
-    def complete_model(self, gaps: dict[Cell, dict[int, Gap]], batch: Batch) -> None:
-        """Complete the cells of one model.
+    def complete_model(self, stale: dict[Cell, dict[int, Gap]], batch: Batch) -> None:
+        """Complete the cells of one model, given the gaps in their shards.
 
         The cells take turns, a shard each: a machine that slows down for a while slows all of them, so their seconds
         stay comparable, and a run that is interrupted leaves every cell with about as many images.
         """
-        for cell, found in gaps.items():
-            there = self.samples - sum(gap.missing for gap in found.values())
-            if there:
-                self.progress.advance(there, f"{cell.describe()} (kept)")
-        stale = [cell for cell in gaps if gaps[cell] or not is_recorded(cell, self.store, self.samples)]
-        networks = self.load(stale) if stale else None
+        networks = self.load(list(stale))
         if networks is None:
             return
-        for cell in stale:
-            self.store.write_cell(cell)
-            self.store.remove_leftovers(cell)
         earlier = {cell: self.store.read_record(cell, RECORD) for cell in stale}
         maker = ShardMaker(networks, self.store, self.device, batch, self.progress)
 
         def complete(unit: tuple[Cell, Gap]) -> None:
             cell, gap = unit
-            if self.store.read_record(cell, RECORD) != earlier[cell]:
-                failure = read_failure(cell, self.store)
-                if failure is not None:
-                    # It failed just now, here or in another process: no use in trying its other shards.
-                    self.failed[cell] = failure
-            if cell not in self.failed:
+            if not self.failed_since(cell, earlier[cell]):
                 self.complete(cell, gap, maker)
 
         numbers = [number for number, _ in shard_sizes(self.samples)]
-        units = [(cell, gaps[cell][number]) for number in numbers for cell in stale if number in gaps[cell]]
+        units = [(cell, gaps[number]) for number in numbers for cell, gaps in stale.items() if number in gaps]
         say = self.progress.say
         work_through(units, lambda unit: shard_claim(unit[0], unit[1].number), complete, self.claims, say)
         self.made += maker.made
         whole = [cell for cell in stale if cell not in self.failed]
         work_through(whole, cost_claim, lambda cell: record(cell, networks, self.store, self.samples), self.claims, say)
 
+    def failed_since(self, cell: Cell, before: dict[str, Any] | None) -> bool:
+        """Whether the cell failed, here or in another process, since its failure's record was `before`.
+
+        Its other shards would fail as well.
+        """
+        if self.store.read_record(cell, RECORD) != before:
+            failure = read_failure(cell, self.store)
+            if failure is not None:
+                self.failed[cell] = failure
+        return cell in self.failed
+
     def load(self, cells: list[Cell]) -> Networks | None:
-        """The networks of the cells' model; None, and all of them failed, where the memory does not hold them."""
+        """The networks of the cells' model; None, and all cells marked as failed, if memory is too small for them."""
         auxiliary = any(RULES[cell.guidance.rule].needs_auxiliary for cell in cells)
         try:
             return load_networks(cells[0], auxiliary, self.device)
@@ -88,14 +94,14 @@ class Part:
             if not is_out_of_memory(error):
                 raise
         for cell in cells:
-            fix = "use a device with more memory, or end what else uses it"
-            self._fail(cell, 0, CellError("the memory does not hold the model", where=cell.describe(), fix=fix))
+            fix = "use a device with more memory, or stop other programs that use it"
+            self._fail(cell, 0, CellError("memory is too small for the model", where=cell.describe(), fix=fix))
         return None
 
     def complete(self, cell: Cell, gap: Gap, maker: ShardMaker) -> None:
-        """Complete one shard, whose claim is held; a fault is written down, and the cell is among the failed."""
+        """Complete one shard, whose claim is held; after an error the cell is recorded and listed as failed."""
         try:
-            with self.watchdog.over(cell, gap.number):
+            with self._limited(cell, gap.number):
                 made = maker.complete(cell, gap.number, gap.wanted)
         except CellError as fault:
             self._fail(cell, gap.number, fault)
@@ -109,3 +115,30 @@ class Part:
         found = write_failure(cell, number, self.samples, fault, describe_device(self.device), self.store)
         self.failed[cell] = found
         self.progress.say(f"failed: {found.sentence()}")
+
+    @contextlib.contextmanager
+    def _limited(self, cell: Cell, number: int) -> Iterator[None]:
+        """End the process if the context takes longer than a shard may."""
+        if self.shard_timeout is None:
+            yield
+            return
+        timer = threading.Timer(self.shard_timeout, self._end, (cell, number))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _end(self, cell: Cell, number: int) -> None:
+        fault = CellError(
+            f"shard {number} was not finished in {self.shard_timeout:g} seconds on {self.device}",
+            where=cell.describe(),
+            fix="check whether the device hangs, then repeat the command, which continues; or give --shard-timeout",
+        )
+        try:
+            write_failure(cell, number, self.samples, fault, describe_device(self.device), self.store)
+        finally:
+            self.progress.say(f"sgbench: {fault}")
+            sys.stdout.flush()
+            os._exit(1)

@@ -24,7 +24,7 @@ from sgbench.metrics.references.load import load_reference
 from sgbench.results.find_cell import open_cell
 from sgbench.score.cell_images import CellImages
 from sgbench.score.judge_scores import Judging, judge_images, load_judge
-from sgbench.stats.digits import with_error
+from sgbench.stats.estimates import with_error
 from sgbench.suite.texts import check_records
 
 Source = CellImages | FolderImages | LayoutImages | NpzImages | PromptedImages

@@ -1,24 +1,28 @@
-"""Pareto frontiers of quality against compute, their knee, and the compute saved at matched quality.
+"""Pareto frontiers of quality against compute: ties, the knee, compute saved at matched quality, best in a budget.
 
-Uncertainty comes from the jackknife replicates of all cells at once: cells of a suite share seeds and
-labels, so deleting a group of images moves them together, and that covariance is what pairs them.
+Uncertainty comes from the jackknife replicates of all cells at once: cells of a suite share seeds and labels, so
+deleting a group of images moves them together, and that covariance is what pairs them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from sgbench.stats.paired import t_quantile
+from sgbench.stats.estimates import Difference, t_quantile, t_quantiles
 
 DRAWS = 2000
 DRAW_SEED = 0
 LEVEL = 0.95
+# Costs are products in floating point: half of twenty steps must still pay for ten.
+ROUNDING = 1e-9
+CHUNK = 256
 Vector = NDArray[np.float64]
+Standing = Literal["frontier", "tie", "dominated"]
 
 
 class Point(NamedTuple):
@@ -46,17 +50,52 @@ class Saving(NamedTuple):
     probability_reached: float
 
 
-ROUNDING = 1e-9
-
-
 def frontier(costs: Sequence[float], values: Sequence[float]) -> list[int]:
-    """Indices of the points that none other beats in both, by rising cost; value is better when lower."""
+    """Indices of the points that no other point beats in both, by rising cost; lower values are better."""
     order = sorted(range(len(costs)), key=lambda i: (costs[i], values[i]))
     kept: list[int] = []
     for index in order:
         if not kept or values[index] < values[kept[-1]]:
             kept.append(index)
     return kept
+
+
+def standings(points: Sequence[Point]) -> list[Standing]:
+    """For each point of one rule: on the frontier, off it within noise, or dominated beyond noise.
+
+    A point is dominated when some point of no greater cost is better by a paired difference whose interval excludes
+    zero. All such points count, not only those on the frontier: one whose replicates move with the point's detects a
+    smaller difference. Intervals are wide enough for all of a point's comparisons to hold together with 95 %
+    (`t_quantiles`); otherwise one of thirty equal cells would seem better by chance. Values and replicates must not
+    hold NaN.
+    """
+    if not points:
+        return []
+    costs, values = np.array([p.cost for p in points]), np.array([p.value for p in points])
+    kept = set(frontier(costs.tolist(), values.tolist()))
+    beaten = _beaten(costs, values, np.array([p.replicates for p in points]))
+    return ["frontier" if i in kept else "dominated" if beaten[i] else "tie" for i in range(len(points))]
+
+
+def _beaten(costs: Vector, values: Vector, replicates: Vector) -> NDArray[np.bool_]:
+    """Whether a point of no greater cost is significantly better, for costs and values (P,), replicates (P, groups)."""
+    groups = replicates.shape[1]
+    deviations = (replicates - replicates.mean(axis=1, keepdims=True)) * np.sqrt((groups - 1) / groups)
+    squares = (deviations**2).sum(axis=1)
+    rivals_of = np.searchsorted(np.sort(costs), costs, side="right") - 1
+    widths = t_quantiles(groups, rivals_of)
+    order = np.argsort(values, kind="stable")
+    undecided, beaten = order, np.zeros(len(costs), dtype=np.bool_)
+    # Best rivals first: they decide most points, and few are left for the others.
+    for start in range(0, len(order), CHUNK):
+        rivals = order[start : start + CHUNK]
+        # The variance of a difference from its three products avoids an array of pairs by groups.
+        variance = squares[undecided, None] + squares[rivals] - 2 * deviations[undecided] @ deviations[rivals].T
+        half = widths[undecided, None] * np.sqrt(np.maximum(variance, 0))
+        better = (values[undecided, None] - values[rivals] > half) & (costs[rivals] <= costs[undecided, None])
+        beaten[undecided] = better.any(axis=1)
+        undecided = undecided[~beaten[undecided]]
+    return beaten
 
 
 def running_best(costs: Vector, values: Vector) -> tuple[Vector, Vector]:
@@ -91,7 +130,7 @@ def cost_to_reach(costs: Vector, values: Vector, targets: Vector) -> Vector:
 def draws(points: Sequence[Point], count: int = DRAWS) -> Vector:
     """Joint draws (count, points) around the values, with the covariance of their jackknife replicates.
 
-    A draw is one of the groups of images, whichever points are asked for: separate calls stay paired.
+    A draw resamples the groups of images whichever points are given, so separate calls stay paired.
     """
     replicates = np.array([p.replicates for p in points])
     groups = replicates.shape[1]
@@ -103,9 +142,8 @@ def draws(points: Sequence[Point], count: int = DRAWS) -> Vector:
 def saving(baseline: Sequence[Point], rule: Sequence[Point]) -> Saving:
     """Compute that `rule` saves at the best value of `baseline`: any two sets of points that share their images.
 
-    In every draw the baseline's best point and the rule's frontier are found anew, so the interval holds the
-    uncertainty about which points those are. Costs are taken as exact, and no value is NaN: the caller drops such
-    cells.
+    In every draw the baseline's best point and the rule's frontier are found again, so the interval includes the
+    uncertainty about which points those are. Costs are taken as exact; the caller drops cells whose value is NaN.
     """
     split = len(baseline)
     points = [*baseline, *rule]
@@ -123,17 +161,17 @@ def saving(baseline: Sequence[Point], rule: Sequence[Point]) -> Saving:
 
 
 def interval(drawn: Vector) -> tuple[float, float]:
-    """Bounds that hold the middle 95 % of draws (D,): draws themselves, so that one may be infinite."""
+    """Bounds of the middle 95 % of draws (D,); they are draws themselves, so that one may be infinite."""
     ordered = np.sort(drawn)
     tail = len(ordered) * (1 - LEVEL) / 2
     return float(ordered[int(tail)]), float(ordered[int(np.ceil(len(ordered) - tail)) - 1])
 
 
 def interval_around(estimate: float, drawn: Vector, groups: int) -> tuple[float, float]:
-    """95 % interval of a best value or an area from its draws (D,), as far to either side as the farther bound of them.
+    """95 % interval of a best value or an area from its draws (D,), symmetric with the farther of their two bounds.
 
-    The best of several noisy cells looks better than it is, and its draws look better once more: the middle of the
-    draws would call a draw between many cells and few a win. Widened to Student's t for `groups` jackknife groups.
+    The best of several noisy cells looks better than it is, and its draws look better again: the middle of the draws
+    would call a tie between many cells and few a win. Widened to Student's t for `groups` jackknife groups.
     """
     lower, upper = interval(drawn)
     widening = t_quantile(groups) / float(ndtri((1 + LEVEL) / 2))
@@ -149,6 +187,36 @@ def _shares_saved(costs: Vector, values: Vector, split: int) -> Vector:
     best = values[:, :split].argmin(axis=1)
     targets = values[np.arange(len(values)), best]
     return np.asarray(1 - cost_to_reach(costs[split:], values[:, split:], targets) / costs[best])
+
+
+def best_within(points: Sequence[Point], budget: float) -> int | None:
+    """Index of the best point of no greater cost than the budget, the cheapest of equals; None where all cost more.
+
+    Measured points only, nothing is interpolated. Values hold no NaN.
+    """
+    affordable = _affordable(points, budget)
+    return min(affordable, key=lambda i: (points[i].value, points[i].cost), default=None)
+
+
+def budget_difference(baseline: Sequence[Point], rule: Sequence[Point], budget: float) -> Difference | None:
+    """Best value of the rule within the budget minus that of the baseline, with a 95 % interval.
+
+    In every joint draw the best cells are found again, so the interval includes the uncertainty about which they are.
+    None if either has no cell within the budget.
+    """
+    ours = [rule[i] for i in _affordable(rule, budget)]
+    theirs = [baseline[i] for i in _affordable(baseline, budget)]
+    if not ours or not theirs:
+        return None
+    value = min(p.value for p in ours) - min(p.value for p in theirs)
+    drawn = draws([*ours, *theirs])
+    gaps = np.asarray(drawn[:, : len(ours)].min(axis=1) - drawn[:, len(ours) :].min(axis=1))
+    lower, upper = interval_around(value, gaps, len(ours[0].replicates))
+    return Difference(value, float(gaps.std()), lower, upper)
+
+
+def _affordable(points: Sequence[Point], budget: float) -> list[int]:
+    return [i for i, point in enumerate(points) if point.cost <= budget * (1 + ROUNDING)]
 
 
 def knee(costs: Sequence[float], values: Sequence[float]) -> int | None:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sgbench.stats.estimates import Difference
 from sgbench.stats.frontier import Point, Vector, draws, interval_around, running_best
-from sgbench.stats.paired import Difference
 
 
 class Box(NamedTuple):
@@ -43,12 +43,12 @@ def hypervolume(costs: Sequence[float], values: Sequence[float], box: Box) -> fl
     better, count nothing; a point better than `best` counts as `best`. A box without height or width gives 0.
     """
     inside = np.maximum(np.array([values], dtype=np.float64), box.best)
-    # Widths that add up to one may do so with a rounding error on top.
+    # Widths that add up to one may exceed it by a rounding error.
     return min(1.0, float(_covered(np.array(costs, dtype=np.float64), inside, box)[0]))
 
 
 def cover(points: Sequence[Point], box: Box) -> Cover:
-    """The hypervolume of one point or more, the frontier found anew in every joint draw. The box is taken as exact."""
+    """The hypervolume of one or more points; every joint draw has its own frontier. The box is taken as exact."""
     costs, values = np.array([p.cost for p in points]), [p.value for p in points]
     drawn = _covered(costs, draws(points), box)
     return Cover(hypervolume(costs.tolist(), values, box), drawn, len(points[0].replicates))
@@ -73,8 +73,8 @@ def area_difference(baseline: Cover, rule: Cover) -> Difference:
 def _interval(value: float, drawn: Vector, groups: int) -> tuple[float, float]:
     """95 % interval of an area or a difference of two.
 
-    Of many cells near a frontier some look better than they are, in the draws once more than in the estimate. How far
-    the draws lie off the estimate tells by how much, and the interval reaches as far again.
+    Of many cells near a frontier some look better than they are, and in the draws even more so. The interval is widened
+    by that bias: the distance between the mean of the draws and the estimate.
     """
     lower, upper = interval_around(value, drawn, groups)
     bias = abs(float(drawn.mean()) - value)
@@ -84,7 +84,7 @@ def _interval(value: float, drawn: Vector, groups: int) -> tuple[float, float]:
 def _covered(costs: Vector, values: Vector, box: Box) -> Vector:
     """Size of what each draw's frontier dominates, in boxes, (D,) for costs (P,) and values (D, P).
 
-    More than one where values are better than `best`: that is an estimate, and half of the draws around it are better.
+    Exceeds one where values are better than `best`, as half of the draws around an estimate are.
     """
     inside = costs < box.cost
     if not inside.any() or box.best >= box.value:

@@ -14,7 +14,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from sgbench.base.errors import UserError
-from sgbench.cli.compare import compare
+from sgbench.cli.results import compare
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +75,7 @@ def test_the_table_as_a_file(dearer: Path, tmp_path: Path) -> None:
     text = (tmp_path / "deep" / "change.md").read_text()
     assert done.stdout == text
     assert "| fashion-routing, unguided (gamma 0, 10 steps) | GMACs/image | 1.10739 | 2.21479 | +100%" in text
-    with pytest.raises(UserError, match="the comparison could not be written"):
+    with pytest.raises(UserError, match="cannot be written there"):
         raise run(FASHION, dearer, "--output", dearer / "x.md").exception or AssertionError
 
 
@@ -90,5 +90,5 @@ def test_comparing_does_without_torch() -> None:
         f"compare({str(FASHION)!r}, {str(FASHION)!r}); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
-    light = "import sys, sgbench.cli.compare; sys.exit(bool({'numpy', 'pandas', 'torch'} & set(sys.modules)))"
+    light = "import sys, sgbench.cli.results; sys.exit(bool({'numpy', 'pandas', 'torch'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", light], check=False, cwd=ROOT).returncode == 0

@@ -20,7 +20,7 @@ from sgbench.metrics.numerics.frechet import (
     frechet_value,
     prepare_target,
 )
-from sgbench.stats.jackknife import group_bounds
+from sgbench.stats.estimates import group_bounds
 
 Features = Callable[..., np.ndarray]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sgbench.metrics.numerics import kernel_distance as kd
-from sgbench.stats.jackknife import group_bounds
+from sgbench.stats.estimates import group_bounds
 
 CPU = torch.device("cpu")
 Features = Callable[..., np.ndarray]

@@ -13,7 +13,7 @@ from sgbench.metrics.numerics.density_coverage import density_coverage
 from sgbench.metrics.numerics.nearest_training import Training, nearest_training
 from sgbench.metrics.numerics.neighbours import cloud, prepare_real
 from sgbench.metrics.numerics.precision_recall import precision_recall
-from sgbench.stats.jackknife import group_bounds
+from sgbench.stats.estimates import group_bounds
 
 CPU = torch.device("cpu")
 Features = Callable[..., np.ndarray]

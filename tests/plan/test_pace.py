@@ -113,7 +113,7 @@ def test_where_measuring_fails_the_forecast_is_a_default_and_that_is_said(
     suite = api.load_suite(suite_file(model=ROUTING))
     lines = Lines()
     assert api.measure_pace(suite, lines) == pace.Pace({}, {})
-    assert lines.said[-1].startswith("that did not succeed (Command ")
+    assert lines.said[-1].startswith("measuring failed (Command ")
     assert not kept.exists()
     assert "a default" in api.make_plan(suite, kept.parent).rate_basis
 

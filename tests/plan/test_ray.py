@@ -12,8 +12,7 @@ import pytest
 from sgbench import api
 from sgbench.base.errors import UserError
 from sgbench.cli import app
-from sgbench.plan.plan import GPU_RATE, Plan, PlannedCell
-from sgbench.plan.ray import LOAD_SECONDS, Forecast, forecast
+from sgbench.plan.plan import GPU_RATE, LOAD_SECONDS, Forecast, Plan, PlannedCell, forecast
 from sgbench.suite.sweep import expand
 
 
@@ -50,7 +49,7 @@ def test_a_shard_of_which_a_part_is_there(suite_file: Callable[..., Path]) -> No
 def test_without_gpus_it_is_the_cores_of_this_machine(
     suite_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sgbench.plan.ray.usable_cores", lambda: 4)
+    monkeypatch.setattr("sgbench.plan.plan.usable_cores", lambda: 4)
     found = forecast(planned(suite_file, (20.0, 480, 0)), None)
     # Two threads made 40 GMACs a second, so one worker needs 1 s an image.
     assert (found.workers, found.kind, found.work_seconds) == (4, "CPU", pytest.approx(480))
@@ -88,5 +87,5 @@ def test_the_command_tells_it(
     assert "on 8 workers of one GPU each: 0.5 minutes to 0.5 minutes for 3 shards" in capsys.readouterr().out
     app.app([*arguments, "--json"], standalone_mode=False)
     assert "ray" not in json.loads(capsys.readouterr().out)
-    with pytest.raises(UserError, match=r"--gpus: it is an option of the engine ray; add --engine ray"):
+    with pytest.raises(UserError, match=r"--gpus: this option needs the engine ray; add --engine ray"):
         app.app([*arguments, "--gpus", "8"], standalone_mode=False)

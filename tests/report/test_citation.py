@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from sgbench import api
 from sgbench.base.errors import UserError
 from sgbench.cells.prompts import PUBLIC as PROMPTS
-from sgbench.cli.cite import cite
+from sgbench.cli.results import cite
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
 from sgbench.metrics.extractors.catalogue import EXTRACTORS
@@ -199,7 +199,7 @@ def test_the_command_prints_writes_and_refuses(tmp_path: Path) -> None:
     assert document["file"] == str(file)
     assert list(document["works"]) == list(parse(document["bibtex"]))
     assert run(str(suite), "--output", str(file)).endswith(f" works: {file}\n")
-    with pytest.raises(UserError, match="a preset is one of a suite"):
+    with pytest.raises(UserError, match="a preset needs its suite"):
         run("--preset", "quick")
     with pytest.raises(UserError, match="cannot be written there"):
         run("--output", str(file / "below"))

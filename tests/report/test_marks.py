@@ -13,7 +13,7 @@ from scipy.stats import t
 
 from sgbench.report.select_rows import replicates
 from sgbench.report.tables.bold import best_and_tied, bold_cells
-from sgbench.stats.paired import paired_difference
+from sgbench.stats.estimates import paired_difference
 
 RESULTS = Path(__file__).parents[2] / "results"
 

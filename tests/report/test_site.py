@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from sgbench.base.errors import UserError
-from sgbench.cli.publish import publish as command
+from sgbench.cli.results import publish as command
 from sgbench.report.site import build
 from sgbench.report.site.build import find_reports, publish
 

@@ -15,8 +15,8 @@ from sgbench.cells.cell import Cell
 from sgbench.guidance.settings import Guidance
 from sgbench.results.store import Store
 from sgbench.run import shards as shards_module
-from sgbench.run import worker as part_module
-from sgbench.run.memory import Batch, is_out_of_memory
+from sgbench.run import worker as worker_module
+from sgbench.run.device import Batch, is_out_of_memory
 from sgbench.run.runner import run_cells
 from sgbench.samplers.settings import Sampler
 from tests.stored import stored_images
@@ -77,7 +77,7 @@ def test_where_the_smallest_batch_does_not_fit_the_cell_fails_alone(
     store = Store(tmp_path, "s")
     done = run_cells([CFG, NONE], 24, store, CPU, Silent())
     assert (done.images_made, [failure.settings for failure in done.failed]) == (24, [CFG.describe()])
-    reason = "the memory does not hold 24 images at a time, and fewer are not drawn (CUDA out of memory. Tried to"
+    reason = "memory is too small for the smallest batch, 24 images (CUDA out of memory. Tried to"
     assert done.failed[0].reason.startswith(reason)
     record = store.read_record(CFG, "failure")
     assert record is not None
@@ -85,17 +85,17 @@ def test_where_the_smallest_batch_does_not_fit_the_cell_fails_alone(
 
 
 def test_a_model_that_does_not_fit_fails_all_its_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = part_module.load_networks
+    real = worker_module.load_networks
 
     def load(cell: Cell, *rest: Any) -> Any:
         if cell.model == "fashion-tiny":
             raise KINDS[0]()
         return real(cell, *rest)
 
-    monkeypatch.setattr(part_module, "load_networks", load)
+    monkeypatch.setattr(worker_module, "load_networks", load)
     dense = NONE._replace(model="fashion-dense")
     done = run_cells([NONE, CFG, dense], 24, Store(tmp_path, "s"), CPU, Silent())
-    assert [failure.reason for failure in done.failed] == ["the memory does not hold the model"] * 2
+    assert [failure.reason for failure in done.failed] == ["memory is too small for the model"] * 2
     assert done.images_made == 24
 
 

@@ -208,7 +208,7 @@ def test_a_shard_that_another_process_is_at_is_waited_for(file: Path, tmp_path: 
 
 def test_workers_of_another_version_are_refused(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_engine, "provenance", lambda: {**ray_worker.provenance(), "sgbench": "0.0.1"})
-    with pytest.raises(UserError, match=r"it runs sgbench \S+, and the machine that started the run 0\.0\.1; install"):
+    with pytest.raises(UserError, match=r"it has sgbench \S+, but .* started the run has 0\.0\.1; install"):
         run(file, tmp_path, limit=24)
     assert not list(tmp_path.rglob("*.npy"))
     assert not list(tmp_path.rglob(".*.tmp"))
@@ -231,9 +231,9 @@ def test_a_folder_that_a_worker_does_not_see_is_refused(tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     ("settings", "device", "sentence"),
     [
-        (Ray(), "cuda", "--device: the cluster of Ray has no GPU; add a node with one, or use auto or cpu."),
-        (Ray(), "cuda:1", "--device: Ray chooses the GPUs, and cuda:1 is one; use auto, cpu or cuda."),
-        (Ray(None, 4096), "cpu", "--threads-per-worker: a worker asks for 4096 CPUs, and no node"),
+        (Ray(), "cuda", "--device: the Ray cluster has no GPU; add a node with a GPU, or use auto or cpu."),
+        (Ray(), "cuda:1", "--device: Ray chooses the GPUs, not 'cuda:1'; use auto, cpu or cuda."),
+        (Ray(None, 4096), "cpu", "--threads-per-worker: a worker needs 4096 CPUs, but no node"),
     ],
 )
 def test_workers_that_cannot_be_had_are_refused(settings: Ray, device: str, sentence: str) -> None:
@@ -251,7 +251,7 @@ def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_options_of_ray_belong_to_ray() -> None:
     assert chosen_engine(Engine.RAY, "auto", 2) == engines.Ray("auto", 2)
     assert chosen_engine(Engine.LOCAL, None, None) is None
-    with pytest.raises(UserError, match=r"--address: it is an option of the engine ray; add --engine ray"):
+    with pytest.raises(UserError, match=r"--address: this option needs the engine ray; add --engine ray"):
         chosen_engine(Engine.LOCAL, "auto", None)
 
 

@@ -153,7 +153,7 @@ def test_what_listens_and_is_no_cluster_is_refused_in_time(monkeypatch: pytest.M
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         with (
-            pytest.raises(UserError, match=r"no cluster of Ray answered in 4 seconds; start one with `ray start"),
+            pytest.raises(UserError, match=r"no Ray cluster answered within 4 seconds; start one with `ray start"),
             connected(Ray(address), "cpu"),
         ):
             pass
@@ -163,7 +163,7 @@ def test_no_cluster_on_this_machine_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(ray_cluster, "PROBE_SECONDS", 6.0)
     # Ray finds a cluster by its processes; agents of one that just ended live for a minute, and answer nothing.
-    said = r"Ray does not connect \(Could not find any running Ray|no cluster of Ray answered in 6 seconds"
+    said = r"Ray cannot connect \(Could not find any running Ray|no Ray cluster answered within 6 seconds"
     with (
         pytest.raises(UserError, match=rf"--address auto: ({said})"),
         connected(Ray("auto"), "cpu"),

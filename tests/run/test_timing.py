@@ -12,8 +12,7 @@ from sgbench.base.progress import Silent
 from sgbench.cells.cell import Cell
 from sgbench.guidance.settings import Guidance
 from sgbench.results.store import Store
-from sgbench.run.runner import run_cells
-from sgbench.run.timing import time_cells
+from sgbench.run.runner import run_cells, time_cells
 from sgbench.samplers.settings import Sampler
 
 CPU = torch.device("cpu")

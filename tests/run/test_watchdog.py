@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from sgbench.run.watchdog import GPU_SECONDS, default_timeout
+from sgbench.run.device import GPU_SECONDS, default_timeout
 
 
 @pytest.mark.slow
@@ -19,8 +19,8 @@ def test_a_device_that_hangs_ends_the_process_and_costs_one_shard(processes: Any
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert err.splitlines()[-1] == (
-        "sgbench: fashion-tiny cfg w=1.5 1 steps: shard 0 was not finished in 3 seconds on cpu; see whether the "
-        "device hangs, then repeat the command, which continues, or give --shard-timeout."
+        "sgbench: fashion-tiny cfg w=1.5 1 steps: shard 0 was not finished in 3 seconds on cpu; check whether the "
+        "device hangs, then repeat the command, which continues; or give --shard-timeout."
     )
     (path,) = (tmp_path / "r").rglob("failure.json")
     record = json.loads(path.read_text())

@@ -22,7 +22,7 @@ from sgbench.base.errors import UserError
 from sgbench.base.progress import Silent
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
-from sgbench.cli.nearest import nearest as command
+from sgbench.cli.images import nearest as command
 from sgbench.images import sets as image_sets
 from sgbench.metrics.extractors.extract import load_extractor
 from sgbench.metrics.numerics.nearest_training import Training

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgbench.stats.budget import best_within, budget_difference
-from sgbench.stats.frontier import Point
-from sgbench.stats.paired import paired_difference
+from sgbench.stats.estimates import paired_difference
+from sgbench.stats.frontier import Point, best_within, budget_difference
 
 PAIRS = st.lists(st.tuples(st.floats(0.1, 10), st.floats(0, 10)), min_size=1, max_size=12)
 few = settings(max_examples=60, deadline=None)

@@ -17,9 +17,7 @@ import torch
 
 from sgbench.metrics.numerics.frechet import Gaussian, distance_between, frechet_estimate, prepare_target
 from sgbench.metrics.numerics.kernel_distance import kernel_estimate, prepare_kid
-from sgbench.stats.jackknife import Estimate
-from sgbench.stats.means import mean_estimate
-from sgbench.stats.paired import paired_difference, t_quantile
+from sgbench.stats.estimates import Estimate, mean_estimate, paired_difference, t_quantile
 
 pytestmark = pytest.mark.slow
 

@@ -10,9 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgbench.stats.jackknife import GROUPS, Estimate, jackknife
-from sgbench.stats.means import mean_estimate, stratified_mean
-from sgbench.stats.paired import paired_difference
+from sgbench.stats.estimates import GROUPS, Estimate, jackknife, mean_estimate, paired_difference, stratified_mean
 
 Sample = tuple[list[float], list[int], list[int]]
 few = settings(max_examples=40, deadline=None)
@@ -137,7 +135,7 @@ def test_yes_and_no_count_as_one_and_zero() -> None:
 
 @pytest.mark.parametrize("clusters", [[0, 0, 1, 2], [0, 1, 2, 2]])
 def test_a_stratum_with_one_cluster_has_no_error(clusters: list[int]) -> None:
-    with pytest.raises(ValueError, match="an error by cluster needs two of them"):
+    with pytest.raises(ValueError, match="a clustered error needs at least two clusters"):
         stratified_mean(np.ones(4), np.array([0, 0, 1, 1]), np.array(clusters))
 
 

@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t
 
-from sgbench.stats import ties
-from sgbench.stats.frontier import Point, frontier
-from sgbench.stats.paired import paired_difference
-from sgbench.stats.ties import standings
+from sgbench.stats import frontier as frontier_module
+from sgbench.stats.estimates import paired_difference
+from sgbench.stats.frontier import Point, frontier, standings
 
 few = settings(max_examples=60, deadline=None)
 
@@ -41,7 +40,7 @@ def test_a_dominated_point_has_a_rival_that_is_better_beyond_noise(
     points = cloud(count, error, shared, seed)
     kept = frontier([p.cost for p in points], [p.value for p in points])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ties, "CHUNK", chunk)
+        patch.setattr(frontier_module, "CHUNK", chunk)
         found = standings(points)
     for index, point in enumerate(points):
         rivals = sum(other.cost <= point.cost for other in points) - 1

@@ -133,7 +133,7 @@ def test_the_list_says_what_each_suite_is() -> None:
 
 @pytest.mark.slow
 def test_the_list_needs_no_torch() -> None:
-    code = "import sys; from sgbench.cli.suites import list_suites; list_suites(); sys.exit('torch' in sys.modules)"
+    code = "import sys; from sgbench.cli.catalogues import list_suites; list_suites(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, stdout=subprocess.DEVNULL).returncode == 0
 
 

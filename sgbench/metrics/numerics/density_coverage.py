@@ -13,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from sgbench.metrics.numerics.neighbours import Real, cloud, squared_distances
-from sgbench.stats.jackknife import Estimate, group_bounds, jackknife
-from sgbench.stats.means import mean_estimate
+from sgbench.stats.estimates import Estimate, group_bounds, jackknife, mean_estimate
 
 NEIGHBOURS = 5
 

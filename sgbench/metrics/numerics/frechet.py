@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cholesky, eigvalsh
 from scipy.linalg.lapack import dsygst
 
-from sgbench.stats.jackknife import Estimate, group_bounds, jackknife
+from sgbench.stats.estimates import Estimate, group_bounds, jackknife
 
 Matrix = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from sgbench.stats.jackknife import Estimate, group_bounds, jackknife
+from sgbench.stats.estimates import Estimate, group_bounds, jackknife
 
 SPLIT = 5000
 Matrix = NDArray[np.float64]

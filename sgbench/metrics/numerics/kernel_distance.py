@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sgbench.stats.jackknife import Estimate, group_bounds, jackknife
+from sgbench.stats.estimates import Estimate, group_bounds, jackknife
 
 BLOCK = 2048
 CMMD_WIDTH, CMMD_SCALE = 10.0, 1000.0

@@ -17,8 +17,7 @@ from torchvision.models import vgg16
 
 from sgbench.metrics.extractors.extract import exact_arithmetic, rebatched
 from sgbench.networks.checkpoints import load_strict, read_state
-from sgbench.stats.jackknife import Estimate
-from sgbench.stats.means import mean_estimate
+from sgbench.stats.estimates import Estimate, mean_estimate
 
 BATCH = 16
 SLICES = ((0, 4), (4, 9), (9, 16), (16, 23), (23, 30))

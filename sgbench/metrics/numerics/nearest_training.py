@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sgbench.metrics.numerics.neighbours import Cloud, cloud, squared_distances
-from sgbench.stats.jackknife import Estimate
-from sgbench.stats.means import mean_estimate
+from sgbench.stats.estimates import Estimate, mean_estimate
 
 
 class Training:

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sgbench.metrics.numerics.neighbours import Real, cloud, radii_with_and_without, squared_distances
-from sgbench.stats.jackknife import Estimate, group_bounds, jackknife
-from sgbench.stats.means import mean_estimate
+from sgbench.stats.estimates import Estimate, group_bounds, jackknife, mean_estimate
 
 NEIGHBOURS = 3
 

@@ -13,8 +13,7 @@ from sgbench.cells.prompts import Prompt
 from sgbench.images.sets import ImageSetInfo
 from sgbench.metrics.judges.catalogue import FEWEST
 from sgbench.metrics.metric import Fields, fields
-from sgbench.stats.jackknife import Estimate
-from sgbench.stats.means import stratified_mean
+from sgbench.stats.estimates import Estimate, stratified_mean
 
 
 class TextScore(NamedTuple):

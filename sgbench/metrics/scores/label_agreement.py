@@ -25,7 +25,7 @@ class LabelAgreement(FeatureMetric):
     rank = 70
 
     def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
-        from sgbench.stats.means import mean_estimate
+        from sgbench.stats.estimates import mean_estimate
 
         if info.labels is None:
             raise UserError(

@@ -11,9 +11,8 @@ from sgbench.guidance import RULES
 from sgbench.report.answers.budgets import amount, unguided_dense
 from sgbench.report.answers.headline import baseline_of, name_of
 from sgbench.report.select_rows import best_row, metric_title, points, rated, rule_rows, rules_of, sign_of
-from sgbench.stats.digits import with_error
+from sgbench.stats.estimates import Difference, with_error
 from sgbench.stats.hypervolume import Area, Box, area, area_difference, cover
-from sgbench.stats.paired import Difference
 
 # At the reference's own cost a cell counts nothing, so it stands a little beyond the dearest (Ishibuchi et al. 2018,
 # "How to Specify a Reference Point in Hypervolume Calculation for Fair Performance Comparison").

@@ -22,10 +22,8 @@ from sgbench.report.select_rows import (
     settings_text,
     sign_of,
 )
-from sgbench.stats.budget import best_within, budget_difference
-from sgbench.stats.digits import decimals, with_error
-from sgbench.stats.frontier import Point
-from sgbench.stats.paired import Difference
+from sgbench.stats.estimates import Difference, decimals, with_error
+from sgbench.stats.frontier import Point, best_within, budget_difference
 
 VERDICTS = ("better", "worse", "no significant difference")
 

@@ -24,9 +24,8 @@ from sgbench.report.select_rows import (
     rules_of,
     settings_text,
 )
-from sgbench.stats.digits import decimals, with_error
+from sgbench.stats.estimates import Difference, decimals, paired_difference, with_error
 from sgbench.stats.frontier import Saving, saving
-from sgbench.stats.paired import Difference, paired_difference
 
 # What others are compared with, and what is told first: the first of each that was run.
 BASELINES = ("cfg", "ag", "icg", "apg", "none")

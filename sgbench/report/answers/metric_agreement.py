@@ -10,8 +10,7 @@ import pandas as pd
 
 from sgbench.guidance import RULES
 from sgbench.report.select_rows import metric_title, replicates, rule_rows, rules_of, sign_of
-from sgbench.stats.agreement import Agreement, agreement
-from sgbench.stats.paired import paired_difference
+from sgbench.stats.estimates import Agreement, agreement, paired_difference
 
 MINIMUM = 3
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from sgbench.report.select_rows import Axis, points, rated
-from sgbench.stats.ties import Standing, standings
+from sgbench.stats.frontier import Standing, standings
 
 
 def standings_of(rows: pd.DataFrame, axis: Axis = "gmacs_per_image") -> dict[str, Standing]:

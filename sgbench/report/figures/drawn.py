@@ -19,8 +19,8 @@ from sgbench.metrics.catalogue import METRICS
 from sgbench.models import spec
 from sgbench.report.select_rows import CLOCK, metric_title, replicates
 from sgbench.report.style import WIDTH, style_of
+from sgbench.stats.estimates import t_quantile
 from sgbench.stats.frontier import Vector
-from sgbench.stats.paired import t_quantile
 
 # More cells than this, and bars of cells off the frontier hide the cells.
 MOST_BARS = 60

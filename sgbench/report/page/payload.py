@@ -20,7 +20,7 @@ from sgbench.report.page.text import all_visible
 from sgbench.report.select_rows import AXES, metric_title, replicates
 from sgbench.report.style import style_of
 from sgbench.report.tables.columns import settings_texts
-from sgbench.stats.paired import t_quantile
+from sgbench.stats.estimates import t_quantile
 
 MODEL = ("model", "family", "weights", "iterations", "auxiliary_iterations", "trained_sparse", "dropped_tokens")
 SETTINGS = (*dict.fromkeys([*MODEL, *cell_settings.SETTINGS]), "guided_channels", "samples")

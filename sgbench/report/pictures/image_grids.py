@@ -29,7 +29,7 @@ from sgbench.report.select_rows import (
     settings_text,
 )
 from sgbench.results.store import Store
-from sgbench.stats.digits import with_error
+from sgbench.stats.estimates import with_error
 
 # Images are shown this wide at least and reduced to it at most, by whole factors.
 LEAST, MOST = 96, 128

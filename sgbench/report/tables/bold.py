@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from sgbench.metrics.catalogue import METRICS
 from sgbench.report.select_rows import metric_title, sign_of
-from sgbench.stats.paired import t_quantiles
+from sgbench.stats.estimates import t_quantiles
 
 
 def best_and_tied(rows: pd.DataFrame, metric: str) -> list[bool]:
     """For each row, whether it has the best value of `metric` on its model, or one tied with it.
 
     Tied is what has a paired difference to the best whose interval holds zero. Intervals are so wide that all of a
-    model's hold together with 95 % (`stats.paired.t_quantiles`): the best of many looks better than it is.
+    model's hold together with 95 % (`stats.estimates.t_quantiles`): the best of many looks better than it is.
     A value without replicates ties with an equal one alone. Never a row without the score, and no row at all for a
     metric that is neither better when lower nor when higher.
     """

@@ -23,8 +23,7 @@ from sgbench.report.select_rows import (
     sign_of,
     with_quality,
 )
-from sgbench.stats.digits import decimals, with_error
-from sgbench.stats.paired import Difference
+from sgbench.stats.estimates import Difference, decimals, with_error
 
 METRIC_ORDER = tuple(METRICS)
 SAVED: dict[Axis, str] = {

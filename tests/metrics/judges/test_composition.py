@@ -14,7 +14,7 @@ from sgbench.base.errors import NoScoreError
 from sgbench.cells.prompt_records import TASKS
 from sgbench.cells.prompts import Prompt, load_prompts
 from sgbench.metrics.numerics.prompts import TextScore, composition, preference
-from sgbench.stats.means import mean_estimate
+from sgbench.stats.estimates import mean_estimate
 
 # GenEval's 553 prompts are as uneven as this (arXiv 2310.11513, table 1).
 COUNTS = {"single_object": 80, "two_object": 99, "counting": 80, "colors": 94, "position": 100, "color_attr": 100}

@@ -11,7 +11,7 @@ import pytest
 
 from sgbench.report.figures import draw_figures, frontier, render
 from sgbench.report.select_rows import Axis, with_quality
-from sgbench.stats.jackknife import GROUPS
+from sgbench.stats.estimates import GROUPS
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from sgbench.report.page.content import Content
-from sgbench.stats.paired import t_quantile
+from sgbench.stats.estimates import t_quantile
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from sgbench.report.page.content import Content
-from sgbench.stats.digits import with_error
+from sgbench.stats.estimates import with_error
 
 pytestmark = pytest.mark.slow
 

@@ -1,12 +1,13 @@
-"""Measure how fast this machine is with models and extractors: `python -m sgbench.plan.measure`, asked by `pace.py`.
+"""`python -m sgbench.measure`: how fast this machine is with models and extractors, for `plan/pace.py`.
 
 Reads what to measure from stdin as JSON (a suite, keys of models, names of extractors, when the process was started)
-and prints a `Pace` as JSON.
+and prints a `Pace` as JSON. It imports everything a bench does, and no module imports it.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from sgbench.cost.measured import timed
 from sgbench.guidance import RULES
 from sgbench.metrics.extractors.extract import load_extractor
 from sgbench.plan.pace import Pace, model_key
-from sgbench.report import build  # noqa: F401  What a bench imports is part of its time.
+from sgbench.report import build  # noqa: F401  The imports of a bench are part of its time.
 from sgbench.run.device import describe_device, resolve_device
 from sgbench.run.runner import run_cells  # noqa: F401
 from sgbench.run.shards import batch_size
@@ -37,8 +38,11 @@ CELLS, STEPS, IMAGES = 6, 3, 48
 
 
 def gmacs_per_second(cells: Sequence[Cell], device: torch.device) -> float:
-    """The pace of a model in cells of its suite, a few steps of each: with few tokens a call reaches less of it."""
-    chosen = [short(cell) for cell in cells[:: -(-len(cells) // CELLS)]]
+    """The pace of a model over a few cells of its suite and steps of each: calls with few tokens are less efficient."""
+    chosen = [
+        cell._replace(sampler=cell.sampler._replace(steps=min(cell.sampler.steps, STEPS)))
+        for cell in cells[:: math.ceil(len(cells) / CELLS)]
+    ]
     networks = load_networks(chosen[0], any(RULES[c.guidance.rule].needs_auxiliary for c in chosen), device)
     size = batch_size(chosen[0], device, None).size
 
@@ -55,13 +59,8 @@ def gmacs_per_second(cells: Sequence[Cell], device: torch.device) -> float:
     return work / 1e9 / spent
 
 
-def short(cell: Cell) -> Cell:
-    """The cell with a few steps."""
-    return cell._replace(sampler=cell.sampler._replace(steps=min(cell.sampler.steps, STEPS)))
-
-
 def seconds_per_image(extractor: str, side: int, channels: int, device: torch.device) -> float:
-    """How long an extractor takes for an image of noise."""
+    """How long an extractor takes for an image (side, side, channels) of noise."""
     network = load_extractor(extractor, device)
     images = np.random.default_rng(0).integers(0, 256, (IMAGES, side, side, channels), dtype=np.uint8)
     network([images[: network.batch]], "warming up")
@@ -73,15 +72,15 @@ def seconds_per_image(extractor: str, side: int, channels: int, device: torch.de
 
 
 def main() -> None:
-    """Measure what is asked for on stdin."""
-    asked = json.load(sys.stdin)
-    start_seconds = time.time() - asked["started"]
-    suite = Suite.model_validate(asked["suite"])
-    device = resolve_device(asked["device"])
+    """Measure what stdin requests."""
+    request = json.load(sys.stdin)
+    start_seconds = time.time() - request["started"]
+    suite = Suite.model_validate(request["suite"])
+    device = resolve_device(request["device"])
     cells = expand(suite)
-    models = {key: gmacs_per_second([c for c in cells if model_key(c) == key], device) for key in asked["models"]}
-    # The packaged models draw grey images of 32 pixels a side or coloured ones; a resize makes either the same work.
-    extractors = {name: seconds_per_image(name, 32, 1, device) for name in asked["extractors"]}
+    models = {key: gmacs_per_second([c for c in cells if model_key(c) == key], device) for key in request["models"]}
+    # Packaged models generate grey or colour images of 32 pixels a side; after resizing both cost the same.
+    extractors = {name: seconds_per_image(name, 32, 1, device) for name in request["extractors"]}
     name, threads = str(describe_device(device)["name"]), torch.get_num_threads()
     print(json.dumps(Pace(models, extractors, start_seconds, name, threads, time.time())._asdict()))
 

@@ -1,4 +1,4 @@
-"""`sgbench score` and `sgbench export`: scores of suites and of anybody's images, images for other tools."""
+"""Images scored, written for other tools, and compared with training images: `sgbench score`, `export`, `nearest`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import typer
 from sgbench import api
 from sgbench.base.errors import UserError
 from sgbench.cli.console import make_progress
-from sgbench.cli.options import Device, Json, Limit, PresetName, Results, emit, end_with, telling_what_is_kept
+from sgbench.cli.options import Device, Json, Limit, PresetName, Results, emit, end_with, interruptible, split_names
+from sgbench.results.find_cell import find_cell
 from sgbench.suite.library import is_name
+from sgbench.suite.schema import Suite
 
 
 def score(
@@ -34,75 +36,68 @@ def score(
         str | None, typer.Option("--prompts", help="What IMAGES show: image i shows prompt i mod their number.")
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Print the protocols; score nothing.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Forbid libraries to ask the network.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Forbid libraries to use the network.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Score a suite's cells and write rows.csv; or score anybody's images against a reference."""
+    """Score a suite's cells and write rows.csv; or score images from other tools against a reference."""
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     if _is_suite(what[0]):
-        _score_suite(what, preset, limit, results, device, (reference, metrics, prompts), explain, as_json)
+        if len(what) > 1 or reference or metrics or prompts:
+            raise UserError(
+                "a suite names its own reference and metrics, and is scored alone",
+                where=str(what[0]),
+                fix="leave out --reference, --metrics, --prompts and further arguments",
+            )
+        suite = api.load_suite(what[0], preset, limit)
+        if explain:
+            from sgbench.score.protocols import suite_protocols
+
+            _print_protocols(list(suite_protocols(suite).values()), as_json)
+        else:
+            _score_suite(suite, results, device, as_json)
         return
     if metrics is None or (reference is None and prompts is None and not _carries_prompts(what)):
         raise UserError(
-            "images need something to be compared with, and a way to",
+            "images need something to be compared with, and metrics",
             where=str(what[0]),
             fix="add --reference REF or --prompts FILE, and --metrics a,b (a suite is a .yaml file, or a name that "
             "`sgbench suites list` shows)",
         )
     if labels not in (None, "balanced", "random"):
         raise UserError(f"there is no label policy {labels!r}", where="--labels", fix="give balanced or random")
-    names = [name.strip() for name in metrics.split(",") if name.strip()]
+    names = split_names(metrics)
+    from sgbench.score import external_images
+
     if explain:
-        _print_protocols(api.explain(what, reference, names, limit=limit, labels=labels, prompts=prompts), as_json)
+        _print_protocols(external_images.explain(what, reference, names, limit, labels, prompts), as_json)
         return
     progress = make_progress()
     found = api.score_images(
         what, reference, names, device=device, limit=limit, labels=labels, prompts=prompts, progress=progress
     )
-    from sgbench.score.external_images import table
-
-    lines, notes = table(found, names)
+    lines, notes = external_images.table(found, names)
     described = (protocol.describe() for protocol in found[0].protocols.values())
     text = (lines.to_markdown(index=False), "Errors are one standard error.", *notes, *described)
     emit({"reference": reference, "sets": [one.as_dict() for one in found]}, as_json, *text)
 
 
 def _is_suite(what: Path) -> bool:
-    """Whether an argument means a suite; images that are there go before a suite of their name."""
+    """Whether an argument names a suite; an existing path to images takes precedence over a suite of that name."""
     return what.suffix in (".yaml", ".yml") or (is_name(what) and not what.exists())
 
 
 def _carries_prompts(what: list[Path]) -> bool:
-    """Whether sets of images come with what they were asked for: cells, and GenEval's folders."""
+    """Whether sets of images come with their prompts: cells, and folders in GenEval's layout."""
     from sgbench.images.prompted import is_layout
 
     return all((path / "cell.json").is_file() or is_layout(path) for path in what)
 
 
-def _score_suite(
-    what: list[Path],
-    preset: str | None,
-    limit: int | None,
-    results: Path,
-    device: str,
-    for_images: tuple[str | None, ...],
-    explain: bool,
-    as_json: bool,
-) -> None:
-    if len(what) > 1 or any(for_images):
-        raise UserError(
-            "a suite names its own reference and metrics, and is scored alone",
-            where=str(what[0]),
-            fix="leave out --reference, --metrics, --prompts and further arguments",
-        )
-    loaded = api.load_suite(what[0], preset, limit)
-    if explain:
-        _print_protocols(api.explain_suite(loaded), as_json)
-        return
-    with telling_what_is_kept(loaded, results, as_json):
-        done = api.score_suite(loaded, results, device=device, progress=make_progress())
-    rows = results / loaded.suite / "rows.csv"
+def _score_suite(suite: Suite, results: Path, device: str, as_json: bool) -> None:
+    with interruptible(suite, results, as_json):
+        done = api.score_suite(suite, results, device=device, progress=make_progress())
+    rows = results / suite.suite / "rows.csv"
     emit(
         {**done.as_dict(), "rows": str(rows)},
         as_json,
@@ -134,3 +129,27 @@ def export(
     done = api.export(cell, adm, results, geneval=geneval, limit=limit)
     note = ", grey repeated to RGB" if done.repeated else ""
     emit(done._asdict(), as_json, f"{done.file}: {done.images} images{note}")
+
+
+def nearest(
+    cell: Annotated[str, typer.Argument(metavar="CELL", help="A cell's id or folder.")],
+    images: Annotated[int, typer.Option("--images", min=1, max=100, help="Generated images, the first ones.")] = 10,
+    neighbours: Annotated[int, typer.Option("--neighbours", min=1, max=20, help="Real images shown next to each.")] = 5,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Folder of the training images (data), or what the reference was built of."),
+    ] = None,
+    results: Results = api.RESULTS,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Find the training images nearest to a cell's images; the next report shows them."""
+    from sgbench.run.device import resolve_device
+    from sgbench.score.nearest_gallery import find_nearest
+
+    found, store = find_cell(cell, results)
+    done = find_nearest(found, store, images, neighbours, data, resolve_device(device), make_progress())
+    if not as_json:
+        for number, line in enumerate(done.distances):
+            print(f"image {number:3d}  nearest at " + "  ".join(f"{distance:.3f}" for distance in line))
+    emit(done._asdict(), as_json, f"{done.describe()}\n{done.file}")

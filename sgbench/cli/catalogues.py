@@ -1,0 +1,169 @@
+"""What suites can name and what comes with sgbench: `sgbench reference`, `sgbench prompts`, `sgbench suites`."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sgbench import api
+from sgbench.base.choices import unknown
+from sgbench.base.errors import UserError
+from sgbench.cells.prompts import PUBLIC as PUBLIC_PROMPTS
+from sgbench.cells.prompts import find_prompts, is_there, load_prompts, packaged_names
+from sgbench.cli.console import make_progress
+from sgbench.cli.options import Device, Json, emit, emit_file, entry_named, fetch_to, group, split_names
+from sgbench.files.location import is_remote
+from sgbench.metrics.references.catalogue import PACKAGED as PACKAGED_REFERENCES
+from sgbench.metrics.references.catalogue import PUBLIC as PUBLIC_REFERENCES
+from sgbench.suite.library import copy_suite, file_of, suite_names
+from sgbench.suite.sweep import expand
+
+reference = group("reference", "References: list, fetch, build.")
+prompts = group("prompts", "Prompt sets: list, fetch, show.")
+suites = group("suites", "The suites that come with sgbench: list, copy.")
+
+
+@reference.command("list")
+def list_references(as_json: Json = False) -> None:
+    """The packaged reference and published ones, and which are on this machine."""
+    entries = [
+        {"name": n, "side": s, "source": "this package", "note": "", "path": None, "there": True}
+        for n, s in PACKAGED_REFERENCES.items()
+    ]
+    entries += [{**p._asdict(), "path": str(p.path), "there": p.path.is_file()} for p in PUBLIC_REFERENCES.values()]
+    lines = []
+    for e in entries:
+        state = "packaged" if e["path"] is None else "fetched" if e["there"] else "not fetched"
+        note = f"; {e['note']}" if e["note"] else ""
+        lines.append(f"{e['name']:14}  {e['side']} px  {state:11}  {e['source']}{note}")
+    emit({"references": entries}, as_json, *lines)
+
+
+@reference.command("fetch")
+def fetch_reference(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A published reference; see `sgbench reference list`.")],
+    as_json: Json = False,
+) -> None:
+    """Download a published reference batch; the same command again resumes or does nothing."""
+    public = entry_named("published reference", name, PUBLIC_REFERENCES, "NAME", "see `sgbench reference list`")
+    if not public.path.is_file():
+        fetch_to(public.path, public.source)
+    emit_file(public.path, as_json)
+
+
+@reference.command()
+def build(
+    source: Annotated[
+        str, typer.Argument(metavar="FOLDER|NPZ|DATASET", help="Images, an npz in ADM's layout, or fashion-mnist.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the reference.")],
+    extractors: Annotated[
+        str, typer.Option("--extractors", help="Feature spaces, with commas; see `sgbench weights list`.")
+    ] = "inception",
+    data: Annotated[Path, typer.Option("--data", help="Folder of the dataset's images.")] = Path("data"),
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Extract features and moments of real images once, for all later scores."""
+    from sgbench.metrics.references.build import build_reference
+    from sgbench.run.device import resolve_device
+
+    made = build_reference(source, out, split_names(extractors), data, resolve_device(device), make_progress())
+    parts = sorted(made.card["parts"])
+    text = f"{out}: {made.name}, {made.card['what']}, {', '.join(parts)}, sha256 {made.sha256}"
+    emit({"reference": str(out), "sha256": made.sha256, "parts": parts}, as_json, text)
+
+
+@prompts.command("list")
+def list_prompts(as_json: Json = False) -> None:
+    """The packaged sets and published ones, and which are on this machine."""
+    entries = [
+        {"name": name, "prompts": len(load_prompts(name).prompts), "source": "this package", "there": True}
+        for name in packaged_names()
+    ]
+    entries += [
+        {
+            "name": public.name,
+            "prompts": public.size,
+            "source": f"{public.source} ({public.licence})",
+            "there": is_there(public.name),
+        }
+        for public in PUBLIC_PROMPTS.values()
+    ]
+    lines = [
+        f"{e['name']:10}  {e['prompts']:5} prompts  {'there' if e['there'] else 'not fetched':11}  {e['source']}"
+        for e in entries
+    ]
+    emit({"prompts": entries}, as_json, *lines)
+
+
+@prompts.command("fetch")
+def fetch_prompts(
+    name: Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="A published set, or the address of a file.")],
+    as_json: Json = False,
+) -> None:
+    """Download a prompt set; the same command again resumes or does nothing."""
+    if name not in PUBLIC_PROMPTS and not is_remote(name):
+        fix = f"choose one of {', '.join(PUBLIC_PROMPTS)}, or give an address"
+        raise unknown("published prompts", name, PUBLIC_PROMPTS, "NAME", fix)
+    place = find_prompts(name)
+    files = PUBLIC_PROMPTS[name].files if name in PUBLIC_PROMPTS else ((place.name, name),)
+    folder = place if name in PUBLIC_PROMPTS else place.parent
+    for file, source in files:
+        if not (folder / file).is_file():
+            fetch_to(folder / file, source)
+    found = load_prompts(name)
+    if name in PUBLIC_PROMPTS and len(found.prompts) != PUBLIC_PROMPTS[name].size:
+        for file, _ in files:
+            (folder / file).unlink()
+        raise UserError(
+            f"the file has {len(found.prompts)} prompts, and {name} was published with {PUBLIC_PROMPTS[name].size}",
+            where=str(place),
+            fix="fetch it again; the downloaded files were deleted, since they are not that set",
+        )
+    document = {"path": str(place), "prompts": len(found.prompts), "sha256": found.sha256}
+    emit(document, as_json, f"{place}: {found.describe()}")
+
+
+@prompts.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A prompt set by name, file or address.")],
+    as_json: Json = False,
+) -> None:
+    """What is in a set: its hash, its groups, and every prompt."""
+    found = load_prompts(name, "NAME")
+    groups = Counter(prompt.group for prompt in found.prompts)
+    listed = [{"prompt": p.text, "group": p.group, **p.record} for p in found.prompts]
+    lines = [found.describe(), ", ".join(f"{group or 'no group'}: {count}" for group, count in groups.items())]
+    lines += [f"{prompt.group:14}  {prompt.text}" for prompt in found.prompts]
+    emit({"name": found.name, "sha256": found.sha256, "groups": groups, "prompts": listed}, as_json, *lines)
+
+
+@suites.command("list")
+def list_suites(as_json: Json = False) -> None:
+    """Every suite in a line: its name, how many cells it has, its title."""
+    entries = []
+    for name in suite_names():
+        suite = api.load_suite(file_of(name))
+        about = {"title": suite.title, "cells": len(expand(suite)), "samples": suite.samples}
+        entries.append({"name": name, **about, "presets": list(suite.presets), "file": str(file_of(name))})
+    lines = [f"{e['name']:31}  {e['cells']:3} cells  {e['title']}" for e in entries]
+    hint = "`sgbench bench NAME` runs one; `sgbench suites copy NAME` copies its file here for editing."
+    emit({"suites": entries}, as_json, *lines, hint)
+
+
+@suites.command()
+def copy(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A suite, as `sgbench suites list` names it.")],
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="The folder to write into.")] = Path(),
+    as_json: Json = False,
+) -> None:
+    """Copy the file of a suite into this folder for editing."""
+    file = copy_suite(name, to)
+    command = shlex.join(["sgbench", "bench", f"{to}/{file.name}"])
+    hint = f"{file}: `{command}` runs it; change the name under `suite` to keep its results apart"
+    emit({"name": name, "file": str(file)}, as_json, hint)
