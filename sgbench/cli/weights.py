@@ -110,12 +110,12 @@ def environment(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A scorer that needs one: imagereward, hpsv3.")],
 ) -> None:
     """Make the environment of a scorer whose package cannot live beside sgbench's own; asks the package index."""
-    from sgbench.metrics.preference.catalogue import scorer_named
+    from sgbench.metrics.judges.catalogue import judge_named
     from sgbench.metrics.preference.environments import create_environment, environments_folder
 
     python = create_environment(name, environments_folder())
     print(f"{name}: {python}")
-    for hub in scorer_named(name).hub:
+    for hub in judge_named(name).hub:
         print(f"its package also reads {hub} from the hub's cache: run `hf download {hub}` before scoring")
 
 

@@ -9,16 +9,14 @@ prompts have a judge where others have an extractor; a name that ends in _x100 i
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable, Sequence
 
-from sgbench.base.choices import suggestion
+from sgbench.base.choices import unknown
 from sgbench.base.errors import UserError
-from sgbench.metrics.judges.catalogue import INSTALL, PACKAGES
-from sgbench.metrics.metric import FeatureMetric
-from sgbench.metrics.preference.catalogue import SCORERS
-from sgbench.metrics.preference.environments import environment
+from sgbench.metrics.metric import HOME, FeatureMetric
+from sgbench.metrics.preference.environments import check_installed
 from sgbench.metrics.scores import METRICS as METRICS
+from sgbench.metrics.weights import instrument_named
 
 MINIMUM = 20
 
@@ -39,26 +37,23 @@ def feature_metrics(metrics: Iterable[str]) -> list[str]:
 
 
 def check_judges(metrics: Iterable[str], where: str) -> None:
-    """Miss what a judge runs in before the first image is drawn. Raises UserError."""
+    """Whether what judges run in is installed, before the first image is generated. Raises UserError."""
     for judge in dict.fromkeys(METRICS[metric].extractor for metric in metrics if METRICS[metric].text):
-        if judge in SCORERS and SCORERS[judge].requirements:
-            environment(judge)
-        if judge in PACKAGES and importlib.util.find_spec(PACKAGES[judge]) is None:
-            raise UserError(
-                f"{judge} needs {PACKAGES[judge]}, which is not installed",
-                where=f"{where}: metrics",
-                fix=INSTALL[PACKAGES[judge]],
-            )
+        check_installed(judge, f"{where}: metrics")
+
+
+def check_extractors(metrics: Iterable[str], where: str) -> None:
+    """Whether every metric names an extractor or a judge that exists. Raises UserError."""
+    for metric in metrics:
+        if METRICS[metric].extractor != HOME:
+            instrument_named(METRICS[metric].extractor, f"{where}: {metric}")
 
 
 def check_names(metrics: Sequence[str]) -> None:
-    """Raises UserError for a metric that `--metrics` names and nobody knows, and for none."""
+    """Raises UserError for a metric of `--metrics` that does not exist, and for none."""
     if not metrics:
         raise UserError("no metric is named", where="--metrics", fix=f"choose from: {', '.join(METRICS)}")
     for metric in metrics:
         if metric not in METRICS:
-            raise UserError(
-                f"there is no metric {metric!r}{suggestion(metric, list(METRICS))}",
-                where="--metrics",
-                fix=f"choose from: {', '.join(METRICS)}",
-            )
+            raise unknown("metric", metric, METRICS, "--metrics", f"choose from: {', '.join(METRICS)}")
+    check_extractors(metrics, "--metrics")

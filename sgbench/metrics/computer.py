@@ -14,7 +14,7 @@ from sgbench.base.errors import NoScoreError, UserError
 from sgbench.base.progress import Progress
 from sgbench.images.sets import ImageSetInfo
 from sgbench.metrics.catalogue import METRICS, MINIMUM, feature_metrics
-from sgbench.metrics.extractors.extract import Arrays, Loaded, load_extractor
+from sgbench.metrics.extract import Arrays, Loaded, load_extractor
 from sgbench.metrics.metric import FeatureMetric, Fields
 from sgbench.metrics.numerics import density_coverage as dc
 from sgbench.metrics.numerics import precision_recall as pr

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sgbench.base.errors import UserError
 from sgbench.metrics.catalogue import METRICS
-from sgbench.metrics.extractors.catalogue import EXTRACTORS
-from sgbench.metrics.judges.catalogue import JUDGES
 from sgbench.metrics.metric import HOME
-from sgbench.metrics.weights import extractor_digest
+from sgbench.metrics.weights import extractor_digest, instrument_named
 
 if TYPE_CHECKING:
     from sgbench.images.sets import ImageSetInfo
@@ -65,11 +63,6 @@ def extractor_of(metric: str, home: str) -> str:
     return home if found == HOME else found
 
 
-def inputs_of(extractor: str) -> str:
-    """How images become the input of an extractor or a judge."""
-    return (JUDGES[extractor] if extractor in JUDGES else EXTRACTORS[extractor]).inputs
-
-
 def differences(first: Protocol, second: Protocol) -> list[str]:
     """What differs between two protocols, in words; empty where values may be compared."""
     return [
@@ -108,35 +101,23 @@ def protocol(metric: str, info: ImageSetInfo, reference: Reference | None) -> Pr
     Raises UserError where the extractor's weights are missing.
     """
     found = METRICS[metric]
-    asked = (info.prompts.describe(), info.prompts.sha256) if info.prompts else ("", "")
-    if found.text:
-        judge = found.extractor
-        return Protocol(
-            metric,
-            found.variant,
-            judge,
-            extractor_digest(judge),
-            inputs_of(judge),
-            info.quantisation,
-            info.samples,
-            info.label_policy,
-            "none",
-            "",
-            *asked,
-        )
-    assert reference is not None
-    extractor = extractor_of(metric, reference.home)
-    what = "mean" if found.needs == "moments" else found.needs
+    extractor, against, against_sha256 = found.extractor, "none", ""
+    if not found.text:
+        assert reference is not None
+        extractor = extractor_of(metric, reference.home)
+        what = "mean" if found.needs == "moments" else found.needs
+        if what:
+            against, against_sha256 = reference.describe(extractor, found.output, what), reference.sha256
     return Protocol(
         metric,
         found.variant,
         extractor,
         extractor_digest(extractor),
-        inputs_of(extractor),
+        instrument_named(extractor).inputs,
         info.quantisation,
         info.samples,
         info.label_policy,
-        reference.describe(extractor, found.output, what) if what else "none",
-        reference.sha256 if what else "",
-        *asked,
+        against,
+        against_sha256,
+        *((info.prompts.describe(), info.prompts.sha256) if info.prompts else ()),
     )

@@ -24,8 +24,7 @@ from sgbench.base.atomic import write_atomic
 from sgbench.base.processor import processor_name, usable_cores, vector_unit
 from sgbench.base.progress import Progress
 from sgbench.cells.cell import Cell
-from sgbench.metrics import weights
-from sgbench.metrics.extractors.catalogue import EXTRACTORS
+from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.protocols import extractor_of
 from sgbench.metrics.references.catalogue import home_of
 from sgbench.models import catalogue
@@ -159,7 +158,7 @@ def _alone() -> Iterator[None]:
 
 
 def _is_packaged(extractor: str) -> bool:
-    return extractor in EXTRACTORS and weights.known()[EXTRACTORS[extractor].weights].packaged
+    return extractor in EXTRACTORS and EXTRACTORS[extractor].weights[0].packaged
 
 
 def _read() -> dict[str, object]:

@@ -18,17 +18,17 @@ import torch
 from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell
 from sgbench.metrics.catalogue import feature_metrics, image_metrics
-from sgbench.metrics.extractors.catalogue import EXTRACTORS
-from sgbench.metrics.extractors.extract import Loaded, load_extractor
+from sgbench.metrics.extract import Loaded, load_extractor
+from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.protocols import extractor_of
 from sgbench.metrics.references.catalogue import home_of
 from sgbench.results.find_cell import open_cell
 from sgbench.results.store import Store
-from sgbench.score.features import shard_features
+from sgbench.score.cell_images import shard_features
 from sgbench.suite.schema import Suite
 
-# Networks small enough for a CPU to keep up with a GPU that draws.
-SMALL = ("fashion-cnn", "lite0")
+# Networks of fewer GMACs are small enough for a CPU to keep up with a GPU that generates images.
+SMALL = 1.0
 
 
 class Beside:
@@ -73,7 +73,7 @@ def extractors_for(suite: Suite, device: torch.device) -> list[str]:
     looking = image_metrics(suite.metrics)
     home = home_of(suite.reference) if looking else ""
     names = dict.fromkeys(extractor_of(m, home) for m in feature_metrics(suite.metrics))
-    return [n for n in names if EXTRACTORS[n].widths and (device.type != "cpu" or n in SMALL)]
+    return [n for n in names if EXTRACTORS[n].widths and (device.type != "cpu" or EXTRACTORS[n].gmacs < SMALL)]
 
 
 def idle_device(running: torch.device) -> torch.device | None:

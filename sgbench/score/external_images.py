@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,15 +14,14 @@ from sgbench.base.progress import Progress
 from sgbench.cells.identity import cell_id
 from sgbench.cells.prompts import load_prompts
 from sgbench.images.prompted import LayoutImages, PromptedImages, is_layout
-from sgbench.images.sets import FolderImages, NpzImages, check_against, info_of, look, open_images
+from sgbench.images.sets import FolderImages, NpzImages, info_of, open_images
 from sgbench.metrics.catalogue import METRICS, check_names, image_metrics
-from sgbench.metrics.computer import Computer
-from sgbench.metrics.metric import PairedMetric, TextMetric
+from sgbench.metrics.metric import PairedMetric
 from sgbench.metrics.protocols import Protocol, differences, protocol
 from sgbench.metrics.references.load import load_reference
 from sgbench.results.find_cell import open_cell
 from sgbench.score.cell_images import CellImages
-from sgbench.score.judge_scores import Judging, judge_images, load_judge
+from sgbench.score.set_scorer import SetScorer
 from sgbench.stats.digits import with_error
 from sgbench.suite.texts import check_records
 
@@ -84,15 +82,27 @@ def score_images(
     sources = [open_any(path, limit, prompts) for path in paths]
     for source in sources:
         check_prompted(source, metrics)
-    looking = image_metrics(metrics)
-    computer = Computer(load_reference(reference), looking, device, progress) if reference and looking else None
-    progress.begin("score", len(sources), "set")
     found = []
-    with ExitStack() as stack:
-        judges = {METRICS[m].extractor for m in metrics if METRICS[m].text}
-        ready = {judge: load_judge(judge, device, stack) for judge in judges}
+    with SetScorer(metrics, reference or "", "--reference", device, progress) as scorer:
+        scorer.prepare()
+        progress.begin("score", len(sources), "set")
         for source in sources:
-            found.append(_score(source, computer, ready, metrics, labels))
+            seen, info = scorer.look(source), info_of(source, labels)
+            scores, failure = scorer.score(source, info, metrics)
+            if failure is not None:
+                raise failure
+            made_by = (cell_id(source.cell), source.cell.seed) if isinstance(source, CellImages) else ("", None)
+            found.append(
+                Scored(
+                    source.where,
+                    source.count,
+                    seen.sha256,
+                    {metric: scores[metric] for metric in metrics},
+                    {metric: protocol(metric, info, scorer.reference) for metric in metrics},
+                    not isinstance(source, CellImages),
+                    *made_by,
+                )
+            )
             progress.advance(1, source.where)
     progress.end()
     return found
@@ -134,37 +144,6 @@ def open_any(path: Path, limit: int | None, prompts: str | None = None) -> Sourc
         return LayoutImages(path)
     images = open_images(path)
     return images if prompts is None else PromptedImages(images, load_prompts(prompts, "--prompts"))
-
-
-def _score(
-    source: Source,
-    computer: Computer | None,
-    judges: Mapping[str, Judging],
-    metrics: Sequence[str],
-    labels: str | None,
-) -> Scored:
-    seen = look(source)
-    info = info_of(source, labels)
-    scores: dict[str, dict[str, Any]] = {}
-    if computer is not None:
-        reference = computer.reference
-        check_against(seen, reference.side, reference.channels, reference.name, source.where)
-        features = {e: computer.loaded(e)(source.parts(), source.where) for e in computer.extractors(metrics)}
-        scores = computer.compute(image_metrics(metrics), features, info)
-    values = {name: judge_images(judge, source) for name, judge in judges.items()}
-    for metric in metrics:
-        judged = METRICS[metric]
-        if isinstance(judged, TextMetric):
-            scores[metric] = judged.score(values[judged.extractor], info)
-    return Scored(
-        source.where,
-        source.count,
-        seen.sha256,
-        {metric: scores[metric] for metric in metrics},
-        {m: protocol(m, info, None if computer is None else computer.reference) for m in metrics},
-        not isinstance(source, CellImages),
-        *((cell_id(source.cell), source.cell.seed) if isinstance(source, CellImages) else ()),
-    )
 
 
 def explain(

@@ -27,14 +27,13 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.images.files import Images, read_image
 from sgbench.images.sets import FolderImages, ImageSet, Seen, check_against
-from sgbench.metrics.extractors.extract import Loaded, load_extractor
+from sgbench.metrics.extract import Loaded, load_extractor
 from sgbench.metrics.numerics.nearest_training import Training
 from sgbench.metrics.numerics.neighbours import cloud, squared_distances
 from sgbench.metrics.references.load import load_reference
 from sgbench.metrics.references.reference import Reference
 from sgbench.results.store import Store
-from sgbench.score.cell_images import CellImages
-from sgbench.score.features import cell_features
+from sgbench.score.cell_images import CellImages, features_of
 from sgbench.zoo import data as zoo_data
 
 GAP_SHARE = 4
@@ -81,7 +80,7 @@ Load = Callable[[str], Loaded]
 
 
 def find_nearest(
-    cell: Cell, store: Store, images: int, neighbours: int, data: Path | None, device: torch.device, progress: Progress
+    cell: Cell, store: Store, wanted: int, neighbours: int, data: Path | None, device: torch.device, progress: Progress
 ) -> Nearest:
     """Find the neighbours of a cell's first images and keep the picture as nearest.png.
 
@@ -89,14 +88,15 @@ def find_nearest(
     Raises UserError where images, reference, its images or weights are missing, or do not belong together.
     """
     reference = load_reference(_reference_of(cell, store), str(store.folder / "suite.lock.yaml"))
-    count = store.images_there(cell, images)
-    generated = np.concatenate(list(CellImages(cell, store, count).parts()))
+    count = store.images_there(cell, wanted)
+    images = CellImages(cell, store, count)
+    generated = np.concatenate(list(images.parts()))
     seen = Seen("", (generated.shape[2], generated.shape[1]), generated.shape[3])
     check_against(seen, reference.side, reference.channels, reference.name, str(store.cell_folder(cell)))
     load = functools.cache(lambda name: load_extractor(name, device))
     packaged = reference.sha256 == zoo_data.DIGEST
     real = _training(reference, data) if packaged else _of_reference(reference, data, load, progress)
-    features = cell_features(reference.home, cell, store, count, load)["features"]
+    features = features_of(reference.home, images, load)["features"]
     training = Training(real.features, device)
     places, distances = search(features, real.features, training, min(neighbours, len(real.features)))
     usual = None if real.held_out is None else float(training.distances(real.held_out).mean())

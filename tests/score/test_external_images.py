@@ -77,11 +77,12 @@ def test_a_folder_equals_torch_fidelity(image_folder: Folder, random_inception: 
 def test_a_folder_equals_clean_fid(image_folder: Folder, random_inception: Path) -> None:
     from cleanfid import fid
 
-    from sgbench.metrics.extractors.extract import load_extractor
+    from sgbench.metrics.extractors.inception import network_layers
 
     fake, real = image_folder("fake", 20, side=48, seed=1), image_folder("real", 21, side=48, seed=2)
-    network = load_extractor("inception", torch.device("cpu")).network
-    layers = [layer for name, layer in network.network.items() if name != "fc"]  # type: ignore[attr-defined]
+    network = torch.nn.ModuleDict(network_layers())
+    network.load_state_dict(torch.load(random_inception))
+    layers = [layer for name, layer in network.eval().items() if name != "fc"]
 
     def extract(batch: torch.Tensor) -> torch.Tensor:
         x = (batch - 128) / 128
@@ -166,7 +167,7 @@ def test_explain_scores_nothing(image_folder: Folder, suite_file: Write) -> None
         (["SET", "--reference", "REAL", "--metrics", "fdd"], "there is no metric 'fdd', did you mean 'fd'?"),
         (["SET", "--reference", "REAL", "--metrics", "lpips"], "lpips compares the guided and the unguided image"),
         (["SET", "--reference", "REAL", "--metrics", "fd_lite0", "--limit", "5"], "--limit is for suites and cells"),
-        (["SET", "--reference", "fashion-mnist", "--metrics", "fd"], "fashion-cnn knows grey images of 32 x 32"),
+        (["SET", "--reference", "fashion-mnist", "--metrics", "fd"], "fashion-cnn takes grey images of 32 x 32"),
         (["SET", "--reference", "LARGE", "--metrics", "fd_lite0"], "the images are 32 x 32 pixels, and those of the"),
         (["FEW", "--reference", "REAL", "--metrics", "fd_lite0"], "5 images are too few: scores and their errors need"),
         (["SAME", "--reference", "REAL", "--metrics", "fd_lite0"], "all 24 images have the same features of lite0"),

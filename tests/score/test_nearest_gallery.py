@@ -24,7 +24,7 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.cli.nearest import nearest as command
 from sgbench.images import sets as image_sets
-from sgbench.metrics.extractors.extract import load_extractor
+from sgbench.metrics.extract import load_extractor
 from sgbench.metrics.numerics.nearest_training import Training
 from sgbench.metrics.references.build import build_reference
 from sgbench.metrics.references.catalogue import CARD

@@ -14,12 +14,13 @@ import numpy as np
 import open_clip
 import torch
 from numpy.typing import NDArray
+from open_clip import OPENAI_DATASET_MEAN as MEAN
+from open_clip import OPENAI_DATASET_STD as DEVIATION
 from PIL import Image
 from torch import Tensor
 
 from sgbench.cells.prompt_records import COLOURS
-from sgbench.metrics.extractors.clip import DEVIATION, MEAN
-from sgbench.metrics.extractors.extract import exact_arithmetic
+from sgbench.metrics.extract import exact_arithmetic
 from sgbench.metrics.judges.geneval import Detection
 from sgbench.networks.checkpoints import load_strict, read_state
 

@@ -28,7 +28,7 @@ from torch.nn import functional as F
 from sgbench.base.errors import UserError
 from sgbench.cells.prompt_records import COCO_CLASSES
 from sgbench.files.digest import unreadable
-from sgbench.metrics.extractors.extract import exact_arithmetic, rebatched
+from sgbench.metrics.extract import exact_arithmetic, rebatched
 from sgbench.metrics.judges.geneval import Detection
 
 HUB_ID: Final = "facebook/mask2former-swin-small-coco-instance"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch_fidelity import sample_similarity_lpips as port
 from torchvision.models import vgg16
 
-from sgbench.metrics.extractors.extract import exact_arithmetic, rebatched
+from sgbench.metrics.extract import exact_arithmetic, rebatched
 from sgbench.networks.checkpoints import load_strict, read_state
 from sgbench.stats.jackknife import Estimate
 from sgbench.stats.means import mean_estimate

@@ -1,23 +1,13 @@
-"""PickScore (Kirstain et al., arXiv 2305.01569, section 4): exp(logit scale) times the cosine of a taught CLIP-H.
-
-The weights are published under transformers' names for the network that open_clip calls ViT-H-14, so they are renamed
-and nothing of transformers is needed.
-"""
+"""PickScore's weights under open_clip's names: they are published under transformers', for open_clip's ViT-H-14."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from sgbench.metrics.preference.cosine import Config, CosineScorer, build, published
-from sgbench.metrics.preference.inputs import shortest_side
-from sgbench.networks.checkpoints import read_state
-
-MODEL = "ViT-H-14"
 # Counters that old versions of transformers kept among the weights.
 UNUSED = "embeddings.position_ids"
 RENAMED = (
@@ -41,16 +31,6 @@ RENAMED = (
 )
 TRANSPOSED = ("text_projection", "visual.proj")
 QUERY = re.compile(r"^(.*\.attn\.)q_proj\.(weight|bias)$")
-
-
-def load(name: str, path: Path, device: torch.device, config: Config | None = None) -> CosineScorer:
-    """The scorer from weights under transformers' names; `config` is of open_clip's kind, for another size.
-
-    Raises UserError for a file that is not of it.
-    """
-    network = build(config or published(MODEL), open_clip_names(read_state(path)), str(path))
-    scale = float(network.logit_scale.exp())
-    return CosineScorer(name, network, shortest_side, lambda cosines: scale * cosines, device)
 
 
 def open_clip_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -4,22 +4,39 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sgbench.metrics.instrument import Judge
 from sgbench.metrics.preference.conversation import Conversation, WorkerError
+from sgbench.metrics.preference.environments import environment
 from sgbench.metrics.preference.pairs import Images, check_pairs, checked
+
+if TYPE_CHECKING:
+    import torch
 
 SCRIPT = Path(__file__).with_name("worker_main.py")
 START_SECONDS, SCORE_SECONDS = 1800.0, 600.0
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
+
+
+def load(judge: Judge, paths: Sequence[Path], device: torch.device) -> WorkerScorer:
+    """A judge whose own package scores, in the environment that it has or in this one.
+
+    Package hpsv2 would run here, but lacks a file, imports a drawing module, changes warnings of the whole process and
+    reads its checkpoint for every image; a second path is a JSON of open_clip's kind for a ViT-H-14 of another size.
+    """
+    python = environment(judge.name) if judge.requirements else Path(sys.executable)
+    return WorkerScorer(judge.name, python, paths, str(device))
 
 
 class WorkerScorer:

@@ -11,8 +11,8 @@ import torch
 from sgbench.base.choices import unknown
 from sgbench.base.errors import UserError
 from sgbench.base.progress import Progress, Silent
-from sgbench.metrics.extractors.catalogue import EXTRACTORS
-from sgbench.metrics.extractors.extract import load_extractor
+from sgbench.metrics.extract import load_extractor
+from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.references.catalogue import HOME_PACKAGED, PACKAGED
 from sgbench.metrics.references.load import from_folder, from_npz
 from sgbench.metrics.references.parts import pack, quantise, write_card, write_part

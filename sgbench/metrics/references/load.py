@@ -12,7 +12,7 @@ from sgbench.base.errors import UserError
 from sgbench.files.digest import sha256_file, sha256_of
 from sgbench.images.files import read_array, read_header
 from sgbench.images.sets import FolderImages, ImageSet, NpzImages, look
-from sgbench.metrics.extractors.catalogue import EXTRACTORS
+from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.numerics.frechet import Gaussian
 from sgbench.metrics.references.catalogue import CARD, HOME, PACKAGED, PUBLIC, check_name, folder
 from sgbench.metrics.references.parts import pack, write_card, write_part

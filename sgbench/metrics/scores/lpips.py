@@ -24,10 +24,9 @@ class Lpips(PairedMetric):
     rank = 60
 
     def load(self, device: torch.device) -> Any:
-        from sgbench.metrics.numerics.lpips import load
-        from sgbench.metrics.weights import to_load
+        from sgbench.metrics.extract import load_extractor
 
-        return load(to_load("lpips"), device)
+        return load_extractor(self.extractor, device).network
 
     def score(self, network: Any, images: Parts, others: Parts, info: ImageSetInfo, device: torch.device) -> Fields:
         from sgbench.metrics.numerics.lpips import lpips

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sgbench.base.errors import UserError
+from sgbench.metrics.judges.catalogue import JUDGES, WORKER
 from sgbench.metrics.preference import worker, worker_main
-from sgbench.metrics.preference.catalogue import SCORERS
 from sgbench.metrics.preference.conversation import WorkerError
 from sgbench.metrics.preference.worker import WorkerScorer
 
@@ -318,8 +318,7 @@ def test_the_shipped_script_needs_nothing_of_sgbench_and_keeps_prints_out_of_ans
 
 
 def test_the_shipped_script_knows_the_scorers_that_need_it_and_is_python_3_9() -> None:
-    own = {name for name, scorer in SCORERS.items() if scorer.requirements}
-    assert set(worker_main.SCORERS) == own | {"hpsv2-package"}
+    assert set(worker_main.SCORERS) == {name for name, judge in JUDGES.items() if judge.code == WORKER}
     ast.parse(worker.SCRIPT.read_text(), feature_version=(3, 9))
 
 

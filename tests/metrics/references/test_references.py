@@ -14,7 +14,7 @@ import torch
 from sgbench.base.errors import UserError
 from sgbench.base.progress import Silent
 from sgbench.metrics import weights
-from sgbench.metrics.extractors.extract import load_extractor
+from sgbench.metrics.extract import load_extractor
 from sgbench.metrics.numerics.frechet import fit, prepare_target
 from sgbench.metrics.references import parts
 from sgbench.metrics.references.build import build_fashion, build_reference
