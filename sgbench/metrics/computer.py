@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -16,13 +15,10 @@ from sgbench.images.sets import ImageSetInfo
 from sgbench.metrics.catalogue import METRICS, MINIMUM, feature_metrics
 from sgbench.metrics.extract import Arrays, Loaded, load_extractor
 from sgbench.metrics.metric import FeatureMetric, Fields
-from sgbench.metrics.numerics import density_coverage as dc
-from sgbench.metrics.numerics import precision_recall as pr
 from sgbench.metrics.numerics.frechet import Target, prepare_target
-from sgbench.metrics.numerics.nearest_training import Training
-from sgbench.metrics.numerics.neighbours import Real, prepare_real
+from sgbench.metrics.numerics.neighbours import DENSITY_K, PRECISION_K, Real, Training, prepare_real
 from sgbench.metrics.protocols import extractor_of
-from sgbench.metrics.references.reference import Floor, Reference, alike, floor
+from sgbench.metrics.references.reference import Reference, alike, extraction, floor
 from sgbench.metrics.weights import extractor_digest
 
 T = TypeVar("T")
@@ -42,7 +38,7 @@ class Computer:
             extractor_digest(extractor)
             if needs:
                 what = "mean" if needs == "moments" else needs
-                reference.require(extractor, METRICS[metric].output, what, partial(self._of_reference, progress))
+                reference.require(extractor, METRICS[metric].output, what, extraction(reference, self.loaded, progress))
 
     def extractor(self, metric: str) -> str:
         """The extractor that a metric is measured in against this reference."""
@@ -81,24 +77,14 @@ class Computer:
             ("target", extractor, output), lambda: prepare_target(self.reference.moments(extractor, output))
         )
 
-    def floor(self, extractor: str, output: str, info: ImageSetInfo) -> Floor | None:
-        """What as many real images score, where the reference can say."""
-        if output != "features":
-            return None
-
-        def find() -> Floor | None:
-            found = floor(self.reference, extractor, target, info.samples, info.label_policy)
-            # Of fewer images it would be another number.
-            return found if found is not None and found.images == info.samples else None
-
-        key = ("floor", extractor, str(info.samples), info.label_policy)
-        target = self.target(extractor, output)
-        return self._once(key, find)
-
     def floor_fields(self, extractor: str, output: str, info: ImageSetInfo) -> Fields:
-        """What as many real images score, as it stands in scores.json."""
-        found = self.floor(extractor, output, info)
-        if found is None:
+        """What the same number of real images scores, as it stands in scores.json; None where it is not known."""
+        found = None
+        if output == "features":
+            target, key = self.target(extractor, output), ("floor", extractor, str(info.samples), info.label_policy)
+            found = self._once(key, lambda: floor(self.reference, extractor, target, info.samples, info.label_policy))
+        # Of fewer images it would be another number.
+        if found is None or found.images != info.samples:
             return {"floor": None, "floor_sd": None}
         return {"floor": found.mean, "floor_sd": None if math.isnan(found.deviation) else found.deviation}
 
@@ -127,7 +113,7 @@ class Computer:
         return last[1]
 
     def _real(self, extractor: str) -> Real:
-        ks = (pr.NEIGHBOURS, dc.NEIGHBOURS)
+        ks = (PRECISION_K, DENSITY_K)
 
         def prepare() -> Real:
             real = self.reference.features(extractor, "features")
@@ -146,12 +132,6 @@ class Computer:
         if key not in self._prepared:
             self._prepared[key] = make()
         return self._prepared[key]
-
-    def _of_reference(self, progress: Progress, extractor: str) -> Arrays:
-        source = self.reference.source
-        assert source is not None
-        progress.say(f"reference {self.reference.name}: {extractor} of {source.count} images")
-        return self.loaded(extractor)(source.parts(), source.where)
 
 
 def _check_spread(extractor: str, arrays: Arrays, info: ImageSetInfo) -> None:

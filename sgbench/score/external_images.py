@@ -78,10 +78,7 @@ def score_images(
     prompts: str | None = None,
 ) -> list[Scored]:
     """Scores of every set. Raises UserError for images, references, prompts and weights that cannot be used."""
-    check_metrics(metrics, reference)
-    sources = [open_any(path, limit, prompts) for path in paths]
-    for source in sources:
-        check_prompted(source, metrics)
+    sources = _opened(paths, reference, metrics, limit, prompts)
     found = []
     with SetScorer(metrics, reference or "", "--reference", device, progress) as scorer:
         scorer.prepare()
@@ -106,6 +103,17 @@ def score_images(
             progress.advance(1, source.where)
     progress.end()
     return found
+
+
+def _opened(
+    paths: Sequence[Path], reference: str | None, metrics: Sequence[str], limit: int | None, prompts: str | None
+) -> list[Source]:
+    """The sets, opened, and every metric known to be possible for each."""
+    check_metrics(metrics, reference)
+    sources = [open_any(path, limit, prompts) for path in paths]
+    for source in sources:
+        check_prompted(source, metrics)
+    return sources
 
 
 def check_prompted(source: Source, metrics: Sequence[str]) -> None:
@@ -155,11 +163,8 @@ def explain(
     prompts: str | None = None,
 ) -> list[Protocol]:
     """The protocols that sets of images would be scored under, each once; nothing is scored."""
-    check_metrics(metrics, reference)
+    sources = _opened(paths, reference, metrics, limit, prompts)
     opened = load_reference(reference) if reference else None
-    sources = [open_any(path, limit, prompts) for path in paths]
-    for source in sources:
-        check_prompted(source, metrics)
     info = [info_of(source, labels) for source in sources]
     found = [protocol(metric, one, opened) for metric in metrics for one in info]
     return list({p.id: p for p in found}.values())

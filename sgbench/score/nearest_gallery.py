@@ -12,7 +12,7 @@ import io
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,10 +28,9 @@ from sgbench.cells.identity import cell_id
 from sgbench.images.files import Images, read_image
 from sgbench.images.sets import FolderImages, ImageSet, Seen, check_against
 from sgbench.metrics.extract import Loaded, load_extractor
-from sgbench.metrics.numerics.nearest_training import Training
-from sgbench.metrics.numerics.neighbours import cloud, squared_distances
+from sgbench.metrics.numerics.neighbours import Training, cloud, squared_distances
 from sgbench.metrics.references.load import load_reference
-from sgbench.metrics.references.reference import Reference
+from sgbench.metrics.references.reference import Reference, extraction
 from sgbench.results.store import Store
 from sgbench.score.cell_images import CellImages, features_of
 from sgbench.zoo import data as zoo_data
@@ -200,13 +199,8 @@ def _of_reference(reference: Reference, data: Path | None, load: Load, progress:
             where=str(reference.folder),
             fix="give the folder or npz that it was built of with --data",
         )
-
-    def extract(name: str) -> dict[str, NDArray[Any]]:
-        progress.say(f"reference {reference.name}: {name} of {source.count} images")
-        return load(name)(source.parts(), source.where)
-
     opened = Reference(reference.folder, reference.card, source)
-    opened.require(reference.home, "features", "features", extract)
+    opened.require(reference.home, "features", "features", extraction(opened, load, progress))
     features = opened.features(reference.home, "features")
     what = f"{source.count:,} images of the reference {reference.name}"
     return _Real(features, lambda places: _pick(source, places), what, None)

@@ -25,7 +25,7 @@ from sgbench.cells.identity import cell_id
 from sgbench.cli.nearest import nearest as command
 from sgbench.images import sets as image_sets
 from sgbench.metrics.extract import load_extractor
-from sgbench.metrics.numerics.nearest_training import Training
+from sgbench.metrics.numerics.neighbours import Training
 from sgbench.metrics.references.build import build_reference
 from sgbench.metrics.references.catalogue import CARD
 from sgbench.metrics.references.load import load_reference

@@ -77,11 +77,6 @@ def frechet_distance(generated: Gaussian, target: Target) -> float:
     return _combine(generated.mean, float(np.trace(generated.covariance)), _inner(generated.covariance, target), target)
 
 
-def distance_between(first: Gaussian, second: Gaussian) -> float:
-    """The same of two fits, nothing kept."""
-    return frechet_distance(first, prepare_target(second))
-
-
 def frechet_value(features: NDArray[np.floating], target: Target) -> float:
     """Distance of features (N, D), without its error."""
     if _are_few(features, target):
@@ -91,7 +86,11 @@ def frechet_value(features: NDArray[np.floating], target: Target) -> float:
 
 def frechet_estimate(features: NDArray[np.floating], target: Target) -> Estimate:
     """Distance of features (N, D) in sample order, with jackknife error, bias-corrected value and replicates."""
-    return _from_products(features, target) if _are_few(features, target) else _from_moments(features, target)
+    if not _are_few(features, target):
+        return _from_moments(features, target)
+    distance, everything = _products(features, target), np.arange(len(features))
+    replicates = [distance(np.delete(everything, slice(start, stop))) for start, stop in group_bounds(len(features))]
+    return jackknife(distance(everything), replicates)
 
 
 def _are_few(features: NDArray[np.floating], target: Target) -> bool:
@@ -135,13 +134,6 @@ def _from_moments(features: NDArray[np.floating], target: Target) -> Estimate:
         return _Sums(whole.number - part.number, whole.first - part.first, whole.second - part.second)
 
     return jackknife(distance(whole), [distance(without(part)) for part in parts])
-
-
-def _from_products(features: NDArray[np.floating], target: Target) -> Estimate:
-    """Fewer images than features."""
-    distance, everything = _products(features, target), np.arange(len(features))
-    replicates = [distance(np.delete(everything, slice(start, stop))) for start, stop in group_bounds(len(features))]
-    return jackknife(distance(everything), replicates)
 
 
 def _products(features: NDArray[np.floating], target: Target) -> Callable[[NDArray[np.intp]], float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from sgbench.base.errors import NoScoreError
 from sgbench.metrics.extract import GPU_FACTOR, exact_arithmetic
 from sgbench.metrics.instrument import Judge
 from sgbench.metrics.preference.pairs import Images, check_pairs, checked
-from sgbench.metrics.preference.pickscore import open_clip_names
 from sgbench.networks.checkpoints import load_strict, read_state
 
 BATCH = 16
@@ -27,6 +27,30 @@ VIT_H, VIT_L = "ViT-H-14", "ViT-L-14-quickgelu"
 Prepare = Callable[[NDArray[np.uint8], int], Tensor]
 Finish = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 Config = dict[str, Any]
+# PickScore's weights are published under transformers' names for the network that open_clip calls ViT-H-14.
+# Counters that old versions of transformers kept among the weights.
+UNUSED = "embeddings.position_ids"
+RENAMED = (
+    (r"^text_model\.encoder\.layers\.", "transformer.resblocks."),
+    (r"^vision_model\.encoder\.layers\.", "visual.transformer.resblocks."),
+    (r"\.self_attn\.", ".attn."),
+    (r"\.layer_norm(\d)\.", r".ln_\1."),
+    (r"\.mlp\.fc1\.", ".mlp.c_fc."),
+    (r"\.mlp\.fc2\.", ".mlp.c_proj."),
+    (r"^text_model\.embeddings\.token_embedding\.weight$", "token_embedding.weight"),
+    (r"^text_model\.embeddings\.position_embedding\.weight$", "positional_embedding"),
+    (r"^text_model\.final_layer_norm\.", "ln_final."),
+    (r"^text_projection\.weight$", "text_projection"),
+    (r"^vision_model\.embeddings\.class_embedding$", "visual.class_embedding"),
+    (r"^vision_model\.embeddings\.patch_embedding\.", "visual.conv1."),
+    (r"^vision_model\.embeddings\.position_embedding\.weight$", "visual.positional_embedding"),
+    # The name is misspelt in transformers.
+    (r"^vision_model\.pre_layrnorm\.", "visual.ln_pre."),
+    (r"^vision_model\.post_layernorm\.", "visual.ln_post."),
+    (r"^visual_projection\.weight$", "visual.proj"),
+)
+TRANSPOSED = ("text_projection", "visual.proj")
+QUERY = re.compile(r"^(.*\.attn\.)q_proj\.(weight|bias)$")
 
 
 class CosineScorer:
@@ -96,6 +120,28 @@ def load_pickscore(judge: Judge, paths: Sequence[Path], device: torch.device) ->
     network = build(VIT_H, open_clip_names(read_state(paths[0])), str(paths[0]))
     scale = float(network.logit_scale.exp())
     return CosineScorer(judge.name, network, shortest_side, lambda cosines: scale * cosines, device)
+
+
+def open_clip_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of transformers' CLIPModel under open_clip's names; what is not one of its names stays as it is.
+
+    open_clip keeps query, key and value in one matrix and projections transposed.
+    """
+    renamed = {_renamed(name): tensor for name, tensor in state.items() if not name.endswith(UNUSED)}
+    for name in TRANSPOSED:
+        if name in renamed:
+            renamed[name] = renamed[name].T
+    for query in [match for name in renamed if (match := QUERY.match(name))]:
+        parts = [f"{query[1]}{part}_proj.{query[2]}" for part in "qkv"]
+        if all(part in renamed for part in parts):
+            renamed[f"{query[1]}in_proj_{query[2]}"] = torch.cat([renamed.pop(part) for part in parts])
+    return renamed
+
+
+def _renamed(name: str) -> str:
+    for pattern, replacement in RENAMED:
+        name = re.sub(pattern, replacement, name)
+    return name
 
 
 def build(model: str, state: Mapping[str, Tensor], where: str) -> open_clip.CLIP:

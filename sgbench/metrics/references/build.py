@@ -16,7 +16,7 @@ from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.references.catalogue import HOME_PACKAGED, PACKAGED
 from sgbench.metrics.references.load import from_folder, from_npz
 from sgbench.metrics.references.parts import pack, quantise, write_card, write_part
-from sgbench.metrics.references.reference import Reference, checked_moments, open_reference, turns
+from sgbench.metrics.references.reference import Reference, checked_moments, extraction, open_reference, turns
 from sgbench.metrics.weights import extractor_id
 from sgbench.zoo import data
 
@@ -47,13 +47,7 @@ def build_reference(
             fix=f"give a folder of images, an npz in ADM's layout, or {' or '.join(PACKAGED)}",
         )
     for name in extractors:
-        loaded = load_extractor(name, device)
-        images = made.source
-
-        def extract(_: str, loaded: Any = loaded, images: Any = images) -> dict[str, Any]:
-            progress.say(f"{source}: {loaded.extractor.name} of {images.count} images")
-            return dict(loaded(images.parts(), images.where))
-
+        extract = extraction(made, lambda extractor: load_extractor(extractor, device), progress)
         made.require(name, "features", "features", extract)
     return made
 

@@ -39,22 +39,15 @@ class PublicReference(NamedTuple):
 
 
 PUBLIC = {
-    "imagenet-256": PublicReference(
-        "imagenet-256",
-        f"{ADM}/256/VIRTUAL_imagenet256_labeled.npz",
-        "VIRTUAL_imagenet256_labeled.npz",
-        256,
+    f"imagenet-{side}": PublicReference(
+        f"imagenet-{side}",
+        f"{ADM}/{side}/{file}",
+        file,
+        side,
         "moments of the training set, 10,000 images for precision and recall; MIT code, ImageNet terms",
         ("deng2009imagenet", "dhariwal2021adm"),
-    ),
-    "imagenet-512": PublicReference(
-        "imagenet-512",
-        f"{ADM}/512/VIRTUAL_imagenet512.npz",
-        "VIRTUAL_imagenet512.npz",
-        512,
-        "moments of the training set, 10,000 images for precision and recall; MIT code, ImageNet terms",
-        ("deng2009imagenet", "dhariwal2021adm"),
-    ),
+    )
+    for side, file in ((256, "VIRTUAL_imagenet256_labeled.npz"), (512, "VIRTUAL_imagenet512.npz"))
 }
 
 

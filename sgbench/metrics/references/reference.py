@@ -9,7 +9,7 @@ A part that is not there yet is made from the source's images where the source i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgbench.base.errors import UserError
+from sgbench.base.progress import Progress
+from sgbench.images.files import Images
 from sgbench.images.sets import ImageSet
 from sgbench.metrics.numerics.frechet import Gaussian, Target, fit, frechet_value
 from sgbench.metrics.references.catalogue import CARD, read_card
@@ -27,6 +29,7 @@ MAXIMUM_SETS = 20
 # Kernels round otherwise in a batch of another size: 2e-6 of the largest feature was seen for one image.
 ALIKE = 1e-5
 Extract = Callable[[str], dict[str, Array]]
+Load = Callable[[str], Callable[[Iterable[Images], str], dict[str, Array]]]
 
 
 class Floor(NamedTuple):
@@ -166,6 +169,18 @@ class Reference:
 
 
 WORDS = {"mean": "moments", "features": "features", "training": "features of training images"}
+
+
+def extraction(reference: Reference, load: Load, progress: Progress) -> Extract:
+    """How features of a reference's own images are made by an extractor that `load` gives."""
+
+    def extract(extractor: str) -> dict[str, Array]:
+        source = reference.source
+        assert source is not None
+        progress.say(f"reference {reference.name}: {extractor} of {source.count} images")
+        return load(extractor)(source.parts(), source.where)
+
+    return extract
 
 
 def open_reference(folder: Path, source: ImageSet | None = None) -> Reference:

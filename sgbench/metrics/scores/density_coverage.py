@@ -26,7 +26,7 @@ class DensityCoverage(FeatureMetric):
     rank = 50
 
     def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
-        from sgbench.metrics.numerics.density_coverage import density_coverage
+        from sgbench.metrics.numerics.neighbours import density_coverage
 
         both = computer.together(density_coverage, computer.extractor(self.key), features)
         return fields(both.density if self.variant == DENSITY else both.coverage, info.where)

@@ -27,27 +27,20 @@ class KernelDistance(FeatureMetric):
     quality = True
 
     def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
-        from sgbench.metrics.numerics.kernel_distance import kernel_estimate, prepare_kid
+        from sgbench.metrics.numerics import kernel_distance
 
-        target = computer.prepared("kid", computer.extractor(self.key), prepare_kid)
-        return fields(kernel_estimate(features, target), info.where)
+        prepare = kernel_distance.prepare_kid if self.variant == KID else kernel_distance.prepare_cmmd
+        target = computer.prepared(prepare.__name__, computer.extractor(self.key), prepare)
+        return fields(kernel_distance.kernel_estimate(features, target), info.where)
 
 
 @dataclass(frozen=True)
-class Cmmd(FeatureMetric):
+class Cmmd(KernelDistance):
     """CMMD's Gaussian kernel."""
 
     works: tuple[str, ...] = ("jayasumana2024cmmd",)
 
-    rank = 20
-    quality = True
     corrected = True
-
-    def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
-        from sgbench.metrics.numerics.kernel_distance import kernel_estimate, prepare_cmmd
-
-        target = computer.prepared("cmmd", computer.extractor(self.key), prepare_cmmd)
-        return fields(kernel_estimate(features, target), info.where)
 
 
 METRICS = (

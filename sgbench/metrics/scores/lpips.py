@@ -29,7 +29,7 @@ class Lpips(PairedMetric):
         return load_extractor(self.extractor, device).network
 
     def score(self, network: Any, images: Parts, others: Parts, info: ImageSetInfo, device: torch.device) -> Fields:
-        from sgbench.metrics.numerics.lpips import lpips
+        from sgbench.metrics.extractors.lpips import lpips
 
         estimate, distances = lpips(network, images, others, device)
         return {**fields(estimate, info.where), "distances": [round(float(d), 5) for d in distances]}

@@ -23,7 +23,7 @@ class NearestTraining(FeatureMetric):
     rank = 100
 
     def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
-        from sgbench.metrics.numerics.nearest_training import nearest_training
+        from sgbench.metrics.numerics.neighbours import nearest_training
 
         training, held_out = computer.training(computer.extractor(self.key))
         return {**fields(nearest_training(features, training), info.where), "floor": held_out, "floor_sd": None}

@@ -26,7 +26,7 @@ class PrecisionRecall(FeatureMetric):
     rank = 40
 
     def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
-        from sgbench.metrics.numerics.precision_recall import precision_recall
+        from sgbench.metrics.numerics.neighbours import precision_recall
 
         both = computer.together(precision_recall, computer.extractor(self.key), features)
         return fields(both.precision if self.variant == PRECISION else both.recall, info.where)
