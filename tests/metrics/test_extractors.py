@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from sgbench import api
 from sgbench.base.errors import UserError
+from sgbench.metrics.catalogue import METRICS, check_names
 from sgbench.metrics.extract import channels_for, exact_arithmetic, load_extractor, rebatched
 from sgbench.metrics.extractors import EXTRACTORS
 
@@ -198,3 +202,16 @@ def test_weights_of_another_network_are_refused(
     torch.save({"conv.weight": torch.zeros(3)}, tmp_path / "weights-inception-2015-12-05-6726825d.pth")
     with pytest.raises(UserError, match=r"weights-inception-2015-12-05-6726825d\.pth"):
         load_extractor("inception", CPU)
+
+
+@pytest.mark.parametrize(("metric", "name", "near"), [("fd", "fashion-cn", "fashion-cnn"), ("hpsv3", "hpsv4", "hpsv3")])
+def test_a_metric_that_names_an_unknown_extractor_or_judge_is_refused_when_a_suite_is_read(
+    metric: str, name: str, near: str, suite_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(METRICS, metric, replace(METRICS[metric], extractor=name))
+    with pytest.raises(
+        UserError, match=rf"metrics: {metric}: there is no extractor or judge '{name}', did you mean '{near}'\?"
+    ):
+        api.load_suite(suite_file(metrics=[metric]))
+    with pytest.raises(UserError, match=f"--metrics: {metric}: there is no extractor or judge"):
+        check_names([metric])

@@ -38,7 +38,7 @@ def load_judge(name: str, device: torch.device, stack: ExitStack) -> JudgeFn:
     loaded: Any = pkgutil.resolve_name(f"sgbench.metrics.{judge.code}")(judge, paths, device)
     match judge.judges:
         case "composition":
-            return loaded  # type: ignore[no-any-return]
+            return loaded
         case "preference":
             if isinstance(loaded, AbstractContextManager):
                 stack.enter_context(loaded)
