@@ -106,7 +106,7 @@ def scenes() -> None:
     """Rebuild what judges the shapes model: its packaged prompts, and the card of the detector."""
     from sgbench.base.atomic import write_atomic
     from sgbench.cells.prompts import PACKAGED
-    from sgbench.metrics.judges.shapes_accuracy import measure
+    from sgbench.metrics.judges.shapes_judge import measure
     from sgbench.zoo import weights
     from sgbench.zoo.shapes.prompt_set import as_json_lines
 

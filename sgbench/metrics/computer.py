@@ -63,13 +63,18 @@ class Computer:
                 fix="give more images",
             )
         for extractor, arrays in features.items():
-            _check_spread(extractor, arrays, info)
-        return {metric: self._one(metric, features, info) for metric in metrics}
-
-    def _one(self, key: str, features: Mapping[str, Arrays], info: ImageSetInfo) -> Fields:
-        metric = METRICS[key]
-        assert isinstance(metric, FeatureMetric)
-        return metric.score(features[self.extractor(key)][metric.output], info, self)
+            if "features" in arrays and alike(arrays["features"]):
+                raise NoScoreError(
+                    f"all {info.samples} images have the same features of {extractor}: they do not differ",
+                    where=info.where,
+                    fix="look at the images before scoring them",
+                )
+        found = {}
+        for key in metrics:
+            metric = METRICS[key]
+            assert isinstance(metric, FeatureMetric)
+            found[key] = metric.score(features[self.extractor(key)][metric.output], info, self)
+        return found
 
     def target(self, extractor: str, output: str) -> Target:
         """The reference's moments, factored once."""
@@ -132,13 +137,3 @@ class Computer:
         if key not in self._prepared:
             self._prepared[key] = make()
         return self._prepared[key]
-
-
-def _check_spread(extractor: str, arrays: Arrays, info: ImageSetInfo) -> None:
-    features = arrays.get("features")
-    if features is not None and alike(features):
-        raise NoScoreError(
-            f"all {info.samples} images have the same features of {extractor}: they do not differ",
-            where=info.where,
-            fix="look at the images before scoring them",
-        )

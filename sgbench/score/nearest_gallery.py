@@ -137,7 +137,9 @@ def picture(generated: Images, neighbours: Images, says: str) -> bytes:
     channels = max(generated.shape[-1], neighbours.shape[-1])
     count, height, width = generated.shape[:3]
     own, near = (np.broadcast_to(part, (*part.shape[:-1], channels)) for part in (generated, neighbours))
-    gap, margin = (np.full((count, height, wide, channels), WHITE, np.uint8) for wide in (_gap(width), width))
+    gap, margin = (
+        np.full((count, height, wide, channels), WHITE, np.uint8) for wide in (max(2, width // GAP_SHARE), width)
+    )
     lines = np.concatenate([own, gap, *np.moveaxis(near, 1, 0), margin], axis=2)
     wide = lines.shape[2]
     deep = math.ceil(count / math.ceil(math.sqrt(count * height / wide)))
@@ -151,11 +153,6 @@ def picture(generated: Images, neighbours: Images, says: str) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(sheet.squeeze(-1) if channels == 1 else sheet).save(buffer, "PNG", optimize=True, pnginfo=noted)
     return buffer.getvalue()
-
-
-def _gap(width: int) -> int:
-    """Pixels between a generated image and those nearest to it."""
-    return max(2, width // GAP_SHARE)
 
 
 def _reference_of(cell: Cell, store: Store) -> str:

@@ -38,7 +38,7 @@ def composition(values: NDArray[Any], asked: NDArray[np.integer], prompts: Seque
                 where=where,
                 fix="draw more images, so that every task is asked",
             )
-    parts = _by_group(tasks, strata)
+    parts = _parts(tasks, strata)
     hidden = [prompt.record.get("held_out") for prompt in prompts]
     if None not in hidden:
         held_out = np.array([bool(hidden[a]) for a in asked])
@@ -57,7 +57,7 @@ def preference(values: NDArray[Any], asked: NDArray[np.integer], prompts: Sequen
     one = np.zeros_like(strata)
     if not _many(asked):
         raise NoScoreError("the images show one prompt only", where=where, fix="draw images of more prompts")
-    return TextScore(stratified_mean(values, one, asked), _scored(values, one, asked, _by_group(groups, strata)))
+    return TextScore(stratified_mean(values, one, asked), _scored(values, one, asked, _parts(groups, strata)))
 
 
 def _groups(asked: NDArray[np.integer], prompts: Sequence[Prompt]) -> tuple[list[str], NDArray[np.integer]]:
@@ -66,7 +66,7 @@ def _groups(asked: NDArray[np.integer], prompts: Sequence[Prompt]) -> tuple[list
     return names, np.array([names.index(prompts[a].group) for a in asked])
 
 
-def _by_group(names: Sequence[str], strata: NDArray[np.integer]) -> dict[str, NDArray[np.bool_]]:
+def _parts(names: Sequence[str], strata: NDArray[np.integer]) -> dict[str, NDArray[np.bool_]]:
     return {name: strata == number for number, name in enumerate(names)} if len(names) > 1 else {}
 
 
