@@ -3,8 +3,8 @@
 `fd`, `kd` and label agreement are measured in the packaged classifier. `precision`, `recall`, `density`, `coverage`
 and `nearest_train` are measured in the reference's home extractor: the packaged classifier for the embedded reference,
 ADM's Inception for any other. A name that ends in an extractor's is measured in that one. The field's own names (fid,
-sfid, kid, inception_score, cmmd, lpips, geneval, hpsv2 and its kin) mean what the field means by them. Metrics of
-prompts have a judge where others have an extractor; a name that ends in _x100 is the form that published tables show.
+sfid, kid, inception_score, cmmd, lpips, geneval, the hpsv2 family) mean what the field means by them. Prompt-based
+metrics have a judge instead of an extractor; a name that ends in _x100 is the form that published tables show.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ MINIMUM = 20
 
 
 def qualities(metrics: list[str]) -> list[str]:
-    """Those of a suite's metrics that can stand as quality against compute, its own order kept."""
+    """The metrics that can stand as quality against compute, in the given order."""
     return [key for key in metrics if METRICS[key].quality]
 
 
 def image_metrics(metrics: Iterable[str]) -> list[str]:
-    """Those that look at images alone."""
+    """The metrics that need no prompts."""
     return [key for key in metrics if not METRICS[key].text]
 
 
 def feature_metrics(metrics: Iterable[str]) -> list[str]:
-    """Those that are computed from features of a set."""
+    """The metrics that are computed from features of a set."""
     return [key for key in metrics if isinstance(METRICS[key], FeatureMetric)]
 
 

@@ -1,4 +1,4 @@
-"""From features to scores: every metric of a pass, with what is the same for all sets of images prepared once."""
+"""From features to scores; what is the same for all sets of images is prepared once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class Computer:
-    """Scores sets of images against one reference, by metrics of features."""
+    """Computes feature-based metrics of sets of images against one reference."""
 
     def __init__(self, reference: Reference, metrics: Iterable[str], device: torch.device, progress: Progress) -> None:
         self.reference, self.device = reference, device
@@ -45,7 +45,7 @@ class Computer:
         return extractor_of(metric, self.reference.home)
 
     def extractors(self, metrics: Iterable[str]) -> list[str]:
-        """The extractors that some metrics need, each once."""
+        """The distinct extractors that the feature-based ones of some metrics need."""
         return list(dict.fromkeys(self.extractor(m) for m in metrics if m in self.metrics))
 
     def loaded(self, extractor: str) -> Loaded:
@@ -55,7 +55,7 @@ class Computer:
         return self._loaded[extractor]
 
     def compute(self, metrics: Iterable[str], features: Mapping[str, Arrays], info: ImageSetInfo) -> dict[str, Fields]:
-        """Scores of a set of images from its features by extractor. Raises UserError for sets that have none."""
+        """Scores of a set of images from its features by extractor. Raises NoScoreError where there is none."""
         if info.samples < MINIMUM:
             raise NoScoreError(
                 f"{info.samples} images are too few: scores and their errors need {MINIMUM}",
@@ -88,7 +88,7 @@ class Computer:
         if output == "features":
             target, key = self.target(extractor, output), ("floor", extractor, str(info.samples), info.label_policy)
             found = self._once(key, lambda: floor(self.reference, extractor, target, info.samples, info.label_policy))
-        # Of fewer images it would be another number.
+        # With fewer images it would be another quantity.
         if found is None or found.images != info.samples:
             return {"floor": None, "floor_sd": None}
         return {"floor": found.mean, "floor_sd": None if math.isnan(found.deviation) else found.deviation}
@@ -110,7 +110,7 @@ class Computer:
         return self._once(("training", extractor), prepare)
 
     def together(self, function: Callable[[NDArray[Any], Real], T], extractor: str, features: NDArray[Any]) -> T:
-        """What a function makes of features and the reference's neighbours, remembered for a second metric."""
+        """A function of features and the reference's neighbours, cached for a second metric of the same features."""
         key = (function.__name__, extractor)
         last = self._prepared.get(key)
         if last is None or last[0] is not features:
@@ -124,10 +124,10 @@ class Computer:
             real = self.reference.features(extractor, "features")
             if len(real) <= max(ks):
                 raise UserError(
-                    f"the reference {self.reference.name} has {len(real)} images, and neighbours up to the "
-                    f"{max(ks)}th are looked for",
+                    f"the reference {self.reference.name} has {len(real)} images, fewer than the {max(ks)}th "
+                    "nearest neighbour needs",
                     where=str(self.reference.folder),
-                    fix="give a larger reference",
+                    fix="use a larger reference",
                 )
             return prepare_real(real, self.device, ks)
 

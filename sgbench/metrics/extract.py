@@ -1,4 +1,4 @@
-"""Run an extractor over images: fixed batches, float32 whatever fast modes are on, nothing that is not finite."""
+"""Run an extractor over images: in fixed batches, in float32 whatever fast modes are on, finite values only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.instrument import Extractor
 from sgbench.metrics.weights import to_load
 
-# GPUs take larger batches than the two cores that an extractor's own is for.
+# An extractor's batch is for two CPU cores; GPUs take larger ones.
 GPU_FACTOR = 4
 HALF_NOISE = 3e-8
 Arrays = dict[str, NDArray[Any]]
@@ -38,8 +38,8 @@ class Loaded:
     def __call__(self, parts: Iterable[NDArray[np.uint8]], where: str) -> Arrays:
         """Outputs for images uint8 (n, H, W, C) that come in parts of any size, in order.
 
-        Features come as float16 or float32, as they are kept. Raises UserError naming `where` for images of the
-        wrong kind and for outputs that are not finite.
+        Features are float16 or float32, as they are stored. Raises UserError naming `where` for images of the wrong
+        size or channels and for outputs that are not finite.
         """
         found: list[dict[str, Tensor]] = []
         with torch.inference_mode(), exact_arithmetic():
@@ -67,10 +67,10 @@ class Loaded:
 
 
 def halved(features: NDArray[np.float32]) -> NDArray[Any]:
-    """Features (n, D) in half precision where its rounding is lost in their spread, else as they are.
+    """Features (n, D) in half precision where its rounding error is negligible against their spread, else unchanged.
 
-    The noise of rounding adds to every variance. At this share of it, a distance of a thirtieth of the spread moves by
-    less than 1e-5 (docs/accuracy.md); features that hardly differ from image to image are kept in full.
+    Rounding noise adds to every variance. At this share of it, a distance of a thirtieth of the spread changes by less
+    than 1e-5 (docs/accuracy.md); features that hardly differ between images stay in full precision.
     """
     with np.errstate(over="ignore"):
         half = features.astype(np.float16)
@@ -122,7 +122,7 @@ def rebatched(parts: Iterable[NDArray[np.uint8]], size: int) -> Iterator[NDArray
 def exact_arithmetic() -> Iterator[None]:
     """No TF32 and no choice of kernels by timing while features are made: a score must not depend on fast modes.
 
-    The switches are those of the whole process: nothing may draw images in another thread meanwhile.
+    The switches are those of the whole process: no other thread may generate images meanwhile.
     """
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark

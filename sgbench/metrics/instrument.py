@@ -47,7 +47,7 @@ class Weights(NamedTuple):
 
 @dataclass(frozen=True)
 class Instrument:
-    """What extractors and judges have in common."""
+    """What extractors and judges have in common; each is measured by one network or rule."""
 
     name: str
     title: str
@@ -71,7 +71,7 @@ class Extractor(Instrument):
     half: bool = False
     """Whether features may be kept in half precision where `halved` finds that no distance moves by 1e-5."""
     batch: int = 32
-    """The number of images at which its convolutions run best on two cores."""
+    """The batch size at which it runs fastest on two cores."""
     channels: int = 3
     """Channels of its input; grey images are repeated to three, colour is never made grey."""
     side: int | None = None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Protocol(NamedTuple):
-    """Everything that must agree before two values of one metric may be compared."""
+    """Everything that must agree before two values of a metric may be compared."""
 
     metric: str
     variant: str
@@ -31,7 +31,7 @@ class Protocol(NamedTuple):
     reference: str
     reference_sha256: str
     prompts: str = ""
-    """What images were asked for; empty for classes."""
+    """The prompt set; empty for class-conditional images."""
     prompts_sha256: str = ""
 
     @property
@@ -41,7 +41,7 @@ class Protocol(NamedTuple):
         A reference and a prompt set count by their digests, whatever their names.
         """
         counted = list(self._replace(reference="", prompts=""))
-        # Fields that came later rename no protocol that has no use for them.
+        # Fields that were added later leave the ids of protocols without prompts unchanged.
         counted = counted if self.prompts_sha256 else counted[:-2]
         return hashlib.sha256(json.dumps(counted, separators=(",", ":")).encode()).hexdigest()[:12]
 
@@ -86,7 +86,7 @@ def require_one(protocols: Iterable[Protocol], where: str, fix: str) -> Protocol
 
 
 def from_record(record: object) -> Protocol | None:
-    """A protocol as it stands in scores.json; None for one that an older version wrote."""
+    """A protocol as it stands in scores.json; None for one of an older version."""
     if not isinstance(record, dict):
         return None
     known = {"prompts": "", "prompts_sha256": "", **record}
@@ -96,7 +96,7 @@ def from_record(record: object) -> Protocol | None:
 
 
 def protocol(metric: str, info: ImageSetInfo, reference: Reference | None) -> Protocol:
-    """The protocol of a metric; those that judge prompts need no reference.
+    """The protocol of a metric; prompt-based metrics need no reference.
 
     Raises UserError where the extractor's weights are missing.
     """

@@ -1,7 +1,7 @@
-"""Weights that metrics need: where each file is looked for, and whether it is the right one. No torch, no network.
+"""Weights that metrics need: where each file is looked for, and whether its digest is right. No torch, no network.
 
-A file is looked for in the project's folder first ($SGBENCH_WEIGHTS, or `metrics` beside the models), then where the
-libraries keep their own copies. Nothing is fetched unless `sgbench weights fetch` is asked to.
+A file is looked for in the project's folder first ($SGBENCH_WEIGHTS, or `metrics` in the models folder), then where the
+libraries keep their own copies. Only `sgbench weights fetch` downloads anything.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _with_files(entry: Weights) -> Weights:
 
 
 def folder() -> Path:
-    """Where files are fetched to and looked for first: $SGBENCH_WEIGHTS, or `metrics` beside the models."""
+    """Where files are fetched to and looked for first: $SGBENCH_WEIGHTS, or `metrics` in the models folder."""
     return Path(os.environ.get("SGBENCH_WEIGHTS") or models_folder() / "metrics")
 
 
@@ -73,7 +73,7 @@ def places(name: str, file: WeightFile) -> list[Path]:
 
 
 def find(name: str, file: WeightFile) -> Path | None:
-    """The first place that holds the file, unverified."""
+    """The first place that holds the file, not verified."""
     return next((path for path in places(name, file) if path.is_file()), None)
 
 
@@ -85,7 +85,7 @@ def require(name: str) -> list[Path]:
 def to_load(instrument: Instrument) -> list[Path]:
     """The verified files that an extractor or a judge is loaded from, in order.
 
-    Read anew, whatever digest is recorded beside them. Raises UserError as `require`.
+    Their digests are computed again, whatever is recorded next to the files. Raises UserError as `require`.
     """
     paths = [path for entry in instrument.weights for path in require(entry.name)]
     for path in paths:
@@ -107,7 +107,7 @@ def extractor_digest(extractor: str) -> str:
 
 
 def extractor_id(extractor: str) -> str:
-    """What features depend on besides the images: weights and how images are fed to them. 16 hexadecimal digits."""
+    """What features depend on besides the images: weights and preprocessing. 16 hexadecimal digits."""
     text = f"{extractor_digest(extractor)} {instrument_named(extractor).inputs}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -117,7 +117,7 @@ def _combined(digests: Sequence[str]) -> str:
 
 
 def _sha256(name: str, path: Path) -> str:
-    """Packaged files are small and read anew; a digest of others is kept beside them."""
+    """Packaged files are small and hashed every time; the digest of others is recorded next to them."""
     return sha256_file(path) if known()[name].packaged else sha256_of(path)
 
 

@@ -1,8 +1,8 @@
-"""Extract features beside a run, on a device that the run leaves idle, so that scoring has less left to do.
+"""Extract features during a run, on a device that the run leaves idle, so that scoring has less left to do.
 
-Only features are made here, shard by shard as shards are finished, in a process of its own: an extractor sets switches
-of the whole process, which must not change the images that are being drawn. Whatever goes wrong is left to the scoring
-pass that follows, which does what is missing and says what is wrong.
+Features are made shard by shard as shards are finished, in a process of its own: an extractor sets switches of the
+whole process, which must not change the images that are being generated. Failures are left to the scoring pass that
+follows, which makes what is missing and reports what is wrong.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ SMALL = 1.0
 class Beside:
     """Takes (cell, shard number) as a run finishes them; a context that ends with the run.
 
-    When the run ends, what is still waiting is dropped: the device that drew is then free to do it faster. Features are
-    written whole or not at all, so the process may be stopped at any moment.
+    When the run ends, the queue is dropped: the device of the run is then free and faster. Features are written whole
+    or not at all, so the process may be stopped at any time.
     """
 
     def __init__(self, suite: Suite, store: Store, device: torch.device) -> None:
@@ -62,14 +62,14 @@ class Beside:
         self._worker.wait()
 
     def wait(self) -> int:
-        """Until all that was queued is done: the worker's exit status."""
+        """Wait until the queue is done; the worker's exit status."""
         assert self._worker.stdin is not None
         self._worker.stdin.close()
         return self._worker.wait()
 
 
 def extractors_for(suite: Suite, device: torch.device) -> list[str]:
-    """The extractors of a suite that are worth running beside it on a device."""
+    """The extractors of a suite that are worth running during it on a device."""
     looking = image_metrics(suite.metrics)
     home = home_of(suite.reference) if looking else ""
     names = dict.fromkeys(extractor_of(m, home) for m in feature_metrics(suite.metrics))
@@ -77,7 +77,7 @@ def extractors_for(suite: Suite, device: torch.device) -> list[str]:
 
 
 def idle_device(running: torch.device) -> torch.device | None:
-    """Another GPU, or the CPU while a GPU draws; None where a run leaves nothing idle."""
+    """Another GPU, or the CPU while a GPU generates images; None where a run leaves nothing idle."""
     if running.type != "cuda":
         return None
     own = running.index or 0
@@ -86,9 +86,9 @@ def idle_device(running: torch.device) -> torch.device | None:
 
 
 def work(device: torch.device, extractors: list[str]) -> None:
-    """The other process: lines of `NUMBER FOLDER` on its input, features in the folders."""
+    """The worker: reads lines of `NUMBER FOLDER`, writes features into the folders."""
     if device.type == "cpu":
-        # One core is the drawing process's own.
+        # One core is for the process that generates images.
         torch.set_num_threads(max(1, torch.get_num_threads() - 1))
     loaded: dict[str, Loaded] = {}
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Labels = NDArray[np.int64]
 Arrays = dict[str, NDArray[Any]]
 Compute = Callable[[Iterable[Images], Labels | None], Arrays]
-"""Images in parts, and what each was asked to show, to arrays with one line for each image."""
+"""Images in parts, and their labels or prompt indices, to arrays with one row for each image."""
 
 
 class IncompleteError(NoScoreError):
@@ -37,7 +37,7 @@ class IncompleteError(NoScoreError):
 
 
 class CellImages:
-    """The first images of a cell in a results tree; labels are those that were asked for."""
+    """The first images of a cell in a results tree; labels are those that they were generated for."""
 
     def __init__(self, cell: Cell, store: Store, samples: int) -> None:
         self.cell, self.store, self.count = cell, store, samples
@@ -72,7 +72,7 @@ class CellImages:
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
     def incomplete(self) -> IncompleteError:
-        """What to say where images are missing."""
+        """The error for missing images."""
         return IncompleteError(
             f"the first {self.count} images are not all there, or some are damaged",
             where=self.where,

@@ -1,6 +1,6 @@
 """One row per cell and number of images: settings, cost, scores, protocols, provenance. No torch.
 
-Rows are derived: `build_rows` makes them from cell.json, cost.json, scores.json and failure.json alone.
+Rows are derived: `build_rows` makes them from cell.json, cost.json, scores.json and failure.json only.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from sgbench.results.store import Store
 from sgbench.samplers.catalogue import SAMPLERS
 
 PERCENTILES = range(1, 100)
-# What comes of records that hold anything else than `score` writes: a cell without them has no row.
+# Errors from records that `score` did not write: their cell has no row.
 FOREIGN = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
 def build_rows(cells: Sequence[Cell], store: Store) -> pd.DataFrame:
     """Rows of all given cells that have a cost and scores, in order; one for each number of images scored.
 
-    A cell that failed has one without either, of the number of images that it failed to reach.
+    A failed cell has a row without either, for the number of images that it failed to reach.
     """
     rows: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
@@ -41,7 +41,7 @@ def build_rows(cells: Sequence[Cell], store: Store) -> pd.DataFrame:
                 for n in sorted(scores, key=int):
                     rows.append(_row(cell, int(n), cost["made_by"], {**_cost(cell, cost), **_scores(scores[n])}))
             except FOREIGN as error:
-                store.refuse_record(cell, "scores", f"no row can be made of it and cost.json: {error!r}")
+                store.refuse_record(cell, "scores", f"no row can be made from it and cost.json: {error!r}")
         failure = store.read_record(cell, RECORD)
         if failure is not None and str(failure["samples"]) not in (scores or {}):
             failed.append(_row(cell, failure["samples"], failure, {}, failure["reason"]))

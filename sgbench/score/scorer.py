@@ -1,4 +1,4 @@
-"""Score the cells of a suite: one extraction pass per extractor, every metric from its features, rows at the end."""
+"""Score the cells of a suite: what is up to date is kept, the rest is computed, cell by cell."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROWS_CLAIM = "rows"
 
 
 class ScoreSummary(NamedTuple):
-    """What a scoring pass did; `refused` holds why cells have no score, `failed` which have no images to score."""
+    """The result of a scoring pass: `refused` says why cells have no score, `failed` which have no images."""
 
     cells: int
     scored: int
@@ -48,7 +48,7 @@ class CellScorer:
         self.protocols = suite_protocols(suite)
 
     def score(self, cell: Cell) -> bool:
-        """Bring a cell's scores.json up to date; whether anything had to be computed.
+        """Bring a cell's scores.json up to date; return whether anything had to be computed.
 
         Scores of the same images and protocol are kept. Raises UserError when images are missing or have no score.
         """
@@ -81,7 +81,7 @@ class CellScorer:
         for metric, found in computed.items():
             chosen = self.protocols[metric]
             known[metric] = {**found, "protocol_id": chosen.id, "protocol": chosen._asdict()}
-        # Scores of metrics that are no longer asked for stay; those of older protocols have just been replaced.
+        # Scores of metrics that the suite no longer lists stay; those of older protocols have just been replaced.
         known["made_by"] = {**provenance(), "device": self.sets.device.type}
         self.store.write_record(cell, "scores", {**record, key: known})
         if failure is not None:
@@ -104,9 +104,9 @@ def score_cells(
 ) -> ScoreSummary:
     """Write scores.json of every cell.
 
-    A cell that has no score (black images, say) does not keep the others from theirs; it is told of in the summary.
-    So is one that failed to be drawn. Several processes may score one tree at once, and share the work.
-    Raises UserError for what keeps all of them: missing weights, a full disk.
+    A cell without a score (black images, say) does not stop the others; the summary lists it, and cells whose images
+    failed. Several processes may score one tree at once and share the work. Raises UserError for what stops all of
+    them: missing weights, a full disk.
     """
     sets = SetScorer(suite.metrics, suite.reference, f"{suite.where}: reference", device, progress)
     scorer = CellScorer(suite, store, sets)
@@ -141,7 +141,7 @@ def score_cells(
 
 
 def refusal(summary: ScoreSummary) -> NoScoreError | None:
-    """What to say of a pass in which cells have no score; None where all have."""
+    """The error for a pass in which cells have no score; None where all have one."""
     if not summary.refused:
         return None
     first, more = summary.refused[0], len(summary.refused) - 1
@@ -151,7 +151,7 @@ def refusal(summary: ScoreSummary) -> NoScoreError | None:
 
 
 def write_protocols(cells: Sequence[Cell], store: Store) -> None:
-    """Keep every protocol under its id, so that rows can say in full what their numbers mean."""
+    """Record every protocol under its id, so that rows state in full what their numbers mean."""
     found = dict(store.read_protocols())
     for cell in cells:
         for scores in (store.read_record(cell, "scores") or {}).values():

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 import torch
@@ -40,7 +39,6 @@ class SetScorer:
         self.metrics, self.device, self.progress = metrics, device, progress
         self._named = reference, where
         self._judges: dict[str, tuple[JudgeFn, ExitStack]] = {}
-        self._paired: dict[str, Any] = {}
 
     def __enter__(self) -> SetScorer:
         return self
@@ -63,9 +61,9 @@ class SetScorer:
         return Computer(self.reference, image_metrics(self.metrics), self.device, self.progress)
 
     def prepare(self) -> None:
-        """Load what every metric needs, so that whatever is missing is missed before the first set."""
+        """Load what every metric needs, so that missing files are reported before the first set."""
         if self.reference is not None:
-            self.computer  # noqa: B018 (built once)
+            self.computer  # noqa: B018
         for metric in self.metrics:
             if METRICS[metric].text:
                 self._judge(METRICS[metric].extractor)
@@ -80,10 +78,10 @@ class SetScorer:
     def score(
         self, images: ImageSet, info: ImageSetInfo, metrics: Sequence[str], unguided: ImageSet | None = None
     ) -> tuple[dict[str, Fields], NoScoreError | None]:
-        """Scores by metric; and why a judge gave none, which takes nothing from the other metrics.
+        """Scores by metric; and why a judge gave none, which does not affect the other metrics.
 
-        `unguided` are the images of the same seeds that some metrics compare with. Raises IncompleteError where images
-        of a cell are missing, NoScoreError where they have no score.
+        `unguided` are the images of the same seeds, for metrics that compare with them. Raises IncompleteError where
+        images of a cell are missing, NoScoreError where they have no score.
         """
         found: dict[str, Fields] = {}
         values: dict[str, Values] = {}
@@ -108,9 +106,7 @@ class SetScorer:
             paired = METRICS[metric]
             if isinstance(paired, PairedMetric):
                 assert unguided is not None
-                if metric not in self._paired:
-                    self._paired[metric] = paired.load(self.device)
-                network = self._paired[metric]
+                network = self.computer.loaded(paired.extractor).network
                 found[metric] = paired.score(network, images.parts(), unguided.parts(), info, self.device)
         return found, failure
 
@@ -137,7 +133,7 @@ class SetScorer:
         return self._judges[name][0]
 
     def _ask(self, name: str, images: NDArray[np.uint8], prompts: Sequence[Prompt]) -> Values:
-        """A judge's values. One that failed is let go, so that the next cell has a fresh one."""
+        """A judge's values. One that fails is dropped, so that the next cell gets a new one."""
         judge = self._judge(name)
         try:
             return judge(images, prompts)
@@ -147,6 +143,6 @@ class SetScorer:
 
 
 def judged_name(judge: str, prompts: PromptSet) -> str:
-    """What values depend on besides the images: the judge, its weights, and what was asked for."""
+    """What values depend on besides the images: the judge, its weights, and the prompts."""
     digest = hashlib.sha256(f"{extractor_id(judge)} {prompts.sha256}".encode()).hexdigest()[:16]
     return f"{judge}-{digest}"

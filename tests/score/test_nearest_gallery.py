@@ -173,7 +173,7 @@ def test_a_built_reference_is_looked_through_with_its_images(
     with pytest.raises(UserError, match="the reference real keeps features of its images, not the images; give the"):
         look(cell, store)
     other = image_folder("other", channels=1, seed=1)
-    with pytest.raises(UserError, match="other: these are not the images that the reference real was made of"):
+    with pytest.raises(UserError, match="other: these are not the images that the reference real was made from"):
         look(cell, store, other)
 
 
@@ -205,7 +205,7 @@ def test_what_is_missing_is_named(built: tuple[Path, Path], suite_file: SuiteFil
     with pytest.raises(UserError, match=r"the training images are not in .*; run `sgbench zoo data` first"):
         look(cell, store, tmp_path)
     (store.folder / "suite.lock.yaml").write_text("suite: [")
-    with pytest.raises(UserError, match="what the cell's suite compares with is not written there"):
+    with pytest.raises(UserError, match="the reference of the cell's suite is not recorded there"):
         look(cell, store)
     store.write_lock(suite.model_copy(update={"reference": ""}), [cell])
     with pytest.raises(UserError, match="the suite has no reference, so no real images to look through; choose"):

@@ -15,11 +15,11 @@ from sgbench.metrics.judges.geneval import GENEVAL
 from sgbench.zoo.shapes.vocabulary import COLOURS, SHAPES
 
 DRAWN, GENEVAL_JUDGE = "drawn", "geneval"
-# Raise it with every change of what the detector of drawn shapes sees.
+# Increase it with every change to what the detector of drawn shapes sees.
 DRAWN_VERSION = 1
-# Real renders fit above 0.92; what fits worse than this is no shape that a person would name. For all tasks alike.
+# Real renders fit above 0.92; a person would not name what fits worse than this. The same for all tasks.
 DRAWN_RULES = GENEVAL._replace(threshold=0.7, counting_threshold=0.7)
-# An error by prompt needs so many.
+# The fewest prompts that give a standard error.
 FEWEST = 2
 
 COSINE = "cosine"

@@ -72,7 +72,7 @@ def prepare_real(features: NDArray[np.floating], device: torch.device, ks: tuple
 
 
 def squared_distances(rows: Cloud, columns: Cloud) -> Iterator[tuple[int, int, Tensor]]:
-    """(start, stop, squared distances (rows, columns)) a block of rows at a time, good until the next is asked for."""
+    """(start, stop, squared distances (rows, columns)) a block of rows at a time, valid until the next one."""
     size = min(BLOCK, len(rows.features))
     buffer = torch.empty(size, len(columns.features), device=rows.features.device)
     for start in range(0, len(rows.features), size):
@@ -87,7 +87,7 @@ def nearest(points: Cloud, k: int) -> tuple[Tensor, Tensor]:
     """Squared distances and indices (N, k + 1) of the nearest k + 1; the nearest is the sample itself, at zero."""
     distances, indices = [], []
     for start, stop, block in squared_distances(points, points):
-        # Rounding must not push a sample off its own place.
+        # Despite rounding, a sample is its own nearest neighbour.
         block[torch.arange(stop - start), torch.arange(start, stop)] = 0
         found = block.topk(min(k + 1, block.shape[1]), largest=False)
         distances.append(found.values)
@@ -98,8 +98,8 @@ def nearest(points: Cloud, k: int) -> tuple[Tensor, Tensor]:
 def radii_with_and_without(points: Cloud, bounds: list[tuple[int, int]], k: int) -> Tensor:
     """Squared k-th neighbour distances (1 + groups, N): of all, then with each group deleted.
 
-    A deleted sample's own is -1 and covers nothing. A few spare neighbours answer nearly every deletion; only where a
-    group held too many of them are distances looked up again.
+    A deleted sample's own is -1 and covers nothing. A few spare neighbours suffice for nearly every deletion; distances
+    are computed again only where a group held too many of them.
     """
     distances, neighbours = nearest(points, min(k + SPARE, len(points.features) - 1))
     radii = [distances[:, k]]
@@ -138,7 +138,7 @@ def precision_recall(generated: NDArray[np.floating], real: Real, k: int = PRECI
     radii = radii_with_and_without(samples, bounds, k)
     inside = torch.zeros(len(generated), dtype=torch.bool, device=radii.device)
     covered = []
-    # One pass over the distances answers both.
+    # One pass over the distances serves both.
     for start, stop, block in squared_distances(real.cloud, samples):
         inside |= (block <= real.radii[k][start:stop, None]).any(dim=0)
         covered.append(_covered(block, radii, bounds))
@@ -149,8 +149,8 @@ def precision_recall(generated: NDArray[np.floating], real: Real, k: int = PRECI
 def _covered(block: Tensor, radii: Tensor, bounds: list[tuple[int, int]]) -> Tensor:
     """Whether each real image (rows of distances (m, N)) is in some ball, for each row of radii (R, N): bool (R, m).
 
-    Deleting a group only widens the balls that are left. So an image in balls of two groups stays covered whichever is
-    deleted, and one outside the widest balls never is; only the images between are looked up replicate by replicate.
+    Deleting a group only widens the remaining balls. So an image in balls of two groups stays covered whichever is
+    deleted, and one outside the widest balls never is; only the images between are checked replicate by replicate.
     """
     full = block <= radii[0]
     groups = torch.stack([full[:, start:stop].any(dim=1) for start, stop in bounds]).sum(dim=0)
@@ -207,6 +207,6 @@ class Training:
 def nearest_training(generated: NDArray[np.floating], training: Training) -> Estimate:
     """Mean distance of generated features (N, D) in sample order to the nearest training image, with its exact error.
 
-    Copies lie far closer than unseen real images do. It is no quality: bad images lie farther away than real ones.
+    Copies are far closer than unseen real images. It is not a measure of quality: bad images are farther away.
     """
     return mean_estimate(training.distances(generated))

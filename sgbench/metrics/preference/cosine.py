@@ -1,4 +1,4 @@
-"""Scorers that are a function of one cosine: an image's and its prompt's embedding by a CLIP network of open_clip."""
+"""Scorers that are a function of the cosine of an image's and its prompt's embedding by a CLIP of open_clip."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Prepare = Callable[[NDArray[np.uint8], int], Tensor]
 Finish = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 Config = dict[str, Any]
 # PickScore's weights are published under transformers' names for the network that open_clip calls ViT-H-14.
-# Counters that old versions of transformers kept among the weights.
+# Counters that old versions of transformers stored with the weights.
 UNUSED = "embeddings.position_ids"
 RENAMED = (
     (r"^text_model\.encoder\.layers\.", "transformer.resblocks."),
@@ -54,7 +54,7 @@ QUERY = re.compile(r"^(.*\.attn\.)q_proj\.(weight|bias)$")
 
 
 class CosineScorer:
-    """`finish` of the cosines of pairs. Batches move a score by float32 rounding only, below 1e-6."""
+    """`finish` of the cosines of pairs. The batch changes a score by float32 rounding only, below 1e-6."""
 
     def __init__(
         self, name: str, network: open_clip.CLIP, prepare: Prepare, finish: Finish, device: torch.device
@@ -68,8 +68,8 @@ class CosineScorer:
     def __call__(self, images: Images, prompts: Sequence[str]) -> NDArray[np.float64]:
         """One score (n,) for each pair, images uint8 (H, W, 3) of any sizes.
 
-        Raises UserError for images of another kind and for another number of prompts, NoScoreError for values that
-        are not finite.
+        Raises UserError for images of another shape or dtype and for another number of prompts, NoScoreError for
+        values that are not finite.
         """
         check_pairs(self.name, images, prompts)
         found = np.empty(len(images))
@@ -145,7 +145,7 @@ def _renamed(name: str) -> str:
 
 
 def build(model: str, state: Mapping[str, Tensor], where: str) -> open_clip.CLIP:
-    """A model of open_clip with these weights, float32 whatever they are kept in.
+    """A model of open_clip with these weights, float32 whatever dtype they are stored in.
 
     Raises UserError naming `where` for weights of another network.
     """
@@ -163,9 +163,9 @@ def published(model: str) -> Config:
 def longest_side(image: NDArray[np.uint8], side: int) -> Tensor:
     """uint8 (H, W, 3) to float32 (3, side, side): the whole image in a black square, as HPSv2 sees it.
 
-    Resized as a tensor and never rounded to 8 bits; values may leave [0, 1] by bicubic overshoot, as they do there.
-    hpsv2's own function pads nothing where the longest side is `side` already, and its network then refuses the
-    image unless it is square; here it is padded like any other.
+    Resized as a tensor and never rounded to 8 bits; values may leave [0, 1] by bicubic overshoot, as in hpsv2. Its own
+    function does not pad where the longest side is `side` already, and its network then refuses the image unless it is
+    square; here it is padded like any other.
     """
     pixels = torch.from_numpy(image.copy()).permute(2, 0, 1).float() / 255
     scale = side / max(pixels.shape[1:])

@@ -1,7 +1,7 @@
 """What judges run in: optional packages here, or an environment of their own where versions would clash with ours.
 
-They lie in $SGBENCH_ENVIRONMENTS, or `environments` beside the models, one folder a judge. A card is written last, so
-an environment is either whole or not there.
+Environments are in $SGBENCH_ENVIRONMENTS, or `environments` in the models folder, one folder for each judge. A card is
+written last, so an environment is either complete or absent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CARD = "sgbench.json"
 
 
 def environments_folder() -> Path:
-    """$SGBENCH_ENVIRONMENTS, or `environments` beside the models."""
+    """$SGBENCH_ENVIRONMENTS, or `environments` in the models folder."""
     return Path(os.environ.get("SGBENCH_ENVIRONMENTS") or models_folder() / "environments")
 
 
@@ -62,22 +62,21 @@ def environment(name: str) -> Path:
 
 
 def create_environment(name: str, folder: Path) -> Path:
-    """Make `folder`/`name` with what the catalogue lists for a judge, and give its interpreter.
+    """Make `folder`/`name` with the requirements of a judge, and return its interpreter.
 
-    Asks the package index that pip is set up for. Raises UserError as `make_environment`, and for a judge that needs
-    no environment.
+    Installs from the package index that pip is set up for. Raises UserError as `make_environment`, and for a judge that
+    needs no environment.
     """
     return make_environment(folder / name, _needing(name).requirements)
 
 
 def make_environment(where: Path, requirements: Sequence[str]) -> Path:
-    """A virtual environment of this Python with these requirements in it, by its pip; one that is there is made anew.
+    """Make a virtual environment of this Python with these requirements, or make it again; return its interpreter.
 
-    Raises UserError, and leaves nothing, where pip cannot install them; UserError too for a folder that is something
-    else. Gives the interpreter.
+    Raises UserError, and leaves nothing behind, where pip cannot install them; also for a folder of another kind.
     """
     if where.exists() and not (where / "pyvenv.cfg").is_file():
-        raise UserError("there is something else than an environment", where=str(where), fix="choose another folder")
+        raise UserError("it exists and is not an environment", where=str(where), fix="choose another folder")
     try:
         _run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(where)], where)
         if requirements:
@@ -108,9 +107,11 @@ def _run(command: list[str], where: Path) -> None:
     )
     if done.returncode:
         lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        said = next((line for line in lines if line.startswith("ERROR:")), lines[-1] if lines else "it says nothing")
+        said = next(
+            (line for line in lines if line.startswith("ERROR:")), lines[-1] if lines else "pip reported nothing"
+        )
         raise UserError(
             f"the environment cannot be made ({said.removeprefix('ERROR:').strip()[:300]})",
             where=str(where),
-            fix="put right what it names and run the command again",
+            fix="fix what it names and run the command again",
         )

@@ -1,4 +1,4 @@
-"""What every scorer requires of its pairs of an image and a prompt."""
+"""Checks of pairs of an image and a prompt, for every scorer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def checked(name: str, image: NDArray[np.uint8], index: int) -> NDArray[np.uint8
     """The image. Raises UserError naming its number unless it is uint8 (H, W, 3) with pixels in it."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise UserError(
-            f"image number {index} is {image.dtype} {list(image.shape)}, and uint8 [height, width, 3] is wanted",
+            f"image number {index} is {image.dtype} {list(image.shape)}, and uint8 [height, width, 3] is expected",
             where=name,
             fix="give 8-bit RGB images",
         )

@@ -1,4 +1,4 @@
-"""Build references: from images of anybody's, from ADM's npz, and the packaged one from Fashion-MNIST."""
+"""Build references: from a folder of images, from ADM's npz, and the packaged one from Fashion-MNIST."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FASHION = "fashion-mnist"
 def build_reference(
     source: str, out: Path, extractors: list[str], data_folder: Path, device: torch.device, progress: Progress
 ) -> Reference:
-    """A reference folder at `out`. Raises UserError for a source, an extractor or a folder that cannot be used."""
+    """Make a reference folder at `out`. Raises UserError for a source, extractor or folder that cannot be used."""
     known = [name for name, extractor in EXTRACTORS.items() if extractor.widths]
     for name in extractors:
         if name not in known:
@@ -63,9 +63,9 @@ def build_fashion(
 ) -> Reference:
     """Moments of the 60,000 training images and features of the 10,000 held-out ones, in each extractor.
 
-    The classifier's part also holds the training images' features, for the check of memorisation. The packaged
-    reference keeps of other extractors 2,000 held-out images, as many of each class, and moments in single precision:
-    that moves no distance by 1e-8.
+    The classifier's part also holds the training images' features, for the memorisation check. For other extractors
+    the packaged reference keeps 2,000 held-out images, balanced over classes, and moments in single precision, which
+    changes no distance by 1e-8.
     """
     card: dict[str, Any] = {
         "name": FASHION,

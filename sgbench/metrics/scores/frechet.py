@@ -18,7 +18,7 @@ VARIANT = "Frechet distance of Gaussian fits (ddof 1), float64"
 
 @dataclass(frozen=True)
 class FrechetDistance(FeatureMetric):
-    """In Inception's features it is called FID; in others it is not."""
+    """Called FID in Inception's features only."""
 
     works: tuple[str, ...] = ("heusel2017fid",)
     needs: Needs = "moments"

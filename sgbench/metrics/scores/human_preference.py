@@ -1,4 +1,4 @@
-"""Human preference, as networks that were trained on it predict it."""
+"""Human preference, as predicted by networks trained on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Preference(TextMetric):
-    """Mean over images, and over those of each group of prompts."""
+    """Mean over images, overall and for each group of prompts."""
 
     rank = 90
 
@@ -28,7 +28,7 @@ class Preference(TextMetric):
 
 
 def _forms(judge: Judge) -> list[Preference]:
-    """A judge's raw values, and the form of published tables where it is another one."""
+    """A judge's raw values, and the form of published tables where that differs."""
     key = judge.name.replace("-", "_")
     forms = [(key, judge.unit, 1.0)]
     if judge.factor != 1:

@@ -1,4 +1,4 @@
-"""Inception Score (Salimans et al., arXiv 1606.03498) as ADM's evaluator takes it."""
+"""Inception Score (Salimans et al., arXiv 1606.03498) as ADM's evaluator computes it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VARIANT = "Inception Score: exp of the mean KL divergence, logits without bias, 
 
 @dataclass(frozen=True)
 class InceptionScore(FeatureMetric):
-    """It knows no reference."""
+    """It needs no reference."""
 
     works: tuple[str, ...] = ("salimans2016inception",)
     output: str = "logits"

@@ -19,7 +19,7 @@ CMMD = "squared MMD with every pair, Gaussian kernel of width 10, times 1,000, f
 
 @dataclass(frozen=True)
 class KernelDistance(FeatureMetric):
-    """KID's polynomial kernel. In Inception's features it is called KID; in others it is not."""
+    """KID's polynomial kernel. Called KID in Inception's features only."""
 
     works: tuple[str, ...] = ("binkowski2018kid",)
 

@@ -1,4 +1,4 @@
-"""How often the embedded classifier sees the class that was asked for."""
+"""How often the packaged classifier predicts the class that an image was generated for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LabelAgreement(FeatureMetric):
-    """Share of images whose class is their label."""
+    """Share of images whose predicted class is their label."""
 
     output: str = "classes"
     needs: Needs = ""
@@ -29,7 +29,7 @@ class LabelAgreement(FeatureMetric):
 
         if info.labels is None:
             raise UserError(
-                "label agreement needs the labels that were asked for, and none come with these images",
+                "label agreement needs the label of each image, and these images have none",
                 where=info.where,
                 fix="give an npz with arr_1 or a cell, or leave label_agreement out",
             )

@@ -1,4 +1,4 @@
-"""LPIPS (Zhang et al., arXiv 1801.03924): how far guidance moves an image; neither end is good."""
+"""LPIPS (Zhang et al., arXiv 1801.03924): how far guidance changes an image; neither end is good."""
 
 from __future__ import annotations
 
@@ -22,11 +22,6 @@ class Lpips(PairedMetric):
     needs: Needs = ""
 
     rank = 60
-
-    def load(self, device: torch.device) -> Any:
-        from sgbench.metrics.extract import load_extractor
-
-        return load_extractor(self.extractor, device).network
 
     def score(self, network: Any, images: Parts, others: Parts, info: ImageSetInfo, device: torch.device) -> Fields:
         from sgbench.metrics.extractors.lpips import lpips

@@ -1,4 +1,4 @@
-"""Distance to the nearest training image, a check of memorisation; neither end is good."""
+"""Distance to the nearest training image, a memorisation check; neither end is good."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NearestTraining(FeatureMetric):
-    """Beside it stands the same mean for real images that were held out of training, where the reference has them."""
+    """Reported with the same mean for real images held out of training, where the reference has them."""
 
     needs: Needs = "training"
 

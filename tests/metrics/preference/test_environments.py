@@ -53,7 +53,7 @@ def test_an_environment_is_made_found_and_used(folder: Path, wheel: Path, monkey
     with pytest.raises(UserError, match="was made for other versions"):
         environment("hpsv3")
     # It is made anew in place, and what cannot be had leaves nothing behind.
-    with pytest.raises(UserError, match=r"cannot be made \(.*hpsv3==9.*\); put right what it names"):
+    with pytest.raises(UserError, match=r"cannot be made \(.*hpsv3==9.*\); fix what it names"):
         create_environment("hpsv3", folder)
     assert not (folder / "hpsv3").exists()
 
@@ -61,14 +61,14 @@ def test_an_environment_is_made_found_and_used(folder: Path, wheel: Path, monkey
 def test_a_folder_of_something_else_is_left_alone(folder: Path) -> None:
     (folder / "hpsv3").mkdir(parents=True)
     (folder / "hpsv3" / "thesis.tex").write_text("ten years")
-    with pytest.raises(UserError, match="there is something else than an environment; choose another folder"):
+    with pytest.raises(UserError, match="it exists and is not an environment; choose another folder"):
         create_environment("hpsv3", folder)
     assert (folder / "hpsv3" / "thesis.tex").read_text() == "ten years"
 
 
 def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="there is something else than an environment"):
+    with pytest.raises(UserError, match="it exists and is not an environment"):
         make_environment(tmp_path / "file", ())
     assert (tmp_path / "file").is_file()
 
