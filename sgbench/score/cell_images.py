@@ -37,10 +37,13 @@ class IncompleteError(NoScoreError):
 
 
 class CellImages:
-    """The first images of a cell in a results tree; labels are those that they were generated for."""
+    """The first images of a cell in a results tree; labels are those that they were generated for.
 
-    def __init__(self, cell: Cell, store: Store, samples: int) -> None:
-        self.cell, self.store, self.count = cell, store, samples
+    `keep` says whether what networks make of them is kept in the tree.
+    """
+
+    def __init__(self, cell: Cell, store: Store, samples: int, keep: bool = True) -> None:
+        self.cell, self.store, self.count, self.keep = cell, store, samples, keep
         self.where = f"{store.cell_folder(cell)} ({cell.describe()})"
         self.quantisation = QUANTISATION
         self.label_policy: str = cell.labels
@@ -84,8 +87,8 @@ class CellImages:
 
 
 def outputs(images: ImageSet, name: str, compute: Compute) -> Arrays:
-    """What `compute` makes of a set, in order; of a cell it is kept as `name`. Raises as `CellImages.outputs`."""
-    if isinstance(images, CellImages):
+    """What `compute` makes of a set, in order; of a cell it may be kept as `name`. Raises as `CellImages.outputs`."""
+    if isinstance(images, CellImages) and images.keep:
         return images.outputs(name, compute)
     return compute(images.parts(), images.labels)
 

@@ -143,7 +143,7 @@ def open_any(path: Path, limit: int | None, prompts: str | None = None) -> Sourc
         cell, store = open_cell(path)
         if prompts is not None:
             raise UserError("a cell has its own prompts", where="--prompts", fix="leave it out")
-        return CellImages(cell, store, store.images_there(cell, limit))
+        return CellImages(cell, store, store.images_there(cell, limit), keep=False)
     if limit is not None:
         raise UserError("--limit is for suites and cells", where=str(path), fix="leave it out, or give a smaller set")
     if is_layout(path):
