@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from sgbench.images.sets import ImageSetInfo
-    from sgbench.metrics.computer import Computer
+    # What the file of a metric needs for its types.
+    from sgbench.images.sets import ImageSetInfo as ImageSetInfo
+    from sgbench.metrics.computer import Computer as Computer
     from sgbench.stats.jackknife import Estimate
 
+    Features = NDArray[Any]
+    Values = NDArray[Any]
     Parts = Iterable[NDArray[np.uint8]]
 
 HOME = "home"
@@ -69,7 +72,7 @@ class FeatureMetric(Metric):
     """A metric of a set of images, computed from features of its extractor."""
 
     @abstractmethod
-    def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
+    def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
         """A score as it stands in scores.json, from one output of the extractor (N, ...) in sample order."""
 
 
@@ -98,7 +101,7 @@ class TextMetric(Metric):
     text = True
 
     @abstractmethod
-    def score(self, values: NDArray[Any], info: ImageSetInfo) -> Fields:
+    def score(self, values: Values, info: ImageSetInfo) -> Fields:
         """A score as it stands in scores.json, groups of prompts apart, from the judge's raw values (N,)."""
 
 

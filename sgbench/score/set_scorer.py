@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from functools import cached_property
-from types import TracebackType
 
 import numpy as np
 import torch
@@ -27,7 +26,7 @@ from sgbench.metrics.weights import extractor_id
 from sgbench.score.cell_images import Arrays, IncompleteError, Labels, features_of, outputs
 
 
-class SetScorer:
+class SetScorer(ExitStack):
     """Scores sets of images by some metrics; networks and the reference are loaded when first needed.
 
     Judges that run in processes of their own end with its `with`.
@@ -36,18 +35,10 @@ class SetScorer:
     def __init__(
         self, metrics: Sequence[str], reference: str, where: str, device: torch.device, progress: Progress
     ) -> None:
+        super().__init__()
         self.metrics, self.device, self.progress = metrics, device, progress
         self._named = reference, where
         self._judges: dict[str, tuple[JudgeFn, ExitStack]] = {}
-
-    def __enter__(self) -> SetScorer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for name in list(self._judges):
-            self._judges.pop(name)[1].__exit__(kind, error, trace)
 
     @cached_property
     def reference(self) -> Reference | None:
@@ -128,7 +119,7 @@ class SetScorer:
 
     def _judge(self, name: str) -> JudgeFn:
         if name not in self._judges:
-            stack = ExitStack()
+            stack = self.enter_context(ExitStack())
             self._judges[name] = load_judge(name, self.device, stack), stack
         return self._judges[name][0]
 

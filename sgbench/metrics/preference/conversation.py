@@ -78,8 +78,7 @@ class Conversation:
 
     def end(self) -> None:
         """Kill the process and its children, and wait for it."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        self._kill()
         self.process.wait()
         with suppress(BrokenPipeError):
             self.stdin.close()
@@ -102,6 +101,9 @@ class Conversation:
 
     def _expire(self) -> None:
         self.expired = True
+        self._kill()
+
+    def _kill(self) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sgbench.metrics.instrument import Judge
 from sgbench.metrics.judges.catalogue import JUDGES
 from sgbench.metrics.metric import Fields, TextMetric
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from sgbench.images.sets import ImageSetInfo
+    from sgbench.metrics.metric import ImageSetInfo, Values
 
 
 @dataclass(frozen=True)
@@ -21,7 +19,7 @@ class Preference(TextMetric):
 
     rank = 90
 
-    def score(self, values: NDArray[Any], info: ImageSetInfo) -> Fields:
+    def score(self, values: Values, info: ImageSetInfo) -> Fields:
         from sgbench.metrics.numerics.prompts import preference, text_fields
 
         return text_fields(preference, self.factor * values, info)

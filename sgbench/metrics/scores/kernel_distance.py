@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sgbench.metrics.metric import FeatureMetric, Fields, fields
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from sgbench.images.sets import ImageSetInfo
-    from sgbench.metrics.computer import Computer
+    from sgbench.metrics.metric import Computer, Features, ImageSetInfo
 
 KID = "kernel distance: unbiased squared MMD, kernel (x.y / D + 1)^3, all pairs, float64"
 CMMD = "squared MMD with every pair, Gaussian kernel of width 10, times 1,000, float64"
@@ -26,7 +23,7 @@ class KernelDistance(FeatureMetric):
     rank = 20
     quality = True
 
-    def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
+    def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
         from sgbench.metrics.numerics import kernel_distance
 
         prepare = kernel_distance.prepare_kid if self.variant == KID else kernel_distance.prepare_cmmd

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sgbench.base.errors import UserError
 from sgbench.metrics.metric import FeatureMetric, Fields, Needs, fields
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from sgbench.images.sets import ImageSetInfo
-    from sgbench.metrics.computer import Computer
+    from sgbench.metrics.metric import Computer, Features, ImageSetInfo
 
 
 @dataclass(frozen=True)
@@ -24,7 +21,7 @@ class LabelAgreement(FeatureMetric):
 
     rank = 70
 
-    def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
+    def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
         from sgbench.stats.means import mean_estimate
 
         if info.labels is None:

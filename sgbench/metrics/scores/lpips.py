@@ -10,8 +10,7 @@ from sgbench.metrics.metric import Fields, Needs, PairedMetric, fields
 if TYPE_CHECKING:
     import torch
 
-    from sgbench.images.sets import ImageSetInfo
-    from sgbench.metrics.metric import Parts
+    from sgbench.metrics.metric import ImageSetInfo, Parts
 
 
 @dataclass(frozen=True)

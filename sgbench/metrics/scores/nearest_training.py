@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sgbench.metrics.metric import HOME, FeatureMetric, Fields, Needs, fields
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from sgbench.images.sets import ImageSetInfo
-    from sgbench.metrics.computer import Computer
+    from sgbench.metrics.metric import Computer, Features, ImageSetInfo
 
 
 @dataclass(frozen=True)
@@ -22,7 +19,7 @@ class NearestTraining(FeatureMetric):
 
     rank = 100
 
-    def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
+    def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
         from sgbench.metrics.numerics.neighbours import nearest_training
 
         training, held_out = computer.training(computer.extractor(self.key))
