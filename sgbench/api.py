@@ -288,7 +288,7 @@ def bench_suite(
     from sgbench.metrics.catalogue import check_judges
     from sgbench.results.store import Store
     from sgbench.run.device import resolve_device
-    from sgbench.score.background_features import Beside, extractors_for, idle_device
+    from sgbench.score.background_features import BackgroundFeatures, extractors_for, idle_device
     from sgbench.score.protocols import suite_protocols
 
     # A reference, weights or an environment that are missing are missed now, not after hours of drawing.
@@ -303,14 +303,14 @@ def bench_suite(
             suite, results, device=asked, batch=batch, progress=progress, shard_timeout=shard_timeout, ray=ray
         )
     else:
-        with Beside(suite, Store(results, suite.suite), idle) as beside:
+        with BackgroundFeatures(suite, Store(results, suite.suite), idle) as background:
             ran = run_suite(
                 suite,
                 results,
                 device=device,
                 batch=batch,
                 progress=progress,
-                on_shard=beside,
+                on_shard=background,
                 shard_timeout=shard_timeout,
             )
     scored = score_suite(suite, results, device=device, progress=progress)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 
 import torch
 
@@ -31,7 +31,7 @@ from sgbench.suite.schema import Suite
 SMALL = 1.0
 
 
-class Beside:
+class BackgroundFeatures(ExitStack):
     """Takes (cell, shard number) as a run finishes them; a context that ends with the run.
 
     When the run ends, the queue is dropped: the device of the run is then free and faster. Features are written whole
@@ -39,27 +39,21 @@ class Beside:
     """
 
     def __init__(self, suite: Suite, store: Store, device: torch.device) -> None:
+        super().__init__()
         self.store = store
         names = extractors_for(suite, device)
         command = [sys.executable, "-m", "sgbench.score.background_features", str(device), *names]
         self._worker = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
         )
+        self.callback(self._worker.wait)
+        self.callback(self._worker.terminate)
 
     def __call__(self, cell: Cell, number: int) -> None:
         """Queue a finished shard."""
         assert self._worker.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             print(f"{number} {self.store.cell_folder(cell)}", file=self._worker.stdin, flush=True)
-
-    def __enter__(self) -> Beside:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._worker.terminate()
-        self._worker.wait()
 
     def wait(self) -> int:
         """Wait until the queue is done; the worker's exit status."""

@@ -245,7 +245,7 @@ def test_features_are_made_once_and_shared_by_smaller_runs(
 @pytest.mark.full
 def test_features_made_beside_a_run_are_those_of_the_scoring_pass(tmp_path: Path, suite_file: Write) -> None:
     """As a run on a GPU leaves the CPU idle: shards go to a second thread as they are finished."""
-    from sgbench.score.background_features import Beside, idle_device
+    from sgbench.score.background_features import BackgroundFeatures, idle_device
 
     cpu = torch.device("cpu")
     assert idle_device(cpu) is None
@@ -257,7 +257,7 @@ def test_features_made_beside_a_run_are_those_of_the_scoring_pass(tmp_path: Path
     for name in ("beside", "after"):
         store = Store(tmp_path / name, "tiny")
         if name == "beside":
-            with Beside(suite, store, cpu) as beside:
+            with BackgroundFeatures(suite, store, cpu) as beside:
                 api.run_suite(suite, tmp_path / name, device="cpu", on_shard=beside)
                 assert beside.wait() == 0
             assert len(list(store.folder.rglob("*.npz"))) == 2 * 2

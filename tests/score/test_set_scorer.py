@@ -144,7 +144,7 @@ def test_images_of_other_prompts_are_wrong(tmp_path: Path, cell: Cell) -> None:
 
 
 def test_a_group_of_which_one_prompt_is_shown_has_no_score(tmp_path: Path, cell: Cell) -> None:
-    with pytest.raises(NoScoreError, match="the images show fewer than 2 prompts of counting; draw more images"):
+    with pytest.raises(NoScoreError, match="the images show fewer than 2 prompts of counting; generate more images"):
         score(store_of(tmp_path, cell, drawn(0)), cell, 3)
 
 
