@@ -47,7 +47,7 @@ class Weights(NamedTuple):
 
 @dataclass(frozen=True)
 class Instrument:
-    """What extractors and judges have in common; each is measured by one network or rule."""
+    """What extractors and judges have in common."""
 
     name: str
     title: str

@@ -27,8 +27,8 @@ VIT_H, VIT_L = "ViT-H-14", "ViT-L-14-quickgelu"
 Prepare = Callable[[NDArray[np.uint8], int], Tensor]
 Finish = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 Config = dict[str, Any]
-# PickScore's weights are published under transformers' names for the network that open_clip calls ViT-H-14.
-# Counters that old versions of transformers stored with the weights.
+# PickScore's weights are published under transformers' names, for the network that open_clip calls ViT-H-14; old
+# versions of transformers stored counters with them.
 UNUSED = "embeddings.position_ids"
 RENAMED = (
     (r"^text_model\.encoder\.layers\.", "transformer.resblocks."),
