@@ -154,7 +154,7 @@ def test_images_without_prompts_are_one_sentence(tmp_path: Path) -> None:
     assert "images need something to be compared with" in refused(*asked)
     said = refused(*asked, "--reference", folder)
     assert "composition judges images by their prompts, and these have none; add --prompts FILE." in said
-    assert "fd_lite0 compares images with others; name a reference" in refused(
+    assert "fd_lite0 compares images with a reference; name one" in refused(
         "score", folder, "--metrics", "fd_lite0", "--prompts", "shapes"
     )
 

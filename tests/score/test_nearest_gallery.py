@@ -208,7 +208,7 @@ def test_what_is_missing_is_named(built: tuple[Path, Path], suite_file: SuiteFil
     with pytest.raises(UserError, match="the reference of the cell's suite is not recorded there"):
         look(cell, store)
     store.write_lock(suite.model_copy(update={"reference": ""}), [cell])
-    with pytest.raises(UserError, match="the suite has no reference, so no real images to look through; choose"):
+    with pytest.raises(UserError, match="the suite has no reference, so there are no real images to search; choose"):
         look(cell, store)
     shutil.rmtree(store.cell_folder(cell) / "shards")
     with pytest.raises(UserError, match="the suite has no reference"):
