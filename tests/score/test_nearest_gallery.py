@@ -137,7 +137,7 @@ def test_copies_of_training_images_are_found(train: data.Split, suite_file: Suit
     sheet = read_sheet(png)
     assert sheet is not None
     assert sheet.says == found.describe()
-    assert "real images held out of training lie 0.531 away on average." in sheet.says
+    assert "real images held out of training are 0.531 away on average." in sheet.says
     pixels = np.asarray(Image.open(io.BytesIO(png)))
     assert pixels.shape == (4 * 32, 32 + 8 + 3 * 32)
     for line, place in enumerate(copied):
@@ -222,7 +222,7 @@ def test_what_is_missing_is_named(built: tuple[Path, Path], suite_file: SuiteFil
         look(cell, store)
     colour = np.repeat(grey, 3, axis=3)
     drawn, other = written(api.load_suite(SUITES / "shapes.yaml"), tmp_path / "b", colour)
-    with pytest.raises(UserError, match=r"\(the model learnt from drawings made anew at every step and kept nowhere\)"):
+    with pytest.raises(UserError, match=r"\(the model was trained on drawings generated at every step and not kept\)"):
         look(drawn, other)
 
 
