@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 import torch
@@ -25,12 +26,15 @@ T = TypeVar("T")
 
 
 class Computer:
-    """Computes feature-based metrics of sets of images against one reference."""
+    """Computes feature-based metrics of sets of images against one reference.
+
+    `loaded` gives an extractor ready to run, by its name; each is loaded once.
+    """
 
     def __init__(self, reference: Reference, metrics: Iterable[str], device: torch.device, progress: Progress) -> None:
         self.reference, self.device = reference, device
         self.metrics = feature_metrics(metrics)
-        self._loaded: dict[str, Loaded] = {}
+        self.loaded: Callable[[str], Loaded] = cache(lambda name: load_extractor(name, device))
         self._prepared: dict[tuple[str, ...], Any] = {}
         for metric in self.metrics:
             needs = METRICS[metric].needs
@@ -47,12 +51,6 @@ class Computer:
     def extractors(self, metrics: Iterable[str]) -> list[str]:
         """The distinct extractors that the feature-based ones of some metrics need."""
         return list(dict.fromkeys(self.extractor(m) for m in metrics if m in self.metrics))
-
-    def loaded(self, extractor: str) -> Loaded:
-        """An extractor ready to run."""
-        if extractor not in self._loaded:
-            self._loaded[extractor] = load_extractor(extractor, self.device)
-        return self._loaded[extractor]
 
     def compute(self, metrics: Iterable[str], features: Mapping[str, Arrays], info: ImageSetInfo) -> dict[str, Fields]:
         """Scores of a set of images from its features by extractor. Raises NoScoreError where there is none."""

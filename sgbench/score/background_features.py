@@ -8,6 +8,7 @@ follows, which makes what is missing and reports what is wrong.
 from __future__ import annotations
 
 import contextlib
+import functools
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -18,7 +19,7 @@ import torch
 from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell
 from sgbench.metrics.catalogue import feature_metrics, image_metrics
-from sgbench.metrics.extract import Loaded, load_extractor
+from sgbench.metrics.extract import load_extractor
 from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.protocols import extractor_of
 from sgbench.metrics.references.catalogue import home_of
@@ -84,13 +85,7 @@ def work(device: torch.device, extractors: list[str]) -> None:
     if device.type == "cpu":
         # One core is for the process that generates images.
         torch.set_num_threads(max(1, torch.get_num_threads() - 1))
-    loaded: dict[str, Loaded] = {}
-
-    def load(name: str) -> Loaded:
-        if name not in loaded:
-            loaded[name] = load_extractor(name, device)
-        return loaded[name]
-
+    load = functools.cache(lambda name: load_extractor(name, device))
     for line in sys.stdin:
         number, _, folder = line.rstrip("\n").partition(" ")
         with contextlib.suppress(UserError):

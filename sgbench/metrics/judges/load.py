@@ -17,7 +17,6 @@ from sgbench.base.errors import UserError
 from sgbench.cells.prompts import Prompt
 from sgbench.metrics.instrument import Judge
 from sgbench.metrics.judges.catalogue import DRAWN_RULES, judge_named
-from sgbench.metrics.judges.geneval import Box, Detection
 from sgbench.metrics.judges.geneval import judge as decide
 from sgbench.metrics.preference.environments import check_installed
 from sgbench.metrics.weights import to_load
@@ -74,15 +73,14 @@ def load_drawn(judge: Judge, paths: Sequence[Path], device: torch.device) -> Jud
     """The detector of drawn shapes, with GenEval's rules on what it sees."""
     from sgbench.metrics.judges.shapes_judge import detect
 
-    def colours(of: dict[Box, str], group: Sequence[Detection]) -> list[str]:
-        return [of[found.box] for found in group]
+    def is_right(image: NDArray[np.uint8], prompt: Prompt) -> bool:
+        seen = detect(image)
+        colours = {found.box: colour for found, colour in seen}
+        detections = [found for found, _ in seen]
+        return decide(prompt.record, detections, lambda group: [colours[f.box] for f in group], DRAWN_RULES).correct
 
     def values(images: NDArray[np.uint8], prompts: Sequence[Prompt]) -> Values:
-        right = []
-        for image, prompt in zip(images, prompts, strict=True):
-            seen = detect(image)
-            of = partial(colours, {found.box: colour for found, colour in seen})
-            right.append(decide(prompt.record, [found for found, _ in seen], of, DRAWN_RULES).correct)
+        right = [is_right(image, prompt) for image, prompt in zip(images, prompts, strict=True)]
         return np.array(right, dtype=np.float64)
 
     return values

@@ -92,9 +92,9 @@ class Reference:
         part = self._part(extractor, output, "training")
         return part["training"].astype(np.float32) * part["step"]
 
-    def labels(self, extractor: str, output: str) -> Array | None:
-        """Classes (M,) of the images of `features`, where they are known."""
-        return self._part(extractor, output, "features").get("labels")
+    def labels(self, extractor: str, output: str) -> Array:
+        """Classes (M,) of the images of `features`, of a part that has them."""
+        return self._part(extractor, output, "features")["labels"]
 
     def has(self, extractor: str, output: str, what: str) -> bool:
         """Whether the folder holds `mean`, `features` or `training` of an extractor's output."""
@@ -196,9 +196,7 @@ def floor(reference: Reference, extractor: str, target: Target, samples: int, po
     """
     if not reference.has(extractor, "features", "labels"):
         return None
-    held_out = reference.features(extractor, "features")
-    labels = reference.labels(extractor, "features")
-    assert labels is not None
+    held_out, labels = reference.features(extractor, "features"), reference.labels(extractor, "features")
     order = turns(labels.astype(np.int64)) if policy == "balanced" else np.arange(len(held_out))
     size = min(samples, len(order))
     sets = min(len(order) // size, MAXIMUM_SETS)

@@ -59,7 +59,7 @@ def test_the_packaged_reference_is_what_its_card_says() -> None:
         assert prepare_target(reference.moments(extractor, "features")).triangular
         assert reference.card["parts"][f"{extractor}-features"]["extractor_id"] == weights.extractor_id(extractor)
     assert reference.features("lite0", "features").shape == (2000, 1280)
-    assert np.bincount(reference.labels("lite0", "features")).tolist() == [200] * 10  # type: ignore[arg-type]
+    assert np.bincount(reference.labels("lite0", "features")).tolist() == [200] * 10
     with pytest.raises(UserError, match=r"the reference fashion-mnist has no features of training images of lite0"):
         reference.training("lite0", "features")
 
