@@ -234,7 +234,7 @@ def bench_suite(
     """Run, score and report. Returns what each of them did. With `ray`, this process still does the scoring."""
     from sgbench.metrics.catalogue import check_judges
     from sgbench.run.device import resolve_device
-    from sgbench.score.background_features import Beside, extractors_for, idle_device
+    from sgbench.score.background_features import BackgroundFeatures, extractors_for, idle_device
     from sgbench.score.protocols import suite_protocols
 
     # A missing reference, weight file or environment is found now, not after hours of sampling.
@@ -244,7 +244,7 @@ def bench_suite(
     with ExitStack() as stack:
         beside = None
         if idle is not None and extractors_for(suite, idle):
-            beside = stack.enter_context(Beside(suite, Store(results, suite.suite), idle))
+            beside = stack.enter_context(BackgroundFeatures(suite, Store(results, suite.suite), idle))
         ran = run_suite(
             suite,
             results,

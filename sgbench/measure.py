@@ -20,7 +20,7 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.cell_cost import image_macs
 from sgbench.cost.measured import timed
 from sgbench.guidance import RULES
-from sgbench.metrics.extractors.extract import load_extractor
+from sgbench.metrics.extract import load_extractor
 from sgbench.plan.pace import Pace, model_key
 from sgbench.report import build  # noqa: F401  The imports of a bench are part of its time.
 from sgbench.run.device import describe_device, resolve_device

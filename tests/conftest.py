@@ -25,7 +25,7 @@ from xdist.scheduler import LoadScopeScheduling
 from sgbench.base.processor import usable_cores
 from sgbench.cells.program import _call_counts, program
 from sgbench.metrics import computer
-from sgbench.metrics.extractors.catalogue import EXTRACTORS
+from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.numerics.neighbours import Real, prepare_real
 from sgbench.models import catalogue
 from sgbench.models.architecture import Architecture

@@ -17,6 +17,7 @@ import sgbench
 from sgbench.base.discover import found
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
+from sgbench.metrics.extractors import EXTRACTORS
 
 RULE = '''
 """ICG whose random class is also sparser, softened by a parameter of its own."""
@@ -117,11 +118,86 @@ def test_a_rule_and_a_metric_are_one_file_each(tmp_path: Path) -> None:
     assert told["run"]["images_made"] == 4 * 24
     table = (tmp_path / "reports" / "added" / "table.md").read_text()
     assert "ICG+SG" in table
-    assert "softness=0.5" in table
+    assert "softness 0.5" in table
     assert "Vendi score" in table
+
+
+EXTRACTOR = '''
+"""Pixels of a small copy of an image, weighted."""
+
+from sgbench.metrics.instrument import Extractor, WeightFile, Weights
+
+
+def load(paths, device):
+    from safetensors.torch import load_file
+    from torch.nn.functional import adaptive_avg_pool2d
+
+    weights = load_file(paths[0])["weights"].to(device)
+
+    def outputs(images):
+        return {"features": adaptive_avg_pool2d(images.float(), 4).flatten(1) * weights}
+
+    return outputs
+
+
+FILE = WeightFile("pixels.safetensors", "https://example.org/pixels.safetensors", "MIT")
+EXTRACTORS = (
+    Extractor(
+        "pixels",
+        "weighted pixels",
+        (Weights("pixels", "vendi", (FILE,)),),
+        "4 x 4",
+        0.0,
+        ("tan2019efficientnet",),
+        load=load,
+        widths={"features": 48},
+        batch=8,
+    ),
+)
+'''
+
+
+@pytest.mark.slow
+def test_a_metric_with_an_extractor_of_its_own_is_two_files(tmp_path: Path) -> None:
+    """Its weights are listed and verified; suites, references, costs, protocols and citations know it."""
+    import torch
+    from safetensors.torch import save_file
+
+    package = Path(shutil.copytree(Path(sgbench.__file__).parent, tmp_path / "copy" / "sgbench"))
+    (package / "metrics" / "extractors" / "pixels.py").write_text(EXTRACTOR)
+    (package / "metrics" / "scores" / "vendi.py").write_text(METRIC.replace('"fashion-cnn"', '"pixels"'))
+    suite = {"suite": "own", "title": "Own", "seed": 3, "samples": 24, "reference": "fashion-mnist"}
+    sweep = [{"guidance": "cfg", "scale": 2}]
+    suite |= {
+        "metrics": ["fd", "vendi"],
+        "model": "fashion-routing",
+        "sampler": {"name": "euler", "steps": 1},
+        "sweep": sweep,
+    }
+    (tmp_path / "own.yaml").write_text(json.dumps(suite))
+    environment = os.environ | {"PYTHONPATH": str(package.parent), "SGBENCH_WEIGHTS": str(tmp_path / "weights")}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "sgbench", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
+
+    refused = run("bench", "own.yaml")
+    assert refused.returncode != 0
+    assert "run `sgbench weights fetch pixels`" in refused.stderr
+    (tmp_path / "weights").mkdir()
+    save_file({"weights": torch.linspace(0.5, 1.5, 48)}, tmp_path / "weights" / "pixels.safetensors")
+    assert "pixels: pixels.safetensors" in run("weights", "list").stdout
+    assert "tan2019efficientnet" in run("cite", "own.yaml").stdout
+    done = run("bench", "own.yaml", "--json")
+    assert done.returncode == 0, done.stderr
+    scores = json.loads(next(tmp_path.glob("results/own/cells/*/scores.json")).read_text())["24"]["vendi"]
+    assert scores["value"] > 1
+    assert (scores["protocol"]["extractor"], scores["protocol"]["inputs"]) == ("pixels", "4 x 4")
+    assert list(tmp_path.glob("results/own/cells/*/features/pixels-*"))
 
 
 def test_no_two_files_define_the_same_name() -> None:
     """The second would take the place of the first."""
     assert len(list(found("sgbench.guidance.rules", "RULE"))) == len(RULES)
     assert sum(map(len, found("sgbench.metrics.scores", "METRICS"))) == len(METRICS)
+    assert sum(map(len, found("sgbench.metrics.extractors", "EXTRACTORS"))) == len(EXTRACTORS)

@@ -13,15 +13,17 @@ from sgbench.guidance import branches as guidance
 from sgbench.guidance.branches import Parameter
 from sgbench.guidance.perturbation import Kind as PerturbationKind
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.metrics import metric
+from sgbench.metrics import instrument, metric
 from sgbench.metrics.catalogue import METRICS
+from sgbench.metrics.instrument import Judge
+from sgbench.metrics.judges.catalogue import JUDGES
 from sgbench.metrics.metric import FeatureMetric, Metric
 from sgbench.models.families import FAMILIES
 from sgbench.models.family import Family, Prediction
 
 UNKNOWN = "attention temperature"
 ANY_RULE, ANY_METRIC, ANY_FAMILY = (next(iter(table.values())) for table in (RULES, METRICS, FAMILIES))
-KINDS: list[type] = [Branch, Rule, Parameter, Perturbation, Metric, Family]
+KINDS: list[type] = [Branch, Rule, Parameter, Perturbation, Metric, Judge, Family]
 CHOSEN = [
     (Branch(), "condition", guidance.Condition),
     (Branch(), "checkpoint", guidance.CheckpointName),
@@ -32,6 +34,7 @@ CHOSEN = [
     (ANY_RULE, "space", guidance.Space),
     (ANY_METRIC, "better", metric.Better),
     (ANY_METRIC, "needs", metric.Needs),
+    (JUDGES["drawn"], "judges", instrument.Judged),
     (ANY_FAMILY, "prediction", Prediction),
 ]
 
@@ -61,6 +64,7 @@ def test_every_choice_of_a_record_is_among_those_tested(kind: type) -> None:
         "Space",
         "Better",
         "Needs",
+        "Judged",
         "Prediction",
     }
     chosen = {

@@ -9,9 +9,11 @@ import typer
 from sgbench.base.errors import UserError
 from sgbench.cli.options import Json, emit, entry_named, fetch_to, group
 from sgbench.files.digest import sha256_file, sha256_of
-from sgbench.metrics.preference.catalogue import scorer_named
+from sgbench.metrics import weights as catalogue
+from sgbench.metrics.instrument import Weights
+from sgbench.metrics.judges.catalogue import judge_named
 from sgbench.metrics.preference.environments import create_environment, environments_folder
-from sgbench.metrics.weights import Weights, fetched_path, find, known, places, require
+from sgbench.metrics.weights import fetched_path, find, places, require
 
 weights = group("weights", "Weights of the metrics: list, fetch, verify.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="An entry of `sgbench weights list`.")]
@@ -21,7 +23,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="An entry of `sgbench 
 def list_weights(as_json: Json = False) -> None:
     """Every file: purpose, source, licence, size, digest, and where it is looked for."""
     entries: list[dict[str, Any]] = []
-    for entry in known().values():
+    for entry in catalogue.known().values():
         for file in entry.files:
             path = find(entry.name, file)
             entries.append(
@@ -73,7 +75,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Compare files with their expected digests; exit status 1 for a mismatch, or if a named file is missing."""
-    there = [e for e in known().values() if all(find(e.name, file) for file in e.files)]
+    there = [e for e in catalogue.known().values() if all(find(e.name, file) for file in e.files)]
     found = []
     for entry in [_entry(n) for n in names] if names else there:
         for file, path in zip(entry.files, require(entry.name), strict=True):
@@ -100,9 +102,9 @@ def environment(
     """Create the environment of a scorer whose package conflicts with sgbench's; uses the package index."""
     python = create_environment(name, environments_folder())
     print(f"{name}: {python}")
-    for hub in scorer_named(name).hub:
+    for hub in judge_named(name).hub:
         print(f"its package also needs {hub} in the hub's cache: run `hf download {hub}` before scoring")
 
 
 def _entry(name: str) -> Weights:
-    return entry_named("weights", name, known(), "NAME", "see `sgbench weights list`")
+    return entry_named("weights", name, catalogue.known(), "NAME", "see `sgbench weights list`")

@@ -102,7 +102,7 @@ def reference(folder: Data = Path("data")) -> None:
 def scenes() -> None:
     """Rebuild what the shapes model is judged with: its packaged prompts and the card of the detector."""
     from sgbench.cells.prompts import PACKAGED
-    from sgbench.metrics.judges.shapes_accuracy import measure
+    from sgbench.metrics.judges.shapes_judge import measure
     from sgbench.zoo.shapes.captions import prompts_jsonl
 
     write_atomic(PACKAGED / "shapes.jsonl", prompts_jsonl().encode())

@@ -156,7 +156,7 @@ def extract(name: str, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Features (n, D) of images uint8 (n, H, W, 3); of their green channel for an extractor of grey images."""
     import torch
 
-    from sgbench.metrics.extractors.extract import load_extractor
+    from sgbench.metrics.extract import load_extractor
 
     given = images[..., 1:2] if EXTRACTORS[name] == 1 else images
     found = load_extractor(name, torch.device("cpu"))([given], f"the recorded images, {name}")

@@ -1,10 +1,10 @@
-"""From features to scores: every metric of a pass, with what is the same for all sets of images prepared once."""
+"""From features to scores; what is the same for all sets of images is prepared once."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import cache
 from typing import Any, TypeVar
 
 import torch
@@ -14,27 +14,27 @@ from sgbench.base.errors import NoScoreError, UserError
 from sgbench.base.progress import Progress
 from sgbench.images.sets import ImageSetInfo
 from sgbench.metrics.catalogue import METRICS, MINIMUM, feature_metrics
-from sgbench.metrics.extractors.extract import Arrays, Loaded, load_extractor
+from sgbench.metrics.extract import Arrays, Loaded, load_extractor
 from sgbench.metrics.metric import FeatureMetric, Fields
-from sgbench.metrics.numerics import density_coverage as dc
-from sgbench.metrics.numerics import precision_recall as pr
 from sgbench.metrics.numerics.frechet import Target, prepare_target
-from sgbench.metrics.numerics.nearest_training import Training
-from sgbench.metrics.numerics.neighbours import Real, prepare_real
+from sgbench.metrics.numerics.neighbours import DENSITY_K, PRECISION_K, Real, Training, prepare_real
 from sgbench.metrics.protocols import extractor_of
-from sgbench.metrics.references.reference import Floor, Reference, alike, floor
+from sgbench.metrics.references.reference import Reference, alike, extraction, floor
 from sgbench.metrics.weights import extractor_digest
 
 T = TypeVar("T")
 
 
 class Computer:
-    """Scores sets of images against one reference, by metrics of features."""
+    """Computes feature-based metrics of sets of images against one reference.
+
+    `loaded` gives an extractor ready to run, by its name; each is loaded once.
+    """
 
     def __init__(self, reference: Reference, metrics: Iterable[str], device: torch.device, progress: Progress) -> None:
         self.reference, self.device = reference, device
         self.metrics = feature_metrics(metrics)
-        self._loaded: dict[str, Loaded] = {}
+        self.loaded: Callable[[str], Loaded] = cache(lambda name: load_extractor(name, device))
         self._prepared: dict[tuple[str, ...], Any] = {}
         for metric in self.metrics:
             needs = METRICS[metric].needs
@@ -42,24 +42,18 @@ class Computer:
             extractor_digest(extractor)
             if needs:
                 what = "mean" if needs == "moments" else needs
-                reference.require(extractor, METRICS[metric].output, what, partial(self._of_reference, progress))
+                reference.require(extractor, METRICS[metric].output, what, extraction(reference, self.loaded, progress))
 
     def extractor(self, metric: str) -> str:
         """The extractor that a metric is measured in against this reference."""
         return extractor_of(metric, self.reference.home)
 
     def extractors(self, metrics: Iterable[str]) -> list[str]:
-        """The extractors that some metrics need, each once."""
+        """The distinct extractors that the feature-based ones of some metrics need."""
         return list(dict.fromkeys(self.extractor(m) for m in metrics if m in self.metrics))
 
-    def loaded(self, extractor: str) -> Loaded:
-        """An extractor ready to run."""
-        if extractor not in self._loaded:
-            self._loaded[extractor] = load_extractor(extractor, self.device)
-        return self._loaded[extractor]
-
     def compute(self, metrics: Iterable[str], features: Mapping[str, Arrays], info: ImageSetInfo) -> dict[str, Fields]:
-        """Scores of a set of images from its features by extractor. Raises UserError for sets that have none."""
+        """Scores of a set of images from its features by extractor. Raises NoScoreError where there is none."""
         if info.samples < MINIMUM:
             raise NoScoreError(
                 f"{info.samples} images are too few: scores and their errors need {MINIMUM}",
@@ -67,13 +61,18 @@ class Computer:
                 fix="give more images",
             )
         for extractor, arrays in features.items():
-            _check_spread(extractor, arrays, info)
-        return {metric: self._one(metric, features, info) for metric in metrics}
-
-    def _one(self, key: str, features: Mapping[str, Arrays], info: ImageSetInfo) -> Fields:
-        metric = METRICS[key]
-        assert isinstance(metric, FeatureMetric)
-        return metric.score(features[self.extractor(key)][metric.output], info, self)
+            if "features" in arrays and alike(arrays["features"]):
+                raise NoScoreError(
+                    f"all {info.samples} images have the same features of {extractor}: they do not differ",
+                    where=info.where,
+                    fix="look at the images before scoring them",
+                )
+        found = {}
+        for key in metrics:
+            metric = METRICS[key]
+            assert isinstance(metric, FeatureMetric)
+            found[key] = metric.score(features[self.extractor(key)][metric.output], info, self)
+        return found
 
     def target(self, extractor: str, output: str) -> Target:
         """The reference's moments, factored once."""
@@ -81,24 +80,14 @@ class Computer:
             ("target", extractor, output), lambda: prepare_target(self.reference.moments(extractor, output))
         )
 
-    def floor(self, extractor: str, output: str, info: ImageSetInfo) -> Floor | None:
-        """What as many real images score, where the reference can say."""
-        if output != "features":
-            return None
-
-        def find() -> Floor | None:
-            found = floor(self.reference, extractor, target, info.samples, info.label_policy)
-            # Of fewer images it would be another number.
-            return found if found is not None and found.images == info.samples else None
-
-        key = ("floor", extractor, str(info.samples), info.label_policy)
-        target = self.target(extractor, output)
-        return self._once(key, find)
-
     def floor_fields(self, extractor: str, output: str, info: ImageSetInfo) -> Fields:
-        """What as many real images score, as it stands in scores.json."""
-        found = self.floor(extractor, output, info)
-        if found is None:
+        """What the same number of real images scores, as it stands in scores.json; None where it is not known."""
+        found = None
+        if output == "features":
+            target, key = self.target(extractor, output), ("floor", extractor, str(info.samples), info.label_policy)
+            found = self._once(key, lambda: floor(self.reference, extractor, target, info.samples, info.label_policy))
+        # With fewer images it would be another quantity.
+        if found is None or found.images != info.samples:
             return {"floor": None, "floor_sd": None}
         return {"floor": found.mean, "floor_sd": None if math.isnan(found.deviation) else found.deviation}
 
@@ -119,7 +108,7 @@ class Computer:
         return self._once(("training", extractor), prepare)
 
     def together(self, function: Callable[[NDArray[Any], Real], T], extractor: str, features: NDArray[Any]) -> T:
-        """What a function makes of features and the reference's neighbours, remembered for a second metric."""
+        """A function of features and the reference's neighbours, cached for a second metric of the same features."""
         key = (function.__name__, extractor)
         last = self._prepared.get(key)
         if last is None or last[0] is not features:
@@ -127,16 +116,16 @@ class Computer:
         return last[1]
 
     def _real(self, extractor: str) -> Real:
-        ks = (pr.NEIGHBOURS, dc.NEIGHBOURS)
+        ks = (PRECISION_K, DENSITY_K)
 
         def prepare() -> Real:
             real = self.reference.features(extractor, "features")
             if len(real) <= max(ks):
                 raise UserError(
-                    f"the reference {self.reference.name} has {len(real)} images, and neighbours up to the "
-                    f"{max(ks)}th are looked for",
+                    f"the reference {self.reference.name} has {len(real)} images, fewer than the {max(ks)}th "
+                    "nearest neighbour needs",
                     where=str(self.reference.folder),
-                    fix="give a larger reference",
+                    fix="use a larger reference",
                 )
             return prepare_real(real, self.device, ks)
 
@@ -146,19 +135,3 @@ class Computer:
         if key not in self._prepared:
             self._prepared[key] = make()
         return self._prepared[key]
-
-    def _of_reference(self, progress: Progress, extractor: str) -> Arrays:
-        source = self.reference.source
-        assert source is not None
-        progress.say(f"reference {self.reference.name}: {extractor} of {source.count} images")
-        return self.loaded(extractor)(source.parts(), source.where)
-
-
-def _check_spread(extractor: str, arrays: Arrays, info: ImageSetInfo) -> None:
-    features = arrays.get("features")
-    if features is not None and alike(features):
-        raise NoScoreError(
-            f"all {info.samples} images have the same features of {extractor}: they do not differ",
-            where=info.where,
-            fix="look at the images before scoring them",
-        )

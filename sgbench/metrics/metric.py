@@ -1,4 +1,4 @@
-"""What a metric is: names, protocol, direction, what to cite, how it is computed. No torch, no numpy."""
+"""What a metric is: name, protocol, direction, citation, computation. No torch, no numpy."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from sgbench.images.sets import ImageSetInfo
-    from sgbench.metrics.computer import Computer
+    # What the file of a metric needs for its types.
+    from sgbench.images.sets import ImageSetInfo as ImageSetInfo
+    from sgbench.metrics.computer import Computer as Computer
     from sgbench.stats.estimates import Estimate
 
+    Features = NDArray[Any]
+    Values = NDArray[Any]
     Parts = Iterable[NDArray[np.uint8]]
 
 HOME = "home"
-"""The extractor of a metric that is measured in the reference's own."""
+"""The extractor of a metric that is measured in the reference's home extractor."""
 Better = Literal["lower", "higher", ""]
 Needs = Literal["moments", "features", "training", ""]
 Fields = dict[str, Any]
@@ -44,18 +47,18 @@ class Metric(ABC):
     works: tuple[str, ...] = ()
     """What to cite besides its network: keys of `report/citations/references.bib`."""
     output: str = "features"
-    """Which output of the extractor."""
+    """The extractor's output that it uses."""
     needs: Needs = "features"
-    """What of the reference, if anything."""
+    """What it needs of the reference; empty for nothing."""
 
     rank: ClassVar[int] = 1000
-    """Its place in lists and among the columns of rows."""
+    """Its position in lists and among the columns of rows."""
     quality: ClassVar[bool] = False
     """Whether it can stand as quality against compute."""
     prominent: ClassVar[bool] = False
-    """Whether reports tell of it even where another metric is the quality."""
+    """Whether reports mention it even where another metric is the quality."""
     corrected: ClassVar[bool] = False
-    """Whether rows also hold its value without the bias of a finite number of images."""
+    """Whether rows also hold a value corrected for the bias of a finite number of images."""
     text: ClassVar[bool] = False
     """Whether it judges an image by its prompt."""
 
@@ -69,7 +72,7 @@ class FeatureMetric(Metric):
     """A metric of a set of images, computed from features of its extractor."""
 
     @abstractmethod
-    def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
+    def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
         """A score as it stands in scores.json, from one output of the extractor (N, ...) in sample order."""
 
 
@@ -78,12 +81,11 @@ class PairedMetric(Metric):
     """A metric that compares each image of a cell with the unguided image of the same seed."""
 
     @abstractmethod
-    def load(self, device: torch.device) -> Any:
-        """The network, ready to run."""
-
-    @abstractmethod
     def score(self, network: Any, images: Parts, others: Parts, info: ImageSetInfo, device: torch.device) -> Fields:
-        """A score as it stands in scores.json, from the same images of two cells, in parts uint8 (n, H, W, C)."""
+        """A score as it stands in scores.json, by its extractor's network.
+
+        `images` and `others` have the same seeds, in parts uint8 (n, H, W, C).
+        """
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class TextMetric(Metric):
     text = True
 
     @abstractmethod
-    def score(self, values: NDArray[Any], info: ImageSetInfo) -> Fields:
+    def score(self, values: Values, info: ImageSetInfo) -> Fields:
         """A score as it stands in scores.json, groups of prompts apart, from the judge's raw values (N,)."""
 
 

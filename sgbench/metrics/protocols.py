@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sgbench.base.errors import UserError
 from sgbench.metrics.catalogue import METRICS
-from sgbench.metrics.extractors.catalogue import EXTRACTORS
-from sgbench.metrics.judges.catalogue import JUDGES
 from sgbench.metrics.metric import HOME
-from sgbench.metrics.weights import extractor_digest
+from sgbench.metrics.weights import extractor_digest, instrument_named
 
 if TYPE_CHECKING:
     from sgbench.images.sets import ImageSetInfo
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Protocol(NamedTuple):
-    """Everything that must agree before two values of one metric may be compared."""
+    """Everything that must agree before two values of a metric may be compared."""
 
     metric: str
     variant: str
@@ -33,7 +31,7 @@ class Protocol(NamedTuple):
     reference: str
     reference_sha256: str
     prompts: str = ""
-    """What images were asked for; empty for classes."""
+    """The prompt set; empty for class-conditional images."""
     prompts_sha256: str = ""
 
     @property
@@ -43,7 +41,7 @@ class Protocol(NamedTuple):
         A reference and a prompt set count by their digests, whatever their names.
         """
         counted = list(self._replace(reference="", prompts=""))
-        # Fields that came later rename no protocol that has no use for them.
+        # Fields that were added later leave the ids of protocols without prompts unchanged.
         counted = counted if self.prompts_sha256 else counted[:-2]
         return hashlib.sha256(json.dumps(counted, separators=(",", ":")).encode()).hexdigest()[:12]
 
@@ -63,11 +61,6 @@ def extractor_of(metric: str, home: str) -> str:
     """The extractor of a metric, for a reference whose home extractor is `home`."""
     found = METRICS[metric].extractor
     return home if found == HOME else found
-
-
-def inputs_of(extractor: str) -> str:
-    """How images become the input of an extractor or a judge."""
-    return (JUDGES[extractor] if extractor in JUDGES else EXTRACTORS[extractor]).inputs
 
 
 def differences(first: Protocol, second: Protocol) -> list[str]:
@@ -93,7 +86,7 @@ def require_one(protocols: Iterable[Protocol], where: str, fix: str) -> Protocol
 
 
 def from_record(record: object) -> Protocol | None:
-    """A protocol as it stands in scores.json; None for one that an older version wrote."""
+    """A protocol as it stands in scores.json; None for one of an older version."""
     if not isinstance(record, dict):
         return None
     known = {"prompts": "", "prompts_sha256": "", **record}
@@ -103,40 +96,28 @@ def from_record(record: object) -> Protocol | None:
 
 
 def protocol(metric: str, info: ImageSetInfo, reference: Reference | None) -> Protocol:
-    """The protocol of a metric; those that judge prompts need no reference.
+    """The protocol of a metric; prompt-based metrics need no reference.
 
     Raises UserError where the extractor's weights are missing.
     """
     found = METRICS[metric]
-    asked = (info.prompts.describe(), info.prompts.sha256) if info.prompts else ("", "")
-    if found.text:
-        judge = found.extractor
-        return Protocol(
-            metric,
-            found.variant,
-            judge,
-            extractor_digest(judge),
-            inputs_of(judge),
-            info.quantisation,
-            info.samples,
-            info.label_policy,
-            "none",
-            "",
-            *asked,
-        )
-    assert reference is not None
-    extractor = extractor_of(metric, reference.home)
-    what = "mean" if found.needs == "moments" else found.needs
+    extractor, against, against_sha256 = found.extractor, "none", ""
+    if not found.text:
+        assert reference is not None
+        extractor = extractor_of(metric, reference.home)
+        what = "mean" if found.needs == "moments" else found.needs
+        if what:
+            against, against_sha256 = reference.describe(extractor, found.output, what), reference.sha256
     return Protocol(
         metric,
         found.variant,
         extractor,
         extractor_digest(extractor),
-        inputs_of(extractor),
+        instrument_named(extractor).inputs,
         info.quantisation,
         info.samples,
         info.label_policy,
-        reference.describe(extractor, found.output, what) if what else "none",
-        reference.sha256 if what else "",
-        *asked,
+        against,
+        against_sha256,
+        *((info.prompts.describe(), info.prompts.sha256) if info.prompts else ()),
     )

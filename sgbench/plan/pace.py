@@ -25,8 +25,7 @@ from sgbench.base.atomic import write_atomic
 from sgbench.base.processor import processor_name, usable_cores, vector_unit
 from sgbench.base.progress import Progress
 from sgbench.cells.cell import Cell
-from sgbench.metrics import weights
-from sgbench.metrics.extractors.catalogue import EXTRACTORS
+from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.protocols import extractor_of
 from sgbench.metrics.references.catalogue import home_of
 from sgbench.models import catalogue
@@ -106,7 +105,7 @@ def _measure(suite: Suite, cells: Iterable[Cell], progress: Progress, device: st
     for cell in cells:
         if model_key(cell) not in known.models and catalogue.entry(cell.model).main.kind == "packaged":
             models.setdefault(model_key(cell), cell)
-    packaged = {name for name, entry in EXTRACTORS.items() if weights.known()[entry.weights].packaged}
+    packaged = {name for name, entry in EXTRACTORS.items() if entry.weights[0].packaged}
     extractors = sorted(extractors_of(suite) & packaged - known.extractors.keys())
     if not models and not extractors:
         return known

@@ -10,8 +10,7 @@ from sgbench.base.processor import processor_name, usable_cores, vector_unit
 from sgbench.cells.cell import Cell
 from sgbench.cells.cell_cost import image_macs
 from sgbench.cells.identity import cell_id
-from sgbench.metrics.extractors.catalogue import EXTRACTORS
-from sgbench.metrics.judges.catalogue import JUDGES
+from sgbench.metrics.weights import instrument_named
 from sgbench.plan.pace import Pace, extractors_of, known_pace, model_key
 from sgbench.results.store import SHARD, Store, image_bytes
 from sgbench.suite.schema import Suite
@@ -179,7 +178,7 @@ def _scoring_seconds(suite: Suite, images: int, rate: float, pace: Pace) -> floa
         return 0.0
 
     def seconds(name: str) -> float:
-        gmacs = (JUDGES[name] if name in JUDGES else EXTRACTORS[name]).gmacs
+        gmacs = instrument_named(name).gmacs
         return pace.extractors.get(name, gmacs / (rate * EXTRACTOR_PACE))
 
     return images * (sum(map(seconds, extractors_of(suite))) + SCORE_SECONDS_PER_THOUSAND_IMAGES / 1000)

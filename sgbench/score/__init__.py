@@ -1,1 +1,1 @@
-"""Scores: one metric per file, each value with its protocol and its uncertainty."""
+"""Score cells and images of other tools; every value has its protocol and its uncertainty."""

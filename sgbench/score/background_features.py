@@ -1,50 +1,54 @@
-"""Extract features beside a run, on a device that the run leaves idle, so that scoring has less left to do.
+"""Extract features during a run, on a device that the run leaves idle, so that scoring has less left to do.
 
-Only features are made here, shard by shard as shards are finished, in a process of its own: an extractor sets switches
-of the whole process, which must not change the images that are being drawn. Whatever goes wrong is left to the scoring
-pass that follows, which does what is missing and says what is wrong.
+Features are made shard by shard as shards are finished, in a process of its own: an extractor sets switches of the
+whole process, which must not change the images that are being generated. Failures are left to the scoring pass that
+follows, which makes what is missing and reports what is wrong.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 
 import torch
 
 from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell
 from sgbench.metrics.catalogue import feature_metrics, image_metrics
-from sgbench.metrics.extractors.catalogue import EXTRACTORS
-from sgbench.metrics.extractors.extract import Loaded, load_extractor
+from sgbench.metrics.extract import load_extractor
+from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.protocols import extractor_of
 from sgbench.metrics.references.catalogue import home_of
 from sgbench.results.find_cell import open_cell
 from sgbench.results.store import Store
-from sgbench.score.features import shard_features
+from sgbench.score.cell_images import shard_features
 from sgbench.suite.schema import Suite
 
-# Networks small enough for a CPU to keep up with a GPU that draws.
-SMALL = ("fashion-cnn", "lite0")
+# Networks of fewer GMACs are small enough for a CPU to keep up with a GPU that generates images.
+SMALL = 1.0
 
 
-class Beside:
+class BackgroundFeatures(ExitStack):
     """Takes (cell, shard number) as a run finishes them; a context that ends with the run.
 
-    When the run ends, what is still waiting is dropped: the device that drew is then free to do it faster. Features are
-    written whole or not at all, so the process may be stopped at any moment.
+    When the run ends, the queue is dropped: the device of the run is then free and faster. Features are written whole
+    or not at all, so the process may be stopped at any time.
     """
 
     def __init__(self, suite: Suite, store: Store, device: torch.device) -> None:
+        super().__init__()
         self.store = store
         names = extractors_for(suite, device)
         command = [sys.executable, "-m", "sgbench.score.background_features", str(device), *names]
         self._worker = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
         )
+        self.callback(self._worker.wait)
+        self.callback(self._worker.terminate)
 
     def __call__(self, cell: Cell, number: int) -> None:
         """Queue a finished shard."""
@@ -52,32 +56,23 @@ class Beside:
         with contextlib.suppress(BrokenPipeError):
             print(f"{number} {self.store.cell_folder(cell)}", file=self._worker.stdin, flush=True)
 
-    def __enter__(self) -> Beside:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._worker.terminate()
-        self._worker.wait()
-
     def wait(self) -> int:
-        """Until all that was queued is done: the worker's exit status."""
+        """Wait until the queue is done; the worker's exit status."""
         assert self._worker.stdin is not None
         self._worker.stdin.close()
         return self._worker.wait()
 
 
 def extractors_for(suite: Suite, device: torch.device) -> list[str]:
-    """The extractors of a suite that are worth running beside it on a device."""
+    """The extractors of a suite that are worth running during it on a device."""
     looking = image_metrics(suite.metrics)
     home = home_of(suite.reference) if looking else ""
     names = dict.fromkeys(extractor_of(m, home) for m in feature_metrics(suite.metrics))
-    return [n for n in names if EXTRACTORS[n].widths and (device.type != "cpu" or n in SMALL)]
+    return [n for n in names if EXTRACTORS[n].widths and (device.type != "cpu" or EXTRACTORS[n].gmacs < SMALL)]
 
 
 def idle_device(running: torch.device) -> torch.device | None:
-    """Another GPU, or the CPU while a GPU draws; None where a run leaves nothing idle."""
+    """Another GPU, or the CPU while a GPU generates images; None where a run leaves nothing idle."""
     if running.type != "cuda":
         return None
     own = running.index or 0
@@ -86,17 +81,11 @@ def idle_device(running: torch.device) -> torch.device | None:
 
 
 def work(device: torch.device, extractors: list[str]) -> None:
-    """The other process: lines of `NUMBER FOLDER` on its input, features in the folders."""
+    """The worker: reads lines of `NUMBER FOLDER`, writes features into the folders."""
     if device.type == "cpu":
-        # One core is the drawing process's own.
+        # One core is for the process that generates images.
         torch.set_num_threads(max(1, torch.get_num_threads() - 1))
-    loaded: dict[str, Loaded] = {}
-
-    def load(name: str) -> Loaded:
-        if name not in loaded:
-            loaded[name] = load_extractor(name, device)
-        return loaded[name]
-
+    load = functools.cache(lambda name: load_extractor(name, device))
     for line in sys.stdin:
         number, _, folder = line.rstrip("\n").partition(" ")
         with contextlib.suppress(UserError):

@@ -29,7 +29,7 @@ class Exported(NamedTuple):
 
 
 def export_adm(images: CellImages, path: Path) -> Exported:
-    """Write the npz, whole or not at all. Raises UserError when images are missing or the disk refuses."""
+    """Write the npz, whole or not at all. Raises UserError when images are missing or it cannot be written."""
     seen = look(images)
     grey = seen.channels == 1
     shape = (images.count, seen.side[1], seen.side[0], 3)
@@ -48,12 +48,12 @@ def export_geneval(images: CellImages, folder: Path) -> Exported:
     """Write GenEval's folders, as its evaluator reads them. Raises UserError when images or records are missing."""
     prompts = images.prompts
     if prompts is None:
-        raise UserError("the cell's images are of classes", where=images.where, fix="use --adm")
+        raise UserError("the cell's images are class-conditional", where=images.where, fix="use --adm")
     if images.label_policy != "balanced":
         raise UserError(
-            "the cell asks for prompts at random, and GenEval's folders hold equally many images of each",
+            "the cell chooses prompts at random, and GenEval's folders need equally many images of each",
             where=images.where,
-            fix="draw a suite with `labels: balanced`",
+            fix="run a suite with `labels: balanced`",
         )
     check_records("geneval", prompts)
     asked = len(prompts.prompts)
@@ -61,11 +61,11 @@ def export_geneval(images: CellImages, folder: Path) -> Exported:
         raise UserError(
             f"{-images.count % asked} images are missing: there are {images.count} of {asked} prompts",
             where=images.where,
-            fix="draw equally many of each, or give --limit",
+            fix="generate equally many of each, or give --limit",
         )
     look(images)
 
-    # Image by image its number grows by the prompts: as many shards are open as a prompt has images.
+    # Images of a prompt are as far apart as there are prompts: as many shards are open as a prompt has images.
     @lru_cache(maxsize=images.count // asked)
     def shard(number: int) -> Images:
         found = images.store.read_shard(images.cell, number)
@@ -81,7 +81,7 @@ def export_geneval(images: CellImages, folder: Path) -> Exported:
 
 
 def _write(images: CellImages, shape: tuple[int, ...], stream: IO[bytes]) -> None:
-    """The archive, a shard at a time: all images together may be larger than the memory."""
+    """Write the archive a shard at a time: all images together may be larger than the memory."""
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     # Uncompressed, as ADM's evaluator streams it.
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:

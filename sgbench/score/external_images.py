@@ -1,9 +1,8 @@
-"""Score images that may come from anywhere, several sets at once, so that other tools' results stand in one table."""
+"""Score sets of images of any origin, so that other tools' results stand in one table with ours."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,15 +14,14 @@ from sgbench.base.progress import Progress
 from sgbench.cells.identity import cell_id
 from sgbench.cells.prompts import load_prompts
 from sgbench.images.prompted import LayoutImages, PromptedImages, is_layout
-from sgbench.images.sets import FolderImages, NpzImages, check_against, info_of, look, open_images
+from sgbench.images.sets import FolderImages, NpzImages, info_of, open_images
 from sgbench.metrics.catalogue import METRICS, check_names, image_metrics
-from sgbench.metrics.computer import Computer
-from sgbench.metrics.metric import PairedMetric, TextMetric
+from sgbench.metrics.metric import PairedMetric
 from sgbench.metrics.protocols import Protocol, differences, protocol
 from sgbench.metrics.references.load import load_reference
 from sgbench.results.find_cell import open_cell
 from sgbench.score.cell_images import CellImages
-from sgbench.score.judge_scores import Judging, judge_images, load_judge
+from sgbench.score.set_scorer import SetScorer
 from sgbench.stats.estimates import with_error
 from sgbench.suite.texts import check_records
 
@@ -31,7 +29,7 @@ Source = CellImages | FolderImages | LayoutImages | NpzImages | PromptedImages
 
 
 class Scored(NamedTuple):
-    """One set of images with its scores by metric, and the protocol of each."""
+    """A set of images with its scores and protocols by metric."""
 
     images: str
     samples: int
@@ -39,9 +37,9 @@ class Scored(NamedTuple):
     scores: dict[str, dict[str, Any]]
     protocols: dict[str, Protocol]
     foreign: bool
-    """Whether others may have made the images."""
+    """Whether another tool may have made the images."""
     cell: str = ""
-    """The id of the cell that drew them; empty for others' images."""
+    """The id of their cell; empty for other images."""
     seed: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -55,7 +53,7 @@ class Scored(NamedTuple):
 
 
 def check_metrics(metrics: Sequence[str], reference: str | None) -> None:
-    """Raises UserError for a metric that images alone cannot have, for one without its reference, and for none."""
+    """Raises UserError for a metric that a set alone cannot have, for a missing reference, and for no metric."""
     check_names(metrics)
     for metric in metrics:
         if isinstance(METRICS[metric], PairedMetric):
@@ -66,7 +64,7 @@ def check_metrics(metrics: Sequence[str], reference: str | None) -> None:
             )
     looking = image_metrics(metrics)
     if looking and reference is None:
-        raise UserError(f"{looking[0]} compares images with others", where="--reference", fix="name a reference")
+        raise UserError(f"{looking[0]} compares images with a reference", where="--reference", fix="name one")
 
 
 def score_images(
@@ -80,30 +78,50 @@ def score_images(
     prompts: str | None = None,
 ) -> list[Scored]:
     """Scores of every set. Raises UserError for images, references, prompts and weights that cannot be used."""
-    check_metrics(metrics, reference)
-    sources = [open_any(path, limit, prompts) for path in paths]
-    for source in sources:
-        check_prompted(source, metrics)
-    looking = image_metrics(metrics)
-    computer = Computer(load_reference(reference), looking, device, progress) if reference and looking else None
-    progress.begin("score", len(sources), "set")
+    sources = _opened(paths, reference, metrics, limit, prompts)
     found = []
-    with ExitStack() as stack:
-        judges = {METRICS[m].extractor for m in metrics if METRICS[m].text}
-        ready = {judge: load_judge(judge, device, stack) for judge in judges}
+    with SetScorer(metrics, reference or "", "--reference", device, progress) as scorer:
+        scorer.prepare()
+        progress.begin("score", len(sources), "set")
         for source in sources:
-            found.append(_score(source, computer, ready, metrics, labels))
+            seen, info = scorer.look(source), info_of(source, labels)
+            scores, failure = scorer.score(source, info, metrics)
+            if failure is not None:
+                raise failure
+            made_by = (cell_id(source.cell), source.cell.seed) if isinstance(source, CellImages) else ("", None)
+            found.append(
+                Scored(
+                    source.where,
+                    source.count,
+                    seen.sha256,
+                    {metric: scores[metric] for metric in metrics},
+                    {metric: protocol(metric, info, scorer.reference) for metric in metrics},
+                    not isinstance(source, CellImages),
+                    *made_by,
+                )
+            )
             progress.advance(1, source.where)
     progress.end()
     return found
 
 
+def _opened(
+    paths: Sequence[Path], reference: str | None, metrics: Sequence[str], limit: int | None, prompts: str | None
+) -> list[Source]:
+    """The opened sets, after checking that each can have every metric."""
+    check_metrics(metrics, reference)
+    sources = [open_any(path, limit, prompts) for path in paths]
+    for source in sources:
+        check_prompted(source, metrics)
+    return sources
+
+
 def check_prompted(source: Source, metrics: Sequence[str]) -> None:
-    """Whether metrics of prompts can be had of a set. Raises UserError where it has none, or others."""
+    """Whether a set has the prompts that the metrics need. Raises UserError."""
     for metric in metrics:
         if METRICS[metric].text and source.prompts is None:
             raise UserError(
-                f"{metric} judges images by their prompts, and none come with these",
+                f"{metric} judges images by their prompts, and these have none",
                 where=source.where,
                 fix="add --prompts FILE",
             )
@@ -115,56 +133,25 @@ def check_prompted(source: Source, metrics: Sequence[str]) -> None:
             raise NoScoreError(
                 f"{missing} images are missing: there are {source.count} of {len(source.prompts.prompts)} prompts",
                 where=source.where,
-                fix="draw equally many images of every prompt",
+                fix="generate equally many images of every prompt",
             )
 
 
 def open_any(path: Path, limit: int | None, prompts: str | None = None) -> Source:
-    """A folder of images, an npz, a cell's folder, or GenEval's folders; with what they were asked to show."""
+    """A folder of images, an npz, a cell's folder, or GenEval's folders, with their prompts."""
     if (path / "cell.json").is_file():
         cell, store = open_cell(path)
         if prompts is not None:
-            raise UserError("a cell knows its prompts", where="--prompts", fix="leave it out")
-        return CellImages(cell, store, store.images_there(cell, limit))
+            raise UserError("a cell has its own prompts", where="--prompts", fix="leave it out")
+        return CellImages(cell, store, store.images_there(cell, limit), keep=False)
     if limit is not None:
         raise UserError("--limit is for suites and cells", where=str(path), fix="leave it out, or give a smaller set")
     if is_layout(path):
         if prompts is not None:
-            raise UserError("GenEval's folders bring their prompts", where="--prompts", fix="leave it out")
+            raise UserError("GenEval's folders contain their prompts", where="--prompts", fix="leave it out")
         return LayoutImages(path)
     images = open_images(path)
     return images if prompts is None else PromptedImages(images, load_prompts(prompts, "--prompts"))
-
-
-def _score(
-    source: Source,
-    computer: Computer | None,
-    judges: Mapping[str, Judging],
-    metrics: Sequence[str],
-    labels: str | None,
-) -> Scored:
-    seen = look(source)
-    info = info_of(source, labels)
-    scores: dict[str, dict[str, Any]] = {}
-    if computer is not None:
-        reference = computer.reference
-        check_against(seen, reference.side, reference.channels, reference.name, source.where)
-        features = {e: computer.loaded(e)(source.parts(), source.where) for e in computer.extractors(metrics)}
-        scores = computer.compute(image_metrics(metrics), features, info)
-    values = {name: judge_images(judge, source) for name, judge in judges.items()}
-    for metric in metrics:
-        judged = METRICS[metric]
-        if isinstance(judged, TextMetric):
-            scores[metric] = judged.score(values[judged.extractor], info)
-    return Scored(
-        source.where,
-        source.count,
-        seen.sha256,
-        {metric: scores[metric] for metric in metrics},
-        {m: protocol(m, info, None if computer is None else computer.reference) for m in metrics},
-        not isinstance(source, CellImages),
-        *((cell_id(source.cell), source.cell.seed) if isinstance(source, CellImages) else ()),
-    )
 
 
 def explain(
@@ -175,19 +162,16 @@ def explain(
     labels: str | None = None,
     prompts: str | None = None,
 ) -> list[Protocol]:
-    """The protocols that sets of images would be scored under, each once; nothing is scored."""
-    check_metrics(metrics, reference)
+    """The distinct protocols that sets of images would be scored under; nothing is scored."""
+    sources = _opened(paths, reference, metrics, limit, prompts)
     opened = load_reference(reference) if reference else None
-    sources = [open_any(path, limit, prompts) for path in paths]
-    for source in sources:
-        check_prompted(source, metrics)
     info = [info_of(source, labels) for source in sources]
     found = [protocol(metric, one, opened) for metric in metrics for one in info]
     return list({p.id: p for p in found}.values())
 
 
 def table(found: Sequence[Scored], metrics: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
-    """One line per set and a column per metric and protocol; and what differs where a metric has two of them."""
+    """A row per set and a column per metric and protocol; and what differs where a metric has two protocols."""
     lines = [{"images": one.images, "N": f"{one.samples:,}"} for one in found]
     notes = []
     for metric in metrics:
@@ -200,9 +184,9 @@ def table(found: Sequence[Scored], metrics: Sequence[str]) -> tuple[pd.DataFrame
                 line[title] = with_error(value["value"], value["standard_error"]) if same else ""
             if number:
                 gap = "; ".join(differences(protocols[0], chosen))
-                notes.append(f"{METRICS[metric].title}: columns (1) and ({number + 1}) do not compare: {gap}")
+                notes.append(f"{METRICS[metric].title}: columns (1) and ({number + 1}) are not comparable: {gap}")
     if any(one.foreign for one in found):
         notes.append(
-            "How others rounded their sets to uint8 is not known; truncation makes images half a level darker."
+            "How other tools rounded their images to uint8 is not known; truncation makes them half a level darker."
         )
     return pd.DataFrame(lines), notes

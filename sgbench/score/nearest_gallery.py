@@ -1,8 +1,8 @@
-"""The real images nearest to some generated ones, side by side: a look at what a small distance to training means.
+"""The real images nearest to some generated ones, side by side: what a small distance to training looks like.
 
 The packaged reference keeps features of its 60,000 training images in the order of `zoo.data.load`, so neighbours are
-training images. Of other references it is known which real images they were made of, not what a model was trained on;
-neighbours are then images of the reference. Distances are Euclidean, in the reference's home extractor.
+training images. Of other references only the real images are known, not what a model was trained on; neighbours are
+then images of the reference. Distances are Euclidean, in the reference's home extractor.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import io
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,25 +27,23 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.images.files import Images, read_image
 from sgbench.images.sets import FolderImages, ImageSet, Seen, check_against
-from sgbench.metrics.extractors.extract import Loaded, load_extractor
-from sgbench.metrics.numerics.nearest_training import Training
-from sgbench.metrics.numerics.neighbours import cloud, squared_distances
+from sgbench.metrics.extract import Loaded, load_extractor
+from sgbench.metrics.numerics.neighbours import Training, cloud, squared_distances
 from sgbench.metrics.references.load import load_reference
-from sgbench.metrics.references.reference import Reference
+from sgbench.metrics.references.reference import Reference, extraction
 from sgbench.results.store import Store
-from sgbench.score.cell_images import CellImages
-from sgbench.score.features import cell_features
+from sgbench.score.cell_images import CellImages, features_of
 from sgbench.zoo import data as zoo_data
 
 GAP_SHARE = 4
 WHITE = 255
 SHAPES = "shapes"
-# The keyword of PNG under which the picture says what it shows; a report repeats it.
+# The PNG keyword of the caption, which a report repeats.
 SAYS = "Description"
 
 
 class Nearest(NamedTuple):
-    """What was found: for each image the places of its neighbours among the real ones, nearest first, and distances."""
+    """For each image the indices of its neighbours among the real ones, nearest first, and their distances."""
 
     cell: str
     file: str
@@ -57,19 +55,19 @@ class Nearest(NamedTuple):
     distances: list[list[float]]
 
     def describe(self) -> str:
-        """The picture in a sentence or two."""
+        """The caption of the picture."""
         least = [line[0] for line in self.distances]
         count = len(self.distances[0])
         those = "the one nearest to it" if count == 1 else f"the {count} nearest to it, nearest first,"
-        usual = "" if self.usual is None else f"; real images held out of training lie {self.usual:.3f} away on average"
+        usual = "" if self.usual is None else f"; real images held out of training are {self.usual:.3f} away on average"
         return (
             f"The first {len(least)} generated images, to the right of each {those} of {self.among} by features of "
-            f"{self.extractor}. The nearest lie {min(least):.3f} to {max(least):.3f} away{usual}."
+            f"{self.extractor}. The nearest are {min(least):.3f} to {max(least):.3f} away{usual}."
         )
 
 
 class _Real(NamedTuple):
-    """Real images that are looked through: features (T, D), pixels by place, what they are, features held out."""
+    """Real images to search: features (T, D), pixels by index, a description, features held out."""
 
     features: NDArray[np.floating]
     pixels: Callable[[list[int]], Images]
@@ -81,22 +79,23 @@ Load = Callable[[str], Loaded]
 
 
 def find_nearest(
-    cell: Cell, store: Store, images: int, neighbours: int, data: Path | None, device: torch.device, progress: Progress
+    cell: Cell, store: Store, wanted: int, neighbours: int, data: Path | None, device: torch.device, progress: Progress
 ) -> Nearest:
     """Find the neighbours of a cell's first images and keep the picture as nearest.png.
 
-    `data` holds the reference's images: fashion-mnist.npz (`data` by default), or what another reference was built of.
-    Raises UserError where images, reference, its images or weights are missing, or do not belong together.
+    `data` holds the reference's images: fashion-mnist.npz (`data` by default), or what another reference was built
+    from. Raises UserError where images, the reference, its images or weights are missing or do not match.
     """
     reference = load_reference(_reference_of(cell, store), str(store.folder / "suite.lock.yaml"))
-    count = store.images_there(cell, images)
-    generated = np.concatenate(list(CellImages(cell, store, count).parts()))
+    count = store.images_there(cell, wanted)
+    images = CellImages(cell, store, count)
+    generated = np.concatenate(list(images.parts()))
     seen = Seen("", (generated.shape[2], generated.shape[1]), generated.shape[3])
     check_against(seen, reference.side, reference.channels, reference.name, str(store.cell_folder(cell)))
     load = functools.cache(lambda name: load_extractor(name, device))
     packaged = reference.sha256 == zoo_data.DIGEST
     real = _training(reference, data) if packaged else _of_reference(reference, data, load, progress)
-    features = cell_features(reference.home, cell, store, count, load)["features"]
+    features = features_of(reference.home, images, load)["features"]
     training = Training(real.features, device)
     places, distances = search(features, real.features, training, min(neighbours, len(real.features)))
     usual = None if real.held_out is None else float(training.distances(real.held_out).mean())
@@ -117,14 +116,14 @@ def find_nearest(
 def search(
     features: NDArray[np.floating], real: NDArray[np.floating], training: Training, neighbours: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Places (N, k) and distances (N, k) of the nearest real images to features (N, D), nearest first."""
+    """Indices (N, k) and distances (N, k) of the real images nearest to features (N, D), nearest first."""
     placed = cloud(features, training.centre)
     with torch.inference_mode():
         found = [
             block.topk(neighbours, largest=False).indices for _, _, block in squared_distances(placed, training.cloud)
         ]
     places = torch.cat(found).cpu().numpy()
-    # Blocks are of single precision, which a copy of a real image would show.
+    # Blocks are in single precision, too coarse for a copy of a real image.
     distances = np.linalg.norm(features[:, None].astype(np.float64) - real[places], axis=2)
     order = np.argsort(distances, axis=1, kind="stable")
     return np.take_along_axis(places, order, axis=1), np.take_along_axis(distances, order, axis=1)
@@ -133,12 +132,14 @@ def search(
 def picture(generated: Images, neighbours: Images, says: str) -> bytes:
     """A PNG with a line per generated image (N, H, W, C): itself, a gap, then its neighbours (N, k, H, W, C).
 
-    Lines fill columns from top to bottom, as many as keep the picture from being much taller than wide.
+    Lines fill columns from top to bottom, enough columns for the picture not to be much taller than wide.
     """
     channels = max(generated.shape[-1], neighbours.shape[-1])
     count, height, width = generated.shape[:3]
     own, near = (np.broadcast_to(part, (*part.shape[:-1], channels)) for part in (generated, neighbours))
-    gap, margin = (np.full((count, height, wide, channels), WHITE, np.uint8) for wide in (_gap(width), width))
+    gap, margin = (
+        np.full((count, height, wide, channels), WHITE, np.uint8) for wide in (max(2, width // GAP_SHARE), width)
+    )
     lines = np.concatenate([own, gap, *np.moveaxis(near, 1, 0), margin], axis=2)
     wide = lines.shape[2]
     deep = math.ceil(count / math.ceil(math.sqrt(count * height / wide)))
@@ -154,24 +155,19 @@ def picture(generated: Images, neighbours: Images, says: str) -> bytes:
     return buffer.getvalue()
 
 
-def _gap(width: int) -> int:
-    """Pixels between a generated image and those nearest to it."""
-    return max(2, width // GAP_SHARE)
-
-
 def _reference_of(cell: Cell, store: Store) -> str:
-    """The reference of the suite that a cell belongs to. Raises UserError where it has none, or nobody knows."""
+    """The reference of a cell's suite. Raises UserError where it has none or is not recorded."""
     path = store.folder / "suite.lock.yaml"
     try:
         reference = str(yaml.safe_load(path.read_text())["suite"]["reference"])
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise UserError(
-            "what the cell's suite compares with is not written there", where=str(path), fix="run the suite again"
+            "the reference of the cell's suite is not recorded there", where=str(path), fix="run the suite again"
         ) from error
     if not reference:
-        endless = " (the model learnt from drawings made anew at every step and kept nowhere)"
+        endless = " (the model was trained on drawings generated at every step and not kept)"
         raise UserError(
-            f"the suite has no reference, so no real images to look through{endless * (cell.model == SHAPES)}",
+            f"the suite has no reference, so there are no real images to search{endless * (cell.model == SHAPES)}",
             where=str(store.cell_folder(cell)),
             fix="choose a cell of a suite with a reference",
         )
@@ -192,40 +188,35 @@ def _training(reference: Reference, data: Path | None) -> _Real:
 
 
 def _of_reference(reference: Reference, data: Path | None, load: Load, progress: Progress) -> _Real:
-    """The images that a reference was made of, and their features in the same order."""
+    """The images that a reference was made from, and their features in the same order."""
     source = reference.source if data is None else _source(reference, data)
     if source is None:
         raise UserError(
             f"the reference {reference.name} keeps features of its images, not the images",
             where=str(reference.folder),
-            fix="give the folder or npz that it was built of with --data",
+            fix="give the folder or npz that it was built from with --data",
         )
-
-    def extract(name: str) -> dict[str, NDArray[Any]]:
-        progress.say(f"reference {reference.name}: {name} of {source.count} images")
-        return load(name)(source.parts(), source.where)
-
     opened = Reference(reference.folder, reference.card, source)
-    opened.require(reference.home, "features", "features", extract)
+    opened.require(reference.home, "features", "features", extraction(opened, load, progress))
     features = opened.features(reference.home, "features")
     what = f"{source.count:,} images of the reference {reference.name}"
     return _Real(features, lambda places: _pick(source, places), what, None)
 
 
 def _source(reference: Reference, data: Path) -> ImageSet:
-    """The images in `data`. Raises UserError unless the reference was made of them."""
+    """The images in `data`. Raises UserError unless the reference was made from them."""
     made = load_reference(str(data), "--data")
     if made.source is None or made.sha256 != reference.sha256:
         raise UserError(
-            f"these are not the images that the reference {reference.name} was made of",
+            f"these are not the images that the reference {reference.name} was made from",
             where=str(data),
-            fix="give the folder or npz that it was built of with --data",
+            fix="give the folder or npz that it was built from with --data",
         )
     return made.source
 
 
 def _pick(source: ImageSet, places: list[int]) -> Images:
-    """The images (n, H, W, C) at some places of a set, without keeping the others."""
+    """The images (n, H, W, C) at some indices of a set, without keeping the others."""
     if isinstance(source, FolderImages):
         return np.stack([read_image(source.paths[place]) for place in places])
     wanted, kept, start = set(places), {}, 0

@@ -12,9 +12,7 @@ from sgbench.suite.sweep import check_samples
 
 
 def suite_protocols(suite: Suite) -> dict[str, Protocol]:
-    """The protocol of each of a suite's metrics. Raises UserError for too few images, and where a reference or
-    weights are not at hand.
-    """
+    """The protocol of each metric of a suite. Raises UserError for too few images, a missing reference or weights."""
     if not suite.metrics:
         return {}
     check_samples(suite)

@@ -1,6 +1,6 @@
 """One row per cell and number of images: settings, cost, scores, protocols, provenance. No torch.
 
-Rows are derived: `build_rows` makes them from cell.json, cost.json, scores.json and failure.json alone.
+Rows are derived: `build_rows` makes them from cell.json, cost.json, scores.json and failure.json only.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from sgbench.results.store import Store
 from sgbench.samplers.catalogue import SAMPLERS
 
 PERCENTILES = range(1, 100)
-# What comes of records that hold anything else than `score` writes: a cell without them has no row.
+# Errors from records that `score` did not write: their cell has no row.
 FOREIGN = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
 def build_rows(cells: Sequence[Cell], store: Store) -> pd.DataFrame:
     """Rows of all given cells that have a cost and scores, in order; one for each number of images scored.
 
-    A cell that failed has one without either, of the number of images that it failed to reach.
+    A failed cell has a row without either, for the number of images that it failed to reach.
     """
     rows: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
@@ -39,13 +39,14 @@ def build_rows(cells: Sequence[Cell], store: Store) -> pd.DataFrame:
         cost, scores = store.read_record(cell, "cost"), store.read_record(cell, "scores")
         if cost is not None and scores is not None:
             try:
-                rows += [_row(cell, cost, int(n), scores[n]) for n in sorted(scores, key=int)]
+                for n in sorted(scores, key=int):
+                    rows.append(_row(cell, int(n), cost["made_by"], {**_cost(cell, cost), **_scores(scores[n])}))
             except FOREIGN as error:
-                store.refuse_record(cell, "scores", f"no row can be made of it and cost.json: {error!r}")
+                store.refuse_record(cell, "scores", f"no row can be made from it and cost.json: {error!r}")
         failure = store.read_record(cell, RECORD)
         if failure is not None and str(failure["samples"]) not in (scores or {}):
-            rows.append(_failed_row(cell, failure))
-            failed.append(rows[-1])
+            failed.append(_row(cell, failure["samples"], failure, {}, failure["reason"]))
+            rows.append(failed[-1])
     if not failed:
         return pd.DataFrame(rows)
     measured = [row for row in rows if not row["failed"]]
@@ -54,27 +55,17 @@ def build_rows(cells: Sequence[Cell], store: Store) -> pd.DataFrame:
     return table.astype({name: "Int64" for name in WHOLE if name in table})
 
 
-def _row(cell: Cell, cost: dict[str, Any], samples: int, scores: dict[str, Any]) -> dict[str, Any]:
+def _row(
+    cell: Cell, samples: int, made_by: dict[str, Any], measured: dict[str, Any], failed: str = ""
+) -> dict[str, Any]:
     return {
         "schema": SCHEMA_VERSION,
         "cell": cell_id(cell),
         **_settings(cell),
         "samples": samples,
-        "failed": "",
-        **_cost(cell, cost),
-        **_scores(scores),
-        **_made_by(cell, cost["made_by"]),
-    }
-
-
-def _failed_row(cell: Cell, failure: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA_VERSION,
-        "cell": cell_id(cell),
-        **_settings(cell),
-        "samples": failure["samples"],
-        "failed": failure["reason"],
-        **_made_by(cell, failure),
+        "failed": failed,
+        **measured,
+        **_made_by(cell, made_by),
     }
 
 

@@ -12,7 +12,7 @@ from sgbench.base.processor import automatic_dtype
 from sgbench.cells.cell import Cell
 from sgbench.guidance import RULES
 from sgbench.guidance.presets import PRESETS
-from sgbench.metrics.catalogue import METRICS, MINIMUM, image_metrics
+from sgbench.metrics.catalogue import METRICS, MINIMUM, check_extractors, image_metrics
 from sgbench.metrics.references.catalogue import HOME_PACKAGED, PACKAGED, check_name, home_of
 from sgbench.models import catalogue
 from sgbench.models.components import NONE
@@ -61,6 +61,7 @@ def check_samples(suite: Suite) -> None:
 
 
 def _check_scoring(suite: Suite) -> None:
+    check_extractors(suite.metrics, f"{suite.where}: metrics")
     check_texts(suite)
     looking = image_metrics(suite.metrics)
     if not looking:

@@ -21,10 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from sgbench.metrics.numerics.density_coverage import density_coverage
 from sgbench.metrics.numerics.frechet import fit, frechet_distance, frechet_estimate, prepare_target
-from sgbench.metrics.numerics.neighbours import prepare_real
-from sgbench.metrics.numerics.precision_recall import precision_recall
+from sgbench.metrics.numerics.neighbours import density_coverage, precision_recall, prepare_real
 
 warnings.simplefilter("ignore")
 

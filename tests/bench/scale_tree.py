@@ -14,7 +14,7 @@ from sgbench import api
 from sgbench.base.provenance import provenance
 from sgbench.cells.cell import Cell
 from sgbench.cells.cell_cost import image_macs
-from sgbench.metrics.extractors.catalogue import EXTRACTORS
+from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.protocols import Protocol
 from sgbench.metrics.weights import extractor_id
 from sgbench.results.store import Store

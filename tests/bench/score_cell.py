@@ -21,8 +21,7 @@ from sgbench.images.sets import info_of
 from sgbench.metrics.computer import Computer
 from sgbench.metrics.references.load import load_reference
 from sgbench.results.store import Store
-from sgbench.score.cell_images import CellImages
-from sgbench.score.features import cell_features
+from sgbench.score.cell_images import CellImages, features_of
 from sgbench.suite.sweep import expand
 
 SUITE = Path(__file__).parents[2] / "suites" / "fashion-mnist.yaml"
@@ -52,9 +51,7 @@ def main() -> None:
             found = CellImages(cell, store, images)
             facts = info_of(found)
             started = time.perf_counter()
-            features = {
-                e: cell_features(e, cell, store, images, computer.loaded) for e in computer.extractors(suite.metrics)
-            }
+            features = {e: features_of(e, found, computer.loaded) for e in computer.extractors(suite.metrics)}
             extracting = time.perf_counter() - started
             lines = []
             for metric in suite.metrics:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 from sgbench.base.errors import UserError
 from sgbench.cli.app import app
-from sgbench.metrics.preference.catalogue import SCORERS
+from sgbench.metrics.judges.catalogue import JUDGES
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +76,7 @@ def test_an_environment_is_made_and_what_else_is_needed_is_said(
         archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-scorer\nVersion: 1.0\n")
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr(f"{info}/RECORD", "")
-    monkeypatch.setitem(SCORERS, "imagereward", SCORERS["imagereward"]._replace(requirements=(str(wheel),)))
+    monkeypatch.setitem(JUDGES, "imagereward", replace(JUDGES["imagereward"], requirements=(str(wheel),)))
     lines = run("environment", "imagereward").splitlines()
     python = elsewhere / "SGBENCH_ENVIRONMENTS" / "imagereward" / "bin" / "python"
     assert lines[0] == f"imagereward: {python}"
@@ -85,7 +86,7 @@ def test_an_environment_is_made_and_what_else_is_needed_is_said(
 
 @pytest.mark.slow
 def test_an_environment_that_cannot_be_had_is_one_sentence(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SCORERS, "hpsv3", SCORERS["hpsv3"]._replace(requirements=("no-such-package-of-sgbench==9",)))
+    monkeypatch.setitem(JUDGES, "hpsv3", replace(JUDGES["hpsv3"], requirements=("no-such-package-of-sgbench==9",)))
     said = refused("environment", "hpsv3")
     assert "the environment cannot be made (" in said
     assert "no-such-package-of-sgbench==9" in said
@@ -94,4 +95,4 @@ def test_an_environment_that_cannot_be_had_is_one_sentence(elsewhere: Path, monk
 
 def test_scorers_without_an_environment_say_so() -> None:
     assert "hpsv2 needs no environment of its own; score with it as it is" in refused("environment", "hpsv2")
-    assert "there is no preference scorer 'hpsv33', did you mean 'hpsv3'?" in refused("environment", "hpsv33")
+    assert "there is no judge 'hpsv33', did you mean 'hpsv3'?" in refused("environment", "hpsv33")

@@ -151,8 +151,8 @@ def test_images_without_prompts_are_one_sentence(tmp_path: Path) -> None:
     asked = ("score", folder, "--metrics", "composition")
     assert "images need something to be compared with" in refused(*asked)
     said = refused(*asked, "--reference", folder)
-    assert "composition judges images by their prompts, and none come with these; add --prompts FILE." in said
-    assert "fd_lite0 compares images with others; name a reference" in refused(
+    assert "composition judges images by their prompts, and these have none; add --prompts FILE." in said
+    assert "fd_lite0 compares images with a reference; name one" in refused(
         "score", folder, "--metrics", "fd_lite0", "--prompts", "shapes"
     )
 
@@ -168,7 +168,7 @@ def test_images_that_do_not_fit_their_prompts_are_one_sentence(tmp_path: Path, l
     assert "plain: prompt 1: the tag is missing" in refused(
         "score", picture_folder(tmp_path / "two", renders(CAPTIONS)), *asked, tmp_path / "plain.txt"
     )
-    assert "GenEval's folders bring their prompts; leave it out" in refused("score", layout, *asked, prompts)
+    assert "GenEval's folders contain their prompts; leave it out" in refused("score", layout, *asked, prompts)
 
 
 @pytest.mark.parametrize(("shape", "what"), [((48, 48, 3), "48 x 48"), ((32, 32), "32 x 32")])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +11,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from sgbench import api
 from sgbench.base.errors import UserError
-from sgbench.metrics.extractors import extract as extracting
-from sgbench.metrics.extractors.catalogue import EXTRACTORS
-from sgbench.metrics.extractors.extract import channels_for, exact_arithmetic, load_extractor, rebatched
+from sgbench.metrics.catalogue import METRICS, check_names
+from sgbench.metrics.extract import channels_for, exact_arithmetic, load_extractor, rebatched
+from sgbench.metrics.extractors import EXTRACTORS
 
 CPU = torch.device("cpu")
 GOLDEN = Path(__file__).parents[1] / "golden" / "extractors"
@@ -56,11 +59,11 @@ def test_clean_inception_sees_what_clean_fid_shows(random_inception: Path) -> No
 
 def test_dinov2_equals_the_published_network() -> None:
     """Recorded from facebookresearch/dinov2, narrow and shallow, at 224 pixels from a position table for 518."""
-    from sgbench.metrics.extractors.dinov2 import DinoFeatures
+    from sgbench.metrics.extractors.dinov2 import build
 
     stored = load_file(GOLDEN / "dinov2.safetensors")
     state = {name.removeprefix("state/"): t.float() for name, t in stored.items() if name.startswith("state/")}
-    network = DinoFeatures(state, "golden", depth=2, heads=2).eval()
+    network = build(state, "golden", CPU, depth=2, heads=2)
     with torch.inference_mode():
         found = network(stored["in/x"])["features"]
     assert torch.allclose(found, stored["out/features"], atol=1e-5)
@@ -69,7 +72,7 @@ def test_dinov2_equals_the_published_network() -> None:
 def test_clip_embeddings_are_open_clips_and_of_length_one() -> None:
     import open_clip
 
-    from sgbench.metrics.extractors.clip import ClipFeatures
+    from sgbench.metrics.extractors.clip import embed
 
     vision = {"image_size": 28, "layers": 2, "width": 64, "patch_size": 14}
     text = {"context_length": 8, "vocab_size": 100, "width": 32, "heads": 2, "layers": 1}
@@ -77,7 +80,7 @@ def test_clip_embeddings_are_open_clips_and_of_length_one() -> None:
     tower = open_clip.CLIP(embed_dim=16, vision_cfg=vision, text_cfg=text, quick_gelu=True).eval()
     batch = torch.from_numpy(images(2, 28)).permute(0, 3, 1, 2)
     with torch.inference_mode():
-        found = ClipFeatures(tower)(batch)["features"]
+        found = embed(tower, CPU)(batch)["features"]
         mean, deviation = (
             torch.tensor(x)[:, None, None] for x in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
         )
@@ -141,13 +144,13 @@ def test_grey_is_repeated_and_colour_is_never_made_grey() -> None:
     assert np.array_equal(channels_for(EXTRACTORS["lite0"], grey, "x"), np.repeat(grey, 3, axis=3))
     with pytest.raises(
         UserError,
-        match=r"folder: fashion-cnn knows grey images of 32 x 32 pixels, and these are 32 x 32 with 3 channels",
+        match=r"folder: fashion-cnn takes grey images of 32 x 32 pixels, and these are 32 x 32 with 3 channels",
     ):
         channels_for(EXTRACTORS["fashion-cnn"], images(2), "folder")
 
 
 def test_half_precision_is_kept_only_where_it_is_lost_in_the_spread() -> None:
-    from sgbench.metrics.extractors.extract import halved
+    from sgbench.metrics.extract import halved
     from sgbench.metrics.numerics.frechet import fit, frechet_estimate, prepare_target
 
     rng = np.random.default_rng(0)
@@ -201,5 +204,14 @@ def test_weights_of_another_network_are_refused(
         load_extractor("inception", CPU)
 
 
-def test_every_network_has_a_loader() -> None:
-    assert set(extracting.LOADERS) == {name for name, e in EXTRACTORS.items() if e.widths}
+@pytest.mark.parametrize(("metric", "name", "near"), [("fd", "fashion-cn", "fashion-cnn"), ("hpsv3", "hpsv4", "hpsv3")])
+def test_a_metric_that_names_an_unknown_extractor_or_judge_is_refused_when_a_suite_is_read(
+    metric: str, name: str, near: str, suite_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(METRICS, metric, replace(METRICS[metric], extractor=name))
+    with pytest.raises(
+        UserError, match=rf"metrics: {metric}: there is no extractor or judge '{name}', did you mean '{near}'\?"
+    ):
+        api.load_suite(suite_file(metrics=[metric]))
+    with pytest.raises(UserError, match=f"--metrics: {metric}: there is no extractor or judge"):
+        check_names([metric])

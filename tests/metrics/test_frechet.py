@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from sgbench.metrics.numerics.frechet import (
     Gaussian,
-    distance_between,
     fit,
     frechet_distance,
     frechet_estimate,
@@ -23,6 +22,10 @@ from sgbench.metrics.numerics.frechet import (
 from sgbench.stats.estimates import group_bounds
 
 Features = Callable[..., np.ndarray]
+
+
+def distance_between(first: Gaussian, second: Gaussian) -> float:
+    return frechet_distance(first, prepare_target(second))
 
 
 def torch_fidelity(first: np.ndarray, second: np.ndarray) -> float:

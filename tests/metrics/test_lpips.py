@@ -13,7 +13,7 @@ from torchvision.models import vgg16
 
 from sgbench import api
 from sgbench.base.errors import UserError
-from sgbench.metrics.numerics.lpips import CHANNELS, load, lpips
+from sgbench.metrics.extractors.lpips import CHANNELS, load, lpips
 from sgbench.metrics.weights import require
 from sgbench.results.store import Store
 from sgbench.score.scorer import score_cells

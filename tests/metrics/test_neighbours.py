@@ -9,10 +9,14 @@ import pytest
 import torch
 
 from sgbench.metrics.numerics import neighbours as nb
-from sgbench.metrics.numerics.density_coverage import density_coverage
-from sgbench.metrics.numerics.nearest_training import Training, nearest_training
-from sgbench.metrics.numerics.neighbours import cloud, prepare_real
-from sgbench.metrics.numerics.precision_recall import precision_recall
+from sgbench.metrics.numerics.neighbours import (
+    Training,
+    cloud,
+    density_coverage,
+    nearest_training,
+    precision_recall,
+    prepare_real,
+)
 from sgbench.stats.estimates import group_bounds
 
 CPU = torch.device("cpu")

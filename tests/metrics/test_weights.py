@@ -13,8 +13,9 @@ import torch
 
 from sgbench.base.errors import UserError
 from sgbench.metrics import weights
-from sgbench.metrics.extractors.catalogue import EXTRACTORS
+from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.judges.catalogue import JUDGES
+from tests.scoring import expect
 
 
 @pytest.fixture
@@ -44,8 +45,8 @@ def run(*arguments: str) -> str:
 
 
 def test_every_extractor_and_every_judge_has_an_entry_that_says_everything() -> None:
-    judged = {name for judge in JUDGES.values() for name in judge.weights}
-    assert {e.weights for e in EXTRACTORS.values()} | judged == set(weights.known())
+    instruments = (*EXTRACTORS.values(), *JUDGES.values())
+    assert {entry.name for one in instruments for entry in one.weights} == set(weights.known())
     for entry in weights.known().values():
         for file in entry.files:
             assert file.licence
@@ -115,8 +116,7 @@ def test_a_byte_that_changed_under_a_kept_time_is_noticed(elsewhere: Path, monke
     path.parent.mkdir()
     path.write_bytes(b"right")
     right = hashlib.sha256(b"right").hexdigest()
-    opened = tuple(e._replace(files=tuple(f._replace(sha256=right) for f in e.files)) for e in weights._PUBLIC)
-    monkeypatch.setattr(weights, "_PUBLIC", opened)
+    expect(monkeypatch, right)
     assert "as expected" in run("weights", "verify", "inception")
     seen = path.stat()
     path.write_bytes(b"wrong")

@@ -19,9 +19,8 @@ from sgbench.cells.prompts import PUBLIC as PROMPTS
 from sgbench.cli.results import cite
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
-from sgbench.metrics.extractors.catalogue import EXTRACTORS
+from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.judges.catalogue import JUDGES
-from sgbench.metrics.preference.catalogue import SCORERS
 from sgbench.metrics.references.catalogue import PACKAGED, works_of
 from sgbench.metrics.references.catalogue import PUBLIC as REFERENCES
 from sgbench.models import catalogue
@@ -121,8 +120,8 @@ def test_arxiv_numbers_are_those_of_the_sources() -> None:
             assert set(NUMBER.findall(entry.source)) <= numbers(entry.works), name
     for metric in METRICS.values():
         assert set(NUMBER.findall(metric.variant)) <= numbers(metric.works), metric.key
-    for name, scorer in SCORERS.items():
-        assert set(NUMBER.findall(scorer.title)) <= numbers(scorer.works), name
+    for name, judge in JUDGES.items():
+        assert set(NUMBER.findall(judge.title)) <= numbers(judge.works), name
 
 
 def test_authors_are_those_of_the_sources() -> None:

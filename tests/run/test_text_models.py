@@ -21,7 +21,7 @@ from sgbench import api
 from sgbench.base.errors import UserError
 from sgbench.cells.prompts import load_prompts
 from sgbench.files.digest import sha256_file
-from sgbench.metrics.preference import hps
+from sgbench.metrics.preference import cosine
 from sgbench.models import catalogue
 from sgbench.models.components import autoencoder_sha256, pipeline_sha256
 from sgbench.models.families import FAMILIES
@@ -189,7 +189,7 @@ CONFIG = {"embed_dim": 16, "vision_cfg": VISION, "text_cfg": CLIP_TEXT}
 def test_a_pipeline_is_judged_and_reported(pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By HPSv2.1 of a small size, up to the page, in which a prompt's markup is text."""
     monkeypatch.setenv("SGBENCH_WEIGHTS", str(tmp_path))
-    monkeypatch.setattr(hps, "published", lambda model: CONFIG)
+    monkeypatch.setattr(cosine, "published", lambda model: CONFIG)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         torch.save(open_clip.CLIP(**CONFIG).state_dict(), tmp_path / "HPS_v2.1_compressed.pt")

@@ -68,14 +68,16 @@ def test_written_folders_are_read_back(suite_file: Write, tmp_path: Path) -> Non
 
 def test_an_uneven_number_of_images_is_refused(suite_file: Write, tmp_path: Path) -> None:
     cell = drawn(suite_file, tmp_path / "results", RECORDS)
-    with pytest.raises(UserError, match=r"1 images are missing: there are 11 of 6 prompts; draw equally many of each"):
+    with pytest.raises(
+        UserError, match=r"1 images are missing: there are 11 of 6 prompts; generate equally many of each"
+    ):
         api.export(cell_id(cell), results=tmp_path / "results", geneval=tmp_path / "out", limit=11)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_cell_of_classes_is_refused(suite_file: Write, tmp_path: Path) -> None:
     cell = drawn(suite_file, tmp_path / "results", RECORDS, model="fashion-tiny", prompts=None)
-    with pytest.raises(UserError, match="the cell's images are of classes; use --adm"):
+    with pytest.raises(UserError, match="the cell's images are class-conditional; use --adm"):
         run("export", cell_id(cell), "--geneval", tmp_path / "out", "--results", tmp_path / "results")
     assert not (tmp_path / "out").exists()
 
@@ -83,7 +85,7 @@ def test_a_cell_of_classes_is_refused(suite_file: Write, tmp_path: Path) -> None
 def test_prompts_at_random_are_refused(suite_file: Write, tmp_path: Path) -> None:
     """Image i shows prompt i mod P no longer, and folders would hold images of other prompts."""
     cell = drawn(suite_file, tmp_path / "results", RECORDS, labels="random")
-    with pytest.raises(UserError, match="the cell asks for prompts at random"):
+    with pytest.raises(UserError, match="the cell chooses prompts at random"):
         api.export(cell_id(cell), results=tmp_path / "results", geneval=tmp_path / "out")
 
 

@@ -77,11 +77,12 @@ def test_a_folder_equals_torch_fidelity(image_folder: Folder, random_inception: 
 def test_a_folder_equals_clean_fid(image_folder: Folder, random_inception: Path) -> None:
     from cleanfid import fid
 
-    from sgbench.metrics.extractors.extract import load_extractor
+    from sgbench.metrics.extractors.inception import network_layers
 
     fake, real = image_folder("fake", 20, side=48, seed=1), image_folder("real", 21, side=48, seed=2)
-    network = load_extractor("inception", torch.device("cpu")).network
-    layers = [layer for name, layer in network.network.items() if name != "fc"]  # type: ignore[attr-defined]
+    network = torch.nn.ModuleDict(network_layers())
+    network.load_state_dict(torch.load(random_inception))
+    layers = [layer for name, layer in network.eval().items() if name != "fc"]
 
     def extract(batch: torch.Tensor) -> torch.Tensor:
         x = (batch - 128) / 128
@@ -120,7 +121,7 @@ def test_a_cell_its_export_and_its_pictures_score_alike(drawn: tuple[Path, str],
     # The export knows its labels; the bare pictures are told what they are, and all stand in one column.
     text = run("score", *sets, "--reference", "fashion-mnist", "--metrics", "fd_lite0", "--labels", "balanced")
     assert "do not compare" not in text
-    assert "How others rounded their sets to uint8 is not known" in text
+    assert "How other tools rounded their images to uint8 is not known" in text
     ours = as_json("score", folder, "--reference", "fashion-mnist", "--metrics", "fd,label_agreement,nearest_train")
     assert ours["sets"][0]["samples"] == 40
     assert 0 < values(ours["sets"][0])["label_agreement"] <= 1
@@ -135,7 +136,7 @@ def test_one_table_and_what_must_not_be_compared(image_folder: Folder) -> None:
     assert "FD[lite0] (2)" in lines[0]
     assert str(first) in lines[2]
     assert (
-        "FD[lite0]: columns (1) and (2) do not compare: quantisation uint8, lossless against uint8, read from jpg"
+        "FD[lite0]: columns (1) and (2) are not comparable: quantisation uint8, lossless against uint8, read from jpg"
     ) in text
     same = run("score", first, second, "--reference", image_folder("real2", 30), "--metrics", "fd_lite0")
     assert "FD[lite0] (1)" not in same
@@ -166,11 +167,11 @@ def test_explain_scores_nothing(image_folder: Folder, suite_file: Write) -> None
         (["SET", "--reference", "REAL", "--metrics", "fdd"], "there is no metric 'fdd', did you mean 'fd'?"),
         (["SET", "--reference", "REAL", "--metrics", "lpips"], "lpips compares the guided and the unguided image"),
         (["SET", "--reference", "REAL", "--metrics", "fd_lite0", "--limit", "5"], "--limit is for suites and cells"),
-        (["SET", "--reference", "fashion-mnist", "--metrics", "fd"], "fashion-cnn knows grey images of 32 x 32"),
+        (["SET", "--reference", "fashion-mnist", "--metrics", "fd"], "fashion-cnn takes grey images of 32 x 32"),
         (["SET", "--reference", "LARGE", "--metrics", "fd_lite0"], "the images are 32 x 32 pixels, and those of the"),
         (["FEW", "--reference", "REAL", "--metrics", "fd_lite0"], "5 images are too few: scores and their errors need"),
         (["SAME", "--reference", "REAL", "--metrics", "fd_lite0"], "all 24 images have the same features of lite0"),
-        (["SET", "--reference", "FEW", "--metrics", "precision_lite0"], "has 5 images, and neighbours up to the 5th"),
+        (["SET", "--reference", "FEW", "--metrics", "precision_lite0"], "has 5 images, fewer than the 5th"),
         (["GREY", "--reference", "REAL", "--metrics", "fd_lite0"], "the images are grey, and those of the reference"),
         (["SET", "--reference", "REAL", "--metrics", ""], "no metric is named"),
         (["SET", "--reference", "REAL", "--metrics", "fd_lite0", "--labels", "x"], "there is no label policy 'x'"),
@@ -196,7 +197,7 @@ def test_bad_input_is_one_sentence(
 def test_labels_that_are_missing_are_asked_for(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (30, 32, 32, 1), dtype=np.uint8)
     np.savez(tmp_path / "set.npz", arr_0=pixels)
-    with pytest.raises(UserError, match="label agreement needs the labels that were asked for"):
+    with pytest.raises(UserError, match="label agreement needs the label of each image"):
         run("score", tmp_path / "set.npz", "--reference", "fashion-mnist", "--metrics", "label_agreement")
 
 

@@ -24,8 +24,8 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.cli.images import nearest as command
 from sgbench.images import sets as image_sets
-from sgbench.metrics.extractors.extract import load_extractor
-from sgbench.metrics.numerics.nearest_training import Training
+from sgbench.metrics.extract import load_extractor
+from sgbench.metrics.numerics.neighbours import Training
 from sgbench.metrics.references.build import build_reference
 from sgbench.metrics.references.catalogue import CARD
 from sgbench.metrics.references.load import load_reference
@@ -137,7 +137,7 @@ def test_copies_of_training_images_are_found(train: data.Split, suite_file: Suit
     sheet = read_sheet(png)
     assert sheet is not None
     assert sheet.says == found.describe()
-    assert "real images held out of training lie 0.531 away on average." in sheet.says
+    assert "real images held out of training are 0.531 away on average." in sheet.says
     pixels = np.asarray(Image.open(io.BytesIO(png)))
     assert pixels.shape == (4 * 32, 32 + 8 + 3 * 32)
     for line, place in enumerate(copied):
@@ -173,7 +173,7 @@ def test_a_built_reference_is_looked_through_with_its_images(
     with pytest.raises(UserError, match="the reference real keeps features of its images, not the images; give the"):
         look(cell, store)
     other = image_folder("other", channels=1, seed=1)
-    with pytest.raises(UserError, match="other: these are not the images that the reference real was made of"):
+    with pytest.raises(UserError, match="other: these are not the images that the reference real was made from"):
         look(cell, store, other)
 
 
@@ -205,10 +205,10 @@ def test_what_is_missing_is_named(built: tuple[Path, Path], suite_file: SuiteFil
     with pytest.raises(UserError, match=r"the training images are not in .*; run `sgbench zoo data` first"):
         look(cell, store, tmp_path)
     (store.folder / "suite.lock.yaml").write_text("suite: [")
-    with pytest.raises(UserError, match="what the cell's suite compares with is not written there"):
+    with pytest.raises(UserError, match="the reference of the cell's suite is not recorded there"):
         look(cell, store)
     store.write_lock(suite.model_copy(update={"reference": ""}), [cell])
-    with pytest.raises(UserError, match="the suite has no reference, so no real images to look through; choose"):
+    with pytest.raises(UserError, match="the suite has no reference, so there are no real images to search; choose"):
         look(cell, store)
     shutil.rmtree(store.cell_folder(cell) / "shards")
     with pytest.raises(UserError, match="the suite has no reference"):
@@ -222,7 +222,7 @@ def test_what_is_missing_is_named(built: tuple[Path, Path], suite_file: SuiteFil
         look(cell, store)
     colour = np.repeat(grey, 3, axis=3)
     drawn, other = written(api.load_suite(SUITES / "shapes.yaml"), tmp_path / "b", colour)
-    with pytest.raises(UserError, match=r"\(the model learnt from drawings made anew at every step and kept nowhere\)"):
+    with pytest.raises(UserError, match=r"\(the model was trained on drawings generated at every step and not kept\)"):
         look(drawn, other)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -191,13 +192,13 @@ def test_a_full_disk_under_features_is_one_sentence(
 def test_features_of_another_way_of_feeding_are_not_used(
     tmp_path: Path, suite_file: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sgbench.metrics.extractors.catalogue import EXTRACTORS
+    from sgbench.metrics.extractors import EXTRACTORS
 
     suite = api.load_suite(suite_file(metrics=["fd"], sweep=[{"guidance": "cfg", "scale": 1.5}]))
     api.run_suite(suite, tmp_path, device="cpu")
     api.score_suite(suite, tmp_path, device="cpu")
-    monkeypatch.setitem(EXTRACTORS, "fashion-cnn", EXTRACTORS["fashion-cnn"]._replace(inputs="otherwise"))
-    with pytest.raises(UserError, match="the reference was made with other weights of fashion-cnn than those at hand"):
+    monkeypatch.setitem(EXTRACTORS, "fashion-cnn", replace(EXTRACTORS["fashion-cnn"], inputs="otherwise"))
+    with pytest.raises(UserError, match="the reference was made with other weights of fashion-cnn"):
         api.score_suite(suite, tmp_path, device="cpu")
 
 
@@ -228,7 +229,7 @@ def test_a_report_says_which_cells_lack_a_score(tmp_path: Path, suite_file: Writ
 def test_features_are_made_once_and_shared_by_smaller_runs(
     tmp_path: Path, suite_file: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sgbench.metrics.extractors.extract import Loaded
+    from sgbench.metrics.extract import Loaded
 
     path = suite_file(samples=30, sweep=[{"guidance": "cfg", "scale": 1.5}])
     api.run_suite(api.load_suite(path), tmp_path, device="cpu")
@@ -244,7 +245,7 @@ def test_features_are_made_once_and_shared_by_smaller_runs(
 @pytest.mark.full
 def test_features_made_beside_a_run_are_those_of_the_scoring_pass(tmp_path: Path, suite_file: Write) -> None:
     """As a run on a GPU leaves the CPU idle: shards go to a second thread as they are finished."""
-    from sgbench.score.background_features import Beside, idle_device
+    from sgbench.score.background_features import BackgroundFeatures, idle_device
 
     cpu = torch.device("cpu")
     assert idle_device(cpu) is None
@@ -256,7 +257,7 @@ def test_features_made_beside_a_run_are_those_of_the_scoring_pass(tmp_path: Path
     for name in ("beside", "after"):
         store = Store(tmp_path / name, "tiny")
         if name == "beside":
-            with Beside(suite, store, cpu) as beside:
+            with BackgroundFeatures(suite, store, cpu) as beside:
                 api.run_suite(suite, tmp_path / name, device="cpu", on_shard=beside)
                 assert beside.wait() == 0
             assert len(list(store.folder.rglob("*.npz"))) == 2 * 2

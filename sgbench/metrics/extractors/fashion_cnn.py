@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from sgbench.metrics.instrument import Extractor, Weights
 
-from sgbench.networks.checkpoints import load_strict
-from sgbench.networks.classifier import FashionCNN
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+    from torch import Tensor
+
+    from sgbench.metrics.extract import Network
 
 
-class FashionFeatures(nn.Module):
+def load(paths: list[Path], device: torch.device) -> Network:
     """Images uint8 (n, 1, 32, 32) to `features` (n, 96) and `classes` (n,)."""
+    from safetensors.torch import load_file
 
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.classifier = FashionCNN()
-        state = {name: t.float() if t.is_floating_point() else t for name, t in load_file(path).items()}
-        load_strict(self.classifier, state, str(path))
+    from sgbench.networks.checkpoints import load_strict
+    from sgbench.networks.classifier import FashionCNN
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Both outputs of one batch."""
-        features = self.classifier.features(images.float() / 127.5 - 1)
-        return {"features": features, "classes": self.classifier.head(features).argmax(1)}
+    classifier = FashionCNN()
+    load_strict(classifier, load_file(paths[0]), str(paths[0]))
+    classifier = classifier.eval().requires_grad_(False).to(device)
+
+    def outputs(images: Tensor) -> dict[str, Tensor]:
+        features = classifier.features(images.float() / 127.5 - 1)
+        return {"features": features, "classes": classifier.head(features).argmax(1)}
+
+    return outputs
 
 
-def load(path: Path, device: torch.device) -> FashionFeatures:
-    """The classifier from its weights."""
-    return FashionFeatures(path).eval().requires_grad_(False).to(device)
+EXTRACTORS = (
+    Extractor(
+        "fashion-cnn",
+        "the packaged classifier of Fashion-MNIST",
+        (Weights("fashion-cnn", "fd, kd, precision, recall, density, coverage, label_agreement", packaged=True),),
+        "32 x 32 grey, x / 127.5 - 1",
+        0.022,
+        ("xiao2017fashionmnist",),
+        load=load,
+        widths={"features": 96, "classes": 1},
+        batch=240,
+        channels=1,
+        side=32,
+    ),
+)

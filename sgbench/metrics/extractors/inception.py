@@ -7,50 +7,64 @@ last, as ADM's evaluator flattens them. `logits` are without bias, as the Incept
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from cleanfid.resize import make_resizer
-from torch import Tensor, nn
-from torch_fidelity import feature_extractor_inceptionv3 as port
-from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+from sgbench.metrics.instrument import Extractor, WeightFile, Weights
 
-from sgbench.networks.checkpoints import load_strict, read_state
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import torch
+    from torch import Tensor, nn
+
+    from sgbench.metrics.extract import Network
+
+    Resize = Callable[[Tensor], Tensor]
 
 SIDE = 299
 SPATIAL_BLOCK, SPATIAL_CHANNELS = "Mixed_6d", 7
-Resize = Callable[[Tensor], Tensor]
 
 
-class InceptionFeatures(nn.Module):
+def load(paths: list[Path], device: torch.device) -> Network:
+    """As ADM's evaluator sees images; outputs as of `build`."""
+    return build(paths[0], device, tensorflow_resize)
+
+
+def load_clean(paths: list[Path], device: torch.device) -> Network:
+    """As clean-fid sees images; outputs as of `build`."""
+    return build(paths[0], device, clean_resize)
+
+
+def build(path: Path, device: torch.device, resize: Resize) -> Network:
     """Images uint8 (n, 3, H, W) to `features` (n, 2048), `spatial` (n, 2023) and `logits` (n, 1008)."""
+    from torch import nn
 
-    def __init__(self, state: dict[str, Tensor], where: str, resize: Resize) -> None:
-        super().__init__()
-        self.network = nn.ModuleDict(network_layers())
-        load_strict(self.network, state, where)
-        self.resize = resize
+    from sgbench.networks.checkpoints import load_strict, read_state
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """All outputs of one batch."""
-        x = (self.resize(images) - 128) / 128
-        for name, layer in self.network.items():
+    network = nn.ModuleDict(network_layers())
+    load_strict(network, read_state(path), str(path))
+    network = network.eval().requires_grad_(False).to(device)
+
+    def outputs(images: Tensor) -> dict[str, Tensor]:
+        x = (resize(images) - 128) / 128
+        for name, layer in network.items():
             if name == SPATIAL_BLOCK:
                 spatial = layer.get_submodule("branch1x1")(x)[:, :SPATIAL_CHANNELS].permute(0, 2, 3, 1).flatten(1)
             if name != "fc":
                 x = layer(x)
-        features = torch.flatten(x, 1)
-        return {
-            "features": features,
-            "spatial": spatial,
-            "logits": features @ self.network["fc"].get_parameter("weight").T,
-        }
+        features = x.flatten(1)
+        logits = features @ network["fc"].get_parameter("weight").T
+        return {"features": features, "spatial": spatial, "logits": logits}
+
+    return outputs
 
 
 def network_layers() -> dict[str, nn.Module]:
     """torch-fidelity's blocks in the order in which they are called, under the names of its weights."""
+    from torch import nn
+    from torch_fidelity import feature_extractor_inceptionv3 as port
+
     return {
         "Conv2d_1a_3x3": port.BasicConv2d(3, 32, kernel_size=3, stride=2),
         "Conv2d_2a_3x3": port.BasicConv2d(32, 32, kernel_size=3),
@@ -77,25 +91,56 @@ def network_layers() -> dict[str, nn.Module]:
 
 def tensorflow_resize(images: Tensor) -> Tensor:
     """To 299 pixels as TensorFlow 1's `ResizeBilinear` does inside ADM's graph."""
+    from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+
     return interpolate_bilinear_2d_like_tensorflow1x(images.float(), size=(SIDE, SIDE), align_corners=False)
 
 
 def clean_resize(images: Tensor) -> Tensor:
     """To 299 pixels as clean-fid does: each channel in float by PIL, bicubic and antialiased, never quantised."""
+    import numpy as np
+    import torch
+    from cleanfid.resize import make_resizer
+
     resize = make_resizer("PIL", False, "bicubic", (SIDE, SIDE))
     resized = [resize(image) for image in images.permute(0, 2, 3, 1).cpu().numpy()]
     return torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).to(images.device)
 
 
-def load(path: Path, device: torch.device) -> InceptionFeatures:
-    """As ADM's evaluator sees images."""
-    return _load(path, device, tensorflow_resize)
-
-
-def load_clean(path: Path, device: torch.device) -> InceptionFeatures:
-    """As clean-fid sees images."""
-    return _load(path, device, clean_resize)
-
-
-def _load(path: Path, device: torch.device, resize: Resize) -> InceptionFeatures:
-    return InceptionFeatures(read_state(path), str(path), resize).eval().requires_grad_(False).to(device)
+WEIGHTS = Weights(
+    "inception",
+    "fid, sfid, fid_clean, kid, inception_score; precision, recall, density and coverage of public references",
+    (
+        WeightFile(
+            "weights-inception-2015-12-05-6726825d.pth",
+            "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
+            "Apache-2.0",
+            95_700_000,
+            "6726825d",
+        ),
+    ),
+)
+EXTRACTORS = (
+    Extractor(
+        "inception",
+        "Inception-v3 of 2015 (TensorFlow graph), as torch-fidelity ports it",
+        (WEIGHTS,),
+        "RGB, TensorFlow-1 bilinear to 299 x 299, (x - 128) / 128",
+        5.73,
+        ("szegedy2016inception", "obukhov2020torchfidelity"),
+        load=load,
+        widths={"features": 2048, "spatial": 2023, "logits": 1008},
+        half=True,
+    ),
+    Extractor(
+        "inception-clean",
+        "Inception-v3 of 2015, fed by clean-fid's resize",
+        (WEIGHTS,),
+        "RGB, clean-fid's resize (PIL bicubic in float, antialiased) to 299 x 299, (x - 128) / 128",
+        5.73,
+        ("szegedy2016inception", "obukhov2020torchfidelity", "parmar2022cleanfid"),
+        load=load_clean,
+        widths={"features": 2048},
+        half=True,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Judges of composition, and the records of all judges."""

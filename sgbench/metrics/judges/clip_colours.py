@@ -1,6 +1,6 @@
 """GenEval's judge of colours (arXiv 2310.11513, section 3): CLIP ViT-L/14 (MIT) by open_clip, without training.
 
-An object is cut out, its background painted grey by its mask, and goes to the colour whose three sentences are
+An object is cut out, its background painted grey by its mask, and assigned the colour whose three sentences are
 nearest. The published evaluator runs this in half precision on a GPU; here it is float32 everywhere.
 """
 
@@ -14,16 +14,17 @@ import numpy as np
 import open_clip
 import torch
 from numpy.typing import NDArray
+from open_clip import OPENAI_DATASET_MEAN as MEAN
+from open_clip import OPENAI_DATASET_STD as DEVIATION
 from PIL import Image
 from torch import Tensor
 
 from sgbench.cells.prompt_records import COLOURS
-from sgbench.metrics.extractors.clip import DEVIATION, MEAN
-from sgbench.metrics.extractors.extract import exact_arithmetic
+from sgbench.metrics.extract import exact_arithmetic
 from sgbench.metrics.judges.geneval import Detection
 from sgbench.networks.checkpoints import load_strict, read_state
 
-# OpenAI's activation, which weights read from a file do not tell (see extractors/clip.py).
+# OpenAI's activation, which a weight file does not record (see extractors/clip.py).
 MODEL: Final = "ViT-L-14-quickgelu"
 SENTENCES: Final = (
     "a photo of a {colour} {name}",
@@ -35,13 +36,13 @@ GROUND: Final = np.uint8(0x99)
 
 
 class ColourClassifier:
-    """The colour of each of some objects in an image; what `geneval.judge` asks, once the image is given."""
+    """The colour of each of some objects in an image: `colour_of` of `geneval.judge`, once the image is given."""
 
     def __init__(self, network: open_clip.CLIP, device: torch.device, colours: Sequence[str] = COLOURS) -> None:
         self.network, self.device, self.colours = network, device, tuple(colours)
         self.tokens = open_clip.SimpleTokenizer(context_length=network.context_length)
         side = int(network.visual.image_size[0])
-        # The short side of a cut goes to the input's, bicubic, and its middle is looked at.
+        # The short side of a cut is resized to the input's, bicubic, and its centre is cropped.
         self.transform = open_clip.image_transform(side, is_train=False, mean=MEAN, std=DEVIATION)
         self._known: dict[str, Tensor] = {}
 

@@ -1,7 +1,7 @@
-"""GenEval's decision (Ghosh et al., arXiv 2310.11513, section 3): does an image show what its prompt asked for?
+"""GenEval's decision (Ghosh et al., arXiv 2310.11513, section 3): does an image show what its prompt says?
 
-The rules are those of the published evaluator (github.com/djghosh13/geneval, evaluation/evaluate_images.py), whatever
-finds the objects. A record is a line of its prompt metadata: `include` holds classes with a count, a colour and a
+The rules are those of the published evaluator (github.com/djghosh13/geneval, evaluation/evaluate_images.py), for any
+detector. A record is a line of its prompt metadata: `include` holds classes with a count, a colour and a
 place, all of which must be met; `exclude` holds counts that must not be reached. No torch.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# An offset below this many pixels is none; a direction holds from this share of the whole offset on.
+# Smaller offsets in pixels count as none; a direction holds from this share of the whole offset.
 NO_OFFSET: Final = 1e-3
 SHARE: Final = 0.5
 
@@ -35,7 +35,7 @@ class Detection(NamedTuple):
     score: float
     """The detector's confidence, 0 to 1."""
     mask: NDArray[np.bool_] | None
-    """Its pixels (H, W), where the detector gives them."""
+    """Its pixels (H, W), if the detector finds them."""
 
 
 class Rules(NamedTuple):
@@ -46,7 +46,7 @@ class Rules(NamedTuple):
     counting_threshold: float = 0.9
     """The same for prompts that ask for a number."""
     most: int = 16
-    """Objects of one class that are looked at."""
+    """Objects of one class that are considered."""
     overlap: float = 1.0
     """Below one: objects of a class that overlap a more confident one by this share or more are dropped."""
     position: float = 0.1
@@ -69,16 +69,16 @@ def judge(
     colour_of: Callable[[Sequence[Detection]], Sequence[str]],
     rules: Rules = GENEVAL,
 ) -> Verdict:
-    """Hold the objects of one image against its prompt's record, as `records.read_records` gives it.
+    """Compare the objects of one image with its prompt's record, as `prompt_records` reads it.
 
-    `colour_of` names the colour of each of some objects of one class; it is asked only where a colour is asked for.
+    `colour_of` names the colours of some objects of one class; it is called only where the record names a colour.
     """
     counting = record["tag"] == "counting"
     found = _kept(detections, rules.counting_threshold if counting else rules.threshold, rules)
     failures: list[str] = []
     groups: list[Sequence[Detection] | None] = []
     for wanted in record["include"]:
-        # Only the most confident are looked at: one more than asked for is a matter of `exclude`.
+        # Only the most confident count: objects beyond the wanted number are left to `exclude`.
         group = found.get(wanted["class"], [])[: wanted["count"]]
         failure = _failure(wanted, group, groups, colour_of, rules.position)
         groups.append(None if failure else group)
@@ -91,7 +91,7 @@ def judge(
 
 
 def _kept(detections: Sequence[Detection], threshold: float, rules: Rules) -> dict[str, list[Detection]]:
-    """The objects that count, by class, the most confident first; of equal ones the later, as in the original."""
+    """The objects that count, by class, the most confident first; of equal ones the last, as in the original."""
     kept: dict[str, list[Detection]] = {}
     for found in sorted(detections, key=lambda d: d.score)[::-1]:
         if found.score > threshold:
@@ -129,7 +129,7 @@ def _failure(
     colour_of: Callable[[Sequence[Detection]], Sequence[str]],
     position: float,
 ) -> str:
-    """What one entry of `include` lacks; nothing where it is met. `groups` are the objects of the entries before."""
+    """Why one entry of `include` is not met; empty where it is. `groups` are the objects of the entries before."""
     name, count = wanted["class"], wanted["count"]
     if len(group) < count:
         return f"expected {count} {name}, found {len(group)}"
@@ -147,7 +147,7 @@ def _failure(
 def _misplaced(
     what: str, relation: str, group: Sequence[Detection], target: Sequence[Detection] | None, position: float
 ) -> str:
-    """What is wrong with the place of a group: every object of it must stand so to every object of the target."""
+    """Why a group is misplaced: every object of it must stand in the relation to every object of the target."""
     if target is None:
         return f"expected {what}, found no target"
     for found in group:
@@ -159,7 +159,7 @@ def _misplaced(
 
 
 def relations(box: Box, other: Box, position: float = GENEVAL.position) -> tuple[str, ...]:
-    """How a box stands to another one: none, one or two of RELATIONS.
+    """The position of a box relative to another one: none, one or two of RELATIONS.
 
     The offset of the centres, less `position` times both sides, is taken as a share of the whole offset, which must
     be above a half on an axis.

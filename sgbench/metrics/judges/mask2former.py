@@ -5,7 +5,7 @@ AP 46.1). transformers reads the weights of the paper's authors (facebook/mask2f
 46.3, CC BY-NC 4.0): the same network on the same data, trained in another run. Confidences differ from image to image,
 so scores by the two detectors are of two protocols.
 
-All around the network is as in mmdetection, for the thresholds to mean the same. The image is resized to 800 pixels
+Everything around the network follows mmdetection, so that thresholds mean the same. The image is resized to 800 pixels
 on its short side, whatever a processor in the folder says. A confidence is class probability times mask quality, and
 masks may overlap; transformers' own post-processing takes the quality at 384 x 384 and gives a pixel to one object.
 """
@@ -28,7 +28,7 @@ from torch.nn import functional as F
 from sgbench.base.errors import UserError
 from sgbench.cells.prompt_records import COCO_CLASSES
 from sgbench.files.digest import unreadable
-from sgbench.metrics.extractors.extract import exact_arithmetic, rebatched
+from sgbench.metrics.extract import exact_arithmetic, rebatched
 from sgbench.metrics.judges.geneval import Detection
 
 HUB_ID: Final = "facebook/mask2former-swin-small-coco-instance"
@@ -45,7 +45,7 @@ ALIASES: Final = {
     "diningtable": "dining table",
     "tvmonitor": "tv",
 }
-# mmdetection's test pipeline: sides at most, multiple of sides, grey beyond the image, ImageNet mean and deviation.
+# mmdetection's test pipeline: longest sides, their multiple, grey padding, ImageNet mean and deviation.
 SHORT, LONG = 800, 1333
 MULTIPLE, GREY = 32, 128.0
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -55,9 +55,9 @@ BATCH = 4
 
 
 class Detector:
-    """Images uint8 (H, W, 3) to the objects in each, in no order. Keeps every mask: judge one batch, then the next.
+    """Images uint8 (H, W, 3) to the objects in each, unordered. Keeps every mask: judge one batch, then the next.
 
-    `short` and `long` are the sides that an image is resized to: the short one, unless the long one gets too long.
+    `short` and `long` limit the sides that an image is resized to.
     """
 
     def __init__(self, network: nn.Module, device: torch.device, short: int = SHORT, long: int = LONG) -> None:
@@ -92,7 +92,7 @@ def resized(images: Tensor, short: int, long: int) -> Tensor:
 
 
 def prepared(images: Tensor) -> Tensor:
-    """The network's input: sides filled up to multiples of 32 at the right and below, then normalised."""
+    """The network's input: padded at the right and below to multiples of 32, then normalised."""
     height, width = images.shape[2:]
     filled = F.pad(images, (0, -width % MULTIPLE, 0, -height % MULTIPLE), value=GREY)
     mean, deviation = (torch.tensor(x, device=images.device)[:, None, None] for x in (MEAN, DEVIATION))
@@ -136,7 +136,7 @@ def box_of(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
 
 
 def load(folder: Path, device: torch.device) -> Detector:
-    """The detector from a local folder of transformers. Raises UserError where it or the folder is not as needed."""
+    """The detector from a local folder of transformers. Raises UserError for a folder that cannot be used."""
     try:
         from transformers import Mask2FormerForUniversalSegmentation
     except ImportError as error:
@@ -152,7 +152,7 @@ def load(folder: Path, device: torch.device) -> Detector:
             network, notes = kind.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True, output_loading_info=True
             )
-    except Exception as error:  # A damaged configuration can end the builder in any way.
+    except Exception as error:  # A damaged configuration can raise anything.
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise _unfit(f"the detector cannot be read ({reason})", folder) from error
     if absent := sorted(notes["missing_keys"]):
@@ -172,7 +172,7 @@ def check_classes(names: Mapping[int, str], folder: Path) -> None:
 
 
 def _check_folder(folder: Path) -> None:
-    """Look before transformers does: it takes a path that is not there for a name on the hub."""
+    """Check before transformers does: it takes a missing path for a name on the hub."""
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise _unfit(f"the detector's {name} is not in the folder", folder)
@@ -185,7 +185,7 @@ def _check_folder(folder: Path) -> None:
         raise _unfit(f"{CONFIG} is not JSON", folder) from error
     kind = config.get("model_type") if isinstance(config, dict) else None
     if kind != "mask2former":
-        raise _unfit(f"the folder is of another model ({kind or 'of no known type'}), not mask2former", folder)
+        raise _unfit(f"the folder holds another model ({kind or 'of unknown type'}), not mask2former", folder)
 
 
 def _unfit(what: str, folder: Path) -> UserError:
@@ -194,7 +194,7 @@ def _unfit(what: str, folder: Path) -> UserError:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Neither bars nor notes on the screen while transformers loads: what is amiss ends in a UserError."""
+    """No progress bars or notes while transformers loads: problems end in a UserError."""
     from transformers.utils import logging
 
     screen: Any = logging

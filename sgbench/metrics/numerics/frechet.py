@@ -1,8 +1,8 @@
 """Frechet distance between Gaussian fits, in float64, exact at any number of images, with a delete-a-group jackknife.
 
 d^2 = |m - r|^2 + tr S + tr R - 2 tr (S R)^1/2. With any factor R = F F^T the last trace is the sum of the square roots
-of the eigenvalues of F^T S F, which is symmetric: real and never negative. The factor is kept for all cells, so one
-distance is one symmetric eigenvalue problem. With fewer images than features the same eigenvalues come from the
+of the eigenvalues of F^T S F, which is symmetric: they are real and never negative. The factor is kept for all cells,
+so one distance is one symmetric eigenvalue problem. With fewer images than features the same eigenvalues come from the
 N x N products of the centred images, and no covariance is ever regularised.
 """
 
@@ -59,7 +59,7 @@ def fit(features: NDArray[np.floating]) -> Gaussian:
 def prepare_target(reference: Gaussian) -> Target:
     """Factor a reference's covariance."""
     trace = float(np.trace(reference.covariance))
-    # Cholesky of a matrix that is singular up to rounding succeeds by luck; only a clear margin counts as definite.
+    # Cholesky may succeed by chance on a matrix that is singular up to rounding; a clear margin counts as definite.
     values, vectors = np.linalg.eigh(reference.covariance)
     limit = len(values) * np.finfo(np.float64).eps * max(float(values[-1]), 0.0)
     if values[0] > 1e3 * limit:
@@ -77,13 +77,8 @@ def frechet_distance(generated: Gaussian, target: Target) -> float:
     return _combine(generated.mean, float(np.trace(generated.covariance)), _inner(generated.covariance, target), target)
 
 
-def distance_between(first: Gaussian, second: Gaussian) -> float:
-    """The same of two fits, nothing kept."""
-    return frechet_distance(first, prepare_target(second))
-
-
 def frechet_value(features: NDArray[np.floating], target: Target) -> float:
-    """Distance of features (N, D), without its error."""
+    """Distance of features (N, D), without its standard error."""
     if _are_few(features, target):
         return _products(features, target)(np.arange(len(features)))
     return frechet_distance(fit(features), target)
@@ -91,7 +86,11 @@ def frechet_value(features: NDArray[np.floating], target: Target) -> float:
 
 def frechet_estimate(features: NDArray[np.floating], target: Target) -> Estimate:
     """Distance of features (N, D) in sample order, with jackknife error, bias-corrected value and replicates."""
-    return _from_products(features, target) if _are_few(features, target) else _from_moments(features, target)
+    if not _are_few(features, target):
+        return _from_moments(features, target)
+    distance, everything = _products(features, target), np.arange(len(features))
+    replicates = [distance(np.delete(everything, slice(start, stop))) for start, stop in group_bounds(len(features))]
+    return jackknife(distance(everything), replicates)
 
 
 def _are_few(features: NDArray[np.floating], target: Target) -> bool:
@@ -137,15 +136,8 @@ def _from_moments(features: NDArray[np.floating], target: Target) -> Estimate:
     return jackknife(distance(whole), [distance(without(part)) for part in parts])
 
 
-def _from_products(features: NDArray[np.floating], target: Target) -> Estimate:
-    """Fewer images than features."""
-    distance, everything = _products(features, target), np.arange(len(features))
-    replicates = [distance(np.delete(everything, slice(start, stop))) for start, stop in group_bounds(len(features))]
-    return jackknife(distance(everything), replicates)
-
-
 def _products(features: NDArray[np.floating], target: Target) -> Callable[[NDArray[np.intp]], float]:
-    """Distance of a choice of images: S has the eigenvalues of products of images, N x N, centred anew per choice."""
+    """Distance of a subset of images: S has the eigenvalues of their products, N x N, centred for each subset."""
     origin = features.mean(axis=0, dtype=np.float64)
     centred = features.astype(np.float64) - origin
     seen = centred @ target.factor
@@ -159,7 +151,7 @@ def _products(features: NDArray[np.floating], target: Target) -> Callable[[NDArr
         part = products[np.ix_(kept, kept)]
         rows = part.mean(axis=0)
         part = part - rows - rows[:, None] + rows.mean()
-        # Centring makes one eigenvalue zero; its rounding would stand under a square root.
+        # Centring makes one eigenvalue zero; the square root would magnify its rounding error.
         inner = _eigenvalues(part / (count - 1))[1:]
         return _combine(mean + origin, trace, inner, target)
 

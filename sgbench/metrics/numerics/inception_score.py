@@ -29,8 +29,8 @@ class _Sums(NamedTuple):
 def inception_score(logits: NDArray[np.floating], split: int = SPLIT) -> Estimate:
     """Mean over splits of logits (N, C) in sample order, with its jackknife error.
 
-    A replicate leaves a group out of the splits it lies in; the splits themselves stay, so replicates differ by the
-    group alone. The score rises with the number of images in a split: compare equal N only.
+    A replicate leaves a group out of its splits; the splits themselves stay, so replicates differ by the group alone.
+    The score rises with the number of images in a split: compare equal N only.
     """
     logs = log_softmax(logits.astype(np.float64), axis=1)
     chances = np.exp(logs)
@@ -45,7 +45,7 @@ def inception_score(logits: NDArray[np.floating], split: int = SPLIT) -> Estimat
             last = max(min(stop, left_out[1]), first)
             gone = _part(chances, entropies, first, last)
             kept = _Sums(sums.number - gone.number, sums.chance - gone.chance, sums.entropy - gone.entropy)
-            # A split that a group fills wholly is left out with it.
+            # A split that consists of one group is left out with it.
             if kept.number:
                 scores.append(_score(kept))
         return float(np.mean(scores))

@@ -1,4 +1,4 @@
-"""Scores of images of prompts: composition (mean of the tasks, as GenEval's overall score), and human preference."""
+"""Prompt-based scores: composition (mean of the tasks, as GenEval's overall score), and human preference."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from sgbench.stats.estimates import Estimate, stratified_mean
 
 
 class TextScore(NamedTuple):
-    """A score of images of prompts: overall, and for each group of prompts with its number of images."""
+    """A prompt-based score: overall, and for each group of prompts with its number of images."""
 
     overall: Estimate
     groups: dict[str, tuple[Estimate, int]]
 
 
 def composition(values: NDArray[Any], asked: NDArray[np.integer], prompts: Sequence[Prompt], where: str) -> TextScore:
-    """Scores of images that were right (1) or wrong (0); values and asked (N,), the number of each one's prompt.
+    """Scores of images that were right (1) or wrong (0); values (N,), and asked (N,), the index of each image's prompt.
 
-    Groups are the tasks and, where prompts say what training left out, `seen` and `held_out`: over the tasks that have
+    Groups are the tasks and, where prompts say what training left out, `seen` and `held_out`, over the tasks that have
     both, so that they differ in nothing else. Raises NoScoreError where a task has fewer than two prompts.
     """
     tasks, strata = _groups(asked, prompts)
@@ -35,9 +35,9 @@ def composition(values: NDArray[Any], asked: NDArray[np.integer], prompts: Seque
             raise NoScoreError(
                 f"the images show fewer than {FEWEST} prompts of {task or 'the set'}",
                 where=where,
-                fix="draw more images, so that every task is asked",
+                fix="generate more images, so that every task has prompts",
             )
-    parts = _by_group(tasks, strata)
+    parts = _parts(tasks, strata)
     hidden = [prompt.record.get("held_out") for prompt in prompts]
     if None not in hidden:
         held_out = np.array([bool(hidden[a]) for a in asked])
@@ -55,8 +55,8 @@ def preference(values: NDArray[Any], asked: NDArray[np.integer], prompts: Sequen
     groups, strata = _groups(asked, prompts)
     one = np.zeros_like(strata)
     if not _many(asked):
-        raise NoScoreError("the images show one prompt only", where=where, fix="draw images of more prompts")
-    return TextScore(stratified_mean(values, one, asked), _scored(values, one, asked, _by_group(groups, strata)))
+        raise NoScoreError("the images show only one prompt", where=where, fix="generate images for more prompts")
+    return TextScore(stratified_mean(values, one, asked), _scored(values, one, asked, _parts(groups, strata)))
 
 
 def _groups(asked: NDArray[np.integer], prompts: Sequence[Prompt]) -> tuple[list[str], NDArray[np.integer]]:
@@ -65,12 +65,12 @@ def _groups(asked: NDArray[np.integer], prompts: Sequence[Prompt]) -> tuple[list
     return names, np.array([names.index(prompts[a].group) for a in asked])
 
 
-def _by_group(names: Sequence[str], strata: NDArray[np.integer]) -> dict[str, NDArray[np.bool_]]:
+def _parts(names: Sequence[str], strata: NDArray[np.integer]) -> dict[str, NDArray[np.bool_]]:
     return {name: strata == number for number, name in enumerate(names)} if len(names) > 1 else {}
 
 
 def _many(asked: NDArray[np.integer]) -> bool:
-    """Whether images show prompts enough for an error."""
+    """Whether images show enough prompts for a standard error."""
     return len(np.unique(asked)) >= FEWEST
 
 
@@ -93,7 +93,7 @@ def text_fields(
     values: NDArray[Any],
     info: ImageSetInfo,
 ) -> Fields:
-    """A score of prompts from the values (N,) of a judge, as it stands in scores.json."""
+    """A prompt-based score from the values (N,) of a judge, as it stands in scores.json."""
     assert info.prompts is not None
     assert info.labels is not None
     found = score(values, info.labels, info.prompts.prompts, info.where)

@@ -1,1 +1,1 @@
-"""Scores of human preference: how much people would like an image for its prompt, as a network was taught to guess."""
+"""Judges of human preference: networks trained to predict how much people like an image for its prompt."""

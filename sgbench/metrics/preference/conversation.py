@@ -1,8 +1,8 @@
-"""What is said to the process of a scorer and what it answers, with everything that can go wrong as one sentence.
+"""The protocol between a scorer and its process; every failure is reported in one sentence.
 
-The process gets JSON lines {"id", "path", "prompt"} on stdin and answers {"id", "score"} on stdout, after a first
-{"ready": true}. A pair is asked after the one before it is answered, so answers have one possible order, and a process
-that hangs is told from one that is slow.
+The process reads JSON lines {"id", "path", "prompt"} from stdin and answers {"id", "score"} on stdout, after a first
+{"ready": true}. Each pair is sent after the previous one is answered, so answers have one possible order, and a process
+that hangs can be distinguished from a slow one.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ TAIL = 1 << 14
 
 
 class WorkerError(NoScoreError):
-    """A process that did not score all it was given. `scores` are those of the first pairs, which it did."""
+    """A process that did not score all pairs. `scores` are those of the first pairs, which it did."""
 
     scores: tuple[float, ...] = ()
 
 
 class Conversation:
-    """What is said to a process and what it answers. Every method raises WorkerError with what went wrong."""
+    """Requests to a process and its answers. Every method raises WorkerError with what went wrong."""
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], said: IO[bytes]) -> None:
         assert process.stdin is not None
@@ -46,11 +46,11 @@ class Conversation:
         with self._within(seconds, "did not get ready"):
             answer = self._answer()
         if answer.get("ready") is not True:
-            raise self._wrong(f"began with {json.dumps(answer)[:80]} and not with that it is ready")
+            raise self._wrong(f"began with {json.dumps(answer)[:80]} and did not report that it is ready")
 
     def score(self, index: int, path: Path, prompt: str, seconds: float) -> float:
         """The score of one pair."""
-        # ASCII: no character of a prompt can look like the end of a line.
+        # ASCII: no character of a prompt can be taken for a line end.
         line = json.dumps({"id": index, "path": str(path), "prompt": prompt}).encode("ascii") + b"\n"
         with self._within(seconds, f"did not score image number {index}"):
             with suppress(BrokenPipeError):
@@ -61,25 +61,24 @@ class Conversation:
             raise self._wrong(f"answered for number {json.dumps(answer.get('id'))[:40]} when asked for number {index}")
         score = _number(answer.get("score"))
         if score is None:
-            told = json.dumps(answer.get("score"))[:40]
-            raise self._wrong(f"gave image number {index} the score {told}, which is no finite number")
+            given = json.dumps(answer.get("score"))[:40]
+            raise self._wrong(f"gave image number {index} the score {given}, which is not a finite number")
         return score
 
     def finish(self, seconds: float) -> None:
-        """Let the process end, which must have no more to say and no complaint."""
+        """Let the process end, without further output and with status 0."""
         with self._within(seconds, "did not end"):
             with suppress(BrokenPipeError):
                 self.stdin.close()
             more = self.stdout.readline(LONGEST_LINE)
             if more:
-                raise self._wrong(f"answered more than it was asked ({_shown(more)})")
+                raise self._wrong(f"answered more than was requested ({_shown(more)})")
             if self.process.wait():
                 raise self._ended()
 
     def end(self) -> None:
-        """End the process and all that it started, and wait for it."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        """Kill the process and its children, and wait for it."""
+        self._kill()
         self.process.wait()
         with suppress(BrokenPipeError):
             self.stdin.close()
@@ -87,7 +86,7 @@ class Conversation:
 
     @contextmanager
     def _within(self, seconds: float, what: str) -> Iterator[None]:
-        """Kill the process when the time is over, which ends every wait for it."""
+        """Kill the process at a timeout, which ends every wait for it."""
         timer = threading.Timer(seconds, self._expire)
         timer.daemon = True
         timer.start()
@@ -102,6 +101,9 @@ class Conversation:
 
     def _expire(self) -> None:
         self.expired = True
+        self._kill()
+
+    def _kill(self) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
@@ -114,7 +116,7 @@ class Conversation:
         except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
-            raise self._wrong(f"answered {_shown(line)}, which is no answer")
+            raise self._wrong(f"answered {_shown(line)}, which is not a valid answer")
         return answer
 
     def _ended(self) -> WorkerError:
@@ -129,13 +131,13 @@ class Conversation:
     def _wrong(self, what: str) -> WorkerError:
         last = self._last_line()
         return WorkerError(
-            f"its process {what}" + (f"; the last it said: {last}" if last else ""),
+            f"its process {what}" + (f"; its last message: {last}" if last else ""),
             where=self.name,
-            fix="put right what it says, or make its environment again, and score again",
+            fix="fix what it reports, or make its environment again, and score again",
         )
 
     def _last_line(self) -> str:
-        """The last line of stderr; bars of progress end theirs without a new line."""
+        """The last line of stderr; progress bars end theirs with a carriage return."""
         size = self.said.seek(0, os.SEEK_END)
         self.said.seek(max(size - TAIL, 0))
         lines = [line.strip() for line in re.split(r"[\r\n]+", self.said.read().decode(errors="replace"))]

@@ -1,11 +1,12 @@
-"""Environments of scorers whose packages pin versions that sgbench cannot live with: make one, find one.
+"""What judges run in: optional packages here, or an environment of their own where versions would clash with ours.
 
-They lie in $SGBENCH_ENVIRONMENTS, or `environments` beside the models, one folder a scorer. A card is written last, so
-an environment is either whole or not there.
+Environments are in $SGBENCH_ENVIRONMENTS, or `environments` in the models folder, one folder for each judge. A card is
+written last, so an environment is either complete or absent.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -17,28 +18,43 @@ from pathlib import Path
 from sgbench.base.atomic import write_atomic
 from sgbench.base.errors import UserError
 from sgbench.files.location import models_folder
-from sgbench.metrics.preference.catalogue import Scorer, scorer_named
+from sgbench.metrics.instrument import Judge
+from sgbench.metrics.judges.catalogue import judge_named
 
 CARD = "sgbench.json"
 
 
 def environments_folder() -> Path:
-    """$SGBENCH_ENVIRONMENTS, or `environments` beside the models."""
+    """$SGBENCH_ENVIRONMENTS, or `environments` in the models folder."""
     return Path(os.environ.get("SGBENCH_ENVIRONMENTS") or models_folder() / "environments")
 
 
+def check_installed(name: str, where: str) -> None:
+    """Whether what a judge runs in is installed, without loading it. Raises UserError."""
+    judge = judge_named(name)
+    if judge.requirements:
+        environment(name)
+    absent = [package for package in judge.packages if importlib.util.find_spec(package) is None]
+    if absent:
+        raise UserError(
+            f"{name} needs {' and '.join(absent)}, which {'is' if len(absent) == 1 else 'are'} not installed",
+            where=where,
+            fix=judge.install,
+        )
+
+
 def environment(name: str) -> Path:
-    """The interpreter of a scorer's environment. Raises UserError where it is missing or made for other versions."""
-    scorer = _needing(name)
+    """The interpreter of a judge's environment. Raises UserError where it is missing or made for other versions."""
+    judge = _needing(name)
     where = environments_folder() / name
     try:
         made_for = json.loads((where / CARD).read_text())["requirements"]
     except (OSError, ValueError, KeyError, TypeError):
         made_for = None
-    if made_for == list(scorer.requirements) and interpreter(where).is_file():
+    if made_for == list(judge.requirements) and interpreter(where).is_file():
         return interpreter(where)
     raise UserError(
-        f"{name} runs in an environment of its own ({', '.join(scorer.requirements)}), which "
+        f"{name} runs in an environment of its own ({', '.join(judge.requirements)}), which "
         + ("is missing" if made_for is None else "was made for other versions or has lost its Python"),
         where=str(where),
         fix=f"run `sgbench weights environment {name}`",
@@ -46,22 +62,21 @@ def environment(name: str) -> Path:
 
 
 def create_environment(name: str, folder: Path) -> Path:
-    """Make `folder`/`name` with what the catalogue lists for a scorer, and give its interpreter.
+    """Make `folder`/`name` with the requirements of a judge, and return its interpreter.
 
-    Asks the package index that pip is set up for. Raises UserError as `make_environment`, and for a scorer that needs
-    no environment.
+    Installs from the package index that pip is set up for. Raises UserError as `make_environment`, and for a judge that
+    needs no environment.
     """
     return make_environment(folder / name, _needing(name).requirements)
 
 
 def make_environment(where: Path, requirements: Sequence[str]) -> Path:
-    """A virtual environment of this Python with these requirements in it, by its pip; one that is there is made anew.
+    """Make a virtual environment of this Python with these requirements, or make it again; return its interpreter.
 
-    Raises UserError, and leaves nothing, where pip cannot install them; UserError too for a folder that is something
-    else. Gives the interpreter.
+    Raises UserError, and leaves nothing behind, where pip cannot install them; also for a folder of another kind.
     """
     if where.exists() and not (where / "pyvenv.cfg").is_file():
-        raise UserError("there is something else than an environment", where=str(where), fix="choose another folder")
+        raise UserError("it exists and is not an environment", where=str(where), fix="choose another folder")
     try:
         _run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(where)], where)
         if requirements:
@@ -79,11 +94,11 @@ def interpreter(where: Path) -> Path:
     return where / "bin" / "python"
 
 
-def _needing(name: str) -> Scorer:
-    scorer = scorer_named(name)
-    if not scorer.requirements:
-        raise UserError(f"{name} needs no environment of its own", where="scorer", fix="score with it as it is")
-    return scorer
+def _needing(name: str) -> Judge:
+    judge = judge_named(name)
+    if not judge.requirements:
+        raise UserError(f"{name} needs no environment of its own", where="judge", fix="score with it as it is")
+    return judge
 
 
 def _run(command: list[str], where: Path) -> None:
@@ -92,9 +107,11 @@ def _run(command: list[str], where: Path) -> None:
     )
     if done.returncode:
         lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        said = next((line for line in lines if line.startswith("ERROR:")), lines[-1] if lines else "it says nothing")
+        said = next(
+            (line for line in lines if line.startswith("ERROR:")), lines[-1] if lines else "pip reported nothing"
+        )
         raise UserError(
             f"the environment cannot be made ({said.removeprefix('ERROR:').strip()[:300]})",
             where=str(where),
-            fix="put right what it names and run the command again",
+            fix="fix what it names and run the command again",
         )

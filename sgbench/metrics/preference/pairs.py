@@ -1,4 +1,4 @@
-"""What every scorer asks of its pairs of an image and a prompt, and of its own scores."""
+"""Checks of pairs of an image and a prompt, for every scorer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sgbench.base.errors import NoScoreError, UserError
+from sgbench.base.errors import UserError
 
 Images = Sequence[NDArray[np.uint8]]
 
@@ -26,20 +26,8 @@ def checked(name: str, image: NDArray[np.uint8], index: int) -> NDArray[np.uint8
     """The image. Raises UserError naming its number unless it is uint8 (H, W, 3) with pixels in it."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise UserError(
-            f"image number {index} is {image.dtype} {list(image.shape)}, and uint8 [height, width, 3] is wanted",
+            f"image number {index} is {image.dtype} {list(image.shape)}, and uint8 [height, width, 3] is expected",
             where=name,
             fix="give 8-bit RGB images",
         )
     return image
-
-
-def finite(name: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The scores (n,). Raises NoScoreError naming the first that is not finite."""
-    bad = ~np.isfinite(scores)
-    if bad.any():
-        raise NoScoreError(
-            f"{int(bad.sum())} scores are not finite (the first is of image number {int(bad.argmax())})",
-            where=name,
-            fix="compare the digest of the weights with their source's",
-        )
-    return scores

@@ -1,32 +1,49 @@
-"""A scorer in a process of its own, in this Python or another: `worker_main.py` there, this module here."""
+"""A scorer in a process of its own, in this Python or another: `worker_main.py` runs there, this module here."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sgbench.metrics.instrument import Judge
 from sgbench.metrics.preference.conversation import Conversation, WorkerError
+from sgbench.metrics.preference.environments import environment
 from sgbench.metrics.preference.pairs import Images, check_pairs, checked
+
+if TYPE_CHECKING:
+    import torch
 
 SCRIPT = Path(__file__).with_name("worker_main.py")
 START_SECONDS, SCORE_SECONDS = 1800.0, 600.0
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
 
 
-class WorkerScorer:
-    """Pairs to raw scores by `worker_main.py` under the interpreter `python`, which asks no network.
+def load(judge: Judge, paths: Sequence[Path], device: torch.device) -> WorkerScorer:
+    """A judge whose own package scores, in the environment that it has or in this one.
 
-    Inside a `with` one process, which loads `weights` once, serves all calls; outside of it each call has its own. A
-    process ends, with all that it started, where its `with` or its call does.
+    Package hpsv2 would run here, but lacks a file, imports a drawing module, changes warnings of the whole process and
+    reads its checkpoint for every image; a second path is a JSON of open_clip's kind for a ViT-H-14 of another size.
+    """
+    python = environment(judge.name) if judge.requirements else Path(sys.executable)
+    return WorkerScorer(judge.name, python, paths, str(device))
+
+
+class WorkerScorer:
+    """Pairs to raw scores by `worker_main.py` under the interpreter `python`, without network access.
+
+    Inside a `with`, one process loads `weights` once and serves all calls; outside, each call has its own. A process
+    and its children end with the `with` or the call.
     """
 
     def __init__(
@@ -41,7 +58,7 @@ class WorkerScorer:
     ) -> None:
         self.name = name
         self.start_seconds, self.score_seconds = start_seconds, score_seconds
-        # Isolated: neither the folder of the script nor PYTHONPATH may hide a package of the environment.
+        # Isolated: neither the script's folder nor PYTHONPATH may shadow a package of the environment.
         self.command = [str(python), "-I", str(script), "--scorer", name, "--device", device, "--weights"]
         self.command += [str(path.absolute()) for path in weights]
         self._open: tuple[ExitStack, Path, Conversation] | None = None
@@ -68,7 +85,7 @@ class WorkerScorer:
         """One score (n,) for each pair, images uint8 (H, W, 3) of any sizes, any characters in prompts.
 
         Raises UserError for images of another kind; WorkerError, with the scores that came before, for a process that
-        does not start, ends, hangs, answers what was not asked or gives a score that is not finite.
+        does not start, ends, hangs, gives an unexpected answer or a score that is not finite.
         """
         check_pairs(self.name, images, prompts)
         scores: list[float] = []
@@ -83,7 +100,7 @@ class WorkerScorer:
             raise
         except OSError as error:
             unwritten = WorkerError(
-                f"an image cannot be handed to its process ({error.strerror})",
+                f"an image cannot be written for its process ({error.strerror})",
                 where=self.name,
                 fix=f"make room in {tempfile.gettempdir()}, or set TMPDIR to another folder",
             )
@@ -108,7 +125,7 @@ class WorkerScorer:
                 self.command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                # A file takes whatever comes, so the process never waits for somebody to read its complaints.
+                # A file never fills up as a pipe does, so the process never blocks on stderr.
                 stderr=said,
                 env=os.environ | OFFLINE,
                 start_new_session=True,
@@ -118,7 +135,7 @@ class WorkerScorer:
             raise WorkerError(
                 f"its Python cannot be started ({error.strerror})",
                 where=self.name,
-                fix=f"look at {self.command[0]}, or make its environment again",
+                fix=f"check {self.command[0]}, or make its environment again",
             ) from error
         conversation = Conversation(self.name, process, said)
         try:

@@ -1,7 +1,7 @@
 """Score pairs of image and prompt in the environment of a scorer's own package. Run by `worker.py`, not imported.
 
-Stand-alone on purpose: Python 3.9, the standard library and the scorer's package are all it may use. It reads JSON
-lines {"id", "path", "prompt"}, answers {"id", "score"} after a first {"ready": true}, and ends with its input.
+Stand-alone on purpose: it may use Python 3.9, the standard library and the scorer's package only. It reads JSON lines
+{"id", "path", "prompt"}, answers {"id", "score"} after a first {"ready": true}, and ends with its input.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"
 
 
 def hpsv2_package(weights: list[str], device: str) -> Score:
-    """Package hpsv2 1.2.0, in the state in which it can run; a second file is another size of ViT-H-14, in JSON."""
+    """Package hpsv2 1.2.0, repaired; a second file is another size of ViT-H-14, in JSON."""
     repair_hpsv2()
-    # A folder that is there: the package makes its own in the user's home otherwise.
+    # An existing folder: the package makes its own in the user's home otherwise.
     os.environ["HPS_ROOT"] = str(Path(weights[0]).parent)
     torch: Any = importlib.import_module("torch")
     img_score: Any = importlib.import_module("hpsv2.img_score")
     open_clip = importlib.import_module("hpsv2.src.open_clip")
     for config in weights[1:]:
         open_clip.add_model_config(config)
-    # The package would build its network from a download first, and read the checkpoint anew for every image.
+    # The package would build its network from a download first, and read the checkpoint again for every image.
     network, _, preprocess = open_clip.create_model_and_transforms(
         "ViT-H-14", None, precision="amp", device=device, light_augmentation=True, aug_cfg={}, output_dict=True
     )
@@ -45,7 +45,7 @@ def hpsv2_package(weights: list[str], device: str) -> Score:
 
 
 def repair_hpsv2() -> None:
-    """What the package lacks: open_clip's vocabulary beside it, and a turtle where Python has no tkinter."""
+    """Supply what the package lacks: open_clip's vocabulary, and a turtle where Python has no tkinter."""
     if importlib.util.find_spec("_tkinter") is None:
         turtle: Any = types.ModuleType("turtle")
         turtle.forward = None
@@ -93,13 +93,13 @@ SCORERS = {"hpsv2-package": hpsv2_package, "imagereward": imagereward, "hpsv3": 
 
 
 def main() -> None:
-    """Load, say so, and answer until the input ends."""
+    """Load, report it, and answer until the input ends."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scorer", required=True, choices=sorted(SCORERS))
     parser.add_argument("--device", required=True)
     parser.add_argument("--weights", nargs="+", required=True)
     given = parser.parse_args()
-    # Packages print what they like; answers go through a handle that they do not know.
+    # Packages may print anything; answers go through a handle of their own.
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)
     score = SCORERS[given.scorer](given.weights, given.device)

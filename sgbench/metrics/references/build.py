@@ -1,4 +1,4 @@
-"""Build references: from images of anybody's, from ADM's npz, and the packaged one from Fashion-MNIST."""
+"""Build references: from a folder of images, from ADM's npz, and the packaged one from Fashion-MNIST."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 from sgbench.base.choices import unknown
 from sgbench.base.errors import UserError
 from sgbench.base.progress import Progress, Silent
-from sgbench.metrics.extractors.catalogue import EXTRACTORS
-from sgbench.metrics.extractors.extract import load_extractor
+from sgbench.metrics.extract import load_extractor
+from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.references.catalogue import HOME_PACKAGED, PACKAGED
 from sgbench.metrics.references.load import from_folder, from_npz
 from sgbench.metrics.references.parts import pack, quantise, write_card, write_part
-from sgbench.metrics.references.reference import Reference, checked_moments, open_reference, turns
+from sgbench.metrics.references.reference import Reference, checked_moments, extraction, open_reference, turns
 from sgbench.metrics.weights import extractor_id
 from sgbench.zoo import data
 
@@ -28,7 +28,7 @@ FASHION = "fashion-mnist"
 def build_reference(
     source: str, out: Path, extractors: list[str], data_folder: Path, device: torch.device, progress: Progress
 ) -> Reference:
-    """A reference folder at `out`. Raises UserError for a source, an extractor or a folder that cannot be used."""
+    """Make a reference folder at `out`. Raises UserError for a source, extractor or folder that cannot be used."""
     known = [name for name, extractor in EXTRACTORS.items() if extractor.widths]
     for name in extractors:
         if name not in known:
@@ -47,13 +47,7 @@ def build_reference(
             fix=f"give a folder of images, an npz in ADM's layout, or {' or '.join(PACKAGED)}",
         )
     for name in extractors:
-        loaded = load_extractor(name, device)
-        images = made.source
-
-        def extract(_: str, loaded: Any = loaded, images: Any = images) -> dict[str, Any]:
-            progress.say(f"{source}: {loaded.extractor.name} of {images.count} images")
-            return dict(loaded(images.parts(), images.where))
-
+        extract = extraction(made, lambda extractor: load_extractor(extractor, device), progress)
         made.require(name, "features", "features", extract)
     return made
 
@@ -69,9 +63,9 @@ def build_fashion(
 ) -> Reference:
     """Moments of the 60,000 training images and features of the 10,000 held-out ones, in each extractor.
 
-    The classifier's part also holds the training images' features, for the check of memorisation. The packaged
-    reference keeps of other extractors 2,000 held-out images, as many of each class, and moments in single precision:
-    that moves no distance by 1e-8.
+    The classifier's part also holds the training images' features, for the memorisation check. For other extractors
+    the packaged reference keeps 2,000 held-out images, balanced over classes, and moments in single precision, which
+    changes no distance by 1e-8.
     """
     card: dict[str, Any] = {
         "name": FASHION,

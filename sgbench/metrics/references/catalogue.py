@@ -1,7 +1,7 @@
-"""Which reference a name means, as far as that is known without reading images. No torch, no numpy.
+"""The references by name, as far as they are known without reading images. No torch, no numpy.
 
 Names: the packaged `fashion-mnist`; ADM's reference batches `imagenet-256` and `imagenet-512`, looked for where
-`sgbench reference fetch` puts them. Otherwise a reference that was built, an npz in ADM's layout, or images.
+`sgbench reference fetch` puts them. Anything else is the path of a built reference, an npz in ADM's layout, or images.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HOME_PACKAGED, HOME = "fashion-cnn", "inception"
 
 
 class PublicReference(NamedTuple):
-    """A reference batch that others publish."""
+    """A published reference batch."""
 
     name: str
     source: str
@@ -39,22 +39,15 @@ class PublicReference(NamedTuple):
 
 
 PUBLIC = {
-    "imagenet-256": PublicReference(
-        "imagenet-256",
-        f"{ADM}/256/VIRTUAL_imagenet256_labeled.npz",
-        "VIRTUAL_imagenet256_labeled.npz",
-        256,
+    f"imagenet-{side}": PublicReference(
+        f"imagenet-{side}",
+        f"{ADM}/{side}/{file}",
+        file,
+        side,
         "moments of the training set, 10,000 images for precision and recall; MIT code, ImageNet terms",
         ("deng2009imagenet", "dhariwal2021adm"),
-    ),
-    "imagenet-512": PublicReference(
-        "imagenet-512",
-        f"{ADM}/512/VIRTUAL_imagenet512.npz",
-        "VIRTUAL_imagenet512.npz",
-        512,
-        "moments of the training set, 10,000 images for precision and recall; MIT code, ImageNet terms",
-        ("deng2009imagenet", "dhariwal2021adm"),
-    ),
+    )
+    for side, file in ((256, "VIRTUAL_imagenet256_labeled.npz"), (512, "VIRTUAL_imagenet512.npz"))
 }
 
 
@@ -64,7 +57,7 @@ def works_of(name: str) -> tuple[str, ...]:
 
 
 def folder() -> Path:
-    """Where references are fetched to and features of theirs are kept: `references` beside the models."""
+    """Where references are downloaded and their features are kept: `references` in the models folder."""
     return models_folder() / "references"
 
 
@@ -77,7 +70,7 @@ def home_of(reference: str) -> str:
 
 
 def side_of(reference: str) -> int | None:
-    """The width of a reference's images, as far as it is known without reading them."""
+    """The width of a reference's images, if it is known without reading them."""
     if reference in PACKAGED:
         return PACKAGED[reference]
     if reference in PUBLIC:
@@ -87,7 +80,7 @@ def side_of(reference: str) -> int | None:
 
 
 def check_name(reference: str, where: str) -> None:
-    """Raises UserError for a name that means nothing; a path may still have to come."""
+    """Raises UserError for an unknown name; a path may not exist yet."""
     if reference in PACKAGED or reference in PUBLIC or "/" in reference or Path(reference).exists():
         return
     known = [*PACKAGED, *PUBLIC]
@@ -101,7 +94,7 @@ def check_name(reference: str, where: str) -> None:
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """The card of a reference that was built. Raises UserError when it is none."""
+    """The card of a built reference. Raises UserError for one that is missing or damaged."""
     path = folder / CARD
     try:
         card = json.loads(path.read_text())
@@ -112,5 +105,5 @@ def read_card(folder: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise UserError("the card of the reference is damaged", where=str(path), fix="build it again") from error
     if not isinstance(card, dict) or not {"name", "home", "sha256", "what", "parts"} <= set(card):
-        raise UserError("this is no card of a reference", where=str(path), fix="build it again")
+        raise UserError("this is not the card of a reference", where=str(path), fix="build it again")
     return card

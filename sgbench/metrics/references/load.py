@@ -1,4 +1,4 @@
-"""Open the reference that a name or a path means: packaged, published, built, or made of images here."""
+"""Open a reference by name or path: packaged, published, built, or made from images here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sgbench.base.errors import UserError
 from sgbench.files.digest import sha256_file, sha256_of
 from sgbench.images.files import read_array, read_header
 from sgbench.images.sets import FolderImages, ImageSet, NpzImages, look
-from sgbench.metrics.extractors.catalogue import EXTRACTORS
+from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.numerics.frechet import Gaussian
 from sgbench.metrics.references.catalogue import CARD, HOME, PACKAGED, PUBLIC, check_name, folder
 from sgbench.metrics.references.parts import pack, write_card, write_part
@@ -24,7 +24,7 @@ STORED = (("inception-features", "mu", "sigma"), ("inception-spatial", "mu_s", "
 
 
 def load_reference(reference: str, where: str = "--reference") -> Reference:
-    """The reference that a name or a path means. Raises UserError when it is not there or cannot be read."""
+    """A reference by name or path. Raises UserError when it is missing or cannot be read."""
     check_name(reference, where)
     if reference in PACKAGED:
         return open_reference(packaged_folder(reference))
@@ -50,12 +50,12 @@ def load_reference(reference: str, where: str = "--reference") -> Reference:
 
 
 def packaged_folder(reference: str = "fashion-mnist") -> Path:
-    """Where a packaged reference lies."""
+    """The folder of a packaged reference."""
     return zoo.FOLDER.parent / "references" / reference
 
 
 def from_npz(path: Path, name: str, out: Path | None = None) -> Reference:
-    """ADM's npz as it is: stored moments where it has them, its images for everything else."""
+    """ADM's npz: its stored moments where it has them, its images for everything else."""
     digest = sha256_of(path)
     target = out or folder() / "kept" / digest[:16]
     source = NpzImages(path) if read_header(path, "arr_0") else None
@@ -87,7 +87,7 @@ def from_folder(path: Path, out: Path | None = None) -> Reference:
 
 
 def _opened(target: Path, source: ImageSet | None, digest: str, name: str) -> Reference:
-    """The reference in a folder, if it is of the same source; under the name that it is asked for by now."""
+    """The reference in a folder, under its current name. Raises UserError for one of another source."""
     found = open_reference(target, source)
     if found.sha256 != digest:
         raise UserError(
@@ -103,7 +103,7 @@ def _card(name: str, digest: str, source: ImageSet | None, where: str) -> dict[s
     seen = look(source) if source is not None else None
     if seen is not None and seen.side[0] != seen.side[1]:
         raise UserError(
-            f"the images are {seen.side[0]} x {seen.side[1]} pixels, and square ones are wanted",
+            f"the images are {seen.side[0]} x {seen.side[1]} pixels, and a reference needs square ones",
             where=where,
             fix="crop them as the protocol of your comparison says",
         )
@@ -122,7 +122,7 @@ def _card(name: str, digest: str, source: ImageSet | None, where: str) -> dict[s
 
 
 def _moments(path: Path, key: str, mean_name: str, covariance_name: str) -> Gaussian:
-    """Moments as ADM stores them. Raises UserError for what cannot be moments of that output."""
+    """Moments as ADM stores them. Raises UserError for arrays that cannot be moments of that output."""
     mean, covariance = (_numbers(path, name) for name in (mean_name, covariance_name))
     extractor, output = key.rsplit("-", 1)
     width = EXTRACTORS[extractor].widths[output]

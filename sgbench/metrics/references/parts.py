@@ -1,4 +1,4 @@
-"""Files of a reference: parts as safetensors with their digests, packed and quantised where that is free."""
+"""Files of a reference: parts as safetensors with their digests, packed and quantised where nothing is lost."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def unpack(triangle: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def quantise(features: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Features that are never negative in 256 steps per dimension, and the steps: an eighth of the room."""
+    """Non-negative features in 256 steps per dimension, and the steps (D,): an eighth of the size."""
     step = (features.max(axis=0) / 255).clip(min=np.finfo(np.float32).tiny).astype(np.float32)
     return np.rint(features / step).astype(np.uint8), step
 
 
 def write_part(folder: Path, key: str, arrays: dict[str, Array]) -> dict[str, Any]:
-    """Write one part; what the card says of it. Raises UserError where the disk refuses."""
+    """Write one part and return its entry in the card. Raises UserError where it cannot be written."""
     payload = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
     path = folder / f"{key}.safetensors"
     _write(path, payload)
@@ -47,7 +47,7 @@ def write_part(folder: Path, key: str, arrays: dict[str, Array]) -> dict[str, An
 
 
 def write_card(folder: Path, card: dict[str, Any]) -> None:
-    """Write reference.json, after its parts. Raises UserError where the disk refuses."""
+    """Write reference.json, after its parts. Raises UserError where it cannot be written."""
     _write(folder / CARD, (json.dumps(card, indent=1) + "\n").encode())
 
 
@@ -55,7 +55,7 @@ def _write(path: Path, payload: bytes) -> None:
     try:
         write_atomic(path, payload)
     except OSError as error:
-        fix = "make room or mend the permissions, then repeat the command"
+        fix = "make room or fix the permissions, then repeat the command"
         raise refusal(error, "the file could not be written", where=path, fix=fix) from error
 
 
@@ -64,7 +64,7 @@ def read_part(path: Path, sha256: str) -> dict[str, Array]:
     try:
         payload = path.read_bytes()
         if hashlib.sha256(payload).hexdigest() != sha256:
-            raise ValueError("its sha256 is another")
+            raise ValueError("its sha256 differs")
         return load(payload)
     except (OSError, ValueError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error

@@ -1,15 +1,15 @@
-"""The real images' side of a score: moments, features, training features, each per extractor, in one folder.
+"""A reference: moments, features and training features of real images, by extractor, in one folder.
 
     reference.json                  what it is: name, source, digest of the source, images, parts
     <extractor>-<output>.safetensors   mean (D,), covariance (packed lower triangle), features (M, D),
                                        training (T, D) quantised to 8 bits with its step (D,)
 
-A part that is not there yet is made from the source's images where the source is at hand.
+A missing part is made from the source's images where those are available.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgbench.base.errors import UserError
+from sgbench.base.progress import Progress
+from sgbench.images.files import Images
 from sgbench.images.sets import ImageSet
 from sgbench.metrics.numerics.frechet import Gaussian, Target, fit, frechet_value
 from sgbench.metrics.references.catalogue import CARD, read_card
@@ -24,9 +26,10 @@ from sgbench.metrics.references.parts import Array, pack, read_part, unpack, wri
 from sgbench.metrics.weights import extractor_id
 
 MAXIMUM_SETS = 20
-# Kernels round otherwise in a batch of another size: 2e-6 of the largest feature was seen for one image.
+# Rounding depends on the batch size: 2e-6 of the largest feature was seen for equal images.
 ALIKE = 1e-5
 Extract = Callable[[str], dict[str, Array]]
+Load = Callable[[str], Callable[[Iterable[Images], str], dict[str, Array]]]
 
 
 class Floor(NamedTuple):
@@ -40,7 +43,7 @@ class Floor(NamedTuple):
 
 
 class Reference:
-    """A reference folder, and the images it was made of where they are at hand."""
+    """A reference folder, and the images it was made from where they are available."""
 
     def __init__(self, folder: Path, card: dict[str, Any], source: ImageSet | None = None) -> None:
         self.folder, self.card, self.source = folder, card, source
@@ -52,12 +55,12 @@ class Reference:
 
     @property
     def home(self) -> str:
-        """The extractor that precision, recall, density and coverage are measured in."""
+        """The home extractor: the default of precision, recall, density and coverage."""
         return str(self.card["home"])
 
     @property
     def sha256(self) -> str:
-        """Digest of the source: the same real images give the same, wherever their features were made."""
+        """Digest of the source: equal for the same real images, wherever their features were made."""
         return str(self.card["sha256"])
 
     @property
@@ -71,7 +74,7 @@ class Reference:
         return self.card.get("channels")
 
     def describe(self, extractor: str, output: str, what: str) -> str:
-        """The reference's side of a protocol: `fashion-mnist, 60,000 training images`."""
+        """The reference in a protocol, such as `fashion-mnist, 60,000 training images`."""
         part = self.card["parts"].get(f"{extractor}-{output}", {})
         return f"{self.name}, {part.get(what) or self.card['what']}"
 
@@ -81,7 +84,7 @@ class Reference:
         return Gaussian(part["mean"].astype(np.float64), unpack(part["covariance"]))
 
     def features(self, extractor: str, output: str) -> Array:
-        """Features (M, D) of the real images that neighbours and kernels are taken with, float32."""
+        """Features (M, D) of the real images for neighbours and kernels, float32."""
         return self._part(extractor, output, "features")["features"].astype(np.float32)
 
     def training(self, extractor: str, output: str) -> Array:
@@ -89,9 +92,9 @@ class Reference:
         part = self._part(extractor, output, "training")
         return part["training"].astype(np.float32) * part["step"]
 
-    def labels(self, extractor: str, output: str) -> Array | None:
-        """Classes (M,) of the images of `features`, where they are known."""
-        return self._part(extractor, output, "features").get("labels")
+    def labels(self, extractor: str, output: str) -> Array:
+        """Classes (M,) of the images of `features`, of a part that has them."""
+        return self._part(extractor, output, "features")["labels"]
 
     def has(self, extractor: str, output: str, what: str) -> bool:
         """Whether the folder holds `mean`, `features` or `training` of an extractor's output."""
@@ -99,7 +102,7 @@ class Reference:
         return entry is not None and what in entry["arrays"]
 
     def require(self, extractor: str, output: str, what: str, extract: Extract | None) -> None:
-        """Make sure that a part is there, from the source where that is needed. Raises UserError where it cannot be."""
+        """Make sure that a part exists, from the source if needed. Raises UserError where that is impossible."""
         can_make = self.source is not None and extract is not None and what != "training"
         if self.has(extractor, output, what) and not (can_make and self._is_stale(extractor, output)):
             self._check_extractor(extractor, output)
@@ -116,7 +119,7 @@ class Reference:
                 self._add(extractor, name, array)
 
     def _is_stale(self, extractor: str, output: str) -> bool:
-        """Whether a part that could be made again is damaged or of another extractor; stored moments never are."""
+        """Whether a part that can be made again is damaged or of another extractor; stored moments never are."""
         key = f"{extractor}-{output}"
         entry = self.card["parts"][key]
         if "extractor_id" not in entry:
@@ -130,7 +133,7 @@ class Reference:
     def _add(self, extractor: str, output: str, features: Array) -> None:
         key = f"{extractor}-{output}"
         entry = self.card["parts"].get(key, {})
-        # Moments that a publisher stored stay: they are of more images than it gave.
+        # Stored moments stay: their publisher computed them from more images than the file holds.
         stored = entry.get("moments") == "stored"
         if stored:
             part = self._part(extractor, output, "mean")
@@ -156,34 +159,44 @@ class Reference:
 
     def _check_extractor(self, extractor: str, output: str) -> None:
         made_with = self.card["parts"][f"{extractor}-{output}"].get("extractor_id")
-        # Moments stored by a publisher name no weights.
+        # Stored moments name no weights.
         if made_with is not None and made_with != extractor_id(extractor):
             raise UserError(
-                f"the reference was made with other weights of {extractor} than those at hand, or fed them otherwise",
+                f"the reference was made with other weights of {extractor}, or with other preprocessing",
                 where=str(self.folder / CARD),
-                fix="build the reference again, or put the other weights in place",
+                fix="build the reference again, or use those weights",
             )
 
 
 WORDS = {"mean": "moments", "features": "features", "training": "features of training images"}
 
 
+def extraction(reference: Reference, load: Load, progress: Progress) -> Extract:
+    """What extracts features of a reference's own images by an extractor that `load` returns."""
+
+    def extract(extractor: str) -> dict[str, Array]:
+        source = reference.source
+        assert source is not None
+        progress.say(f"reference {reference.name}: {extractor} of {source.count} images")
+        return load(extractor)(source.parts(), source.where)
+
+    return extract
+
+
 def open_reference(folder: Path, source: ImageSet | None = None) -> Reference:
-    """A reference that was built. Raises UserError when it is none."""
+    """A built reference. Raises UserError where its card is missing or damaged."""
     return Reference(folder, read_card(folder), source)
 
 
 def floor(reference: Reference, extractor: str, target: Target, samples: int, policy: str) -> Floor | None:
     """The distance of `samples` real held-out images under a label policy; None where the reference has none.
 
-    A set has as many images as a cell and, under `balanced`, as many of each class; there may be fewer held-out images
-    than that, and then one set takes what there is.
+    A set has as many images as a cell and, under `balanced`, equally many of each class. Where there are fewer held-out
+    images, one set takes all of them.
     """
     if not reference.has(extractor, "features", "labels"):
         return None
-    held_out = reference.features(extractor, "features")
-    labels = reference.labels(extractor, "features")
-    assert labels is not None
+    held_out, labels = reference.features(extractor, "features"), reference.labels(extractor, "features")
     order = turns(labels.astype(np.int64)) if policy == "balanced" else np.arange(len(held_out))
     size = min(samples, len(order))
     sets = min(len(order) // size, MAXIMUM_SETS)
@@ -193,14 +206,14 @@ def floor(reference: Reference, extractor: str, target: Target, samples: int, po
 
 
 def turns(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Indices that take the classes in turn, as balanced cells do, until one class runs out."""
+    """Indices that cycle through the classes, as balanced cells do, until one class runs out."""
     by_class = [np.flatnonzero(labels == label) for label in range(int(labels.max()) + 1)]
     rounds = min(len(indices) for indices in by_class)
     return np.stack([indices[:rounds] for indices in by_class], axis=1).reshape(-1)
 
 
 def checked_moments(features: Array, where: str) -> Gaussian:
-    """The fit of real features. Raises UserError for fewer than two images and for features that never change."""
+    """The fit of real features. Raises UserError for fewer than two images and for features that do not differ."""
     if len(features) < 2:
         raise UserError("the reference is empty", where=where, fix="give at least two real images")
     moments = fit(features)
@@ -212,6 +225,6 @@ def checked_moments(features: Array, where: str) -> Gaussian:
 
 
 def alike(features: Array) -> bool:
-    """Whether the features (N, D) of all images are the same but for rounding."""
+    """Whether the features (N, D) of all images are equal up to rounding."""
     values = features.astype(np.float32)
     return bool(np.ptp(values, axis=0).max() <= ALIKE * np.abs(values).max())

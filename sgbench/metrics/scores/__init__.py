@@ -1,4 +1,4 @@
-"""The metrics, one a file or kin together: every file here has METRICS, and no table lists them. No torch, no numpy."""
+"""The metrics, one kind in each file: every file here has METRICS, and no table lists them. No torch, no numpy."""
 
 from __future__ import annotations
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sgbench.metrics.judges.catalogue import DRAWN, GENEVAL_JUDGE
 from sgbench.metrics.metric import Fields, TextMetric
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from sgbench.images.sets import ImageSetInfo
+    from sgbench.metrics.metric import ImageSetInfo, Values
 
 VARIANT = "share of images that show what their prompt says, by GenEval's rules (arXiv 2310.11513), mean of tasks"
 
@@ -24,7 +22,7 @@ class Composition(TextMetric):
 
     rank = 80
 
-    def score(self, values: NDArray[Any], info: ImageSetInfo) -> Fields:
+    def score(self, values: Values, info: ImageSetInfo) -> Fields:
         from sgbench.metrics.numerics.prompts import composition, text_fields
 
         return text_fields(composition, self.factor * values, info)

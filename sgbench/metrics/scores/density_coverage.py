@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sgbench.metrics.metric import HOME, FeatureMetric, Fields, fields
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from sgbench.images.sets import ImageSetInfo
-    from sgbench.metrics.computer import Computer
+    from sgbench.metrics.metric import Computer, Features, ImageSetInfo
 
 DENSITY = "density (arXiv 2002.09797), k = 5, <, float32 distances"
 COVERAGE = "coverage (arXiv 2002.09797), k = 5, <, float32 distances"
@@ -25,8 +22,8 @@ class DensityCoverage(FeatureMetric):
 
     rank = 50
 
-    def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
-        from sgbench.metrics.numerics.density_coverage import density_coverage
+    def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
+        from sgbench.metrics.numerics.neighbours import density_coverage
 
         both = computer.together(density_coverage, computer.extractor(self.key), features)
         return fields(both.density if self.variant == DENSITY else both.coverage, info.where)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sgbench.metrics.metric import FeatureMetric, Fields, Needs, fields
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from sgbench.images.sets import ImageSetInfo
-    from sgbench.metrics.computer import Computer
+    from sgbench.metrics.metric import Computer, Features, ImageSetInfo
 
 VARIANT = "Frechet distance of Gaussian fits (ddof 1), float64"
 
 
 @dataclass(frozen=True)
 class FrechetDistance(FeatureMetric):
-    """In Inception's features it is called FID; in others it is not."""
+    """Called FID in Inception's features only."""
 
     works: tuple[str, ...] = ("heusel2017fid",)
     needs: Needs = "moments"
@@ -28,7 +25,7 @@ class FrechetDistance(FeatureMetric):
     prominent = True
     corrected = True
 
-    def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
+    def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
         from sgbench.metrics.numerics.frechet import frechet_estimate
 
         extractor = computer.extractor(self.key)

@@ -1,24 +1,21 @@
-"""Inception Score (Salimans et al., arXiv 1606.03498) as ADM's evaluator takes it."""
+"""Inception Score (Salimans et al., arXiv 1606.03498) as ADM's evaluator computes it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sgbench.metrics.metric import FeatureMetric, Fields, Needs, fields
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from sgbench.images.sets import ImageSetInfo
-    from sgbench.metrics.computer import Computer
+    from sgbench.metrics.metric import Computer, Features, ImageSetInfo
 
 VARIANT = "Inception Score: exp of the mean KL divergence, logits without bias, splits of 5,000, float64"
 
 
 @dataclass(frozen=True)
 class InceptionScore(FeatureMetric):
-    """It knows no reference."""
+    """It needs no reference."""
 
     works: tuple[str, ...] = ("salimans2016inception",)
     output: str = "logits"
@@ -26,7 +23,7 @@ class InceptionScore(FeatureMetric):
 
     rank = 30
 
-    def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
+    def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
         from sgbench.metrics.numerics.inception_score import inception_score
 
         return fields(inception_score(features), info.where)

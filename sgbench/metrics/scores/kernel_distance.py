@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sgbench.metrics.metric import FeatureMetric, Fields, fields
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from sgbench.images.sets import ImageSetInfo
-    from sgbench.metrics.computer import Computer
+    from sgbench.metrics.metric import Computer, Features, ImageSetInfo
 
 KID = "kernel distance: unbiased squared MMD, kernel (x.y / D + 1)^3, all pairs, float64"
 CMMD = "squared MMD with every pair, Gaussian kernel of width 10, times 1,000, float64"
@@ -19,35 +16,28 @@ CMMD = "squared MMD with every pair, Gaussian kernel of width 10, times 1,000, f
 
 @dataclass(frozen=True)
 class KernelDistance(FeatureMetric):
-    """KID's polynomial kernel. In Inception's features it is called KID; in others it is not."""
+    """KID's polynomial kernel. Called KID in Inception's features only."""
 
     works: tuple[str, ...] = ("binkowski2018kid",)
 
     rank = 20
     quality = True
 
-    def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
-        from sgbench.metrics.numerics.kernel_distance import kernel_estimate, prepare_kid
+    def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
+        from sgbench.metrics.numerics import kernel_distance
 
-        target = computer.prepared("kid", computer.extractor(self.key), prepare_kid)
-        return fields(kernel_estimate(features, target), info.where)
+        prepare = kernel_distance.prepare_kid if self.variant == KID else kernel_distance.prepare_cmmd
+        target = computer.prepared(prepare.__name__, computer.extractor(self.key), prepare)
+        return fields(kernel_distance.kernel_estimate(features, target), info.where)
 
 
 @dataclass(frozen=True)
-class Cmmd(FeatureMetric):
+class Cmmd(KernelDistance):
     """CMMD's Gaussian kernel."""
 
     works: tuple[str, ...] = ("jayasumana2024cmmd",)
 
-    rank = 20
-    quality = True
     corrected = True
-
-    def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
-        from sgbench.metrics.numerics.kernel_distance import kernel_estimate, prepare_cmmd
-
-        target = computer.prepared("cmmd", computer.extractor(self.key), prepare_cmmd)
-        return fields(kernel_estimate(features, target), info.where)
 
 
 METRICS = (

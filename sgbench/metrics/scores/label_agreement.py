@@ -1,35 +1,32 @@
-"""How often the embedded classifier sees the class that was asked for."""
+"""How often the packaged classifier predicts the class that an image was generated for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sgbench.base.errors import UserError
 from sgbench.metrics.metric import FeatureMetric, Fields, Needs, fields
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from sgbench.images.sets import ImageSetInfo
-    from sgbench.metrics.computer import Computer
+    from sgbench.metrics.metric import Computer, Features, ImageSetInfo
 
 
 @dataclass(frozen=True)
 class LabelAgreement(FeatureMetric):
-    """Share of images whose class is their label."""
+    """Share of images whose predicted class is their label."""
 
     output: str = "classes"
     needs: Needs = ""
 
     rank = 70
 
-    def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
+    def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
         from sgbench.stats.estimates import mean_estimate
 
         if info.labels is None:
             raise UserError(
-                "label agreement needs the labels that were asked for, and none come with these images",
+                "label agreement needs the label of each image, and these images have none",
                 where=info.where,
                 fix="give an npz with arr_1 or a cell, or leave label_agreement out",
             )

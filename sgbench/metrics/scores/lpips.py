@@ -1,4 +1,4 @@
-"""LPIPS (Zhang et al., arXiv 1801.03924): how far guidance moves an image; neither end is good."""
+"""LPIPS (Zhang et al., arXiv 1801.03924): how far guidance changes an image; neither end is good."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from sgbench.metrics.metric import Fields, Needs, PairedMetric, fields
 if TYPE_CHECKING:
     import torch
 
-    from sgbench.images.sets import ImageSetInfo
-    from sgbench.metrics.metric import Parts
+    from sgbench.metrics.metric import ImageSetInfo, Parts
 
 
 @dataclass(frozen=True)
@@ -23,14 +22,8 @@ class Lpips(PairedMetric):
 
     rank = 60
 
-    def load(self, device: torch.device) -> Any:
-        from sgbench.metrics.numerics.lpips import load
-        from sgbench.metrics.weights import to_load
-
-        return load(to_load("lpips"), device)
-
     def score(self, network: Any, images: Parts, others: Parts, info: ImageSetInfo, device: torch.device) -> Fields:
-        from sgbench.metrics.numerics.lpips import lpips
+        from sgbench.metrics.extractors.lpips import lpips
 
         estimate, distances = lpips(network, images, others, device)
         return {**fields(estimate, info.where), "distances": [round(float(d), 5) for d in distances]}

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sgbench.metrics.metric import HOME, FeatureMetric, Fields, fields
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from sgbench.images.sets import ImageSetInfo
-    from sgbench.metrics.computer import Computer
+    from sgbench.metrics.metric import Computer, Features, ImageSetInfo
 
 PRECISION = "improved precision (arXiv 1904.06991), k = 3, <=, float32 distances"
 RECALL = "improved recall (arXiv 1904.06991), k = 3, <=, float32 distances"
@@ -25,8 +22,8 @@ class PrecisionRecall(FeatureMetric):
 
     rank = 40
 
-    def score(self, features: NDArray[Any], info: ImageSetInfo, computer: Computer) -> Fields:
-        from sgbench.metrics.numerics.precision_recall import precision_recall
+    def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
+        from sgbench.metrics.numerics.neighbours import precision_recall
 
         both = computer.together(precision_recall, computer.extractor(self.key), features)
         return fields(both.precision if self.variant == PRECISION else both.recall, info.where)

@@ -11,12 +11,11 @@ from sgbench.cells.prompts import PUBLIC as PROMPTS
 from sgbench.guidance import RULES
 from sgbench.guidance.intervals import ALWAYS
 from sgbench.metrics.catalogue import METRICS, qualities
-from sgbench.metrics.extractors.catalogue import EXTRACTORS
-from sgbench.metrics.judges.catalogue import JUDGES
 from sgbench.metrics.metric import HOME
 from sgbench.metrics.protocols import extractor_of
 from sgbench.metrics.references.catalogue import PACKAGED, home_of, works_of
 from sgbench.metrics.references.catalogue import PUBLIC as REFERENCES
+from sgbench.metrics.weights import instrument_named
 from sgbench.models import catalogue
 from sgbench.models.components import NONE, OWN
 from sgbench.models.families import FAMILIES
@@ -154,9 +153,7 @@ def _metric(name: str, reference: str) -> Use:
 
 def _network(name: str) -> Works:
     """What to cite for an extractor or a judge; nothing for none."""
-    if not name:
-        return ()
-    return EXTRACTORS[name].works if name in EXTRACTORS else JUDGES[name].works
+    return instrument_named(name).works if name else ()
 
 
 def _statistics(metrics: Iterable[str]) -> Iterator[Use]:

@@ -114,7 +114,7 @@ def test_too_few_prompts_name_the_task() -> None:
     given_prompts = prompts(("colors", None), ("colors", None), ("position", None), ("position", None))
     text = too_few([0, 1, 2, 2], given_prompts)
     assert text == (
-        "tiny: the images show fewer than 2 prompts of position; draw more images, so that every task is asked."
+        "tiny: the images show fewer than 2 prompts of position; generate more images, so that every task has prompts."
     )
     assert "fewer than 2 prompts of position" in too_few([0, 1], given_prompts)
     assert "fewer than 2 prompts of the set" in too_few([0, 0], prompts(("", None), ("", None)))
@@ -151,5 +151,7 @@ def test_a_style_of_one_prompt_has_no_score_of_its_own() -> None:
 
 
 def test_preference_of_one_prompt_has_no_error() -> None:
-    with pytest.raises(NoScoreError, match=r"^tiny: the images show one prompt only; draw images of more prompts\.$"):
+    with pytest.raises(
+        NoScoreError, match=r"^tiny: the images show only one prompt; generate images for more prompts\.$"
+    ):
         preference(np.ones(3), np.zeros(3, dtype=int), prompts(("", None)), "tiny")

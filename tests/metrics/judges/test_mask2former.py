@@ -224,8 +224,8 @@ def test_missing_files_are_named(saved: Path, tmp_path: Path, name: str) -> None
     ("content", "message"),
     [
         (b"{", "config.json is not JSON"),
-        (b"[]", r"the folder is of another model \(of no known type\)"),
-        (b'{"model_type": "detr"}', r"the folder is of another model \(detr\), not mask2former"),
+        (b"[]", r"the folder holds another model \(of unknown type\)"),
+        (b'{"model_type": "detr"}', r"the folder holds another model \(detr\), not mask2former"),
         (b'{"model_type": "mask2former", "hidden_dim": "wide"}', "the detector cannot be read"),
     ],
 )

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from sgbench.base.errors import UserError
 from sgbench.metrics.judges.catalogue import DRAWN_RULES, drawn_digest
-from sgbench.metrics.judges.shapes_accuracy import IMAGES, SEED, measure
-from sgbench.metrics.judges.shapes_judge import LEAST_PIXELS, detect, moments
+from sgbench.metrics.judges.shapes_judge import IMAGES, LEAST_PIXELS, SEED, detect, measure, moments
 from sgbench.models.embedded import load_recipe, recipe_names
 from sgbench.zoo.shapes.captions import COLOURS, SHAPES
 from sgbench.zoo.shapes.scenes import SIDE, Scene, Thing, coverage, render

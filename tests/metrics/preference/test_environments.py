@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sgbench.base.errors import UserError
+from sgbench.metrics.judges.catalogue import JUDGES
 from sgbench.metrics.preference import environments
-from sgbench.metrics.preference.catalogue import SCORERS
 from sgbench.metrics.preference.environments import create_environment, environment, interpreter, make_environment
 
 
@@ -38,8 +39,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.slow
 def test_an_environment_is_made_found_and_used(folder: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny = SCORERS["hpsv3"]._replace(requirements=(str(wheel),))
-    monkeypatch.setitem(SCORERS, "hpsv3", tiny)
+    tiny = replace(JUDGES["hpsv3"], requirements=(str(wheel),))
+    monkeypatch.setitem(JUDGES, "hpsv3", tiny)
     with pytest.raises(UserError, match=r"hpsv3 runs in .* is missing; run `sgbench weights environment hpsv3`"):
         environment("hpsv3")
     python = create_environment("hpsv3", folder)
@@ -48,11 +49,11 @@ def test_an_environment_is_made_found_and_used(folder: Path, wheel: Path, monkey
     said = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.split() == ["1", str(folder / "hpsv3")]
     # Another version of sgbench asks for something else.
-    monkeypatch.setitem(SCORERS, "hpsv3", tiny._replace(requirements=("hpsv3==9",)))
+    monkeypatch.setitem(JUDGES, "hpsv3", replace(tiny, requirements=("hpsv3==9",)))
     with pytest.raises(UserError, match="was made for other versions"):
         environment("hpsv3")
     # It is made anew in place, and what cannot be had leaves nothing behind.
-    with pytest.raises(UserError, match=r"cannot be made \(.*hpsv3==9.*\); put right what it names"):
+    with pytest.raises(UserError, match=r"cannot be made \(.*hpsv3==9.*\); fix what it names"):
         create_environment("hpsv3", folder)
     assert not (folder / "hpsv3").exists()
 
@@ -60,14 +61,14 @@ def test_an_environment_is_made_found_and_used(folder: Path, wheel: Path, monkey
 def test_a_folder_of_something_else_is_left_alone(folder: Path) -> None:
     (folder / "hpsv3").mkdir(parents=True)
     (folder / "hpsv3" / "thesis.tex").write_text("ten years")
-    with pytest.raises(UserError, match="there is something else than an environment; choose another folder"):
+    with pytest.raises(UserError, match="it exists and is not an environment; choose another folder"):
         create_environment("hpsv3", folder)
     assert (folder / "hpsv3" / "thesis.tex").read_text() == "ten years"
 
 
 def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="there is something else than an environment"):
+    with pytest.raises(UserError, match="it exists and is not an environment"):
         make_environment(tmp_path / "file", ())
     assert (tmp_path / "file").is_file()
 
@@ -82,7 +83,7 @@ def test_a_damaged_card_is_no_environment(folder: Path, card: str) -> None:
 
 def test_an_environment_without_its_python_is_none(folder: Path) -> None:
     (folder / "hpsv3").mkdir(parents=True)
-    card = json.dumps({"requirements": list(SCORERS["hpsv3"].requirements)})
+    card = json.dumps({"requirements": list(JUDGES["hpsv3"].requirements)})
     (folder / "hpsv3" / environments.CARD).write_text(card)
     with pytest.raises(UserError, match="has lost its Python"):
         environment("hpsv3")
@@ -101,5 +102,5 @@ def test_scorers_that_need_none_say_so(folder: Path) -> None:
     for ask in (lambda: environment("hpsv2"), lambda: create_environment("hpsv2-package", folder)):
         with pytest.raises(UserError, match="needs no environment of its own"):
             ask()
-    with pytest.raises(UserError, match="there is no preference scorer 'hpsv4'"):
+    with pytest.raises(UserError, match="there is no judge 'hpsv4'"):
         environment("hpsv4")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 import torch
 
 from sgbench.base.errors import UserError
-from sgbench.metrics.preference import hps, hps_package
+from sgbench.metrics.judges.catalogue import JUDGES
+from sgbench.metrics.preference import cosine, worker
 from sgbench.metrics.preference.cosine import Config
-from sgbench.metrics.preference.scorer import load_scorer
+from sgbench.metrics.preference.environments import check_installed
 
 installed = pytest.mark.skipif(importlib.util.find_spec("hpsv2") is None, reason="hpsv2 is not installed")
 CPU = torch.device("cpu")
@@ -36,8 +38,9 @@ def test_native_scores_are_the_packages(
     # Without the sizes that the package cannot take: one it pads nothing for, one that vanishes.
     keep = [i for i, image in enumerate(pairs[0]) if image.shape[:2] not in ((37, 224), (1, 600))]
     kept = [pairs[0][i] for i in keep], [pairs[1][i] for i in keep]
-    theirs = load_scorer("hpsv2-package", [checkpoint, small], CPU)(*kept)
-    ours = hps.load("hpsv2.1", checkpoint, CPU, config)(*kept)
+    monkeypatch.setattr(cosine, "published", lambda model: config)
+    theirs = worker.load(JUDGES["hpsv2-package"], [checkpoint, small], CPU)(*kept)
+    ours = cosine.load_hps(JUDGES["hpsv2.1"], [checkpoint], CPU)(*kept)
     assert np.abs(ours - theirs).max() < 1e-6
     assert np.ptp(theirs) > 0.05
     # Nothing was written beside the package, nor into the user's home.
@@ -46,8 +49,9 @@ def test_native_scores_are_the_packages(
 
 
 def test_a_package_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hps_package, "PACKAGES", ("hpsv2_not_there", "json", "clint_not_there"))
+    odd = replace(JUDGES["hpsv2-package"], packages=("hpsv2_not_there", "json", "clint_not_there"))
+    monkeypatch.setitem(JUDGES, "hpsv2-package", odd)
     with pytest.raises(
-        UserError, match=r"hpsv2_not_there and clint_not_there are not installed; run `pip install --no"
+        UserError, match=r"hpsv2_not_there and clint_not_there, which are not installed; pip install --no"
     ):
-        load_scorer("hpsv2-package", [], CPU)
+        check_installed("hpsv2-package", "here")

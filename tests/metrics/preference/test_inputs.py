@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sgbench.metrics.preference.inputs import longest_side, shortest_side
+from sgbench.metrics.preference.cosine import longest_side, shortest_side
 
 Draw = Callable[[int, int, int], np.ndarray]
 Transform = Callable[[Image.Image], torch.Tensor]

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sgbench.base.errors import UserError
+from sgbench.metrics.judges.catalogue import JUDGES, WORKER
 from sgbench.metrics.preference import worker, worker_main
-from sgbench.metrics.preference.catalogue import SCORERS
 from sgbench.metrics.preference.conversation import WorkerError
 from sgbench.metrics.preference.worker import WorkerScorer
 
@@ -93,64 +93,72 @@ def test_prompts_arrive_to_the_character(make: Make, prompts: list[str]) -> None
 FAULTS = {
     "dies at the start": (
         "import sys; sys.stderr.write('loading\\n  CUDA is gone\\n\\n'); sys.exit(3)",
-        r"its process ended with status 3; the last it said: CUDA is gone; put right",
+        r"its process ended with status 3; its last message: CUDA is gone; fix what",
         (),
     ),
     "cannot import its package": (
         "import not_there_at_all",
-        r"ended with status 1; the last it said: ModuleNotFoundError: No module named 'not_there_at_all'",
+        r"ended with status 1; its last message: ModuleNotFoundError: No module named 'not_there_at_all'",
         (),
     ),
     "dies in the middle": (
         READY + "say(id=asked()['id'], score=0.5)\nasked()\nsys.stderr.write('10%\\r20%\\r')\nos._exit(7)",
-        r"its process ended with status 7; the last it said: 20%",
+        r"its process ended with status 7; its last message: 20%",
         (0.5,),
     ),
     "is killed in the middle": (
         READY + "say(id=asked()['id'], score=0.5)\nasked()\nos.kill(os.getpid(), 9)",
-        r"its process was ended by signal 9 \(Killed\); put right",
+        r"its process was ended by signal 9 \(Killed\); fix what",
         (0.5,),
     ),
     "stops without a word": (
         READY + "say(id=asked()['id'], score=0.5)\nasked()",
-        r"its process ended with status 0; put right",
+        r"its process ended with status 0; fix what",
         (0.5,),
     ),
     "closes its output": (
         READY + "asked()\nos.close(1)\ntime.sleep(60)",
-        r"its process closed its output; put right",
+        r"its process closed its output; fix what",
         (),
     ),
-    "is not ready": (START + "say(ready=False)\nasked()", r'began with \{"ready": false\} and not with that it', ()),
+    "is not ready": (
+        START + "say(ready=False)\nasked()",
+        r'began with \{"ready": false\} and did not report that it',
+        (),
+    ),
     "prints before it is ready": (
         START + "print('Loading checkpoint shards')\nsay(ready=True)\nasked()",
-        r"its process answered 'Loading checkpoint shards', which is no answer",
+        r"its process answered 'Loading checkpoint shards', which is not a valid",
         (),
     ),
     "answers garbage": (
         READY + "say(id=asked()['id'], score=1)\nasked()\nos.write(1, b'\\xff\\xfe{]\\n')\nasked()",
-        r"its process answered '��\{\]', which is no answer",
+        r"its process answered '��\{\]', which is not a valid",
         (1.0,),
     ),
     "answers no object": (
         READY + "asked()\nprint('[1, 2]', flush=True)\nasked()",
-        r"'\[1, 2\]', which is no answer",
+        r"'\[1, 2\]', which is not a valid",
         (),
     ),
     "nests without end": (
         READY + "asked()\nprint('[' * 100_000, flush=True)\nasked()",
-        r"which is no answer",
+        r"which is not a valid",
         (),
     ),
     "never ends a line": (
         READY + "asked()\nwhile True: os.write(1, b'x' * 5000)",
-        r"its process answered 'x{80}', which is no answer",
+        r"its process answered 'x{80}', which is not a valid",
         (),
     ),
-    "gives no score": (READY + "say(id=asked()['id'])\nasked()", r"image number 0 the score null, which is no f", ()),
+    "gives no score": (
+        READY + "say(id=asked()['id'])\nasked()",
+        r"image number 0 the score null, which is not a f",
+        (),
+    ),
     "gives NaN": (
         READY + "say(id=asked()['id'], score=2)\nsay(id=asked()['id'], score=float('nan'))\nasked()",
-        r"gave image number 1 the score NaN, which is no finite number",
+        r"gave image number 1 the score NaN, which is not a finite number",
         (2.0,),
     ),
     "gives infinity": (
@@ -159,8 +167,16 @@ FAULTS = {
         (),
     ),
     "gives a number too great": (READY + "say(id=asked()['id'], score=10**400)\nasked()", r"the score 1000000000", ()),
-    "gives a truth": (READY + "say(id=asked()['id'], score=True)\nasked()", r"the score true, which is no finite", ()),
-    "gives a text": (READY + "say(id=asked()['id'], score='0.3')\nasked()", r'the score "0.3", which is no finite', ()),
+    "gives a truth": (
+        READY + "say(id=asked()['id'], score=True)\nasked()",
+        r"the score true, which is not a finite",
+        (),
+    ),
+    "gives a text": (
+        READY + "say(id=asked()['id'], score='0.3')\nasked()",
+        r'the score "0.3", which is not a finite',
+        (),
+    ),
     "answers twice": (
         READY + "i = asked()['id']\nsay(id=i, score=1)\nsay(id=i, score=1)\nasked()\nasked()",
         r"answered for number 0 when asked for number 1",
@@ -168,7 +184,7 @@ FAULTS = {
     ),
     "answers the last one twice": (
         READY + "for _ in range(3): i = asked()['id']; say(id=i, score=i)\nsay(id=2, score=2)",
-        r"""answered more than it was asked \('\{"id": 2, "score": 2\}'\)""",
+        r"""answered more than was requested \('\{"id": 2, "score": 2\}'\)""",
         (0.0, 1.0, 2.0),
     ),
     "answers in another order": (
@@ -179,7 +195,7 @@ FAULTS = {
     "answers for a name": (READY + "asked()\nsay(id='0', score=1)\nasked()", r'answered for number "0" when asked', ()),
     "fails at the end": (
         READY + "for _ in range(3): i = asked()['id']; say(id=i, score=i)\nsys.exit('the disk is full')",
-        r"ended with status 1; the last it said: the disk is full",
+        r"ended with status 1; its last message: the disk is full",
         (0.0, 1.0, 2.0),
     ),
 }
@@ -240,7 +256,7 @@ os._exit(0)
 def test_an_error_of_the_caller_ends_the_process(make: Make, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     code = READY + f"open({str(pids)!r}, 'w').write(str(os.getpid()))\nsay(id=asked()['id'], score=1)\ntime.sleep(60)"
-    with pytest.raises(UserError, match=r"image number 1 is float64 \[2\], and uint8 \[height, width, 3\] is wanted"):
+    with pytest.raises(UserError, match=r"image number 1 is float64 \[2\], and uint8 \[height, width, 3\] is expected"):
         make(code)([IMAGES[0], np.zeros(2)], ["a", "b"])  # type: ignore[list-item]
     assert gone(int(pids.read_text()))
 
@@ -252,9 +268,7 @@ def test_complaints_without_end_block_nothing(make: Make) -> None:
 
 def test_a_python_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     scorer = WorkerScorer("hpsv3", tmp_path / "bin" / "python", [], "cpu")
-    with pytest.raises(
-        WorkerError, match=r"hpsv3: its Python cannot be started \(No such file or directory\); look at"
-    ):
+    with pytest.raises(WorkerError, match=r"hpsv3: its Python cannot be started \(No such file or directory\); check"):
         scorer(IMAGES, PROMPTS)
 
 
@@ -263,7 +277,9 @@ def test_a_disk_that_is_full_is_one_sentence(make: Make, monkeypatch: pytest.Mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(worker.Image.Image, "save", full)
-    with pytest.raises(WorkerError, match=r"cannot be handed to its process \(No space left on device\); make room in"):
+    with pytest.raises(
+        WorkerError, match=r"cannot be written for its process \(No space left on device\); make room in"
+    ):
         make(READY + "asked()")(IMAGES, PROMPTS)
 
 
@@ -318,8 +334,7 @@ def test_the_shipped_script_needs_nothing_of_sgbench_and_keeps_prints_out_of_ans
 
 
 def test_the_shipped_script_knows_the_scorers_that_need_it_and_is_python_3_9() -> None:
-    own = {name for name, scorer in SCORERS.items() if scorer.requirements}
-    assert set(worker_main.SCORERS) == own | {"hpsv2-package"}
+    assert set(worker_main.SCORERS) == {name for name, judge in JUDGES.items() if judge.code == WORKER}
     ast.parse(worker.SCRIPT.read_text(), feature_version=(3, 9))
 
 

@@ -15,7 +15,7 @@ from sgbench.cells.prompt_records import TASKS, check_record
 from sgbench.cells.prompts import Prompt
 from sgbench.metrics.judges.catalogue import DRAWN
 from sgbench.metrics.judges.geneval import relations
-from sgbench.score.judge_scores import load_judge
+from sgbench.metrics.judges.load import load_judge
 from sgbench.zoo.shapes import captions, scenes
 from sgbench.zoo.shapes.captions import (
     COLOURS,

@@ -1,8 +1,7 @@
-"""Run an extractor over images: fixed batches, float32 whatever fast modes are on, nothing that is not finite."""
+"""Run an extractor over images: in fixed batches, in float32 whatever fast modes are on, finite values only."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -13,22 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sgbench.base.errors import NoScoreError, UserError
-from sgbench.metrics.extractors.catalogue import EXTRACTORS, Extractor
+from sgbench.metrics.extractors import EXTRACTORS
+from sgbench.metrics.instrument import Extractor
 from sgbench.metrics.weights import to_load
 
-# The sizes at which convolutions of each network run best on two cores; GPUs take four times as many.
-BATCHES = {"fashion-cnn": 240, "lite0": 16}
-BATCH = 32
+# An extractor's batch is for two CPU cores; GPUs take larger ones.
 GPU_FACTOR = 4
 HALF_NOISE = 3e-8
-LOADERS = {
-    "fashion-cnn": ("fashion_cnn", "load"),
-    "lite0": ("lite0", "load"),
-    "inception": ("inception", "load"),
-    "inception-clean": ("inception", "load_clean"),
-    "dinov2": ("dinov2", "load"),
-    "clip": ("clip", "load"),
-}
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -43,13 +33,13 @@ class Loaded:
 
     def __init__(self, extractor: Extractor, network: Network, device: torch.device) -> None:
         self.extractor, self.network, self.device = extractor, network, device
-        self.batch = BATCHES.get(extractor.name, BATCH) * (GPU_FACTOR if device.type == "cuda" else 1)
+        self.batch = extractor.batch * (GPU_FACTOR if device.type == "cuda" else 1)
 
     def __call__(self, parts: Iterable[NDArray[np.uint8]], where: str) -> Arrays:
         """Outputs for images uint8 (n, H, W, C) that come in parts of any size, in order.
 
-        Features come as float16 or float32, as they are kept. Raises UserError naming `where` for images of the
-        wrong kind and for outputs that are not finite.
+        Features are float16 or float32, as they are stored. Raises UserError naming `where` for images of the wrong
+        size or channels and for outputs that are not finite.
         """
         found: list[dict[str, Tensor]] = []
         with torch.inference_mode(), exact_arithmetic():
@@ -77,10 +67,10 @@ class Loaded:
 
 
 def halved(features: NDArray[np.float32]) -> NDArray[Any]:
-    """Features (n, D) in half precision where its rounding is lost in their spread, else as they are.
+    """Features (n, D) in half precision where its rounding error is negligible against their spread, else unchanged.
 
-    The noise of rounding adds to every variance. At this share of it, a distance of a thirtieth of the spread moves by
-    less than 1e-5 (docs/accuracy.md); features that hardly differ from image to image are kept in full.
+    Rounding noise adds to every variance. At this share of it, a distance of a thirtieth of the spread changes by less
+    than 1e-5 (docs/accuracy.md); features that hardly differ between images stay in full precision.
     """
     with np.errstate(over="ignore"):
         half = features.astype(np.float16)
@@ -92,19 +82,17 @@ def halved(features: NDArray[np.float32]) -> NDArray[Any]:
 def load_extractor(name: str, device: torch.device) -> Loaded:
     """An extractor from its verified weights. Raises UserError when they are missing, damaged or of another network."""
     extractor = EXTRACTORS[name]
-    module, function = LOADERS[name]
-    load = getattr(importlib.import_module(f"sgbench.metrics.extractors.{module}"), function)
-    return Loaded(extractor, load(to_load(extractor.weights)[0], device), device)
+    return Loaded(extractor, extractor.load(to_load(extractor), device), device)
 
 
 def channels_for(extractor: Extractor, images: NDArray[np.uint8], where: str) -> NDArray[np.uint8]:
     """Images with the channels that the extractor takes. Raises UserError where that would invent or lose colour."""
-    channels = images.shape[3]
-    if extractor.name == "fashion-cnn" and images.shape[1:] != (32, 32, 1):
-        height, width = images.shape[1:3]
+    height, width, channels = images.shape[1:]
+    side = extractor.side
+    if side is not None and (height, width, channels) != (side, side, extractor.channels):
         raise NoScoreError(
-            f"fashion-cnn knows grey images of 32 x 32 pixels, and these are {width} x {height} "
-            f"with {channels} channel{'s' if channels > 1 else ''}",
+            f"{extractor.name} takes {'grey' if extractor.channels == 1 else 'RGB'} images of {side} x {side} pixels, "
+            f"and these are {width} x {height} with {channels} channel{'s' if channels > 1 else ''}",
             where=where,
             fix="choose metrics of another extractor, such as fd_lite0 or fid",
         )
@@ -134,7 +122,7 @@ def rebatched(parts: Iterable[NDArray[np.uint8]], size: int) -> Iterator[NDArray
 def exact_arithmetic() -> Iterator[None]:
     """No TF32 and no choice of kernels by timing while features are made: a score must not depend on fast modes.
 
-    The switches are those of the whole process: nothing may draw images in another thread meanwhile.
+    The switches are those of the whole process: no other thread may generate images meanwhile.
     """
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark

@@ -15,17 +15,20 @@ import torch
 from numpy.typing import NDArray
 
 from sgbench.base.errors import NoScoreError, UserError
+from sgbench.base.progress import Silent
 from sgbench.cells.cell import Cell
 from sgbench.cells.prompts import Prompt, from_records
 from sgbench.guidance.settings import Guidance
 from sgbench.images.sets import info_of
 from sgbench.metrics import weights
-from sgbench.metrics.preference import hps
+from sgbench.metrics.judges.catalogue import JUDGES
+from sgbench.metrics.judges.load import JudgeFn
+from sgbench.metrics.preference import cosine
 from sgbench.results.store import Store
 from sgbench.samplers.settings import Sampler
-from sgbench.score import judge_scores
+from sgbench.score import set_scorer
 from sgbench.score.cell_images import CellImages, IncompleteError
-from sgbench.score.judge_scores import Judging, TextScorer, judged_name
+from sgbench.score.set_scorer import SetScorer, judged_name
 from sgbench.zoo.shapes.captions import coloured, placed, several, single
 from sgbench.zoo.shapes.scenes import render, sample_scene
 
@@ -57,9 +60,9 @@ def cell(tmp_path: Path) -> Cell:
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Name and images of every call of a judge; the judges are the real ones."""
     made: list[tuple[str, int]] = []
-    real = judge_scores.load_judge
+    real = set_scorer.load_judge
 
-    def load(name: str, device: torch.device, stack: ExitStack) -> Judging:
+    def load(name: str, device: torch.device, stack: ExitStack) -> JudgeFn:
         judge = real(name, device, stack)
 
         def noted(images: Images, prompts: Sequence[Prompt]) -> NDArray[np.float64]:
@@ -68,7 +71,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 
         return noted
 
-    monkeypatch.setattr(judge_scores, "load_judge", load)
+    monkeypatch.setattr(set_scorer, "load_judge", load)
     return made
 
 
@@ -87,8 +90,19 @@ def store_of(folder: Path, cell: Cell, *shards: Images) -> Store:
 
 
 def score(store: Store, cell: Cell, samples: int, metric: str = "composition") -> dict[str, Any]:
-    with TextScorer(store, CPU) as scorer:
-        return scorer.score(metric, cell, info_of(CellImages(cell, store, samples)))
+    with scorer_of(metric) as scorer:
+        return score_by(scorer, CellImages(cell, store, samples), metric)
+
+
+def scorer_of(metric: str) -> SetScorer:
+    return SetScorer([metric], "", "", CPU, Silent())
+
+
+def score_by(scorer: SetScorer, images: CellImages, metric: str = "composition") -> dict[str, Any]:
+    found, failure = scorer.score(images, info_of(images), [metric])
+    if failure is not None:
+        raise failure
+    return found[metric]
 
 
 def values_below(store: Store, cell: Cell) -> list[Path]:
@@ -130,7 +144,7 @@ def test_images_of_other_prompts_are_wrong(tmp_path: Path, cell: Cell) -> None:
 
 
 def test_a_group_of_which_one_prompt_is_shown_has_no_score(tmp_path: Path, cell: Cell) -> None:
-    with pytest.raises(NoScoreError, match="the images show fewer than 2 prompts of counting; draw more images"):
+    with pytest.raises(NoScoreError, match="the images show fewer than 2 prompts of counting; generate more images"):
         score(store_of(tmp_path, cell, drawn(0)), cell, 3)
 
 
@@ -189,16 +203,16 @@ def test_damaged_and_missing_shards_have_no_score(tmp_path: Path, cell: Cell) ->
 
 def test_changed_prompts_are_judged_anew(tmp_path: Path, cell: Cell, calls: list[tuple[str, int]]) -> None:
     store = store_of(tmp_path, cell, drawn(0))
-    facts = info_of(CellImages(cell, store, SHARD))
+    images, others = (CellImages(cell, store, SHARD) for _ in range(2))
     records = [caption.metadata() for caption in CAPTIONS]
     records[0] = single("heart").metadata()
-    other = from_records("own", records, "own")
-    assert facts.prompts is not None
-    assert judged_name("drawn", other) != judged_name("drawn", facts.prompts)
-    scorer = TextScorer(store, CPU)
-    assert scorer.score("composition", cell, facts)["value"] == 1.0
-    assert scorer.score("composition", cell, facts._replace(prompts=other))["value"] == pytest.approx(7 / 8)
-    assert scorer.score("composition", cell, facts)["value"] == 1.0
+    others.prompts = from_records("own", records, "own")
+    assert images.prompts is not None
+    assert judged_name("drawn", others.prompts) != judged_name("drawn", images.prompts)
+    scorer = scorer_of("composition")
+    assert score_by(scorer, images)["value"] == 1.0
+    assert score_by(scorer, others)["value"] == pytest.approx(7 / 8)
+    assert score_by(scorer, images)["value"] == 1.0
     assert calls == [("drawn", SHARD)] * 2
 
 
@@ -206,9 +220,9 @@ def test_a_judge_that_fails_in_the_middle_keeps_the_shards_that_were_done(
     tmp_path: Path, cell: Cell, calls: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = store_of(tmp_path, cell, drawn(0), drawn(1), drawn(2))
-    load = judge_scores.load_judge
+    load = set_scorer.load_judge
 
-    def failing(name: str, device: torch.device, stack: ExitStack) -> Judging:
+    def failing(name: str, device: torch.device, stack: ExitStack) -> JudgeFn:
         judge = load(name, device, stack)
 
         def judging(images: Images, prompts: Sequence[Prompt]) -> NDArray[np.float64]:
@@ -219,7 +233,7 @@ def test_a_judge_that_fails_in_the_middle_keeps_the_shards_that_were_done(
         return judging
 
     with monkeypatch.context() as patch:
-        patch.setattr(judge_scores, "load_judge", failing)
+        patch.setattr(set_scorer, "load_judge", failing)
         with pytest.raises(NoScoreError, match="the process ended"):
             score(store, cell, 3 * SHARD)
     assert [path.name for path in values_below(store, cell)] == ["00000.npz", "00001.npz"]
@@ -250,7 +264,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tiny_hps(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SGBENCH_WEIGHTS", str(checkpoint))
-    monkeypatch.setattr(hps, "published", lambda model: CONFIG)
+    monkeypatch.setattr(cosine, "published", lambda model: CONFIG)
 
 
 @pytest.fixture
@@ -271,9 +285,9 @@ def test_a_judge_that_failed_is_let_go_and_loaded_anew(
     store = store_of(tmp_path, cell, drawn(0))
     ended: list[int] = []
     loads: list[str] = []
-    real = judge_scores.load_judge
+    real = set_scorer.load_judge
 
-    def load(name: str, device: torch.device, stack: ExitStack) -> Judging:
+    def load(name: str, device: torch.device, stack: ExitStack) -> JudgeFn:
         loads.append(name)
         stack.callback(ended.append, len(loads))
         if len(loads) > 1:
@@ -284,13 +298,13 @@ def test_a_judge_that_failed_is_let_go_and_loaded_anew(
 
         return dead
 
-    monkeypatch.setattr(judge_scores, "load_judge", load)
-    facts = info_of(CellImages(cell, store, SHARD))
-    with TextScorer(store, CPU) as scorer:
+    monkeypatch.setattr(set_scorer, "load_judge", load)
+    images = CellImages(cell, store, SHARD)
+    with scorer_of("composition") as scorer:
         with pytest.raises(NoScoreError, match="the process ended"):
-            scorer.score("composition", cell, facts)
+            score_by(scorer, images)
         assert ended == [1]
-        assert scorer.score("composition", cell, facts)["value"] == 1.0
+        assert score_by(scorer, images)["value"] == 1.0
         assert ended == [1]
     assert ended == [1, 2]
 
@@ -325,7 +339,7 @@ def test_a_preference_is_of_an_image_and_its_own_prompt(tmp_path: Path, styles: 
     score(store, styles, 8, "hpsv2.1")
     (path,) = values_below(store, styles)
     assert path.parent.name == judged_name("hpsv2.1", facts.prompts)
-    scorer = hps.load("hpsv2.1", weights.require("hpsv2.1")[0], CPU)
+    scorer = cosine.load_hps(JUDGES["hpsv2.1"], weights.require("hpsv2.1"), CPU)
     alone = [scorer([image], [facts.prompts.prompts[i % 6].text])[0] for i, image in enumerate(images)]
     assert np.load(path)["values"] == pytest.approx(alone, abs=1e-6)
 
