@@ -7,8 +7,8 @@ import re
 import pandas as pd
 
 from sgbench.base.printable import printable
+from sgbench.report.answers.answer import Section
 from sgbench.report.answers.summary import Words
-from sgbench.report.page.content import Section
 from sgbench.report.select_rows import Selection
 from sgbench.report.tables.bold import bold_cells
 from sgbench.report.tables.columns import readable_table

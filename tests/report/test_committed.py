@@ -20,7 +20,7 @@ import pytest
 from sgbench import api
 from sgbench.base.progress import Silent
 from sgbench.report import build
-from sgbench.report.figures.render import FORMATS, render
+from sgbench.report.figures.style import FORMATS, render
 from sgbench.report.page.library import without_library
 from sgbench.results.store import Store
 from sgbench.suite.sweep import expand

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sgbench.report.answers.answer import baseline_of
 from sgbench.report.answers.headline import (
     all_tied,
-    baseline_of,
     compare_rules,
     headline_rule,
     nothing_to_compare,

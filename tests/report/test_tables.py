@@ -11,20 +11,19 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sgbench.report.answers.headline import compare_rules
-from sgbench.report.answers.pareto_status import standings_of
+from sgbench.report.answers.headline import compare_rules, comparison_table
+from sgbench.report.answers.prompt_groups import group_table
 from sgbench.report.document import markdown_table
-from sgbench.report.select_rows import on_frontier, rule_rows, with_quality
+from sgbench.report.select_rows import rule_rows, standings_of, with_quality
 from sgbench.report.tables.bold import bold_cells
 from sgbench.report.tables.columns import (
     best_rows,
-    comparison_table,
-    group_table,
     parquet_bytes,
     readable_table,
     result_table,
     settings_texts,
 )
+from sgbench.stats.frontier import frontier
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -56,7 +55,7 @@ def test_standings_are_of_each_model_and_rule(fashion: pd.DataFrame) -> None:
     assert set(found) == set(fashion["cell"])
     own = rule_rows(fashion, "fashion-routing", "sg")
     on = {cell for cell in own["cell"] if found[cell] == "frontier"}
-    assert on == set(on_frontier(own, "gmacs_per_image")["cell"])
+    assert on == set(own["cell"].iloc[frontier(own["gmacs_per_image"].tolist(), own["fd"].tolist())])
     assert set(found.values()) == {"frontier", "tie", "dominated"}
 
 

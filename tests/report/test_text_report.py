@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from sgbench import api
-from sgbench.report.answers.headline import compare_rules, sentences
+from sgbench.report.answers.headline import compare_rules, comparison_table, sentences
+from sgbench.report.answers.prompt_groups import group_table
 from sgbench.report.figures import frontier
-from sgbench.report.select_rows import best_row, on_frontier, points, with_quality
-from sgbench.report.tables.columns import comparison_table, group_table
+from sgbench.report.select_rows import best_row, points, standings_of, with_quality
 from sgbench.results.store import Store
 from sgbench.suite.sweep import expand
 from sgbench.zoo.shapes.render import render
@@ -55,7 +55,8 @@ def test_the_best_row_is_the_highest() -> None:
 def test_a_frontier_rises_with_cost() -> None:
     """The dearer cell of lower score is off it, and points are turned round for what looks for the lowest."""
     rows = quality(row(CFG, 1.0, 0.4, 0.01, 1), row(CFG, 2.0, 0.8, 0.01, 2), row(CFG, 3.0, 0.6, 0.01, 3))
-    assert on_frontier(rows, "gmacs_per_image")["composition"].tolist() == [0.4, 0.8]
+    assert list(standings_of(rows).values())[:2] == ["frontier", "frontier"]
+    assert list(standings_of(rows).values())[2] != "frontier"
     assert [p.value for p in points(rows, "gmacs_per_image")] == [-0.4, -0.8, -0.6]
 
 

@@ -10,30 +10,42 @@ import pandas as pd
 
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS, qualities
+from sgbench.report.answers.answer import (
+    BASELINES,
+    Question,
+    baseline_of,
+    cell_difference,
+    interval_text,
+    name_of,
+    quality_verdict,
+)
 from sgbench.report.select_rows import (
     AXES,
     Axis,
     best_row,
     metric_title,
-    noun_of,
     points,
-    quality_title,
+    quality_metric,
     rated,
-    replicates,
     rule_rows,
     rules_of,
     settings_text,
+    value_text,
 )
-from sgbench.stats.digits import decimals, with_error
+from sgbench.stats.digits import decimals
 from sgbench.stats.frontier import Saving, saving
-from sgbench.stats.paired import Difference, paired_difference
+from sgbench.stats.paired import Difference
 
-# What others are compared with, and what is told first: the first of each that was run.
-BASELINES = ("cfg", "ag", "icg", "apg", "none")
+# What a report says first: the first of these rules that was compared.
 HEADLINES = ("sg", "cfg+sg", "ag+sg")
 MISSED_SHARE = 0.025
 # What a sentence tells beside distances; the table has the rest.
 TOLD = ("precision", "recall", "label_agreement")
+SAVED: dict[Axis, str] = {
+    "gmacs_per_image": "GMACs saved",
+    "seconds_per_image": "seconds saved",
+    "joules_per_image": "joules saved",
+}
 
 
 class Comparison(NamedTuple):
@@ -47,17 +59,6 @@ class Comparison(NamedTuple):
     baseline: pd.Series
     differences: dict[str, Difference]
     savings: dict[Axis, Saving]
-
-
-def baseline_of(rows: pd.DataFrame, model: str) -> str | None:
-    """The rule that the others of a model are compared with; None where none of those that can be was scored."""
-    present = rules_of(rated(rows), model)
-    return next((rule for rule in BASELINES if rule in present), None)
-
-
-def name_of(rule: str) -> str:
-    """A rule as sentences call it."""
-    return RULES[rule].title if RULES[rule].guided else f"the {RULES[rule].title} model"
 
 
 def compare_rules(rows: pd.DataFrame, model: str, axes: Sequence[Axis]) -> list[Comparison]:
@@ -85,10 +86,10 @@ def compare_rules(rows: pd.DataFrame, model: str, axes: Sequence[Axis]) -> list[
                 model,
                 rule,
                 baseline_rule,
-                str(rows["quality_metric"].iloc[0]),
+                quality_metric(rows),
                 best,
                 baseline,
-                {metric: _difference(best, baseline, metric) for metric in metrics},
+                {metric: cell_difference(best, baseline, metric) for metric in metrics},
                 {axis: saving(points(baseline_rows, axis), points(own, axis)) for axis in measured},
             )
         )
@@ -109,10 +110,39 @@ def sentences(comparison: Comparison) -> list[str]:
     ]
 
 
+def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """One line per model and rule: its best cell, and what it saves at the best quality of the baseline."""
+    baselines = {RULES[c.baseline_rule].title for c in comparisons}
+    # Models may have baselines of their own; each line then names its own.
+    name = baselines.pop() if len(baselines) == 1 else "the baseline"
+    lines = []
+    for c in comparisons:
+        line: dict[str, object] = {
+            "model": c.model,
+            "rule": RULES[c.rule].title,
+            "best settings": settings_text(c.best),
+            **({"baseline": RULES[c.baseline_rule].title} if baselines else {}),
+            metric_title(c.quality): value_text(c.best),
+            f"against {name}'s best": interval_text(c.differences[c.quality]),
+        }
+        if "recall" in c.differences and c.quality != "recall":
+            line[f"recall against {name}'s"] = interval_text(c.differences["recall"])
+        for axis, found in c.savings.items():
+            if not found.reached:
+                line[SAVED[axis]] = f"not reached ({found.probability_reached:.0%} of draws reach it)"
+            else:
+                # Where the cheapest cell is better already, what is saved may be more.
+                bound = "≥ " if found.at_least else ""
+                ends = ["not reached" if e == float("-inf") else f"{e:.0%}" for e in (found.lower, found.upper)]
+                line[SAVED[axis]] = f"{bound}{found.share:.0%} [{', '.join(ends)}]"
+        lines.append(line)
+    return pd.DataFrame(lines).fillna("")
+
+
 def nothing_to_compare(rows: pd.DataFrame, model: str) -> str:
     """Why `compare_rules` finds nothing for a model."""
     rules = rules_of(rated(rows), model)
-    metric = quality_title(rows)
+    metric = metric_title(quality_metric(rows))
     if not rules:
         return f"No cell of {model} has a score of {metric}, so there is nothing to compare."
     titles = " and ".join(RULES[rule].title for rule in rules)
@@ -130,7 +160,7 @@ def all_tied(comparisons: Sequence[Comparison]) -> str | None:
         return None
     first = comparisons[0]
     cells = [first.baseline, *(c.best for c in comparisons)]
-    gaps = (_difference(a, b, first.quality) for a, b in itertools.combinations(cells, 2))
+    gaps = (cell_difference(a, b, first.quality) for a, b in itertools.combinations(cells, 2))
     if any(gap.significant for gap in gaps) or any(_told_apart(s) for c in comparisons for s in c.savings.values()):
         return None
     names = [name_of(first.baseline_rule), *(RULES[c.rule].title for c in comparisons)]
@@ -154,7 +184,7 @@ def _saving_sentence(comparison: Comparison, axis: Axis) -> str:
     baseline = comparison.baseline
     target = (
         f"{name_of(comparison.baseline_rule)}'s best {metric_title(comparison.quality)} on {comparison.model} "
-        f"({with_error(baseline['quality'], baseline['quality_se'])} at {settings_text(baseline)})"
+        f"({value_text(baseline)} at {settings_text(baseline)})"
     )
     if not found.reached and found.probability_reached <= MISSED_SHARE:
         return f"{title} does not reach {target} at any setting of this suite, so it saves no {unit}."
@@ -196,31 +226,22 @@ def _quality_sentence(comparison: Comparison) -> str:
     title, other = RULES[comparison.rule].title, name_of(comparison.baseline_rule)
     best, baseline, gaps = comparison.best, comparison.baseline, comparison.differences
     cost = f"{best['gmacs_per_image'] / baseline['gmacs_per_image']:.0%} of {other}'s GMACs"
+    noun = "score" if METRICS[comparison.quality].better == "higher" else "distance"
     # A kernel distance says again what the Frechet distance of the same features does.
     others = [m for m in qualities(list(gaps)) if m != comparison.quality and METRICS[m].prominent]
     told = [comparison.quality, *others, *TOLD]
     parts = [_gap(metric, gaps[metric]) for metric in told if metric in gaps]
     return (
-        f"Each at its best {noun_of(comparison.quality)}, {title} ({settings_text(best)}; {cost}) "
+        f"Each at its best {noun}, {title} ({settings_text(best)}; {cost}) "
         f"against {other} ({settings_text(baseline)}): {'; '.join(parts)}."
     )
 
 
 def _gap(metric: str, gap: Difference) -> str:
-    better = (gap.value < 0) == (METRICS[metric].better == "lower")
-    verdict = (", better" if better else ", worse") if gap.significant else ", no significant difference"
     digits = decimals(gap.standard_error)
     interval = f"{gap.lower:+.{digits}f} to {gap.upper:+.{digits}f}"
-    return f"{metric_title(metric)} {gap.value:+.{digits}f} (95 % interval {interval}{verdict})"
-
-
-def _difference(best: pd.Series, baseline: pd.Series, metric: str) -> Difference:
-    return paired_difference(
-        float(best[metric]),
-        float(baseline[metric]),
-        replicates(best[f"{metric}_replicates"]),
-        replicates(baseline[f"{metric}_replicates"]),
-    )
+    verdict = quality_verdict(gap, metric)
+    return f"{metric_title(metric)} {gap.value:+.{digits}f} (95 % interval {interval}, {verdict})"
 
 
 def _percent(share: float) -> str:
@@ -232,3 +253,20 @@ def _percent(share: float) -> str:
 def _signed(share: float) -> str:
     # Without the sign of a zero.
     return f"{round(share, 2) + 0.0:.0%}"
+
+
+SAVINGS = Question(
+    title="Each rule against the baseline",
+    note=(
+        "Savings are read off the frontier at the best quality that the baseline reaches, by interpolation between "
+        "measured cells, never beyond them. Intervals are 95 %, from jackknife replicates that pair the cells; those "
+        "on seconds leave out the spread of the timings. The best cell of a rule was chosen on the same images, so "
+        "small differences flatter the rule with more settings."
+    ),
+    file="comparison.csv",
+    compare=lambda selected: [
+        found for model in selected.models for found in compare_rules(selected.rows, model, selected.axes)
+    ],
+    sentences=sentences,
+    table=comparison_table,
+)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from sgbench.guidance import RULES
-from sgbench.report.select_rows import metric_title, replicates, rule_rows, rules_of, sign_of
+from sgbench.metrics.catalogue import qualities
+from sgbench.report.answers.answer import Question, cell_difference
+from sgbench.report.select_rows import best_row, metric_title, replicates, rule_rows, rules_of, sign_of, with_quality
 from sgbench.stats.agreement import Agreement, agreement
-from sgbench.stats.paired import paired_difference
 
 MINIMUM = 3
 
@@ -40,29 +42,20 @@ def compare_opinions(rows: pd.DataFrame, model: str, metrics: Sequence[str]) -> 
         rules = rules_of(own, model)
         if len(own) < MINIMUM or len(rules) < MINIMUM:
             continue
-        signs = [sign_of(metric) for metric in pair]
-        values = [(sign * own[metric]).tolist() for sign, metric in zip(signs, pair, strict=True)]
-        spread = [
-            [tuple(sign * r for r in replicates(text)) for text in own[f"{metric}_replicates"]]
-            for sign, metric in zip(signs, pair, strict=True)
+        ranked = [_best_cells(own, model, metric) for metric in pair]
+        rankings = (list(ranked[0]), list(ranked[1]))
+        conflicts = [
+            (a, b)
+            for a, b in itertools.combinations(rules, 2)
+            if math.prod(_worse(best[a], best[b], metric) for best, metric in zip(ranked, pair, strict=True)) < 0
         ]
-        rankings = [_ranking(own, model, rules, metric) for metric in pair]
-        found.append(
-            Opinions(
-                model,
-                pair,
-                (rankings[0], rankings[1]),
-                _conflicts(own, model, rules, pair),
-                agreement(values[0], values[1], spread[0], spread[1]),
-                len(own),
-            )
-        )
+        found.append(Opinions(model, pair, rankings, conflicts, _over_cells(own, pair), len(own)))
     return found
 
 
 def sentence(opinions: Opinions) -> str:
     """The comparison in words."""
-    if np.isnan(opinions.over_cells.tau):
+    if math.isnan(opinions.over_cells.tau):
         return (
             f"{metric_title(opinions.metrics[1])} and {metric_title(opinions.metrics[0])} do not rank the cells of "
             f"{opinions.model}: all have the same value of one of them."
@@ -87,31 +80,39 @@ def sentence(opinions: Opinions) -> str:
     return head + body + f"Ordered differently beyond noise: {pairs}."
 
 
-def _ranking(rows: pd.DataFrame, model: str, rules: Sequence[str], metric: str) -> list[str]:
-    sign = sign_of(metric)
-    return sorted(rules, key=lambda rule: float((sign * rule_rows(rows, model, rule)[metric]).min()))
+def _over_cells(rows: pd.DataFrame, pair: tuple[str, str]) -> Agreement:
+    """Agreement of two metrics over all cells, both turned so that lower is better."""
+    signs = [sign_of(metric) for metric in pair]
+    values = [(sign * rows[metric]).tolist() for sign, metric in zip(signs, pair, strict=True)]
+    spread = [
+        [tuple(sign * r for r in replicates(text)) for text in rows[f"{metric}_replicates"]]
+        for sign, metric in zip(signs, pair, strict=True)
+    ]
+    return agreement(values[0], values[1], spread[0], spread[1])
 
 
-def _conflicts(rows: pd.DataFrame, model: str, rules: Sequence[str], pair: tuple[str, str]) -> list[tuple[str, str]]:
-    """Pairs of rules of which the one is significantly better in the first metric, the other in the second."""
-    found = []
-    for position, a in enumerate(rules):
-        for b in rules[position + 1 :]:
-            signs = [_verdict(rows, model, a, b, metric) for metric in pair]
-            if signs[0] * signs[1] < 0:
-                found.append((a, b))
-    return found
+def _best_cells(rows: pd.DataFrame, model: str, metric: str) -> dict[str, pd.Series]:
+    """Each rule's best cell by a metric, the best rule first."""
+    scored, sign = with_quality(rows, metric), sign_of(metric)
+    best = {rule: best_row(rule_rows(scored, model, rule)) for rule in rules_of(scored, model)}
+    return dict(sorted(best.items(), key=lambda item: sign * float(item[1][metric])))
 
 
-def _verdict(rows: pd.DataFrame, model: str, a: str, b: str, metric: str) -> int:
-    """1 where rule `a` is significantly worse at its best cell than `b` at its own, -1 where better, else 0."""
-    sign = sign_of(metric)
-    owns = [rule_rows(rows, model, rule) for rule in (a, b)]
-    best = [own.iloc[int((sign * own[metric]).to_numpy().argmin())] for own in owns]
-    gap = paired_difference(
-        float(best[0][metric]),
-        float(best[1][metric]),
-        replicates(best[0][f"{metric}_replicates"]),
-        replicates(best[1][f"{metric}_replicates"]),
-    )
-    return 0 if not gap.significant else 1 if sign * gap.value > 0 else -1
+def _worse(first: pd.Series, second: pd.Series, metric: str) -> int:
+    """1 where the first cell is significantly worse than the second, -1 where better, else 0."""
+    gap = cell_difference(first, second, metric)
+    return 0 if not gap.significant else 1 if sign_of(metric) * gap.value > 0 else -1
+
+
+AGREEMENT = Question(
+    title="Do the metrics agree?",
+    note="",
+    file="",
+    compare=lambda selected: [
+        found
+        for model in selected.models
+        for found in compare_opinions(selected.rows, model, qualities(selected.metrics))
+    ],
+    sentences=lambda opinions: [sentence(opinions)],
+    table=lambda found: None,
+)

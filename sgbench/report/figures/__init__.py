@@ -7,20 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from sgbench.metrics.catalogue import METRICS, qualities
-from sgbench.report.figures import (
-    frontier,
-    heat_map,
-    lpips,
-    precision_recall,
-    sparsity,
-    speed_up,
-    throughput_map,
-    training,
-    weak_age,
-)
-from sgbench.report.figures.drawn import Drawn as Drawn
-from sgbench.report.figures.render import FORMATS as FORMATS
-from sgbench.report.figures.render import render as render
+from sgbench.report.figures import frontier, heat_map, lpips, precision_recall, series, speed
+from sgbench.report.figures.drawn import Drawn
 from sgbench.report.select_rows import Axis, with_quality
 
 
@@ -44,11 +32,11 @@ def draw_figures(
                 drawn += frontier.draw(with_quality(rows, metric), model, suffix, "gmacs_per_image", metric)
             drawn += precision_recall.draw(rows, model, suffix)
             drawn += heat_map.draw(rows, model, suffix)
-            drawn += sparsity.draw(rows, model, suffix)
+            drawn += series.draw_gammas(rows, model, suffix)
             drawn += lpips.draw(rows, model, suffix)
-        drawn += throughput_map.draw(rows, model, suffix)
-        drawn += speed_up.draw(rows, model, suffix)
+        drawn += speed.draw_maps(rows, model, suffix)
+        drawn += speed.draw_speed_up(rows, model, suffix)
     if metrics:
-        drawn += training.draw(rows, models)
-        drawn += weak_age.draw(rows, models)
+        drawn += series.draw_training(rows, models)
+        drawn += series.draw_weak_ages(rows, models)
     return drawn

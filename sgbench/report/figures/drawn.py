@@ -17,8 +17,9 @@ from matplotlib.lines import Line2D
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
 from sgbench.models import spec
-from sgbench.report.select_rows import CLOCK, metric_title, replicates
-from sgbench.report.style import WIDTH, style_of
+from sgbench.report.figures.style import WIDTH
+from sgbench.report.missing import CLOCK
+from sgbench.report.select_rows import metric_title, replicates
 from sgbench.stats.frontier import Vector
 from sgbench.stats.paired import t_quantile
 
@@ -40,6 +41,12 @@ class Drawn(NamedTuple):
     caption: str
     figure: Figure
     model: str
+
+
+def plane(width: float, height: float) -> tuple[Figure, Axes]:
+    """An empty figure of some inches with one pair of axes."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
 
 
 def model_text(model: str) -> str:
@@ -70,10 +77,15 @@ def metric_label(rows: pd.DataFrame, metric: str) -> str:
 
 def metric_facts(rows: pd.DataFrame, metric: str, bars: bool = True) -> str:
     """What a caption says of a metric's values: images, protocol, and what their bars are where some are drawn."""
-    ids = rows.get(f"{metric}_protocol", pd.Series(dtype=str)).dropna().unique()
-    protocol = f" (protocol {ids[0]})" if len(ids) else ""
+    name = protocol_id(rows, metric)
+    protocol = f" (protocol {name})" if name else ""
     said = "; bars are 95 % intervals" if bars else ""
     return f"{metric_title(metric)}{protocol} of {rows['samples'].iloc[0]:,} images a cell{said}."
+
+
+def protocol_id(rows: pd.DataFrame, metric: str) -> str:
+    """The protocol of a metric; empty where the rows name none."""
+    return next(iter(rows.get(f"{metric}_protocol", pd.Series(dtype=str)).dropna()), "")
 
 
 def clock_facts(rows: pd.DataFrame) -> str:
@@ -82,12 +94,18 @@ def clock_facts(rows: pd.DataFrame) -> str:
     return f"Measured on {first['device']}, {first['threads']} threads, batch {first['batch']}."
 
 
-def half_widths(rows: pd.DataFrame, metric: str) -> Vector:
-    """Half of each row's 95 % interval, by Student's t with as many groups as were deleted; NaN without an error."""
-    known = rows[f"{metric}_replicates"].dropna()
+def half_quantile(rows: pd.DataFrame, metric: str) -> float | None:
+    """Standard errors in half of a 95 % interval, by Student's t; None where no groups of images were left out."""
+    known = rows.get(f"{metric}_replicates", pd.Series(dtype=str)).dropna()
     groups = len(replicates(known.iloc[0])) if len(known) else 0
+    return t_quantile(groups) if groups > 1 else None
+
+
+def half_widths(rows: pd.DataFrame, metric: str) -> Vector:
+    """Half of each row's 95 % interval; NaN without an error."""
+    quantile = half_quantile(rows, metric)
     errors = rows[f"{metric}_se"].to_numpy(dtype=np.float64)
-    return t_quantile(groups) * errors if groups > 1 else np.full(len(rows), np.nan)
+    return np.full(len(rows), np.nan) if quantile is None else quantile * errors
 
 
 def one_clock(rows: pd.DataFrame) -> bool:
@@ -137,7 +155,7 @@ def set_log(axes: Axes, which: str) -> None:
 
 def rule_handle(rule: str, line: bool = True) -> Line2D:
     """A rule's entry in a legend."""
-    style = style_of(rule)
+    style = RULES[rule].style
     return Line2D(
         [],
         [],
@@ -151,7 +169,7 @@ def rule_handle(rule: str, line: bool = True) -> Line2D:
 
 def scatter_cells(axes: Axes, rows: pd.DataFrame, x: str, y: str, rule: str, cells: int) -> None:
     """A rule's cells as marks, smaller where the axes hold many `cells`."""
-    style = style_of(rule)
+    style = RULES[rule].style
     axes.scatter(
         rows[x],
         rows[y],

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sgbench.guidance import RULES
-from sgbench.report.answers.headline import baseline_of
-from sgbench.report.answers.pareto_status import standings_of
+from sgbench.report.answers.answer import baseline_of
 from sgbench.report.figures.drawn import (
     AREAS,
     MOST_BARS,
@@ -25,23 +24,26 @@ from sgbench.report.figures.drawn import (
     legend_below,
     metric_facts,
     metric_label,
+    plane,
     rule_handle,
     scale_cost,
     scale_quality,
 )
 from sgbench.report.figures.labels import Label, place_labels
+from sgbench.report.figures.style import LOOK, WIDTH
 from sgbench.report.select_rows import (
     AXES,
     Axis,
     best_row,
     metric_title,
+    quality_metric,
     rated,
     rule_rows,
     rules_of,
     settings_text,
     sign_of,
+    standings_of,
 )
-from sgbench.report.style import LOOK, WIDTH, style_of
 from sgbench.stats.frontier import knee
 
 COUNTED = "One multiply-accumulate counts as one; FLOPs are twice that."
@@ -56,7 +58,7 @@ def draw(rows: pd.DataFrame, model: str, suffix: str, axis: Axis, metric: str = 
     own = rated(rows[(rows["model"] == model) & rows[axis].notna()])
     if own.empty:
         return []
-    quality = str(own["quality_metric"].iloc[0])
+    quality = quality_metric(own)
     name = "-".join(["frontier", axis.removesuffix("_per_image"), *([metric] if metric else [])])
     facts = [READING, metric_facts(own, quality), COUNTED if axis == "gmacs_per_image" else clock_facts(own)]
     title = f"{metric_title(quality)} against {AXES[axis]}"
@@ -65,9 +67,8 @@ def draw(rows: pd.DataFrame, model: str, suffix: str, axis: Axis, metric: str = 
 
 @mpl.rc_context(LOOK)
 def _figure(rows: pd.DataFrame, model: str, axis: Axis, title: str) -> Figure:
-    figure = Figure(figsize=(WIDTH, 4.5), layout="constrained")
-    axes = figure.subplots()
-    quality = str(rows["quality_metric"].iloc[0])
+    figure, axes = plane(WIDTH, 4.5)
+    quality = quality_metric(rows)
     rules, baseline = rules_of(rows, model), baseline_of(rows, model)
     rows = rows.assign(standing=rows["cell"].map(standings_of(rows, axis)))
     for rule in rules:
@@ -84,7 +85,7 @@ def _figure(rows: pd.DataFrame, model: str, axis: Axis, title: str) -> Figure:
     if baseline is not None and len(rules) > 1:
         best = best_row(rule_rows(rows, model, baseline))
         equal = _as_good(rows[rows["guidance"] != baseline], float(best["quality"]), axis)
-        line: dict[str, Any] = {"color": style_of(baseline).colour, "linewidth": 0.9, "linestyle": (0, (4, 3))}
+        line: dict[str, Any] = {"color": RULES[baseline].style.colour, "linewidth": 0.9, "linestyle": (0, (4, 3))}
         axes.axhline(best["quality"], zorder=1, **line)
         handles.append(Line2D([], [], label=f"{RULES[baseline].title}'s best", **line))
     if equal:
@@ -100,7 +101,7 @@ def _figure(rows: pd.DataFrame, model: str, axis: Axis, title: str) -> Figure:
 
 def _draw_rule(axes: Axes, rows: pd.DataFrame, rule: str, axis: Axis, cells: int) -> None:
     """A rule's cells by their standing, and its frontier; bars of the frontier alone where there are many `cells`."""
-    style = style_of(rule)
+    style = RULES[rule].style
     standing, crowded = rows["standing"].to_numpy(), cells > MOST_VECTORS
     cost, value = rows[axis].to_numpy(dtype=np.float64), rows["quality"].to_numpy(dtype=np.float64)
     half = half_widths(rows, "quality")
@@ -127,7 +128,7 @@ def _draw_rule(axes: Axes, rows: pd.DataFrame, rule: str, axis: Axis, cells: int
 
 def _as_good(rows: pd.DataFrame, target: float, axis: Axis) -> list[pd.Series]:
     """Each rule's cheapest cell that is as good as `target`, by the estimates, cheapest first."""
-    sign = sign_of(str(rows["quality_metric"].iloc[0]))
+    sign = sign_of(quality_metric(rows))
     reached = rows[sign * rows["quality"] <= sign * target].sort_values(axis, kind="stable")
     return [row for _, row in reached.drop_duplicates("guidance").iterrows()]
 
@@ -142,7 +143,7 @@ def _labels(rows: pd.DataFrame, axis: Axis, equal: list[pd.Series], baseline: st
     name(best_row(rows), "best")
     if equal and baseline is not None and str(equal[0]["cell"]) not in named:
         name(equal[0], f"as good as {RULES[baseline].title}'s best")
-    sign = sign_of(str(rows["quality_metric"].iloc[0]))
+    sign = sign_of(quality_metric(rows))
     bend = knee(rows[axis].tolist(), (sign * rows["quality"]).tolist())
     if bend is not None:
         name(rows.iloc[bend], "knee")
@@ -151,7 +152,7 @@ def _labels(rows: pd.DataFrame, axis: Axis, equal: list[pd.Series], baseline: st
             float(row[axis]),
             float(row["quality"]),
             f"{' and '.join(roles)}: {RULES[row['guidance']].title}\n{settings_text(row)}",
-            style_of(row["guidance"]).colour,
+            RULES[row["guidance"]].style.colour,
         )
         for row, roles in named.values()
     ]

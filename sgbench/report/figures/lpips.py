@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sgbench.guidance import RULES
-from sgbench.report.figures.drawn import Drawn, figure_title, legend_below, rule_handle
+from sgbench.report.figures.drawn import Drawn, figure_title, legend_below, plane, rule_handle
+from sgbench.report.figures.style import LOOK, WIDTH
 from sgbench.report.select_rows import best_row, rated, replicates, rule_rows, rules_of, settings_text
-from sgbench.report.style import LOOK, WIDTH, style_of
 from sgbench.stats.frontier import Vector
 
 COLUMN = "lpips_percentiles"
@@ -48,10 +48,9 @@ def density(percentiles: Vector) -> tuple[Vector, Vector]:
 
 @mpl.rc_context(LOOK)
 def _figure(spreads: dict[str, Vector], model: str) -> Figure:
-    figure = Figure(figsize=(WIDTH - 0.6, 3.8), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = plane(WIDTH - 0.6, 3.8)
     for rule, percentiles in spreads.items():
-        style = style_of(rule)
+        style = RULES[rule].style
         places, height = density(percentiles)
         axes.plot(places, height, color=style.colour, linestyle=style.line)
         axes.fill_between(places, height, color=style.colour, alpha=0.08, linewidth=0)

@@ -6,6 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
+from sgbench.guidance import RULES
 from sgbench.report.figures.drawn import (
     MOST_BARS,
     Drawn,
@@ -14,11 +15,12 @@ from sgbench.report.figures.drawn import (
     legend_below,
     metric_facts,
     metric_label,
+    plane,
     rule_handle,
     scatter_cells,
 )
+from sgbench.report.figures.style import LOOK, WIDTH
 from sgbench.report.select_rows import rule_rows, rules_of
-from sgbench.report.style import LOOK, WIDTH, style_of
 
 TITLE = "precision against recall"
 
@@ -37,8 +39,7 @@ def draw(rows: pd.DataFrame, model: str, suffix: str) -> list[Drawn]:
 
 @mpl.rc_context(LOOK)
 def _figure(rows: pd.DataFrame, model: str) -> Figure:
-    figure = Figure(figsize=(WIDTH, 4.5), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = plane(WIDTH, 4.5)
     rules = rules_of(rows, model)
     for rule in rules:
         own = rule_rows(rows, model, rule)
@@ -46,7 +47,7 @@ def _figure(rows: pd.DataFrame, model: str) -> Figure:
         if len(rows) <= MOST_BARS:
             axes.errorbar(
                 own["recall"], own["precision"], xerr=half_widths(own, "recall"), yerr=half_widths(own, "precision"),
-                fmt="none", ecolor=style_of(rule).colour, elinewidth=0.6, alpha=0.35,
+                fmt="none", ecolor=RULES[rule].style.colour, elinewidth=0.6, alpha=0.35,
             )  # fmt: skip
     axes.set(
         xlabel=metric_label(rows, "recall"),

@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from sgbench.report.page.model_cards import ModelCard
+from sgbench.models import catalogue
+from sgbench.report.answers.answer import Section
 from sgbench.report.select_rows import Axis
 from sgbench.suite.schema import Suite
+from sgbench.zoo import weights
 
 
 class Picture(NamedTuple):
@@ -34,15 +36,15 @@ class Figure(NamedTuple):
     svg: bytes
 
 
-class Section(NamedTuple):
-    """A part of the page in words and a table: rule against baseline, areas, budgets, opinions, groups of prompts."""
+class ModelCard(NamedTuple):
+    """A model for readers; `parameters` is empty where nobody counted them."""
 
-    title: str
-    sentences: list[str]
-    table: pd.DataFrame | None
-    note: str
-    file: str = ""
-    """Where the table stands as csv beside the page."""
+    name: str
+    summary: str
+    trained_sparse: bool
+    parameters: str
+    licence: str
+    sha256: str
 
 
 class Content(NamedTuple):
@@ -76,3 +78,17 @@ class Content(NamedTuple):
     command: str
     files: list[str]
     """Files beside the page that are offered for download, relative to it."""
+
+
+def model_card(name: str, sha256: str) -> ModelCard:
+    """Of a packaged model what its card says; of another what is known of its files, with the rows' digest of them.
+
+    Raises UserError when there is no such model.
+    """
+    model = catalogue.entry(name)
+    if model.main.kind == "packaged":
+        card = weights.card(name)
+        told = (str(card["summary"]), model.trained_sparse, f"{card['parameters']:,}", str(card["licence"]))
+        return ModelCard(name, *told, card["files"]["final"]["sha256"])
+    licence = "not stated" if model.public is None else model.public.licence
+    return ModelCard(name, f"{model.family.title} ({model.family.source})", model.trained_sparse, "", licence, sha256)

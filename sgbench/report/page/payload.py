@@ -12,13 +12,11 @@ from matplotlib.path import Path
 
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
-from sgbench.report.figures.drawn import logarithmic_cost, logarithmic_quality
+from sgbench.report.figures.drawn import half_quantile, logarithmic_cost, logarithmic_quality
 from sgbench.report.page.content import Content
 from sgbench.report.page.text import all_visible
-from sgbench.report.select_rows import AXES, metric_title, replicates
-from sgbench.report.style import style_of
+from sgbench.report.select_rows import AXES, metric_title
 from sgbench.report.tables.columns import settings_texts
-from sgbench.stats.paired import t_quantile
 
 SETTINGS = (
     *("model", "family", "weights", "iterations", "auxiliary_iterations", "trained_sparse", "dropped_tokens"),
@@ -88,19 +86,12 @@ def _metric(rows: pd.DataFrame, metric: str) -> dict[str, Any]:
         "better": METRICS[metric].better,
         "groups": groups,
         "log": logarithmic_quality(rows[metric], metric),
-        "half": _half(rows, metric),
+        "half": half_quantile(rows, metric),
     }
 
 
-def _half(rows: pd.DataFrame, metric: str) -> float | None:
-    """Standard errors in half of a 95 % interval, by as many groups as were deleted; None where none were."""
-    known = rows.get(f"{metric}_replicates", pd.Series(dtype=str)).dropna()
-    groups = len(replicates(known.iloc[0])) if len(known) else 0
-    return t_quantile(groups) if groups > 1 else None
-
-
 def _rule(rule: str) -> dict[str, str]:
-    style = style_of(rule)
+    style = RULES[rule].style
     drawn = {"colour": style.colour, "line": style.line, "path": marker_path(style.marker)}
     return {"name": rule, "title": RULES[rule].title, **drawn}
 

@@ -12,7 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from sgbench.guidance import RULES
-from sgbench.report.figures.render import FORMATS
+from sgbench.report.figures.style import FORMATS
 from sgbench.report.page.content import Content, Figure, Picture
 from sgbench.report.page.library import as_script, library, library_name, policy
 from sgbench.report.page.payload import payload

@@ -21,15 +21,17 @@ from sgbench.report.pictures.gallery import COLUMNS, asked_for, encode, first_ro
 from sgbench.report.select_rows import (
     USUAL,
     best_row,
+    constant_gamma,
     file_names,
     metric_title,
+    quality_metric,
     rated,
     rule_rows,
     rules_of,
     settings_text,
+    value_text,
 )
 from sgbench.results.store import Store
-from sgbench.stats.digits import with_error
 
 # Images are shown this wide at least and reduced to it at most, by whole factors.
 LEAST, MOST = 96, 128
@@ -69,7 +71,7 @@ def best_cells(rows: pd.DataFrame, model: str) -> pd.DataFrame:
     chosen = []
     for rule in rules_of(rows, model):
         own = rated(rule_rows(rows, model, rule))
-        dense = own[pd.to_numeric(own["gamma_strong"], errors="coerce") == 0]
+        dense = own[constant_gamma(own) == 0]
         own = dense if rule == "none" and len(dense) else own
         if len(own):
             chosen.append(best_row(own))
@@ -79,7 +81,7 @@ def best_cells(rows: pd.DataFrame, model: str) -> pd.DataFrame:
 def by_gamma(rows: pd.DataFrame, model: str) -> pd.DataFrame:
     """Unguided rows that differ in a constant gamma alone, by rising gamma: the longest such series of the suite."""
     own = rule_rows(rows, model, "none")
-    own = own.assign(gamma=pd.to_numeric(own["gamma_strong"], errors="coerce")).dropna(subset="gamma")
+    own = own.assign(gamma=constant_gamma(own)).dropna(subset="gamma")
     if own.empty:
         return own
     series = own.groupby([name for name in ALIKE if name in own], dropna=False, sort=False)
@@ -145,11 +147,11 @@ def _font(text: str, size: int, width: int) -> ImageFont.FreeTypeFont | ImageFon
 
 
 def _metric(rows: pd.DataFrame) -> str:
-    return metric_title(str(rows["quality_metric"].iloc[0])) if "quality_metric" in rows else ""
+    return metric_title(quality_metric(rows)) if "quality_metric" in rows else ""
 
 
 def _quality(row: pd.Series) -> str:
     """Quality with its error, to stand behind settings; empty where there is none."""
     if "quality" not in row or pd.isna(row["quality"]):
         return ""
-    return f": {metric_title(row['quality_metric'])} {with_error(row['quality'], row['quality_se'])}"
+    return f": {metric_title(row['quality_metric'])} {value_text(row)}"

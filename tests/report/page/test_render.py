@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sgbench.report.page.content import Content, Figure, Section
+from sgbench.report.answers.answer import Section
+from sgbench.report.page.content import Content, Figure
 from sgbench.report.page.library import as_script, without_library
 from sgbench.report.page.payload import payload
 from sgbench.report.page.render import EMBEDDED_BYTES, MOST_LINES, MOST_SENTENCES, Page, place, render_page

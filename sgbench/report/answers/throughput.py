@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from sgbench.guidance import RULES
-from sgbench.report.page.content import Section
+from sgbench.report.answers.answer import Section
 from sgbench.report.select_rows import settings_text
 
 

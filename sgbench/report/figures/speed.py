@@ -1,10 +1,12 @@
-"""Speed-up against the ratio of MACs: what sparsity promises and what the clock says."""
+"""What sparsity promises and what the clock says: speed-up against the ratio of MACs, and images per second over both
+gammas (figure A1 of arXiv 2601.01608)."""
 
 from __future__ import annotations
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -16,19 +18,32 @@ from sgbench.report.figures.drawn import (
     figure_title,
     legend_below,
     one_clock,
+    plane,
     rule_handle,
     scatter_cells,
 )
-from sgbench.report.figures.grids import numeric_gammas
-from sgbench.report.select_rows import CLOCK, rule_rows, rules_of
-from sgbench.report.style import LOOK, WIDTH, style_of
+from sgbench.report.figures.grids import (
+    ALIKE,
+    RULES_OF_TWO_GAMMAS,
+    Grid,
+    draw_mesh,
+    grids,
+    name_gammas,
+    numeric_gammas,
+)
+from sgbench.report.figures.style import LOOK, WIDTH
+from sgbench.report.missing import CLOCK
+from sgbench.report.select_rows import rule_rows, rules_of
+from sgbench.stats.frontier import Vector
 
 TITLE = "speed-up against MAC ratio"
 # What a cell and its dense twin share: where guidance is on, and how often the network is called.
 CALLED_ALIKE = ("interval", "parameters", "sampler", "steps", "dtype", "compile", *CLOCK)
+# Up to so many gammas a side, numbers fit into the cells of a map.
+MOST_WRITTEN = 7
 
 
-def draw(rows: pd.DataFrame, model: str, suffix: str) -> list[Drawn]:
+def draw_speed_up(rows: pd.DataFrame, model: str, suffix: str) -> list[Drawn]:
     """Every cell of one model whose dense twin was run, on one device; nothing where all of them are dense."""
     own = rows[(rows["model"] == model) & rows["seconds_per_image"].notna()].reset_index(drop=True)
     if not one_clock(own):
@@ -44,7 +59,29 @@ def draw(rows: pd.DataFrame, model: str, suffix: str) -> list[Drawn]:
         "Both are against the dense cell of as many branches, steps and sampler: that with both gammas 0, or CFG. On "
         f"the diagonal the clock keeps what MACs promise. {clock_facts(own)} Bars are quartiles over batches."
     )
-    return [Drawn(f"speed-up{suffix}", TITLE, caption, _figure(own, model), model)]
+    return [Drawn(f"speed-up{suffix}", TITLE, caption, _speed_up(own, model), model)]
+
+
+def draw_maps(rows: pd.DataFrame, model: str, suffix: str) -> list[Drawn]:
+    """Images per second on the largest grid of each rule, at the scale with most cells: time does not depend on it."""
+    found = []
+    for rule in RULES_OF_TWO_GAMMAS:
+        for grid in grids(rows, model, rule, (*ALIKE, *CLOCK))[:1]:
+            panel = max(grid.panels, key=lambda panel: len(panel.rows))
+            dense = dense_twins(rows, panel.rows)["seconds_per_image"].dropna().unique()
+            title = f"images per second of {RULES[rule].title} over both gammas, {grid.settings}"
+            caption = (
+                f"At w = {panel.scale:g}. {clock_facts(panel.rows)} Medians over batches of sampling, no decoding."
+            )
+            if len(panel.rows) < len(grid.strong) * len(grid.weak):
+                caption += " Blank places were not run."
+            shown = {"images per second": 1 / panel.values(grid.strong, grid.weak, "seconds_per_image")}
+            if len(dense):
+                caption += f" Speed-up is against dense branches ({1 / dense[0]:.3g} images per second)."
+                shown["speed-up"] = shown["images per second"] * float(dense[0])
+            name = f"throughput-{rule.replace('+', '-')}{suffix}"
+            found.append(Drawn(name, title, caption, _map(grid, model, title, shown), model))
+    return found
 
 
 def dense_twins(rows: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
@@ -66,9 +103,8 @@ def dense_twins(rows: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
 
 
 @mpl.rc_context(LOOK)
-def _figure(rows: pd.DataFrame, model: str) -> Figure:
-    figure = Figure(figsize=(WIDTH - 0.6, 4.5), layout="constrained")
-    axes = figure.subplots()
+def _speed_up(rows: pd.DataFrame, model: str) -> Figure:
+    figure, axes = plane(WIDTH - 0.6, 4.5)
     rules = rules_of(rows, model)
     for rule in rules:
         own = rule_rows(rows, model, rule)
@@ -78,7 +114,7 @@ def _figure(rows: pd.DataFrame, model: str) -> Figure:
             slower = own["speed_up"] * (1 - own["seconds_per_image"] / own["seconds_q75"])
             axes.errorbar(
                 own["mac_ratio"], own["speed_up"], yerr=[slower.clip(lower=0), quicker.clip(lower=0)], fmt="none",
-                ecolor=style_of(rule).colour, elinewidth=0.7, alpha=0.5,
+                ecolor=RULES[rule].style.colour, elinewidth=0.7, alpha=0.5,
             )  # fmt: skip
     promise = Line2D([], [], color="0.4", linestyle="--", linewidth=1, label="as promised")
     axes.axline((1, 1), slope=1, color="0.4", linestyle="--", linewidth=1)
@@ -89,3 +125,26 @@ def _figure(rows: pd.DataFrame, model: str) -> Figure:
     )
     legend_below(figure, [*(rule_handle(rule, line=False) for rule in rules), promise])
     return figure
+
+
+@mpl.rc_context(LOOK)
+def _map(grid: Grid, model: str, title: str, shown: dict[str, Vector]) -> Figure:
+    figure = Figure(figsize=(WIDTH + 1 if len(shown) == 2 else WIDTH - 1, 3.2), layout="constrained")
+    panes = figure.subplots(1, len(shown), sharey=True, squeeze=False).flat
+    for axes, (label, values) in zip(panes, shown.items(), strict=True):
+        mesh = draw_mesh(axes, grid, values, cmap="cividis")
+        if max(values.shape) <= MOST_WRITTEN:
+            _write(axes, grid, values)
+        figure.colorbar(mesh, ax=axes, label=label, pad=0.02)
+    name_gammas(figure, model, title)
+    return figure
+
+
+def _write(axes: Axes, grid: Grid, values: Vector) -> None:
+    """Each value in its cell, black on light ones."""
+    middle = (np.nanmin(values) + np.nanmax(values)) / 2
+    for (row, column), value in np.ndenumerate(values):
+        if value == value:
+            place = (float(grid.strong[column]), float(grid.weak[row]))
+            colour = "black" if value > middle else "white"
+            axes.text(*place, f"{value:.3g}", ha="center", va="center", fontsize=7, color=colour)
