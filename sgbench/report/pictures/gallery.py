@@ -19,6 +19,7 @@ from sgbench.cells.prompts import load_prompts
 from sgbench.cells.randomness import labels
 from sgbench.guidance import RULES
 from sgbench.models import catalogue
+from sgbench.report.missing import some
 from sgbench.report.page.content import Picture
 from sgbench.report.tables.columns import settings_texts
 from sgbench.results.store import Store
@@ -35,7 +36,7 @@ LOSSY_FACTOR = 40
 """A byte of a larger image takes so many times less: it is encoded with loss."""
 MOST_BYTES = 256_000_000
 """Pictures of cells that a report holds, all together."""
-NAMED = 3
+FULL = f"the others are {MOST_BYTES // 10**6} MB already"
 # Of a lossless WebP it is the effort: more gains nothing and takes ten times as long.
 EFFORT, QUALITY = 75, 80
 WEBP, PNG = "image/webp", "image/png"
@@ -59,50 +60,39 @@ class Sheet(NamedTuple):
     says: str
 
 
-class _Found(NamedTuple):
-    """Sheets by cell id in the order of the rows; cells that have no whole one, and those that have one too many."""
-
-    sheets: dict[str, Sheet]
-    absent: list[str]
-    beyond: list[str]
-
-
 def pictures_of_cells(
     rows: pd.DataFrame, cells: Sequence[Cell], store: Store, limit_bytes: int = LIMIT_BYTES
 ) -> Gallery:
     """The first images of every cell in `rows`; PNGs of more than `limit_bytes` together stay as they are."""
-    found = _sheets(rows, cells, store.read_gallery)
-    small = all(sheet.width // COLUMNS <= SMALL for sheet in found.sheets.values())
-    weight = sum(len(sheet.png) for sheet in found.sheets.values()) / (1 if small else LOSSY_FACTOR)
-    titles = dict(zip(rows["cell"], _titles(rows), strict=True))
-    pictures = {}
-    for name, sheet in found.sheets.items():
-        side = sheet.width // COLUMNS
-        data, media = encode(sheet.png, side) if weight <= limit_bytes else (sheet.png, PNG)
+    sheets, absent, beyond = _sheets(rows, cells, store.read_gallery)
+    small = all(sheet.width // COLUMNS <= SMALL for sheet in sheets.values())
+    light = sum(len(sheet.png) for sheet in sheets.values()) / (1 if small else LOSSY_FACTOR) <= limit_bytes
+    titles, pictures = _titles(rows), {}
+    for name, sheet in sheets.items():
+        encoded = encode(sheet.png, sheet.width // COLUMNS) if light else (sheet.png, PNG)
         alt = f"The first images of {titles[name]}, uncurated, {COLUMNS} to a row"
-        pictures[name] = Picture(_file(name, media), titles[name], alt, data, media, sheet.width, sheet.height)
-    left_out = [
-        _told(found.absent, len(rows), "no whole gallery.png", "`sgbench run` makes it"),
-        _told(found.beyond, len(rows), "no picture here", f"the others are {MOST_BYTES // 10**6} MB already"),
-    ]
-    return Gallery(pictures, [sentence for sentence in left_out if sentence])
+        pictures[name] = picture_of(name, titles[name], alt, encoded, (sheet.width, sheet.height))
+    left_out = _left_out(absent, len(rows), "no whole gallery.png", "`sgbench run` makes it")
+    return Gallery(pictures, left_out + _left_out(beyond, len(rows), "no picture here", FULL))
 
 
 def nearest_of_cells(rows: pd.DataFrame, cells: Sequence[Cell], store: Store) -> Gallery:
     """What `sgbench nearest` kept, for the cells that it was asked about."""
-    found = _sheets(rows, cells, store.read_nearest)
-    titles = dict(zip(rows["cell"], _titles(rows), strict=True))
-    sides = {model: catalogue.entry(model).image_side for model in rows["model"].unique()}
-    models = dict(zip(rows["cell"], rows["model"], strict=True))
-    pictures = {}
-    for name, sheet in found.sheets.items():
-        data, media = encode(sheet.png, sides[models[name]])
+    sheets, _, beyond = _sheets(rows, cells, store.read_nearest)
+    sides = {cell: catalogue.entry(model).image_side for cell, model in zip(rows["cell"], rows["model"], strict=True)}
+    titles, pictures = _titles(rows), {}
+    for name, sheet in sheets.items():
         caption = f"{titles[name]}. {sheet.says or 'Generated images, to the right of each those nearest to it.'}"
         alt = f"Nearest real images of {titles[name]}: each generated image, then those nearest to it"
-        file = _file(f"{name}-nearest", media)
-        pictures[name] = Picture(file, caption, alt, data, media, sheet.width, sheet.height)
-    full = _told(found.beyond, len(rows), "no nearest images here", f"the others are {MOST_BYTES // 10**6} MB already")
-    return Gallery(pictures, [full] if full else [])
+        encoded = encode(sheet.png, sides[name])
+        pictures[name] = picture_of(f"{name}-nearest", caption, alt, encoded, (sheet.width, sheet.height))
+    return Gallery(pictures, _left_out(beyond, len(rows), "no nearest images here", FULL))
+
+
+def picture_of(name: str, caption: str, alt: str, encoded: tuple[bytes, str], size: tuple[int, int]) -> Picture:
+    """A picture of the report's gallery from its bytes and their media type."""
+    data, media = encoded
+    return Picture(f"gallery/{name}.{media.removeprefix('image/')}", caption, alt, data, media, *size)
 
 
 def asked(suite: Suite) -> list[str]:
@@ -149,19 +139,23 @@ def encode(png: bytes, side: int) -> tuple[bytes, str]:
     return (webp, WEBP) if len(webp) < len(png) else (png, PNG)
 
 
-def _sheets(rows: pd.DataFrame, cells: Sequence[Cell], read: Callable[[Cell], bytes | None]) -> _Found:
+def _sheets(
+    rows: pd.DataFrame, cells: Sequence[Cell], read: Callable[[Cell], bytes | None]
+) -> tuple[dict[str, Sheet], list[str], list[str]]:
+    """Sheets by cell id in the order of the rows; cells that have no whole one, and those that have one too many."""
     by_id = {cell_id(cell): cell for cell in cells}
-    found = _Found({}, [], [])
+    sheets: dict[str, Sheet] = {}
+    absent, beyond = [], []
     room = MOST_BYTES
     for name in map(str, rows["cell"]):
         png = read(by_id[name])
         room -= len(png or b"")
         sheet = read_sheet(png) if png is not None and room > 0 else None
         if sheet is not None:
-            found.sheets[name] = sheet
+            sheets[name] = sheet
         else:
-            (found.absent if png is None or room > 0 else found.beyond).append(name)
-    return found
+            (absent if png is None or room > 0 else beyond).append(name)
+    return sheets, absent, beyond
 
 
 def _decoded(png: bytes) -> Image.Image | None:
@@ -173,20 +167,13 @@ def _decoded(png: bytes) -> Image.Image | None:
     return image
 
 
-def _file(name: str, media: str) -> str:
-    return f"gallery/{name}.{media.removeprefix('image/')}"
+def _titles(rows: pd.DataFrame) -> dict[str, str]:
+    """By cell id: model, rule and settings."""
+    parts = zip(rows["cell"], rows["model"], rows["guidance"], settings_texts(rows), strict=True)
+    return {str(cell): f"{model}: {RULES[rule].title}, {text}" for cell, model, rule, text in parts}
 
 
-def _titles(rows: pd.DataFrame) -> list[str]:
-    """Model, rule and settings of every row."""
-    titles = rows["guidance"].map({name: rule.title for name, rule in RULES.items()})
-    parts = zip(rows["model"], titles, settings_texts(rows), strict=True)
-    return [f"{model}: {title}, {settings}" for model, title, settings in parts]
-
-
-def _told(names: Sequence[str], total: int, what: str, remedy: str) -> str:
-    """A sentence on cells that are left out; empty where there are none."""
-    if not names:
-        return ""
-    some = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
-    return f"{len(names)} of {total} cells {'has' if len(names) == 1 else 'have'} {what} ({some}); {remedy}."
+def _left_out(names: Sequence[str], total: int, what: str, remedy: str) -> list[str]:
+    """A sentence on cells that are left out."""
+    cells = f"{len(names)} of {total} cells {'has' if len(names) == 1 else 'have'}"
+    return [f"{cells} {what} ({some(names, ', ')}); {remedy}."] if names else []

@@ -17,7 +17,7 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.guidance import RULES
 from sgbench.report.page.content import Picture
-from sgbench.report.pictures.gallery import COLUMNS, asked_for, encode, first_row
+from sgbench.report.pictures.gallery import COLUMNS, asked_for, encode, first_row, picture_of
 from sgbench.report.select_rows import (
     USUAL,
     best_row,
@@ -52,11 +52,12 @@ def strips(rows: pd.DataFrame, cells: Sequence[Cell], store: Store) -> list[Pict
     A cell whose picture is missing or damaged is named in the caption. A strip of one line is none.
     """
     by_id = {cell_id(cell): cell for cell in cells}
+    metric = metric_title(quality_metric(rows)) if "quality_metric" in rows else ""
     found = []
     for model, name in file_names(rows["model"].tolist()).items():
         best, sparse = best_cells(rows, model), by_gamma(rows, model)
         about = {
-            "rules": (best, f"{model}, the best cell of each rule by {_metric(rows)}"),
+            "rules": (best, f"{model}, the best cell of each rule by {metric}"),
             "gammas": (sparse, f"{model} without guidance, by the share of tokens that skip work"),
         }
         for kind, (chosen, what) in about.items():
@@ -103,7 +104,7 @@ def _strip(name: str, what: str, chosen: pd.DataFrame, by_id: dict[str, Cell], s
     drawn = draw(lines)
     buffer = io.BytesIO()
     drawn.save(buffer, "PNG", optimize=True)
-    data, media = encode(buffer.getvalue(), lines[0].images.height)
+    encoded = encode(buffer.getvalue(), lines[0].images.height)
     asked = asked_for(by_id[str(chosen["cell"].iloc[0])], COLUMNS)
     caption = (
         f"{what}: the first {COLUMNS} images, the same seeds in the same columns, nothing chosen by eye. "
@@ -112,8 +113,7 @@ def _strip(name: str, what: str, chosen: pd.DataFrame, by_id: dict[str, Cell], s
     if lacking:
         caption += f" Without a picture: {'; '.join(lacking)}."
     alt = f"{what}. Lines from top to bottom: {'; '.join(line.label for line in lines)}"
-    file = f"gallery/{name}.{media.removeprefix('image/')}"
-    return [Picture(file, caption, alt, data, media, *drawn.size)]
+    return [picture_of(name, caption, alt, encoded, drawn.size)]
 
 
 def draw(lines: Sequence[Line]) -> Image.Image:
@@ -144,10 +144,6 @@ def _font(text: str, size: int, width: int) -> ImageFont.FreeTypeFont | ImageFon
     """Pillow's own font at `size`, smaller where the text would not fit into `width`."""
     wanted = ImageFont.load_default(size).getlength(text)
     return ImageFont.load_default(size if wanted <= width else size * width / wanted)
-
-
-def _metric(rows: pd.DataFrame) -> str:
-    return metric_title(quality_metric(rows)) if "quality_metric" in rows else ""
 
 
 def _quality(row: pd.Series) -> str:
