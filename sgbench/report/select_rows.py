@@ -158,19 +158,15 @@ def file_names(models: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def rule_rows(rows: pd.DataFrame, model: str, rule: str) -> pd.DataFrame:
-    """Rows of one rule on one model."""
-    return rows[(rows["model"] == model) & (rows["guidance"] == rule)].reset_index(drop=True)
-
-
-def rules_of(rows: pd.DataFrame, model: str) -> list[str]:
-    """Rules with rows for `model`, in the order of the rules' list."""
-    present = set(rows.loc[rows["model"] == model, "guidance"])
-    return [rule for rule in RULES if rule in present]
+def by_rule(rows: pd.DataFrame, model: str) -> dict[str, pd.DataFrame]:
+    """The rows of a model by rule, in the order of the rules' list."""
+    own = rows[rows["model"] == model]
+    present = set(own["guidance"])
+    return {rule: own[own["guidance"] == rule].reset_index(drop=True) for rule in RULES if rule in present}
 
 
 def points(rows: pd.DataFrame, axis: Axis) -> list[Point]:
-    """Quality of `rated` rows against a cost axis, with replicates; turned round where higher is better."""
+    """Quality of `rated` rows against a cost axis, with replicates, so that lower is better."""
     sign = sign_of(quality_metric(rows))
     return [
         Point(float(cost), sign * float(value), tuple(sign * r for r in replicates(text)))
@@ -244,10 +240,14 @@ def _gamma(value: object) -> str:
         return str(value)
 
 
+def lower_is_better(rows: pd.DataFrame) -> pd.Series:
+    """The quality of some rows, turned round where higher is better."""
+    return sign_of(quality_metric(rows)) * rows["quality"]
+
+
 def best_row(rows: pd.DataFrame) -> pd.Series:
     """The row of best quality; rows without one are passed over."""
-    sign = sign_of(quality_metric(rows))
-    return rows.iloc[int(np.nanargmin((sign * rows["quality"]).to_numpy()))]
+    return rows.iloc[int(np.nanargmin(lower_is_better(rows).to_numpy()))]
 
 
 def value_text(row: pd.Series) -> str:

@@ -14,7 +14,7 @@ from sgbench.report.answers.headline import (
     nothing_to_compare,
     sentences,
 )
-from sgbench.report.select_rows import with_quality
+from sgbench.report.select_rows import by_rule, with_quality
 
 CFG, SG = ("cfg", 1.5, 0.0, 0.0), ("sg", 2.0, 0.0, 0.7)
 UNGUIDED, PDG, AG_SG = ("none", 1.0, 0.0, 0.0), ("pdg", 1.5, 0.0, 0.0), ("ag+sg", 1.5, 0.0, 0.7)
@@ -116,13 +116,14 @@ def test_without_cfg_the_next_baseline_is_named_in_its_place() -> None:
 )  # fmt: skip
 def test_the_baseline_is_the_first_of_those_that_can_be(run: str, baseline: str | None) -> None:
     rows = table(*(row((rule, 1.5, 0.0, 0.0), 1.0, 1.0, 0.01, seed) for seed, rule in enumerate(run.split())))
-    assert baseline_of(rows, MODEL) == baseline
+    assert baseline_of(by_rule(rows, MODEL)) == baseline
     assert {c.baseline_rule for c in compare_rules(rows, MODEL, [])} == ({baseline} if baseline else set())
 
 
 def test_a_baseline_without_scores_is_none() -> None:
     rows = table(row(CFG, 2.0, float("nan"), 0.01, 1), row(UNGUIDED, 1.0, 2.0, 0.01, 2), row(SG, 0.8, 1.0, 0.01, 3))
-    assert baseline_of(rows, MODEL) == "none"
+    (comparison,) = compare_rules(rows, MODEL, [])
+    assert comparison.baseline_rule == "none"
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 import pandas as pd
 
 from sgbench.guidance import RULES
-from sgbench.report.select_rows import Selection, rated, replicates, rules_of, sign_of
+from sgbench.report.select_rows import Selection, replicates, sign_of
 from sgbench.stats.digits import decimals
 from sgbench.stats.paired import Difference, paired_difference
 
@@ -47,10 +47,9 @@ class Question(Generic[Finding]):
         return Section(self.title, sentences, self.table(found), self.note, self.file)
 
 
-def baseline_of(rows: pd.DataFrame, model: str) -> str | None:
+def baseline_of(rules: Collection[str]) -> str | None:
     """The rule that the others of a model are compared with; None where none of those that can be was scored."""
-    present = rules_of(rated(rows), model)
-    return next((rule for rule in BASELINES if rule in present), None)
+    return next((rule for rule in BASELINES if rule in rules), None)
 
 
 def name_of(rule: str) -> str:

@@ -12,12 +12,12 @@ from sgbench.report.answers.answer import Question, baseline_of, by_verdict, nam
 from sgbench.report.answers.budgets import amount, unguided_dense
 from sgbench.report.select_rows import (
     best_row,
+    by_rule,
+    lower_is_better,
     metric_title,
     points,
     quality_metric,
     rated,
-    rule_rows,
-    rules_of,
     sign_of,
     value_text,
 )
@@ -66,11 +66,9 @@ def compare_areas(rows: pd.DataFrame, model: str) -> list[RuleArea]:
     scored = rated(rows[rows["model"] == model])
     if scored.empty:
         return []
-    frame, baseline_rule = _frame(scored, model), baseline_of(scored, model)
-    covers = {
-        rule: cover(points(rule_rows(scored, model, rule), "gmacs_per_image"), frame.box)
-        for rule in rules_of(scored, model)
-    }
+    frame, rules = _frame(scored, model), by_rule(scored, model)
+    baseline_rule = baseline_of(rules)
+    covers = {rule: cover(points(own, "gmacs_per_image"), frame.box) for rule, own in rules.items()}
     found = []
     for rule, own in covers.items():
         compared = baseline_rule is not None and rule != baseline_rule
@@ -130,9 +128,9 @@ def area_table(areas: Sequence[RuleArea]) -> pd.DataFrame:
 
 
 def _frame(rows: pd.DataFrame, model: str) -> Frame:
-    sign = sign_of(quality_metric(rows))
-    best, dense = best_row(rows), unguided_dense(rows, model)
-    reference = rows.iloc[int((sign * rows["quality"]).to_numpy().argmax())] if dense is None else dense
+    sign, dense = sign_of(quality_metric(rows)), unguided_dense(rows, model)
+    best, worst = best_row(rows), rows.iloc[int(lower_is_better(rows).to_numpy().argmax())]
+    reference = worst if dense is None else dense
     cost = MARGIN * float(rows["gmacs_per_image"].max())
     box = Box(cost, sign * float(reference["quality"]), sign * float(best["quality"]))
     return Frame(box, reference, best, dense is not None)

@@ -21,13 +21,12 @@ from sgbench.report.select_rows import (
     AXES,
     Axis,
     best_row,
+    by_rule,
     constant_gamma,
     metric_title,
     points,
     quality_metric,
     rated,
-    rule_rows,
-    rules_of,
     settings_text,
     sign_of,
     value_text,
@@ -70,10 +69,10 @@ def compare_budgets(rows: pd.DataFrame, model: str, axis: Axis = "gmacs_per_imag
     Rows without a quality or without this cost are left out.
     """
     scored = rated(rows[rows[axis].notna()])
-    baseline_rule = baseline_of(scored, model)
+    own = by_rule(scored, model)
+    baseline_rule = baseline_of(own)
     if baseline_rule is None:
         return []
-    own = {rule: rule_rows(scored, model, rule) for rule in rules_of(scored, model)}
     plane = {rule: points(cells, axis) for rule, cells in own.items()}
     quality = quality_metric(scored)
     found = []

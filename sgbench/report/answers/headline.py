@@ -23,12 +23,11 @@ from sgbench.report.select_rows import (
     AXES,
     Axis,
     best_row,
+    by_rule,
     metric_title,
     points,
     quality_metric,
     rated,
-    rule_rows,
-    rules_of,
     settings_text,
     value_text,
 )
@@ -66,16 +65,16 @@ def compare_rules(rows: pd.DataFrame, model: str, axes: Sequence[Axis]) -> list[
 
     Rows without a quality are left out, and so is an axis that some cell of either rule was not measured on.
     """
-    scored, baseline_rule = rated(rows), baseline_of(rows, model)
+    rules = by_rule(rated(rows), model)
+    baseline_rule = baseline_of(rules)
     if baseline_rule is None:
         return []
-    baseline_rows = rule_rows(scored, model, baseline_rule)
+    baseline_rows = rules[baseline_rule]
     baseline = best_row(baseline_rows)
     found = []
-    for rule in rules_of(scored, model):
+    for rule, own in rules.items():
         if rule == baseline_rule or not RULES[rule].guided:
             continue
-        own = rule_rows(scored, model, rule)
         best = best_row(own)
         metrics = [
             m for m in METRICS if {m, f"{m}_replicates"} <= set(rows) and best.notna()[m] and baseline.notna()[m]
@@ -141,14 +140,14 @@ def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
 
 def nothing_to_compare(rows: pd.DataFrame, model: str) -> str:
     """Why `compare_rules` finds nothing for a model."""
-    rules = rules_of(rated(rows), model)
+    rules = by_rule(rated(rows), model)
     metric = metric_title(quality_metric(rows))
     if not rules:
         return f"No cell of {model} has a score of {metric}, so there is nothing to compare."
     titles = " and ".join(RULES[rule].title for rule in rules)
     if len(rules) == 1:
         return f"{model} has scores of {metric} for {titles} alone, so there is nothing to compare it with."
-    if baseline_of(rows, model) is None:
+    if baseline_of(rules) is None:
         usual = ", ".join(RULES[rule].title for rule in BASELINES)
         return f"{model} has scores of {metric} for {titles}, but for no rule to compare them with ({usual})."
     return f"{model} has scores of {metric} for {titles} alone, so there is no second guided rule to compare."

@@ -12,7 +12,7 @@ import pandas as pd
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import qualities
 from sgbench.report.answers.answer import Question, cell_difference
-from sgbench.report.select_rows import best_row, metric_title, replicates, rule_rows, rules_of, sign_of, with_quality
+from sgbench.report.select_rows import best_row, by_rule, metric_title, replicates, sign_of, with_quality
 from sgbench.stats.agreement import Agreement, agreement
 
 MINIMUM = 3
@@ -39,7 +39,7 @@ def compare_opinions(rows: pd.DataFrame, model: str, metrics: Sequence[str]) -> 
     for other in metrics[1:]:
         pair = (metrics[0], other)
         own = rows[(rows["model"] == model) & rows[list(pair)].notna().all(axis=1)]
-        rules = rules_of(own, model)
+        rules = list(by_rule(own, model))
         if len(own) < MINIMUM or len(rules) < MINIMUM:
             continue
         ranked = [_best_cells(own, model, metric) for metric in pair]
@@ -94,7 +94,7 @@ def _over_cells(rows: pd.DataFrame, pair: tuple[str, str]) -> Agreement:
 def _best_cells(rows: pd.DataFrame, model: str, metric: str) -> dict[str, pd.Series]:
     """Each rule's best cell by a metric, the best rule first."""
     scored, sign = with_quality(rows, metric), sign_of(metric)
-    best = {rule: best_row(rule_rows(scored, model, rule)) for rule in rules_of(scored, model)}
+    best = {rule: best_row(own) for rule, own in by_rule(scored, model).items()}
     return dict(sorted(best.items(), key=lambda item: sign * float(item[1][metric])))
 
 

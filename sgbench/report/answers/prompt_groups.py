@@ -10,10 +10,9 @@ from sgbench.guidance import RULES
 from sgbench.report.answers.answer import Question
 from sgbench.report.select_rows import (
     best_row,
+    by_rule,
     metric_title,
     rated,
-    rule_rows,
-    rules_of,
     settings_text,
     with_quality,
 )
@@ -28,8 +27,8 @@ def group_table(rows: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
         groups = [column.removeprefix(f"{metric}[")[:-1] for column in columns if column.endswith("]")]
         scored = rated(with_quality(rows, metric)) if groups else rows.iloc[:0]
         for model in dict.fromkeys(scored["model"]):
-            for rule in rules_of(scored, model):
-                best = best_row(rule_rows(scored, model, rule))
+            for rule, own in by_rule(scored, model).items():
+                best = best_row(own)
                 line = {"model": model, "rule": RULES[rule].title, "settings": settings_text(best)}
                 line["metric"] = metric_title(metric)
                 line |= {g: with_error(best[f"{metric}[{g}]"], best[f"{metric}[{g}]_se"]) for g in groups}

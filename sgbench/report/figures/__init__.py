@@ -8,13 +8,13 @@ import pandas as pd
 
 from sgbench.metrics.catalogue import METRICS, qualities
 from sgbench.report.figures import frontier, heat_map, lpips, precision_recall, series, speed
-from sgbench.report.figures.drawn import Drawn
+from sgbench.report.figures.plotting import ReportFigure
 from sgbench.report.select_rows import Axis, with_quality
 
 
 def draw_figures(
     rows: pd.DataFrame, models: dict[str, str], axes: Sequence[Axis], metrics: Sequence[str]
-) -> list[Drawn]:
+) -> list[ReportFigure]:
     """Every figure that the rows of a suite hold: those of each model, in order, then those of whole training runs.
 
     `models` maps names to suffixes of file names, "" for the first. `axes` are the costs that may stand on one axis.
@@ -22,7 +22,7 @@ def draw_figures(
     """
     # A kernel distance says again what the Frechet distance of the same features does.
     further = [metric for metric in qualities(list(metrics))[1:] if METRICS[metric].prominent]
-    drawn: list[Drawn] = []
+    drawn: list[ReportFigure] = []
     for model, suffix in models.items():
         if metrics:
             for axis in axes:

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
-from sgbench.report.figures.drawn import MOST_VECTORS, figure_title
-from sgbench.report.select_rows import constant_gamma, rule_rows, settings_text
+from sgbench.report.figures.plotting import MOST_VECTORS, figure_title
+from sgbench.report.select_rows import constant_gamma, settings_text
 from sgbench.stats.frontier import Vector
 
 # Rules whose both gammas are free to be swept.
@@ -55,7 +55,7 @@ class Grid(NamedTuple):
 
 def grids(rows: pd.DataFrame, model: str, rule: str, alike: tuple[str, ...] = ALIKE) -> list[Grid]:
     """The grids of a rule on a model, those of most cells first; gammas that are schedules belong to none."""
-    own = numeric_gammas(rule_rows(rows, model, rule))
+    own = numeric_gammas(rows[(rows["model"] == model) & (rows["guidance"] == rule)])
     found = []
     for _, group in grouped(own, alike):
         panels = [

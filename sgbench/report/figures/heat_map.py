@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
-from sgbench.report.figures.drawn import Drawn, logarithmic, protocol_id
 from sgbench.report.figures.grids import RULES_OF_TWO_GAMMAS, Grid, Panel, draw_mesh, grids, name_gammas
+from sgbench.report.figures.plotting import ReportFigure, logarithmic, protocol_id
 from sgbench.report.figures.style import LOOK, WIDTH
 from sgbench.report.select_rows import best_row, metric_title, quality_metric, rated
 from sgbench.report.tables.bold import best_and_tied
@@ -33,7 +33,7 @@ MOST = 3
 COLUMNS = 3
 
 
-def draw(rows: pd.DataFrame, model: str, suffix: str) -> list[Drawn]:
+def draw(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure]:
     """A figure for each grid of each rule of two gammas."""
     found = []
     for rule in RULES_OF_TWO_GAMMAS:
@@ -42,9 +42,7 @@ def draw(rows: pd.DataFrame, model: str, suffix: str) -> list[Drawn]:
             name = f"heat-map-{rule.replace('+', '-')}{'' if number == 1 else f'-{number}'}{suffix}"
             metric = quality_metric(rows)
             title = f"{metric_title(metric)} of {RULES[rule].title} over both gammas, {grid.settings}"
-            found.append(
-                Drawn(name, title, _caption(grid, metric, len(every)), _figure(grid, model, title, metric), model)
-            )
+            found.append(ReportFigure(name, title, caption, _figure(grid, model, title, metric), model))
     return found
 
 

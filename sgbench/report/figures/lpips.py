@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sgbench.guidance import RULES
-from sgbench.report.figures.drawn import Drawn, figure_title, legend_below, plane, rule_handle
+from sgbench.report.figures.plotting import ReportFigure, figure_title, legend_below, plane, rule_handle
 from sgbench.report.figures.style import LOOK, WIDTH
-from sgbench.report.select_rows import best_row, rated, replicates, rule_rows, rules_of, settings_text
+from sgbench.report.select_rows import best_row, by_rule, rated, replicates, settings_text
 from sgbench.stats.frontier import Vector
 
 COLUMN = "lpips_percentiles"
@@ -18,12 +18,12 @@ TITLE = "LPIPS to the unguided images, each rule at its best"
 PLACES = 200
 
 
-def draw(rows: pd.DataFrame, model: str, suffix: str) -> list[Drawn]:
+def draw(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure]:
     """A density for the best cell of every rule that has percentiles."""
     if COLUMN not in rows:
         return []
     own = rated(rows[rows["model"] == model])
-    cells = {rule: best_row(rule_rows(own, model, rule)) for rule in rules_of(own, model)}
+    cells = {rule: best_row(cells) for rule, cells in by_rule(own, model).items()}
     spreads = {rule: np.array(replicates(cell[COLUMN])) for rule, cell in cells.items() if pd.notna(cell[COLUMN])}
     # Where all images are as far there is no density.
     spreads = {rule: found for rule, found in spreads.items() if found.min() < found.max()}
@@ -34,7 +34,7 @@ def draw(rows: pd.DataFrame, model: str, suffix: str) -> list[Drawn]:
         f"{own['samples'].iloc[0]:,} images a cell: {settings}. Kernel densities (Scott's rule) of percentiles 1 to "
         "99, not drawn beyond them; marks are medians."
     )
-    return [Drawn(f"lpips{suffix}", TITLE, caption, _figure(spreads, model), model)]
+    return [ReportFigure(f"lpips{suffix}", TITLE, caption, _figure(spreads, model), model)]
 
 
 def density(percentiles: Vector) -> tuple[Vector, Vector]:

@@ -19,23 +19,11 @@ from matplotlib.lines import Line2D
 from sgbench.guidance import RULES
 from sgbench.guidance.style import Line
 from sgbench.models import catalogue, spec
-from sgbench.report.figures.drawn import (
-    Drawn,
-    broken,
-    figure_title,
-    half_widths,
-    legend_below,
-    metric_facts,
-    metric_label,
-    plane,
-    rule_handle,
-    scale_cost,
-    scale_quality,
-    set_log,
-)
+from sgbench.report.figures import plotting
 from sgbench.report.figures.grids import ALIKE, grouped, numeric_gammas
+from sgbench.report.figures.plotting import ReportFigure
 from sgbench.report.figures.style import LOOK, WIDTH
-from sgbench.report.select_rows import best_row, metric_title, quality_metric, rated, rule_rows, settings_text
+from sgbench.report.select_rows import best_row, metric_title, quality_metric, rated, settings_text
 
 UNGUIDED = "none"
 FEWEST = 3
@@ -58,9 +46,9 @@ class Series(NamedTuple):
     cells: pd.DataFrame
 
 
-def draw_gammas(rows: pd.DataFrame, model: str, suffix: str) -> list[Drawn]:
+def draw_gammas(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure]:
     """The longest series of three unguided cells or more that differ in gamma alone."""
-    own = numeric_gammas(rule_rows(rated(rows), model, UNGUIDED))
+    own = numeric_gammas(rated(rows[(rows["model"] == model) & (rows["guidance"] == UNGUIDED)]))
     series = [cells.drop_duplicates("gamma_strong") for _, cells in grouped(own, ALIKE)]
     longest = max(series, key=len, default=own)
     if len(longest) < FEWEST:
@@ -68,11 +56,11 @@ def draw_gammas(rows: pd.DataFrame, model: str, suffix: str) -> list[Drawn]:
     metric = quality_metric(rows)
     title = f"{metric_title(metric)} without guidance against gamma"
     sampler = settings_text(longest.iloc[0]).rsplit(", ", 1)[-1]
-    caption = f"{RULES[UNGUIDED].title}, {sampler}. {metric_facts(longest, metric)}"
-    return [Drawn(f"sparsity{suffix}", title, caption, _gammas(longest, model, title, metric), model)]
+    caption = f"{RULES[UNGUIDED].title}, {sampler}. {plotting.metric_facts(longest, metric)}"
+    return [ReportFigure(f"sparsity{suffix}", title, caption, _gammas(longest, model, title), model)]
 
 
-def draw_training(rows: pd.DataFrame, models: Mapping[str, str]) -> list[Drawn]:
+def draw_training(rows: pd.DataFrame, models: Mapping[str, str]) -> list[ReportFigure]:
     """A figure for each architecture with two checkpoints or more of one run: every rule's best cell at each."""
     found = []
     for runs in families(rows):
@@ -87,12 +75,12 @@ def draw_training(rows: pd.DataFrame, models: Mapping[str, str]) -> list[Drawn]:
         first = next(iter(runs.values()))[0]
         metric = quality_metric(rows)
         title = f"{metric_title(metric)} over training"
-        caption = f"Each rule's best cell at each checkpoint. {metric_facts(series[0].cells, metric)}"
-        found.append(Drawn(f"training{models[first]}", title, caption, _training(series, first, title, metric), first))
+        caption = f"Each rule's best cell at each checkpoint. {plotting.metric_facts(series[0].cells, metric)}"
+        found.append(ReportFigure(f"training{models[first]}", title, caption, _training(series, first, title), first))
     return found
 
 
-def draw_weak_ages(rows: pd.DataFrame, models: Mapping[str, str]) -> list[Drawn]:
+def draw_weak_ages(rows: pd.DataFrame, models: Mapping[str, str]) -> list[ReportFigure]:
     """A figure for each main checkpoint that was run with two weak ones or more of known age."""
     metric = quality_metric(rows)
     found = []
@@ -107,10 +95,10 @@ def draw_weak_ages(rows: pd.DataFrame, models: Mapping[str, str]) -> list[Drawn]
             title = f"{metric_title(metric)} against the age of the weak checkpoint"
             caption = (
                 f"Each rule's best cell at each weak checkpoint; the main one, {names[0]}, has {iterations:,.0f} "
-                f"iterations. {metric_facts(own, metric)}"
+                f"iterations. {plotting.metric_facts(own, metric)}"
             )
-            figure = _weak_ages(cells, title, metric)
-            found.append(Drawn(f"weak-checkpoint{models[names[0]]}", title, caption, figure, names[0]))
+            figure = _weak_ages(cells, title)
+            found.append(ReportFigure(f"weak-checkpoint{models[names[0]]}", title, caption, figure, names[0]))
     return found
 
 
@@ -140,67 +128,57 @@ def _line(axes: Axes, places: pd.Series, cells: pd.DataFrame, rule: str, line: L
     """Cells of a rule at some places, joined, each with its interval."""
     style = RULES[rule].style
     axes.errorbar(
-        places, cells["quality"], yerr=half_widths(cells, "quality"), color=style.colour, marker=style.marker,
+        places, cells["quality"], yerr=plotting.half_widths(cells, "quality"), color=style.colour, marker=style.marker,
         linestyle=line or style.line, elinewidth=0.9, capsize=2,
     )  # fmt: skip
 
 
 @mpl.rc_context(LOOK)
-def _gammas(rows: pd.DataFrame, model: str, title: str, metric: str) -> Figure:
-    figure, axes = plane(WIDTH - 0.6, 3.6)
+def _gammas(rows: pd.DataFrame, model: str, title: str) -> Figure:
+    figure, axes = plotting.plane(WIDTH - 0.6, 3.6)
     rows = rows.sort_values("gamma_strong")
     _line(axes, rows["gamma_strong"], rows, UNGUIDED)
-    scale_quality(axes, rows["quality"], metric)
-    axes.set(
-        xlabel="gamma: share of tokens that skip work",
-        ylabel=metric_label(rows, metric),
-        title=figure_title(model, title, WIDTH - 0.6),
-    )
+    plotting.quality_axis(axes, rows)
+    axes.set_xlabel("gamma: share of tokens that skip work")
+    axes.set_title(plotting.figure_title(model, title, WIDTH - 0.6))
     return figure
 
 
 @mpl.rc_context(LOOK)
-def _training(series: list[Series], model: str, title: str, metric: str) -> Figure:
-    figure, axes = plane(WIDTH, 4.2)
+def _training(series: list[Series], model: str, title: str) -> Figure:
+    figure, axes = plotting.plane(WIDTH, 4.2)
     runs = list(dict.fromkeys(one.run for one in series))
     lines = {run: None if len(runs) == 1 else LINES[n % len(LINES)] for n, run in enumerate(runs)}
     for rule, run, cells in series:
         _line(axes, cells["iterations"], cells, rule, lines[run])
     together = pd.concat([one.cells for one in series])
-    scale_cost(axes, together["iterations"])
-    scale_quality(axes, together["quality"], metric)
+    plotting.cost_axis(axes, together["iterations"], "training iterations")
+    plotting.quality_axis(axes, together)
     ages = sorted(set(together["iterations"]))
     if len(ages) <= MOST_TICKS:
         axes.set_xticks(ages)
     axes.xaxis.set_major_formatter(mpl.ticker.EngFormatter(sep=""))
-    axes.set(
-        xlabel="training iterations",
-        ylabel=metric_label(together, metric),
-        title=broken(f"{catalogue.entry(model).family.title}: {title}", WIDTH - 0.7),
-    )
-    handles = [rule_handle(rule, line=len(runs) == 1) for rule in dict.fromkeys(one.rule for one in series)]
+    axes.set_title(plotting.broken(f"{catalogue.entry(model).family.title}: {title}", WIDTH - 0.7))
+    handles = [plotting.rule_handle(rule, line=len(runs) == 1) for rule in dict.fromkeys(one.rule for one in series)]
     for run, line in lines.items():
         if line is not None:
             handles.append(Line2D([], [], color="0.3", linestyle=line, label=PurePath(run).stem))
-    legend_below(figure, handles, columns=4 if len(runs) == 1 else 2)
+    plotting.legend_below(figure, handles, columns=4 if len(runs) == 1 else 2)
     return figure
 
 
 @mpl.rc_context(LOOK)
-def _weak_ages(cells: dict[str, pd.DataFrame], title: str, metric: str) -> Figure:
-    figure, axes = plane(WIDTH - 0.6, 3.9)
+def _weak_ages(cells: dict[str, pd.DataFrame], title: str) -> Figure:
+    figure, axes = plotting.plane(WIDTH - 0.6, 3.9)
     for rule, best in cells.items():
         _line(axes, best["auxiliary_iterations"] / best["iterations"], best, rule)
     together = pd.concat(cells.values())
     # Ages are chosen by factors; a linear axis would crush the early ones.
-    set_log(axes, "x")
+    plotting.set_log(axes, "x")
     axes.set_xticks(sorted(set(together["auxiliary_iterations"] / together["iterations"])))
     axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g} %")
-    scale_quality(axes, together["quality"], metric)
-    axes.set(
-        xlabel="iterations of the weak checkpoint, share of the main one's",
-        ylabel=metric_label(together, metric),
-        title=broken(title, WIDTH - 1.3),
-    )
-    legend_below(figure, [rule_handle(rule) for rule in cells])
+    plotting.quality_axis(axes, together)
+    axes.set_xlabel("iterations of the weak checkpoint, share of the main one's")
+    axes.set_title(plotting.broken(title, WIDTH - 1.3))
+    plotting.legend_below(figure, [plotting.rule_handle(rule) for rule in cells])
     return figure

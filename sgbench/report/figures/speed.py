@@ -11,17 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sgbench.guidance import RULES
-from sgbench.report.figures.drawn import (
-    MOST_BARS,
-    Drawn,
-    clock_facts,
-    figure_title,
-    legend_below,
-    one_clock,
-    plane,
-    rule_handle,
-    scatter_cells,
-)
+from sgbench.report.figures import plotting
 from sgbench.report.figures.grids import (
     ALIKE,
     RULES_OF_TWO_GAMMAS,
@@ -31,9 +21,10 @@ from sgbench.report.figures.grids import (
     name_gammas,
     numeric_gammas,
 )
+from sgbench.report.figures.plotting import ReportFigure
 from sgbench.report.figures.style import LOOK, WIDTH
 from sgbench.report.missing import CLOCK
-from sgbench.report.select_rows import rule_rows, rules_of
+from sgbench.report.select_rows import by_rule
 from sgbench.stats.frontier import Vector
 
 TITLE = "speed-up against MAC ratio"
@@ -43,10 +34,10 @@ CALLED_ALIKE = ("interval", "parameters", "sampler", "steps", "dtype", "compile"
 MOST_WRITTEN = 7
 
 
-def draw_speed_up(rows: pd.DataFrame, model: str, suffix: str) -> list[Drawn]:
+def draw_speed_up(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure]:
     """Every cell of one model whose dense twin was run, on one device; nothing where all of them are dense."""
     own = rows[(rows["model"] == model) & rows["seconds_per_image"].notna()].reset_index(drop=True)
-    if not one_clock(own):
+    if not plotting.one_clock(own):
         return []
     twin = dense_twins(own, own)
     own = own.assign(
@@ -57,12 +48,12 @@ def draw_speed_up(rows: pd.DataFrame, model: str, suffix: str) -> list[Drawn]:
         return []
     caption = (
         "Both are against the dense cell of as many branches, steps and sampler: that with both gammas 0, or CFG. On "
-        f"the diagonal the clock keeps what MACs promise. {clock_facts(own)} Bars are quartiles over batches."
+        f"the diagonal the clock keeps what MACs promise. {plotting.clock_facts(own)} Bars are quartiles over batches."
     )
-    return [Drawn(f"speed-up{suffix}", TITLE, caption, _speed_up(own, model), model)]
+    return [ReportFigure(f"speed-up{suffix}", TITLE, caption, _speed_up(own, model), model)]
 
 
-def draw_maps(rows: pd.DataFrame, model: str, suffix: str) -> list[Drawn]:
+def draw_maps(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure]:
     """Images per second on the largest grid of each rule, at the scale with most cells: time does not depend on it."""
     found = []
     for rule in RULES_OF_TWO_GAMMAS:
@@ -70,9 +61,8 @@ def draw_maps(rows: pd.DataFrame, model: str, suffix: str) -> list[Drawn]:
             panel = max(grid.panels, key=lambda panel: len(panel.rows))
             dense = dense_twins(rows, panel.rows)["seconds_per_image"].dropna().unique()
             title = f"images per second of {RULES[rule].title} over both gammas, {grid.settings}"
-            caption = (
-                f"At w = {panel.scale:g}. {clock_facts(panel.rows)} Medians over batches of sampling, no decoding."
-            )
+            clock = plotting.clock_facts(panel.rows)
+            caption = f"At w = {panel.scale:g}. {clock} Medians over batches of sampling, no decoding."
             if len(panel.rows) < len(grid.strong) * len(grid.weak):
                 caption += " Blank places were not run."
             shown = {"images per second": 1 / panel.values(grid.strong, grid.weak, "seconds_per_image")}
@@ -80,7 +70,7 @@ def draw_maps(rows: pd.DataFrame, model: str, suffix: str) -> list[Drawn]:
                 caption += f" Speed-up is against dense branches ({1 / dense[0]:.3g} images per second)."
                 shown["speed-up"] = shown["images per second"] * float(dense[0])
             name = f"throughput-{rule.replace('+', '-')}{suffix}"
-            found.append(Drawn(name, title, caption, _map(grid, model, title, shown), model))
+            found.append(ReportFigure(name, title, caption, _map(grid, model, title, shown), model))
     return found
 
 
@@ -104,12 +94,11 @@ def dense_twins(rows: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
 
 @mpl.rc_context(LOOK)
 def _speed_up(rows: pd.DataFrame, model: str) -> Figure:
-    figure, axes = plane(WIDTH - 0.6, 4.5)
-    rules = rules_of(rows, model)
-    for rule in rules:
-        own = rule_rows(rows, model, rule)
-        scatter_cells(axes, own, "mac_ratio", "speed_up", rule, len(rows))
-        if len(rows) <= MOST_BARS and {"seconds_q25", "seconds_q75"} <= set(own.columns):
+    figure, axes = plotting.plane(WIDTH - 0.6, 4.5)
+    rules = by_rule(rows, model)
+    for rule, own in rules.items():
+        plotting.scatter_cells(axes, own, "mac_ratio", "speed_up", rule, len(rows))
+        if len(rows) <= plotting.MOST_BARS and {"seconds_q25", "seconds_q75"} <= set(own.columns):
             quicker = own["speed_up"] * (own["seconds_per_image"] / own["seconds_q25"] - 1)
             slower = own["speed_up"] * (1 - own["seconds_per_image"] / own["seconds_q75"])
             axes.errorbar(
@@ -121,9 +110,9 @@ def _speed_up(rows: pd.DataFrame, model: str) -> Figure:
     axes.set(
         xlabel="MAC ratio (MACs, dense over own)",
         ylabel="speed-up (seconds, dense over own)",
-        title=figure_title(model, TITLE, WIDTH - 0.6),
+        title=plotting.figure_title(model, TITLE, WIDTH - 0.6),
     )
-    legend_below(figure, [*(rule_handle(rule, line=False) for rule in rules), promise])
+    plotting.legend_below(figure, [*(plotting.rule_handle(rule, line=False) for rule in rules), promise])
     return figure
 
 

@@ -12,7 +12,7 @@ from matplotlib.path import Path
 
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
-from sgbench.report.figures.drawn import half_quantile, logarithmic_cost, logarithmic_quality
+from sgbench.report.figures.plotting import half_quantile, logarithmic_cost, logarithmic_quality
 from sgbench.report.page.content import Content
 from sgbench.report.page.text import all_visible
 from sgbench.report.select_rows import AXES, metric_title

@@ -21,13 +21,12 @@ from sgbench.report.pictures.gallery import COLUMNS, asked_for, encode, first_ro
 from sgbench.report.select_rows import (
     USUAL,
     best_row,
+    by_rule,
     constant_gamma,
     file_names,
     metric_title,
     quality_metric,
     rated,
-    rule_rows,
-    rules_of,
     settings_text,
     value_text,
 )
@@ -70,18 +69,15 @@ def best_cells(rows: pd.DataFrame, model: str) -> pd.DataFrame:
     if "quality" not in rows:
         return rows.iloc[:0]
     chosen = []
-    for rule in rules_of(rows, model):
-        own = rated(rule_rows(rows, model, rule))
+    for rule, own in by_rule(rated(rows), model).items():
         dense = own[constant_gamma(own) == 0]
-        own = dense if rule == "none" and len(dense) else own
-        if len(own):
-            chosen.append(best_row(own))
+        chosen.append(best_row(dense if rule == "none" and len(dense) else own))
     return pd.DataFrame(chosen)
 
 
 def by_gamma(rows: pd.DataFrame, model: str) -> pd.DataFrame:
     """Unguided rows that differ in a constant gamma alone, by rising gamma: the longest such series of the suite."""
-    own = rule_rows(rows, model, "none")
+    own = rows[(rows["model"] == model) & (rows["guidance"] == "none")]
     own = own.assign(gamma=constant_gamma(own)).dropna(subset="gamma")
     if own.empty:
         return own

@@ -9,7 +9,7 @@ import pandas as pd
 
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
-from sgbench.report.select_rows import USUAL, metric_title, quality_metric, settings_text, sign_of, standings_of
+from sgbench.report.select_rows import USUAL, lower_is_better, metric_title, settings_text, standings_of
 from sgbench.stats.digits import with_error
 
 # What settings_text reads of a row.
@@ -66,8 +66,7 @@ def best_rows(rows: pd.DataFrame) -> pd.DataFrame:
     The index tells which of the rows they are. Rules of which no cell has a quality are left out.
     """
     known = rows[rows["quality"].notna()]
-    turned = sign_of(quality_metric(rows)) * known["quality"]
-    best = known.loc[turned.groupby([known["model"], known["guidance"]]).idxmin()]
+    best = known.loc[lower_is_better(known).groupby([known["model"], known["guidance"]]).idxmin()]
     models, rules = list(dict.fromkeys(rows["model"])), list(RULES)
     place = [(models.index(m), rules.index(r)) for m, r in zip(best["model"], best["guidance"], strict=True)]
     return best.iloc[sorted(range(len(best)), key=place.__getitem__)]

@@ -19,7 +19,7 @@ from sgbench.metrics.catalogue import METRICS
 from sgbench.models import spec
 from sgbench.report.figures.style import WIDTH
 from sgbench.report.missing import CLOCK
-from sgbench.report.select_rows import metric_title, replicates
+from sgbench.report.select_rows import metric_title, quality_metric, replicates
 from sgbench.stats.frontier import Vector
 from sgbench.stats.paired import t_quantile
 
@@ -33,7 +33,7 @@ LETTER = 0.084
 AREAS = {"P": 1.6, "X": 1.6, "*": 1.8, "d": 1.3}
 
 
-class Drawn(NamedTuple):
+class ReportFigure(NamedTuple):
     """One figure: the stem of its files, what it shows, what one has to know to read it, the drawing, its model."""
 
     name: str
@@ -66,13 +66,6 @@ def figure_title(model: str, shows: str, width: float = WIDTH) -> str:
 def broken(title: str, width: float) -> str:
     """A title, broken into lines of `width` inches."""
     return textwrap.fill(title, round(width / LETTER))
-
-
-def metric_label(rows: pd.DataFrame, metric: str) -> str:
-    """A metric as an axis names it, with its direction and the number of images."""
-    better = METRICS[metric].better
-    direction = f" ({better} is better)" if better else ""
-    return f"{metric_title(metric)}{direction}, N = {rows['samples'].iloc[0]:,}"
 
 
 def metric_facts(rows: pd.DataFrame, metric: str, bars: bool = True) -> str:
@@ -130,15 +123,25 @@ def logarithmic_cost(values: Iterable[float]) -> bool:
     return logarithmic(values, 5)
 
 
-def scale_quality(axes: Axes, values: Iterable[float], metric: str) -> None:
-    """Set the axis of qualities logarithmic where they ask for it."""
-    if logarithmic_quality(values, metric):
+def metric_label(rows: pd.DataFrame, metric: str) -> str:
+    """A metric as an axis names it, with its direction and the number of images."""
+    better = METRICS[metric].better
+    direction = f" ({better} is better)" if better else ""
+    return f"{metric_title(metric)}{direction}, N = {rows['samples'].iloc[0]:,}"
+
+
+def quality_axis(axes: Axes, rows: pd.DataFrame) -> None:
+    """Name the axis of quality, and set it logarithmic where the values ask for it."""
+    metric = quality_metric(rows)
+    axes.set_ylabel(metric_label(rows, metric))
+    if logarithmic_quality(rows["quality"], metric):
         set_log(axes, "y")
 
 
-def scale_cost(axes: Axes, values: Iterable[float]) -> None:
-    """Set the axis of costs logarithmic where they ask for it."""
-    if logarithmic_cost(values):
+def cost_axis(axes: Axes, costs: pd.Series, label: str) -> None:
+    """Name the axis of costs, and set it logarithmic where they ask for it."""
+    axes.set_xlabel(label)
+    if logarithmic_cost(costs):
         set_log(axes, "x")
 
 
