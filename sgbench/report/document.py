@@ -10,8 +10,7 @@ from sgbench.base.printable import printable
 from sgbench.report.answers.answer import Section
 from sgbench.report.answers.summary import Words
 from sgbench.report.select_rows import Selection
-from sgbench.report.tables.bold import bold_cells
-from sgbench.report.tables.columns import readable_table
+from sgbench.report.tables.columns import bold_cells, readable_table
 from sgbench.suite.schema import Suite
 
 ERRORS = (

@@ -162,7 +162,7 @@ def by_rule(rows: pd.DataFrame, model: str) -> dict[str, pd.DataFrame]:
     """The rows of a model by rule, in the order of the rules' list."""
     own = rows[rows["model"] == model]
     present = set(own["guidance"])
-    return {rule: own[own["guidance"] == rule].reset_index(drop=True) for rule in RULES if rule in present}
+    return {rule: own[own["guidance"] == rule] for rule in RULES if rule in present}
 
 
 def points(rows: pd.DataFrame, axis: Axis) -> list[Point]:

@@ -15,9 +15,9 @@ from sgbench.report.answers.headline import compare_rules, comparison_table
 from sgbench.report.answers.prompt_groups import group_table
 from sgbench.report.document import markdown_table
 from sgbench.report.select_rows import by_rule, standings_of, with_quality
-from sgbench.report.tables.bold import bold_cells
 from sgbench.report.tables.columns import (
     best_rows,
+    bold_cells,
     parquet_bytes,
     readable_table,
     result_table,

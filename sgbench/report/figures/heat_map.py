@@ -18,7 +18,7 @@ from sgbench.report.figures.grids import RULES_OF_TWO_GAMMAS, Grid, Panel, draw_
 from sgbench.report.figures.plotting import ReportFigure, logarithmic, protocol_id
 from sgbench.report.figures.style import LOOK, WIDTH
 from sgbench.report.select_rows import best_row, metric_title, quality_metric, rated
-from sgbench.report.tables.bold import best_and_tied
+from sgbench.report.tables.columns import best_and_tied
 from sgbench.stats.frontier import Vector
 
 # The best end is bright whatever the metric's direction.
@@ -42,6 +42,7 @@ def draw(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure]:
             name = f"heat-map-{rule.replace('+', '-')}{'' if number == 1 else f'-{number}'}{suffix}"
             metric = quality_metric(rows)
             title = f"{metric_title(metric)} of {RULES[rule].title} over both gammas, {grid.settings}"
+            caption = _caption(grid, metric, len(every))
             found.append(ReportFigure(name, title, caption, _figure(grid, model, title, metric), model))
     return found
 

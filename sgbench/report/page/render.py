@@ -1,9 +1,15 @@
-"""From a page's content to its HTML."""
+"""From a page's content to its HTML, with Vega, Vega-Lite and vega-embed, and a policy that lets its scripts run alone.
+
+The JavaScript comes out of the package vl-convert-python; none is kept here.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import re
 from collections.abc import Sequence
+from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -14,7 +20,6 @@ from markupsafe import Markup
 from sgbench.guidance import RULES
 from sgbench.report.figures.style import FORMATS
 from sgbench.report.page.content import Content, Figure, Picture
-from sgbench.report.page.library import as_script, library, library_name, policy
 from sgbench.report.page.payload import payload
 from sgbench.report.page.svg import inline_svgs
 from sgbench.report.page.text import output, said, visible
@@ -24,6 +29,9 @@ from sgbench.report.tables.columns import short
 SCRIPTS = ("data.js", "filters.js", "frontier.js", "chart.js", "table.js", "detail.js", "page.js")
 # What is longer than this stands folded, sentences behind the first few.
 MOST_SENTENCES, MOST_LINES, MOST_FIGURES = 4, 12, 4
+EMBEDDED_BYTES = 1_400_000
+# A picture of images of a few pixels is shown larger than it is, and its pixels are the message.
+PIXELATED_WIDTH = 700
 
 
 class _Shown(NamedTuple):
@@ -120,11 +128,6 @@ def _floor(content: Content) -> str:
     return f"As many real test images have a {metric_title(metric)} of {short(floor)} (the floor{between})."
 
 
-EMBEDDED_BYTES = 1_400_000
-# A picture of images of a few pixels is shown larger than it is, and its pixels are the message.
-PIXELATED_WIDTH = 700
-
-
 class Placed(NamedTuple):
     """Address of each picture, by its file, and the pictures that must be written beside the page."""
 
@@ -145,3 +148,38 @@ def place(groups: Sequence[Sequence[Picture]]) -> Placed:
 
 def _data_uri(picture: Picture) -> str:
     return f"data:{picture.media};base64,{base64.b64encode(picture.data).decode()}"
+
+
+@cache
+def library() -> str:
+    """The script that defines `vegaEmbed`, fit to stand in an element; takes seconds once a process."""
+    import vl_convert
+
+    # In a block, so that its names stay its own; what it offers it hangs on `window`.
+    bundle = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # The stub knows no bundle without a snippet.
+    return "{" + as_script(bundle) + "}"
+
+
+def library_name() -> str:
+    """The versions of what `library` holds."""
+    import vl_convert
+
+    return f"vega {vl_convert.get_vega_version()}, vega-embed {vl_convert.get_vega_embed_version()}"
+
+
+def as_script(code: str) -> str:
+    """Code that may stand in a script element: nothing in it ends the element or opens a comment."""
+    return re.sub(r"<(?=/script|!--)", r"\\x3c", code, flags=re.IGNORECASE)
+
+
+def policy(scripts: Sequence[str], outside: bool) -> str:
+    """The Content-Security-Policy of a page with these scripts; `outside` allows pictures from beside the page."""
+    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    pictures = "data: 'self' file:" if outside else "data:"
+    # Scripts by their digests alone: Vega interprets its expressions and needs no eval. Styles stay open, because
+    # figures and Vega carry them as attributes, which have no digests.
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src {pictures}; "
+        "base-uri 'none'; form-action 'none'"
+    )

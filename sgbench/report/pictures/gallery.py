@@ -145,7 +145,8 @@ def _sheets(
     """Sheets by cell id in the order of the rows; cells that have no whole one, and those that have one too many."""
     by_id = {cell_id(cell): cell for cell in cells}
     sheets: dict[str, Sheet] = {}
-    absent, beyond = [], []
+    absent: list[str] = []
+    beyond: list[str] = []
     room = MOST_BYTES
     for name in map(str, rows["cell"]):
         png = read(by_id[name])

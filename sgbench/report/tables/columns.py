@@ -5,12 +5,23 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
-from sgbench.report.select_rows import USUAL, lower_is_better, metric_title, settings_text, standings_of
+from sgbench.report.select_rows import (
+    USUAL,
+    by_rule,
+    lower_is_better,
+    metric_title,
+    replicates,
+    settings_text,
+    sign_of,
+    standings_of,
+)
 from sgbench.stats.digits import with_error
+from sgbench.stats.paired import paired_difference, t_quantiles
 
 # What settings_text reads of a row.
 SETTINGS = {"guidance", "scale", "gamma_strong", "gamma_weak", "parameters", "sampler", "steps", *USUAL}
@@ -27,15 +38,13 @@ def result_table(rows: pd.DataFrame) -> pd.DataFrame:
     }
     if _measured(rows, "joules_per_image"):
         columns["J/image"] = rows["joules_per_image"]
-    for metric in METRICS:
-        if metric in rows:
-            columns[metric_title(metric)] = rows[metric]
-            columns[f"{metric_title(metric)} SE"] = rows[f"{metric}_se"]
-            for suffix in ("corrected", "floor"):
-                if f"{metric}_{suffix}" in rows:
-                    columns[f"{metric_title(metric)} {suffix}"] = rows[f"{metric}_{suffix}"]
-    columns |= {"N": rows["samples"], "standing": _standing(rows), "cell": rows["cell"]}
-    return pd.DataFrame(columns)
+    for metric in (metric for metric in METRICS if metric in rows):
+        columns[metric_title(metric)] = rows[metric]
+        columns[f"{metric_title(metric)} SE"] = rows[f"{metric}_se"]
+        for suffix in ("corrected", "floor"):
+            if f"{metric}_{suffix}" in rows:
+                columns[f"{metric_title(metric)} {suffix}"] = rows[f"{metric}_{suffix}"]
+    return pd.DataFrame(columns | {"N": rows["samples"], "standing": _standing(rows), "cell": rows["cell"]})
 
 
 def readable_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -48,16 +57,15 @@ def readable_table(rows: pd.DataFrame) -> pd.DataFrame:
     }
     if _measured(rows, "joules_per_image"):
         columns["J/image"] = _fixed(rows["joules_per_image"], 3)
-    for metric in METRICS:
-        if metric in rows:
-            values = zip(rows[metric], rows[f"{metric}_se"], strict=True)
-            columns[metric_title(metric)] = pd.Series([with_error(*pair) for pair in values], rows.index, dtype=object)
-            if f"{metric}_corrected" in rows:
-                columns[f"{metric_title(metric)} corrected"] = rows[f"{metric}_corrected"].map(short)
-            if _measured(rows, f"{metric}_floor"):
-                columns[f"{metric_title(metric)} of real images"] = rows[f"{metric}_floor"].map(short)
-    columns["standing"] = _standing(rows)
-    return pd.DataFrame(columns)
+    for metric in (metric for metric in METRICS if metric in rows):
+        columns[metric_title(metric)] = [
+            with_error(*pair) for pair in zip(rows[metric], rows[f"{metric}_se"], strict=True)
+        ]
+        if f"{metric}_corrected" in rows:
+            columns[f"{metric_title(metric)} corrected"] = rows[f"{metric}_corrected"].map(short)
+        if _measured(rows, f"{metric}_floor"):
+            columns[f"{metric_title(metric)} of real images"] = rows[f"{metric}_floor"].map(short)
+    return pd.DataFrame(columns | {"standing": _standing(rows)})
 
 
 def best_rows(rows: pd.DataFrame) -> pd.DataFrame:
@@ -66,10 +74,43 @@ def best_rows(rows: pd.DataFrame) -> pd.DataFrame:
     The index tells which of the rows they are. Rules of which no cell has a quality are left out.
     """
     known = rows[rows["quality"].notna()]
-    best = known.loc[lower_is_better(known).groupby([known["model"], known["guidance"]]).idxmin()]
-    models, rules = list(dict.fromkeys(rows["model"])), list(RULES)
-    place = [(models.index(m), rules.index(r)) for m, r in zip(best["model"], best["guidance"], strict=True)]
-    return best.iloc[sorted(range(len(best)), key=place.__getitem__)]
+    groups = (own for model in dict.fromkeys(rows["model"]) for own in by_rule(known, model).values())
+    return rows.loc[[lower_is_better(own).idxmin() for own in groups]]
+
+
+def best_and_tied(rows: pd.DataFrame, metric: str) -> list[bool]:
+    """For each row, whether it has the best value of `metric` on its model, or one tied with it.
+
+    Tied is what has a paired difference to the best whose interval holds zero. Intervals are so wide that all of a
+    model's hold together with 95 % (`stats.paired.t_quantiles`): the best of many looks better than it is.
+    A value without replicates ties with an equal one alone. Never a row without the score, and no row at all for a
+    metric that is neither better when lower nor when higher.
+    """
+    values = (sign_of(metric) * rows[metric].astype(float)).tolist()
+    spread = [replicates(text) for text in rows.get(f"{metric}_replicates", pd.Series("", rows.index)).fillna("")]
+    models = rows["model"].tolist()
+    marked = [False] * len(rows)
+    for model in dict.fromkeys(models) if METRICS[metric].better else ():
+        own = [n for n, value in enumerate(values) if models[n] == model and value == value]
+        best = min(own, key=values.__getitem__, default=0)
+        groups = len(spread[best])
+        for n in own:
+            marked[n] = values[n] == values[best]
+            # Sets of other sizes delete other groups, so nothing pairs them.
+            if len(spread[n]) == groups > 1:
+                gap = paired_difference(values[n], values[best], spread[n], spread[best])
+                width = float(t_quantiles(groups, np.array(len(own) - 1)))
+                marked[n] |= gap.value <= width * gap.standard_error
+    return marked
+
+
+def bold_cells(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """For each cell of a table with one line per row, in their order, whether it is in bold."""
+    bold = pd.DataFrame(False, index=table.index, columns=table.columns)
+    for metric in METRICS:
+        if metric in rows and metric_title(metric) in table:
+            bold[metric_title(metric)] = best_and_tied(rows, metric)
+    return bold
 
 
 def parquet_bytes(table: pd.DataFrame) -> bytes | None:

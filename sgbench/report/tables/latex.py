@@ -9,8 +9,7 @@ import pandas as pd
 
 from sgbench.metrics.catalogue import METRICS
 from sgbench.report.select_rows import metric_title
-from sgbench.report.tables.bold import bold_cells
-from sgbench.report.tables.columns import best_rows, readable_table
+from sgbench.report.tables.columns import best_rows, bold_cells, readable_table
 from sgbench.suite.schema import Suite
 
 # A float is one page at most; what is longer breaks over pages.

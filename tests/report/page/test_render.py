@@ -16,10 +16,18 @@ import pytest
 
 from sgbench.report.answers.answer import Section
 from sgbench.report.page.content import Content, Figure
-from sgbench.report.page.library import as_script, without_library
 from sgbench.report.page.payload import payload
-from sgbench.report.page.render import EMBEDDED_BYTES, MOST_LINES, MOST_SENTENCES, Page, place, render_page
+from sgbench.report.page.render import (
+    EMBEDDED_BYTES,
+    MOST_LINES,
+    MOST_SENTENCES,
+    Page,
+    as_script,
+    place,
+    render_page,
+)
 from sgbench.report.page.text import said
+from tests.report.alike import without_library
 
 Fill = Callable[..., Content]
 HOSTILE = '<script>alert(1)</script></script><!--"><img src=x onerror=alert(2)>'
