@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from sgbench.metrics.catalogue import METRICS, qualities
-from sgbench.report.figures import frontier, heat_map, lpips, precision_recall, series, speed
+from sgbench.report.figures import diversity, frontier, heat_map, series, speed
 from sgbench.report.figures.plotting import ReportFigure
 from sgbench.report.select_rows import Axis, with_quality
 
@@ -30,10 +30,10 @@ def draw_figures(
             # Further opinions against what is counted alone: seconds would tell the same.
             for metric in further:
                 drawn += frontier.draw(with_quality(rows, metric), model, suffix, "gmacs_per_image", metric)
-            drawn += precision_recall.draw(rows, model, suffix)
+            drawn += diversity.draw_precision_recall(rows, model, suffix)
             drawn += heat_map.draw(rows, model, suffix)
             drawn += series.draw_gammas(rows, model, suffix)
-            drawn += lpips.draw(rows, model, suffix)
+            drawn += diversity.draw_lpips(rows, model, suffix)
         drawn += speed.draw_maps(rows, model, suffix)
         drawn += speed.draw_speed_up(rows, model, suffix)
     if metrics:

@@ -43,19 +43,12 @@ def place_labels(axes: Axes, labels: Sequence[Label]) -> None:
     taken = [text.get_window_extent(renderer) for text in axes.texts]
     pixels = figure.dpi / 72
     for label in labels:
+        box = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.7}
+        leader = {"arrowstyle": "-", "color": label.colour, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 4}
         note = axes.annotate(
-            label.text,
-            (label.x, label.y),
-            xytext=(0, 0),
-            textcoords="offset points",
-            ha="center",
-            va="center",
-            fontsize=8,
-            color=label.colour,
-            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.7},
-            zorder=6,
-            arrowprops={"arrowstyle": "-", "color": label.colour, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 4},
-        )
+            label.text, (label.x, label.y), xytext=(0, 0), textcoords="offset points", ha="center", va="center",
+            fontsize=8, color=label.colour, bbox=box, zorder=6, arrowprops=leader,
+        )  # fmt: skip
         size = note.get_window_extent(renderer)
         shape = np.array([size.width / 2, size.height / 2])
         start = axes.transData.transform((label.x, label.y))
@@ -63,11 +56,11 @@ def place_labels(axes: Axes, labels: Sequence[Label]) -> None:
         for distance, angle in itertools.product(DISTANCES, DIRECTIONS):
             direction = np.array([np.cos(angle), np.sin(angle)])
             offset = distance * pixels * direction + direction * shape
-            box = Bbox([start + offset - shape - MARGIN, start + offset + shape + MARGIN])
-            found.append((_cost(box, ink, taken, frame) + distance, offset, box))
-        _, offset, box = min(found, key=lambda one: one[0])
+            place = Bbox([start + offset - shape - MARGIN, start + offset + shape + MARGIN])
+            found.append((_cost(place, ink, taken, frame) + distance, offset, place))
+        _, offset, place = min(found, key=lambda one: one[0])
         note.set_position((float(offset[0] / pixels), float(offset[1] / pixels)))
-        taken.append(box)
+        taken.append(place)
 
 
 def _cost(box: Bbox, ink: Vector, taken: Sequence[Bbox], frame: Bbox) -> float:

@@ -160,31 +160,18 @@ def rule_handle(rule: str, line: bool = True) -> Line2D:
     """A rule's entry in a legend."""
     style = RULES[rule].style
     return Line2D(
-        [],
-        [],
-        color=style.colour,
-        marker=style.marker,
-        linestyle=style.line if line else "none",
-        markersize=5.5 * AREAS.get(style.marker, 1.0) ** 0.5,
-        label=RULES[rule].title,
-    )
+        [], [], color=style.colour, marker=style.marker, linestyle=style.line if line else "none",
+        markersize=5.5 * AREAS.get(style.marker, 1.0) ** 0.5, label=RULES[rule].title,
+    )  # fmt: skip
 
 
 def scatter_cells(axes: Axes, rows: pd.DataFrame, x: str, y: str, rule: str, cells: int) -> None:
     """A rule's cells as marks, smaller where the axes hold many `cells`."""
     style = RULES[rule].style
     axes.scatter(
-        rows[x],
-        rows[y],
-        s=(32 if cells <= MOST_BARS else 14) * AREAS.get(style.marker, 1.0),
-        marker=style.marker,
-        color=style.colour,
-        edgecolor="white",
-        linewidth=0.3,
-        alpha=0.9,
-        zorder=3,
-        rasterized=cells > MOST_VECTORS,
-    )
+        rows[x], rows[y], s=(32 if cells <= MOST_BARS else 14) * AREAS.get(style.marker, 1.0), marker=style.marker,
+        color=style.colour, edgecolor="white", linewidth=0.3, alpha=0.9, zorder=3, rasterized=cells > MOST_VECTORS,
+    )  # fmt: skip
 
 
 def legend_below(figure: Figure, handles: list[Any], columns: int = 4) -> None:

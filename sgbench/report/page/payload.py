@@ -57,11 +57,6 @@ SCORE_ENDS = ("", "_se", "_corrected", "_floor", "_floor_sd", "_protocol")
 def payload(content: Content, sources: dict[str, str]) -> str:
     """What the page's scripts read, as JSON that may stand in a script element; `sources` says where pictures are."""
     rows = content.rows
-    titles = {
-        **{name: name.replace("_", " ") for name in SETTINGS},
-        **COSTS,
-        **ORIGIN,
-    }
     data = {
         "axes": [{"key": axis, "title": AXES[axis], "log": logarithmic_cost(rows[axis])} for axis in content.axes],
         "metrics": [_metric(rows, metric) for metric in content.metrics],
@@ -69,7 +64,7 @@ def payload(content: Content, sources: dict[str, str]) -> str:
         "settings": _present(SETTINGS, rows),
         "costs": _present(COSTS, rows),
         "origin": _present(ORIGIN, rows),
-        "titles": titles,
+        "titles": {**{name: name.replace("_", " ") for name in SETTINGS}, **COSTS, **ORIGIN},
         "prompts": content.prompts,
         "cells": len(rows),
         "columns": {name: _encoded(column) for name, column in _columns(content, sources).items()},
@@ -112,12 +107,10 @@ def _columns(content: Content, sources: dict[str, str]) -> dict[str, pd.Series]:
         "text": settings_texts(rows),
         "rule": rows["guidance"],
         "standing": rows["cell"].map(content.standings),
-        "picture": pd.Series([p and sources[p.file] for p in pictures], rows.index, dtype=object),
-        "picture_alt": pd.Series([p and p.alt for p in pictures], rows.index, dtype=object),
-        "picture_width": pd.Series([p and p.width for p in pictures], rows.index, dtype=object),
-        "picture_height": pd.Series([p and p.height for p in pictures], rows.index, dtype=object),
     }
-    return {**{name: rows[name] for name in names}, **told}
+    shown = [(p and sources[p.file], p and p.alt, p and p.width, p and p.height) for p in pictures]
+    seen = pd.DataFrame(shown, rows.index, ["picture", "picture_alt", "picture_width", "picture_height"], dtype=object)
+    return {**{name: rows[name] for name in names}, **told, **dict(seen.items())}
 
 
 def _encoded(column: pd.Series) -> Any:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.integrate import trapezoid
 
-from sgbench.report.figures import lpips, series
+from sgbench.report.figures import diversity, series
 from sgbench.report.select_rows import with_quality
 
 MODEL = "fashion-routing"
@@ -81,7 +81,7 @@ def test_lpips_is_of_each_rules_best_cell(row: Row) -> None:
     near, far = (" ".join(f"{c + p / 1000:.5g}" for p in range(1, 100)) for c in (0.1, 0.5))
     rows = [row("none"), row("none", 0.5, lpips_percentiles=far), row("cfg", fd=0.1, lpips_percentiles=near),
             row("cfg", scale=3.0, fd=0.5, lpips_percentiles=far)]  # fmt: skip
-    (drawn,) = lpips.draw(quality(rows), MODEL, "")
+    (drawn,) = diversity.draw_lpips(quality(rows), MODEL, "")
     curve, median = drawn.figure.axes[0].lines
     assert (min(curve.get_xdata()), max(curve.get_xdata())) == pytest.approx((0.101, 0.199))
     assert median.get_xdata() == pytest.approx([0.15])
@@ -89,7 +89,7 @@ def test_lpips_is_of_each_rules_best_cell(row: Row) -> None:
 
 
 def test_a_density_of_uniform_distances_is_flat_and_holds_most_of_them() -> None:
-    places, height = lpips.density(np.linspace(0.01, 0.99, 99))
+    places, height = diversity.density(np.linspace(0.01, 0.99, 99))
     inside = (places > 0.25) & (places < 0.75)
     assert height[inside] == pytest.approx(np.ones(inside.sum()), abs=0.05)
     assert 0.85 < trapezoid(height, places) < 0.98
@@ -97,5 +97,5 @@ def test_a_density_of_uniform_distances_is_flat_and_holds_most_of_them() -> None
 
 def test_without_distances_there_is_no_density(row: Row) -> None:
     equal = " ".join(["0.2"] * 99)
-    assert lpips.draw(quality([row("cfg")]), MODEL, "") == []
-    assert lpips.draw(quality([row("cfg", lpips_percentiles=equal)]), MODEL, "") == []
+    assert diversity.draw_lpips(quality([row("cfg")]), MODEL, "") == []
+    assert diversity.draw_lpips(quality([row("cfg", lpips_percentiles=equal)]), MODEL, "") == []
