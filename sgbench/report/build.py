@@ -129,21 +129,18 @@ def build_report(
 
 
 def _made_by(suite: Suite, rows: pd.DataFrame) -> dict[str, Any]:
+    """What made a report and its rows; commits say whether files had been changed since."""
+    made = rows[["commit", "dirty"]].dropna(subset="commit").drop_duplicates().itertuples(index=False, name=None)
     return {
         **provenance(),
         "matplotlib": mpl.__version__,
         "pillow": PIL.__version__,
         "suite_sha256": suite_sha256(suite),
-        "images_made_at": _images_made_at(rows),
+        "images_made_at": sorted(
+            f"{commit[:12]}{' (files changed since)' if dirty is True else ''}" for commit, dirty in made
+        ),
         "devices": sorted({f"{d}, {n} threads" for d, n in zip(rows["device"], rows["threads"], strict=True)}),
     }
-
-
-def _images_made_at(rows: pd.DataFrame) -> list[str]:
-    """The commits that made the images, each with whether files had been changed since it."""
-    made = rows[["commit", "dirty"]].dropna(subset="commit").drop_duplicates()
-    pairs = zip(made["commit"], made["dirty"], strict=True)
-    return sorted(f"{str(commit)[:12]}{' (files changed since)' if dirty is True else ''}" for commit, dirty in pairs)
 
 
 def suite_sha256(suite: Suite) -> str:

@@ -7,13 +7,7 @@ import pandas as pd
 import pytest
 
 from sgbench.report.answers.answer import baseline_of
-from sgbench.report.answers.headline import (
-    all_tied,
-    compare_rules,
-    headline_rule,
-    nothing_to_compare,
-    sentences,
-)
+from sgbench.report.answers.headline import all_tied, compare_rules, headline_rule, nothing_to_compare, sentences
 from sgbench.report.select_rows import by_rule, with_quality
 
 CFG, SG = ("cfg", 1.5, 0.0, 0.0), ("sg", 2.0, 0.0, 0.7)

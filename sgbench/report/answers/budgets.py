@@ -9,14 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from sgbench.guidance import RULES
-from sgbench.report.answers.answer import (
-    Question,
-    baseline_of,
-    by_verdict,
-    interval_text,
-    name_of,
-    quality_verdict,
-)
+from sgbench.report.answers.answer import Question, baseline_of, by_verdict, interval_text, name_of, quality_verdict
 from sgbench.report.select_rows import (
     AXES,
     Axis,

@@ -103,10 +103,7 @@ def headline_rule(comparisons: Sequence[Comparison]) -> str | None:
 
 def sentences(comparison: Comparison) -> list[str]:
     """The comparison in words: one sentence for each cost axis, then one for quality at the best settings."""
-    return [
-        *(_saving_sentence(comparison, axis) for axis in comparison.savings),
-        _quality_sentence(comparison),
-    ]
+    return [*(_saving_sentence(comparison, axis) for axis in comparison.savings), _quality_sentence(comparison)]
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:

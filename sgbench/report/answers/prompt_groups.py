@@ -8,14 +8,7 @@ import pandas as pd
 
 from sgbench.guidance import RULES
 from sgbench.report.answers.answer import Question
-from sgbench.report.select_rows import (
-    best_row,
-    by_rule,
-    metric_title,
-    rated,
-    settings_text,
-    with_quality,
-)
+from sgbench.report.select_rows import best_row, by_rule, metric_title, rated, settings_text, with_quality
 from sgbench.stats.digits import with_error
 
 

@@ -6,18 +6,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sgbench.metrics.catalogue import METRICS, qualities
+from sgbench.report.answers import headline
 from sgbench.report.answers.answer import Question, Section
 from sgbench.report.answers.areas import AREAS
 from sgbench.report.answers.budgets import BUDGETS
-from sgbench.report.answers.headline import (
-    SAVINGS,
-    Comparison,
-    all_tied,
-    compare_rules,
-    headline_rule,
-    nothing_to_compare,
-    sentences,
-)
+from sgbench.report.answers.headline import SAVINGS, Comparison
 from sgbench.report.answers.metric_agreement import AGREEMENT
 from sgbench.report.answers.prompt_groups import GROUPS
 from sgbench.report.answers.throughput import throughput_words
@@ -48,13 +41,13 @@ def _summary(selected: Selection, compared: Sequence[Comparison]) -> list[str]:
     """The answer for the first model: its headline rule by the first metric, then by further ones."""
     rows, model = selected.rows, selected.models[0]
     if not compared:
-        return [nothing_to_compare(rows, model)]
-    rule = headline_rule(compared)
-    said = [s for c in compared if c.rule == rule for s in sentences(c)]
+        return [headline.nothing_to_compare(rows, model)]
+    rule = headline.headline_rule(compared)
+    said = [s for c in compared if c.rule == rule for s in headline.sentences(c)]
     for metric in qualities(selected.metrics)[1:]:
         if METRICS[metric].prominent:
             # Another feature space or judge may answer otherwise.
-            others = compare_rules(with_quality(rows, metric), model, ["gmacs_per_image"])
-            said += [sentences(c)[0] for c in others if c.rule == rule]
-    tied = all_tied(compared)
+            others = headline.compare_rules(with_quality(rows, metric), model, ["gmacs_per_image"])
+            said += [headline.sentences(c)[0] for c in others if c.rule == rule]
+    tied = headline.all_tied(compared)
     return [*([tied] if tied else []), *said]

@@ -69,13 +69,15 @@ def publish(folders: Sequence[Path], output: Path) -> Site:
     _check_output(output, before)
     files: dict[str, bytes | Path] = {f"{e.name}/{file}": places[e.name] / file for e in entries for file in e.files}
     files |= {PAGE: render_index(entries), NO_JEKYLL: b""}
-    files[MANIFEST] = _manifest([*files, MANIFEST])
+    manifest = {"made_by": MADE_BY, "files": sorted([*files, MANIFEST])}
+    files[MANIFEST] = (json.dumps(manifest, indent=1) + "\n").encode()
     home = output.resolve()
     staged = home.with_name(f".{home.name}.{uuid.uuid4().hex[:8]}.new")
     try:
         for name, content in files.items():
             _write(staged / name, content)
-        written = sum(not _alike(staged / name, home / name) for name in files)
+        there = {name for name in files if (home / name).is_file()}
+        written = sum(not (name in there and filecmp.cmp(staged / name, home / name, shallow=False)) for name in files)
         removed = sum((home / name).is_file() for name in before - set(files))
         if written or removed:
             _put_in_place(staged, home)
@@ -122,10 +124,6 @@ def _check_output(output: Path, before: set[str]) -> None:
         )
 
 
-def _manifest(names: Sequence[str]) -> bytes:
-    return (json.dumps({"made_by": MADE_BY, "files": sorted(names)}, indent=1) + "\n").encode()
-
-
 def _write(path: Path, content: bytes | Path) -> None:
     """Write bytes, or those of a report's file. Raises UserError where that file cannot be read."""
     if isinstance(content, Path):
@@ -136,10 +134,6 @@ def _write(path: Path, content: bytes | Path) -> None:
                 f"the report's file cannot be read ({error.strerror})", where=str(content), fix=AGAIN
             ) from error
     write_atomic(path, content)
-
-
-def _alike(staged: Path, there: Path) -> bool:
-    return there.is_file() and filecmp.cmp(staged, there, shallow=False)
 
 
 def _put_in_place(staged: Path, home: Path) -> None:

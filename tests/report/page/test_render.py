@@ -17,15 +17,7 @@ import pytest
 from sgbench.report.answers.answer import Section
 from sgbench.report.page.content import Content, Figure
 from sgbench.report.page.payload import payload
-from sgbench.report.page.render import (
-    EMBEDDED_BYTES,
-    MOST_LINES,
-    MOST_SENTENCES,
-    Page,
-    as_script,
-    place,
-    render_page,
-)
+from sgbench.report.page.render import EMBEDDED_BYTES, MOST_LINES, MOST_SENTENCES, Page, as_script, place, render_page
 from sgbench.report.page.text import said
 from tests.report.alike import without_library
 
