@@ -49,7 +49,7 @@ from sgbench.results.store import Store
 from sgbench.suite.schema import Suite
 from sgbench.zoo import weights
 
-# What a spreadsheet would work out; numbers and intervals that begin with a sign are none.
+# What a spreadsheet would evaluate; numbers and intervals may begin with a sign.
 FORMULA = re.compile(r"\s*(?:[=@]|[+-](?![0-9.]))")
 
 
@@ -82,7 +82,7 @@ def build_report(
     """
     if suite.metrics and not qualities(suite.metrics):
         raise UserError(
-            "a report draws quality as a distance or as a score of prompts, and the suite asks for none",
+            "a report needs a metric of quality, a distance or a prompt-based score, and the suite has none",
             where=f"{suite.where}: metrics",
             fix="add one, such as fd, fid or composition",
         )
@@ -144,7 +144,7 @@ def _made_by(suite: Suite, rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def suite_sha256(suite: Suite) -> str:
-    """Digest of the suite as resolved, whatever file it was written in."""
+    """Digest of the resolved suite."""
     return hashlib.sha256(json.dumps(suite.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
 
@@ -190,22 +190,22 @@ def _record(content: Content, missing: list[str], files: list[str]) -> bytes:
 
 
 def protocol_lines(protocols: dict[str, Protocol]) -> list[str]:
-    """The protocols in words; with the accuracy of the packaged classifier where it judges."""
+    """The protocols in words, with the accuracy of packaged classifiers and detectors that are used."""
     lines = [f"{p.describe()} (protocol {p.id})" for p in protocols.values()]
     if any(p.extractor == "fashion-cnn" for p in protocols.values()):
         accuracy = weights.card("fashion-cnn")["accuracy_held_out"]
-        lines.append(f"fashion-cnn: {accuracy:.2%} of the 10,000 held-out images classified right")
+        lines.append(f"fashion-cnn: {accuracy:.2%} accuracy on the 10,000 held-out images")
     seen = weights.card("drawn-detector")
     if any(p.extractor == DRAWN and p.extractor_sha256 == seen["sha256"] for p in protocols.values()):
         lines.append(
-            f"detector of drawn shapes: {seen['accuracy']:.2%} of {seen['objects']:,} objects in {seen['images']:,} "
-            "held-out renders found with the right shape, colour and place"
+            f"shape detector: {seen['accuracy']:.2%} of {seen['objects']:,} objects in {seen['images']:,} "
+            "held-out renders detected with the right shape, colour and position"
         )
     return lines
 
 
 def _csv(table: pd.DataFrame) -> bytes:
-    """A table that a spreadsheet may open: text that it would take for a formula begins with an apostrophe."""
+    """A table as csv; text that a spreadsheet would evaluate gets an apostrophe in front."""
     texts = {
         name: table[name].map(lambda value: _as_text(value) if isinstance(value, str) else value)
         for name in table.select_dtypes(include=["object", "string"]).columns
@@ -228,12 +228,12 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
         for place in {(folder / name).parent for name in files}:
             remove_leftovers(place)
     except OSError as error:
-        fix = "make room, choose another folder with --reports, or mend its permissions"
+        fix = "make room, choose another folder with --reports, or fix its permissions"
         raise refusal(error, "the report cannot be written there", where=folder, fix=fix) from error
 
 
 def _files_before(folder: Path) -> set[str]:
-    """The files of the report that stood there, as its report.json lists them; only names inside the folder."""
+    """The files of an earlier report, as its report.json lists them; only names inside the folder."""
     try:
         names = json.loads((folder / "report.json").read_text())["files"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -1,4 +1,4 @@
-"""What a suite asked for and its rows do not have, in sentences."""
+"""Sentences about what a suite asked for and its rows lack."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sgbench.cells.cell import Cell
 from sgbench.metrics.catalogue import METRICS
 from sgbench.suite.schema import Suite
 
-# Seconds and joules compare where these agree.
+# Seconds and joules can be compared if these are equal.
 CLOCK = ("device", "threads", "batch")
 NAMED = 3
 
@@ -24,19 +24,19 @@ def some(names: Sequence[str], separator: str = "; ") -> str:
 def failed_cells(wanted: dict[str, Cell], failed: dict[str, str]) -> list[str]:
     """A sentence on the cells that failed; `failed` maps their ids to reasons."""
     named = [f"{wanted[name].describe()} ({reason})" for name, reason in failed.items()]
-    head = f"{len(failed)} of {len(wanted)} cells failed and stand nowhere here"
+    head = f"{len(failed)} of {len(wanted)} cells failed and are not in this report"
     return [f"{head}: {some(named)}. `sgbench run` tries them again."] if failed else []
 
 
 def absent_cells(suite: Suite, wanted: dict[str, Cell], there: set[str]) -> list[str]:
     """A sentence on the cells without a row, of those that did not fail."""
     named = [cell.describe() for key, cell in wanted.items() if key not in there]
-    head = f"{len(named)} of {len(wanted)} cells have no scores at {suite.samples:,} images and stand nowhere here"
+    head = f"{len(named)} of {len(wanted)} cells have no scores at {suite.samples:,} images and are not in this report"
     return [f"{head}: {some(named)}. `sgbench run` and `sgbench score` complete them."] if named else []
 
 
 def costs_apart(rows: pd.DataFrame) -> list[str]:
-    """Why rows have no common axis of seconds, or of joules that some of them have."""
+    """Why seconds, or joules that some rows have, cannot be compared."""
     said = []
     for column in CLOCK:
         ways = [str(way) for way in dict.fromkeys(rows[column])]

@@ -127,7 +127,7 @@ def test_missing_and_damaged_pictures_are_told(drawn: Drawn) -> None:
     found = pictures_of_cells(*drawn)
     assert list(found.pictures) == [cell_id(third)]
     assert found.left_out == [
-        f"2 of 3 cells have no whole gallery.png ({cell_id(first)}, {cell_id(second)}); `sgbench run` makes it."
+        f"2 of 3 cells have no complete gallery.png ({cell_id(first)}, {cell_id(second)}); `sgbench run` makes it."
     ]
 
 
@@ -159,5 +159,5 @@ def test_nearest_images_are_shown_where_they_were_looked_for(drawn: Drawn) -> No
     found = nearest_of_cells(*drawn)
     (picture,) = found.pictures.values()
     assert picture.file == f"gallery/{cell_id(drawn.cells[1])}-nearest.webp"
-    assert picture.caption.startswith("fashion-tiny: CFG, w 2, 2 steps. Generated images, to the right")
+    assert picture.caption.startswith("fashion-tiny: CFG, w 2, 2 steps. Each generated image, followed by")
     assert found.left_out == []

@@ -180,7 +180,7 @@ def test_a_text_suite_is_reported_whole(scored: tuple[Path, Path], tmp_path: Pat
     # Who judged, how often that one is right, and what was asked for.
     lines = [line for line in markdown.splitlines() if line.startswith("- ")]
     assert any("judge drawn (" in line and "balanced prompts of own (8 prompts, " in line for line in lines)
-    assert any(line.startswith("- detector of drawn shapes: ") and "held-out renders found" in line for line in lines)
+    assert any(line.startswith("- shape detector: ") and "held-out renders detected" in line for line in lines)
     text = report.page.read_text()
     assert "By group of prompts" in text
     assert "two crosses" in text

@@ -1,4 +1,4 @@
-"""Hypervolume per rule: one number for a whole frontier, against a reference point that is stated with it."""
+"""Hypervolume of each rule: one number for a whole frontier, with the reference point stated."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from sgbench.report.select_rows import (
 from sgbench.stats.hypervolume import Area, Box, area, area_difference, cover
 from sgbench.stats.paired import Difference
 
-# At the reference's own cost a cell counts nothing, so it stands a little beyond the dearest (Ishibuchi et al. 2018,
-# "How to Specify a Reference Point in Hypervolume Calculation for Fair Performance Comparison").
+# A cell at the reference's own cost counts nothing, so the reference lies a little beyond the most expensive cell
+# (Ishibuchi et al. 2018, "How to Specify a Reference Point in Hypervolume Calculation for Fair Performance
+# Comparison").
 MARGIN = 1.1
 VERDICTS = ("more", "less")
 
@@ -59,8 +60,8 @@ class RuleArea(NamedTuple):
 def compare_areas(rows: pd.DataFrame, model: str) -> list[RuleArea]:
     """Hypervolume in GMACs of every rule with a quality on a model, in the rules' order; empty where none has one.
 
-    The reference point is a tenth above the cost of the dearest cell at the value of the unguided dense cell
-    (`unguided_dense`), or at the worst value where there is no such cell; the ideal corner is no cost at the best
+    The reference point is a tenth above the cost of the most expensive cell, at the value of the unguided dense cell
+    (`unguided_dense`), or at the worst value where there is no such cell; the ideal corner is zero cost at the best
     value of any rule.
     """
     scored = rated(rows[rows["model"] == model])
@@ -89,9 +90,9 @@ def sentence(areas: Sequence[RuleArea]) -> str:
             f"({value_text(frame.reference)}, {whose}), so no frontier covers any area."
         )
     head = (
-        f"Hypervolume on {model} from the reference point ({amount(frame.box.cost)} GMACs per image, a tenth above the "
-        f"dearest cell; {metric} {value_text(frame.reference)}, {whose}) to no cost at the best value of any rule "
-        f"({value_text(frame.best)}): "
+        f"Hypervolume on {model} between the reference point ({amount(frame.box.cost)} GMACs per image, a tenth above "
+        f"the most expensive cell; {metric} {value_text(frame.reference)}, {whose}) and zero cost at the best value of "
+        f"any rule ({value_text(frame.best)}): "
     )
     ordered = sorted(areas, key=lambda a: -a.area.value)
     baseline = next((a for a in ordered if a.rule == first.baseline_rule), None)
@@ -148,9 +149,9 @@ def _described(one: RuleArea) -> str:
 AREAS = Question(
     title="The whole frontier in one number",
     note=(
-        "Share of the box between the reference point and no cost at the best value of any rule that a rule's cells "
-        "dominate, in steps, without interpolation. Intervals are 95 %, paired, and wider where many cells make a rule "
-        "look better than it is."
+        "The share of the box between the reference point and the ideal corner (zero cost at the best value of any "
+        "rule) that a rule's cells dominate, without interpolation. Intervals are 95 % and paired, and wider where "
+        "many cells make a rule look better than it is."
     ),
     file="areas.csv",
     compare=lambda selected: [areas for model in selected.models if (areas := compare_areas(selected.rows, model))],

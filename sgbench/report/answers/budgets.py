@@ -1,4 +1,4 @@
-"""Best quality at a fixed budget, per rule: for what a reader can afford, instead of at the best settings."""
+"""Best quality of each rule within a fixed budget."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Affordable(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """A cost per image, what it is the cost of, and the rules with a cell within it, in the rules' order."""
+    """A cost per image, where it comes from, and the rules with a cell within it, in the rules' order."""
 
     model: str
     quality: str
@@ -55,10 +55,10 @@ class Budget(NamedTuple):
 
 
 def compare_budgets(rows: pd.DataFrame, model: str, axis: Axis = "gmacs_per_image") -> list[Budget]:
-    """Every rule's best cell within a few budgets: the unguided dense cell's cost, and half and all of what the
-    baseline's best cell costs.
+    """Every rule's best cell within a few budgets: the cost of the unguided dense cell, and half and all of the cost of
+    the baseline's best cell.
 
-    Budgets that coincide stand once, those that no rule can keep not at all. Empty where a model has no baseline.
+    Equal budgets are merged; budgets that no rule can keep are left out. Empty where a model has no baseline.
     Rows without a quality or without this cost are left out.
     """
     scored = rated(rows[rows[axis].notna()])
@@ -102,10 +102,11 @@ def sentence(budget: Budget) -> str:
     ordered = sorted(budget.rules, key=lambda a: sign * float(a.cell["quality"]))
     others = [a for a in ordered if a.rule != budget.baseline_rule]
     if len(others) == len(ordered):
-        return f"{head}{', '.join(map(_described, others))}; {name_of(budget.baseline_rule)} has no cell within it."
+        alone = ", ".join(map(_described, others))
+        return f"{head}{alone}; {name_of(budget.baseline_rule)} has no cell within the budget."
     baseline = _described(next(a for a in ordered if a.rule == budget.baseline_rule))
     if not others:
-        return f"{head}{baseline}; no other rule has a cell within it."
+        return f"{head}{baseline}; no other rule has a cell within the budget."
     described = [(quality_verdict(a.difference, budget.quality), _described(a)) for a in others]
     return f"{head}{'; '.join([baseline, *by_verdict(described, VERDICTS)])}."
 
@@ -138,12 +139,12 @@ def amount(cost: float) -> str:
 
 
 def _budgets(rows: pd.DataFrame, model: str, best: pd.Series, axis: Axis) -> list[tuple[float, str]]:
-    """Costs in rising order, each with what it is the cost of."""
+    """Costs in rising order, each with where it comes from."""
     whole, owner = float(best[axis]), name_of(best["guidance"])
-    wanted = [(whole / 2, f"half of what {owner}'s best cell costs"), (whole, f"what {owner}'s best cell costs")]
+    wanted = [(whole / 2, f"half the cost of {owner}'s best cell"), (whole, f"the cost of {owner}'s best cell")]
     dense = unguided_dense(rows, model)
     if dense is not None:
-        wanted.append((float(dense[axis]), f"what the unguided dense model costs at {dense['steps']} steps"))
+        wanted.append((float(dense[axis]), f"the cost of the unguided dense model at {dense['steps']} steps"))
     found: list[tuple[float, str]] = []
     for cost, meaning in sorted(wanted):
         if found and math.isclose(cost, found[-1][0]):
@@ -169,8 +170,8 @@ def _described(one: Affordable) -> str:
 BUDGETS = Question(
     title="Best at a fixed budget",
     note=(
-        "The best measured cell that costs no more; best cells are found anew in every draw behind an interval, so "
-        "intervals are wider here than between two cells that stand fixed."
+        "The best measured cell within the budget. Intervals include the choice of the best cell, which is made anew "
+        "in every draw, so they are wider than between two fixed cells."
     ),
     file="budgets.csv",
     compare=lambda selected: [found for model in selected.models for found in compare_budgets(selected.rows, model)],

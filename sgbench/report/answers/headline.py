@@ -1,4 +1,4 @@
-"""The answer in plain sentences, computed: what a rule saves at the baseline's best quality, and what it costs."""
+"""Each rule against the baseline: what it saves at the baseline's best quality, and quality at the best settings."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ from sgbench.stats.paired import Difference
 # What a report says first: the first of these rules that was compared.
 HEADLINES = ("sg", "cfg+sg", "ag+sg")
 MISSED_SHARE = 0.025
-# What a sentence tells beside distances; the table has the rest.
-TOLD = ("precision", "recall", "label_agreement")
+# Metrics in the sentence besides distances; the table has the rest.
+LISTED = ("precision", "recall", "label_agreement")
 SAVED: dict[Axis, str] = {
     "gmacs_per_image": "GMACs saved",
     "seconds_per_image": "seconds saved",
@@ -96,7 +96,7 @@ def compare_rules(rows: pd.DataFrame, model: str, axes: Sequence[Axis]) -> list[
 
 
 def headline_rule(comparisons: Sequence[Comparison]) -> str | None:
-    """The rule that a report tells of first: a sparse one where one was compared, else the first; None of none."""
+    """The rule of the summary: a sparse one if one was compared, else the first; None without any."""
     compared = [c.rule for c in comparisons]
     return next((rule for rule in (*HEADLINES, *compared) if rule in compared), None)
 
@@ -143,31 +143,31 @@ def nothing_to_compare(rows: pd.DataFrame, model: str) -> str:
         return f"No cell of {model} has a score of {metric}, so there is nothing to compare."
     titles = " and ".join(RULES[rule].title for rule in rules)
     if len(rules) == 1:
-        return f"{model} has scores of {metric} for {titles} alone, so there is nothing to compare it with."
+        return f"{model} has scores of {metric} for {titles} only, so there is nothing to compare it with."
     if baseline_of(rules) is None:
         usual = ", ".join(RULES[rule].title for rule in BASELINES)
-        return f"{model} has scores of {metric} for {titles}, but for no rule to compare them with ({usual})."
-    return f"{model} has scores of {metric} for {titles} alone, so there is no second guided rule to compare."
+        return f"{model} has scores of {metric} for {titles}, but for none of the baselines ({usual})."
+    return f"{model} has scores of {metric} for {titles} only, so there is no second guided rule to compare."
 
 
 def all_tied(comparisons: Sequence[Comparison]) -> str | None:
-    """A sentence where one model's rules are alike within noise; None where two best cells or a saving differ."""
+    """A sentence if one model's rules do not differ significantly; None if two best cells or a saving do."""
     if not comparisons:
         return None
     first = comparisons[0]
     cells = [first.baseline, *(c.best for c in comparisons)]
     gaps = (cell_difference(a, b, first.quality) for a, b in itertools.combinations(cells, 2))
-    if any(gap.significant for gap in gaps) or any(_told_apart(s) for c in comparisons for s in c.savings.values()):
+    if any(gap.significant for gap in gaps) or any(_differs(s) for c in comparisons for s in c.savings.values()):
         return None
     names = [name_of(first.baseline_rule), *(RULES[c.rule].title for c in comparisons)]
     return (
         f"No significant difference on {first.model}: at their best {metric_title(first.quality)}, "
-        f"{', '.join(names[:-1])} and {names[-1]} are alike within noise, and none saves compute beyond noise."
+        f"{', '.join(names[:-1])} and {names[-1]} do not differ significantly, and none saves compute significantly."
     )
 
 
-def _told_apart(found: Saving) -> bool:
-    """Whether more or less compute is needed beyond noise; a value that is never reached needs more than there is."""
+def _differs(found: Saving) -> bool:
+    """Whether significantly more or less compute is needed; a value that is never reached counts as more."""
     if found.probability_reached <= MISSED_SHARE:
         return True
     sure = found.reached and found.probability_reached >= 1 - MISSED_SHARE
@@ -186,8 +186,8 @@ def _saving_sentence(comparison: Comparison, axis: Axis) -> str:
         return f"{title} does not reach {target} at any setting of this suite, so it saves no {unit}."
     if not found.reached:
         return (
-            f"No significant difference in {unit}: on the estimates {title} does not quite reach {target}, but it "
-            f"does in {found.probability_reached:.0%} of draws from the joint uncertainty."
+            f"No significant difference in {unit}: by the estimates {title} does not quite reach {target}, but "
+            f"it does in {found.probability_reached:.0%} of draws from the joint uncertainty."
         )
     if found.probability_reached < 1 - MISSED_SHARE:
         return (
@@ -203,17 +203,17 @@ def _saving_sentence(comparison: Comparison, axis: Axis) -> str:
 
 
 def _sure_share(found: Saving, unit: str) -> str:
-    """A saving, or its contrary, beyond noise, in words. Where the cheapest cell does already, it is a bound."""
+    """A significant saving or extra cost in words; a bound if the cheapest cell reaches the target already."""
     more = found.share < 0
     low, high = sorted((abs(found.lower), abs(found.upper)))
     direction = "more" if more else "fewer"
-    # Of a rule's cheapest cell only the baseline's best one is uncertain, and that may never change.
+    # If only the baseline's best cell is uncertain, the interval may have no width.
     between = "" if low == high else f" (95 % interval {low:.0%} to {high:.0%} {'more' if more else 'saved'})"
     if not found.at_least:
         return f"{abs(found.share):.0%} {direction} {unit}{between}"
     bound, hint = ("at most", "may need less") if more else ("at least", "may save more")
     return (
-        f"{bound} {abs(found.share):.0%} {direction} {unit}{between}: its cheapest frontier cell is that good already, "
+        f"{bound} {abs(found.share):.0%} {direction} {unit}{between}: its cheapest frontier cell is already that good, "
         f"so it {hint}"
     )
 
@@ -223,10 +223,10 @@ def _quality_sentence(comparison: Comparison) -> str:
     best, baseline, gaps = comparison.best, comparison.baseline, comparison.differences
     cost = f"{best['gmacs_per_image'] / baseline['gmacs_per_image']:.0%} of {other}'s GMACs"
     noun = "score" if METRICS[comparison.quality].better == "higher" else "distance"
-    # A kernel distance says again what the Frechet distance of the same features does.
+    # A kernel distance repeats what the Frechet distance of the same features says.
     others = [m for m in qualities(list(gaps)) if m != comparison.quality and METRICS[m].prominent]
-    told = [comparison.quality, *others, *TOLD]
-    parts = [_gap(metric, gaps[metric]) for metric in told if metric in gaps]
+    listed = [comparison.quality, *others, *LISTED]
+    parts = [_gap(metric, gaps[metric]) for metric in listed if metric in gaps]
     return (
         f"Each at its best {noun}, {title} ({settings_text(best)}; {cost}) "
         f"against {other} ({settings_text(baseline)}): {'; '.join(parts)}."
@@ -254,10 +254,10 @@ def _signed(share: float) -> str:
 SAVINGS = Question(
     title="Each rule against the baseline",
     note=(
-        "Savings are read off the frontier at the best quality that the baseline reaches, by interpolation between "
-        "measured cells, never beyond them. Intervals are 95 %, from jackknife replicates that pair the cells; those "
-        "on seconds leave out the spread of the timings. The best cell of a rule was chosen on the same images, so "
-        "small differences flatter the rule with more settings."
+        "Savings are read from the frontier at the best quality that the baseline reaches, interpolated between "
+        "measured cells and never extrapolated. Intervals are 95 %, from paired jackknife replicates; those on seconds "
+        "do not include the spread of the timings. Best cells were chosen on the same images, so small differences "
+        "favour the rule with more settings."
     ),
     file="comparison.csv",
     compare=lambda selected: [

@@ -18,9 +18,9 @@ from sgbench.stats.agreement import Agreement, agreement
 MINIMUM = 3
 
 
-class Opinions(NamedTuple):
+class MetricPair(NamedTuple):
     """Two metrics of quality on one model: the rules from best to worst in each, pairs of rules that they order
-    differently beyond noise, and the agreement over all cells."""
+    significantly differently, and the agreement over all cells."""
 
     model: str
     metrics: tuple[str, str]
@@ -30,7 +30,7 @@ class Opinions(NamedTuple):
     cells: int
 
 
-def compare_opinions(rows: pd.DataFrame, model: str, metrics: Sequence[str]) -> list[Opinions]:
+def compare_metrics(rows: pd.DataFrame, model: str, metrics: Sequence[str]) -> list[MetricPair]:
     """The suite's first metric against each further one, over the cells that have both.
 
     A pair of metrics with fewer than three such cells or rules is left out.
@@ -49,35 +49,35 @@ def compare_opinions(rows: pd.DataFrame, model: str, metrics: Sequence[str]) -> 
             for a, b in itertools.combinations(rules, 2)
             if math.prod(_worse(best[a], best[b], metric) for best, metric in zip(ranked, pair, strict=True)) < 0
         ]
-        found.append(Opinions(model, pair, rankings, conflicts, _over_cells(own, pair), len(own)))
+        found.append(MetricPair(model, pair, rankings, conflicts, _over_cells(own, pair), len(own)))
     return found
 
 
-def sentence(opinions: Opinions) -> str:
+def sentence(found: MetricPair) -> str:
     """The comparison in words."""
-    if math.isnan(opinions.over_cells.tau):
+    if math.isnan(found.over_cells.tau):
         return (
-            f"{metric_title(opinions.metrics[1])} and {metric_title(opinions.metrics[0])} do not rank the cells of "
-            f"{opinions.model}: all have the same value of one of them."
+            f"{metric_title(found.metrics[1])} and {metric_title(found.metrics[0])} cannot be compared on "
+            f"{found.model}: all cells have the same value of one of them."
         )
-    first, other = (metric_title(metric) for metric in opinions.metrics)
-    tau = opinions.over_cells
-    # Of a few cells well apart, no replicate changes the order, and an interval would feign certainty.
+    first, other = (metric_title(metric) for metric in found.metrics)
+    tau = found.over_cells
+    # No replicate changes the order of a few distant cells; an interval would feign certainty.
     spread = (
         "in every replicate" if tau.upper - tau.lower < 1e-6 else f"95 % interval {tau.lower:.2f} to {tau.upper:.2f}"
     )
     head = (
-        f"{other} against {first} on {opinions.model}: Kendall's tau over {opinions.cells} cells is {tau.tau:.2f} "
+        f"{other} against {first} on {found.model}: Kendall's tau over {found.cells} cells is {tau.tau:.2f} "
         f"({spread}). "
     )
-    orders = [", ".join(RULES[rule].title for rule in ranking) for ranking in opinions.rankings]
-    if opinions.rankings[0] == opinions.rankings[1]:
-        return head + f"Both rank the rules by their best cells alike: {orders[0]}."
+    orders = [", ".join(RULES[rule].title for rule in ranking) for ranking in found.rankings]
+    if found.rankings[0] == found.rankings[1]:
+        return head + f"Both rank the rules, by their best cells, in the same order: {orders[0]}."
     body = f"Rules by their best cells, best first: {orders[0]} in {first}; {orders[1]} in {other}. "
-    if not opinions.conflicts:
-        return head + body + "No two rules are ordered differently beyond noise."
-    pairs = "; ".join(f"{RULES[a].title} and {RULES[b].title}" for a, b in opinions.conflicts)
-    return head + body + f"Ordered differently beyond noise: {pairs}."
+    if not found.conflicts:
+        return head + body + "No two rules are in significantly different order."
+    pairs = "; ".join(f"{RULES[a].title} and {RULES[b].title}" for a, b in found.conflicts)
+    return head + body + f"In significantly different order: {pairs}."
 
 
 def _over_cells(rows: pd.DataFrame, pair: tuple[str, str]) -> Agreement:
@@ -111,8 +111,8 @@ AGREEMENT = Question(
     compare=lambda selected: [
         found
         for model in selected.models
-        for found in compare_opinions(selected.rows, model, qualities(selected.metrics))
+        for found in compare_metrics(selected.rows, model, qualities(selected.metrics))
     ],
-    sentences=lambda opinions: [sentence(opinions)],
+    sentences=lambda pair: [sentence(pair)],
     table=lambda found: None,
 )

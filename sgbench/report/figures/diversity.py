@@ -24,7 +24,7 @@ PLACES = 200
 
 
 def draw_precision_recall(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure]:
-    """Every cell of one model that has both, with its 95 % intervals."""
+    """Every cell of one model that has both, with 95 % intervals."""
     if not {"precision", "recall"} <= set(rows.columns):
         return []
     own = rows[(rows["model"] == model) & rows["precision"].notna() & rows["recall"].notna()]
@@ -43,20 +43,20 @@ def draw_lpips(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure
     own = rated(rows[rows["model"] == model])
     cells = {rule: best_row(cells) for rule, cells in by_rule(own, model).items()}
     spreads = {rule: np.array(replicates(cell[COLUMN])) for rule, cell in cells.items() if pd.notna(cell[COLUMN])}
-    # Where all images are as far there is no density.
+    # If all distances are equal there is no density.
     spreads = {rule: found for rule, found in spreads.items() if found.min() < found.max()}
     if not spreads:
         return []
     settings = "; ".join(f"{RULES[rule].title} {settings_text(cells[rule])}" for rule in spreads)
     caption = (
-        f"{own['samples'].iloc[0]:,} images a cell: {settings}. Kernel densities (Scott's rule) of percentiles 1 to "
+        f"{own['samples'].iloc[0]:,} images per cell: {settings}. Kernel densities (Scott's rule) of percentiles 1 to "
         "99, not drawn beyond them; marks are medians."
     )
     return [ReportFigure(f"lpips{suffix}", MOVED, caption, _lpips(spreads, model), model)]
 
 
 def density(percentiles: Vector) -> tuple[Vector, Vector]:
-    """Places (PLACES,) from percentile 1 to 99 and the density there; the outer hundredths are not made up."""
+    """Places (PLACES,) from percentile 1 to 99 and the density there; nothing is extrapolated beyond them."""
     # Takes a second to import, and most reports have no LPIPS.
     from scipy.stats import gaussian_kde
 

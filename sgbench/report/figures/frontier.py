@@ -1,4 +1,4 @@
-"""Quality against compute: one frontier per rule, ties within noise hollow, the points that matter named."""
+"""Quality against compute: one frontier per rule, hollow marks for ties, labels at the points that matter."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from sgbench.report.select_rows import (
 )
 from sgbench.stats.frontier import knee
 
-COUNTED = "One multiply-accumulate counts as one; FLOPs are twice that."
+COUNTED = "One multiply-accumulate counts as one MAC; FLOPs are twice that."
 READING = (
-    "Lines join each rule's frontier: filled marks are on it, hollow ones are dominated only within noise (paired "
-    "difference, 95 %), faint ones beyond it."
+    "Lines connect each rule's frontier. Filled marks are on it; hollow marks are dominated, but not significantly "
+    "(paired difference, 95 %); faint marks are dominated significantly."
 )
 
 
@@ -144,11 +144,11 @@ def _labels(rows: pd.DataFrame, axis: Axis, equal: list[pd.Series], baseline: st
 
 
 def _draw_floor(axes: Axes, floor: float) -> None:
-    """The floor as a line, or in words where a line would squeeze the cells into a corner."""
-    if floor != floor:  # the reference has no held-out images
+    """The score of real images as a line, or in words where a line would squeeze the cells into a corner."""
+    if floor != floor:  # The reference has no held-out images.
         return
     low, high = axes.get_ylim()
-    text = f"floor {floor:.3g}: real test images"
+    text = f"real test images: {floor:.3g}"
     if low / 2 < floor < high:
         axes.axhline(floor, color="0.4", linestyle=":", linewidth=1.2)
         place: dict[str, Any] = {"xy": (1, floor), "xycoords": ("axes fraction", "data"), "xytext": (-4, 3)}

@@ -28,7 +28,7 @@ CONTOURS = 6
 TICKS = 6
 # Contours need a grid of at least so many gammas a side, and as many cells as its square.
 SIDE = 4
-# Grids of other steps, samplers or further settings that are drawn; those of most cells.
+# Grids of other steps, samplers or further settings that are drawn, the largest first.
 MOST = 3
 COLUMNS = 3
 
@@ -50,15 +50,16 @@ def draw(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure]:
 def _caption(grid: Grid, metric: str, grids_there: int) -> str:
     cells, places = len(grid.rows), len(grid.panels) * len(grid.strong) * len(grid.weak)
     blank = (
-        f" {places - cells} of {places} places are blank: they were not run or have no score." if cells < places else ""
+        f" {places - cells} of {places} combinations are blank: not run, or without a score." if cells < places else ""
     )
     if grids_there > MOST:
-        blank += f" Of {grids_there} grids of other settings the {MOST} with most cells are drawn."
+        blank += f" Shown are the {MOST} largest of {grids_there} grids of other settings."
     name = protocol_id(grid.rows, metric)
     protocol = f", protocol {name}" if name else ""
     return (
-        f"{metric_title(metric)} of {grid.rows['samples'].iloc[0]:,} images a cell{protocol}; brighter is better. A "
-        f"star is a panel's best cell, dots do not differ from it significantly (paired difference, 95 %).{blank}"
+        f"{metric_title(metric)} of {grid.rows['samples'].iloc[0]:,} images per cell{protocol}; brighter is better. "
+        "A star marks each panel's best cell, dots mark cells that do not differ from it significantly (paired "
+        f"difference, 95 %).{blank}"
     )
 
 

@@ -1,4 +1,4 @@
-"""What every figure is made of: its record, the facts under it, the scale of its axes."""
+"""What all figures share: their record, captions, axes and legends."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from sgbench.report.select_rows import metric_title, quality_metric, replicates
 from sgbench.stats.frontier import Vector
 from sgbench.stats.paired import t_quantile
 
-# More cells than this, and bars of cells off the frontier hide the cells.
+# With more cells, error bars of cells off the frontier hide the cells.
 MOST_BARS = 60
-# More than this, and cells off the frontier are an image inside of a vector file.
+# With more cells, those off the frontier are rasterised inside a vector file.
 MOST_VECTORS = 300
-# Inches of a letter of a title, on average.
+# Average width of a letter of a title, in inches.
 LETTER = 0.084
-# Markers of thin strokes need more area than others to look as large.
+# Markers with thin strokes need more area to look as large as others.
 AREAS = {"P": 1.6, "X": 1.6, "*": 1.8, "d": 1.3}
 
 
 class ReportFigure(NamedTuple):
-    """One figure: the stem of its files, what it shows, what one has to know to read it, the drawing, its model."""
+    """A figure of one model: stem of its files, title, caption and drawing."""
 
     name: str
     title: str
@@ -44,13 +44,13 @@ class ReportFigure(NamedTuple):
 
 
 def plane(width: float, height: float) -> tuple[Figure, Axes]:
-    """An empty figure of some inches with one pair of axes."""
+    """An empty figure, in inches, with one pair of axes."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
 
 
 def model_text(model: str) -> str:
-    """A model's name as it stands in titles: of a written-out one what it is and its files, without folders."""
+    """A model's name in titles; of a model given by its files: family, size and file names without folders."""
     if not spec.is_spec(model):
         return model
     asked = spec.parse(model, "model")
@@ -69,11 +69,11 @@ def broken(title: str, width: float) -> str:
 
 
 def metric_facts(rows: pd.DataFrame, metric: str, bars: bool = True) -> str:
-    """What a caption says of a metric's values: images, protocol, and what their bars are where some are drawn."""
+    """A metric's values for a caption: protocol, number of images, and what the bars are if there are any."""
     name = protocol_id(rows, metric)
     protocol = f" (protocol {name})" if name else ""
     said = "; bars are 95 % intervals" if bars else ""
-    return f"{metric_title(metric)}{protocol} of {rows['samples'].iloc[0]:,} images a cell{said}."
+    return f"{metric_title(metric)}{protocol} of {rows['samples'].iloc[0]:,} images per cell{said}."
 
 
 def protocol_id(rows: pd.DataFrame, metric: str) -> str:
@@ -88,7 +88,7 @@ def clock_facts(rows: pd.DataFrame) -> str:
 
 
 def half_quantile(rows: pd.DataFrame, metric: str) -> float | None:
-    """Standard errors in half of a 95 % interval, by Student's t; None where no groups of images were left out."""
+    """Half width of a 95 % interval in standard errors, by Student's t; None without jackknife replicates."""
     known = rows.get(f"{metric}_replicates", pd.Series(dtype=str)).dropna()
     groups = len(replicates(known.iloc[0])) if len(known) else 0
     return t_quantile(groups) if groups > 1 else None
@@ -102,24 +102,24 @@ def half_widths(rows: pd.DataFrame, metric: str) -> Vector:
 
 
 def one_clock(rows: pd.DataFrame) -> bool:
-    """Whether times may stand on one axis."""
+    """Whether times can share an axis."""
     return not rows.empty and len(rows[list(CLOCK)].drop_duplicates()) == 1
 
 
 def logarithmic(values: Iterable[float], beyond: float) -> bool:
-    """Whether values spread so far, largest over smallest, that a linear axis would crush the small ones."""
+    """Whether the largest value is more than `beyond` times the smallest, so that a linear axis would crush it."""
     found = np.asarray(list(values), dtype=np.float64)
     found = found[np.isfinite(found)]
     return len(found) > 0 and bool(found.min() > 0 and found.max() > beyond * found.min())
 
 
 def logarithmic_quality(values: Iterable[float], metric: str) -> bool:
-    """From a factor of 3 on, for what is better when lower: its ratios mean more than its differences."""
+    """From a factor of 3, for metrics that are better when lower: ratios mean more than differences there."""
     return METRICS[metric].better == "lower" and logarithmic(values, 3)
 
 
 def logarithmic_cost(values: Iterable[float]) -> bool:
-    """From a factor of 5 on: costs of steps and tokens are multiplied, not added."""
+    """From a factor of 5: costs of steps and tokens multiply."""
     return logarithmic(values, 5)
 
 
@@ -131,7 +131,7 @@ def metric_label(rows: pd.DataFrame, metric: str) -> str:
 
 
 def quality_axis(axes: Axes, rows: pd.DataFrame) -> None:
-    """Name the axis of quality, and set it logarithmic where the values ask for it."""
+    """Label the axis of quality; logarithmic if `logarithmic_quality`."""
     metric = quality_metric(rows)
     axes.set_ylabel(metric_label(rows, metric))
     if logarithmic_quality(rows["quality"], metric):
@@ -139,7 +139,7 @@ def quality_axis(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def cost_axis(axes: Axes, costs: pd.Series, label: str) -> None:
-    """Name the axis of costs, and set it logarithmic where they ask for it."""
+    """Label the axis of costs; logarithmic if `logarithmic_cost`."""
     axes.set_xlabel(label)
     if logarithmic_cost(costs):
         set_log(axes, "x")
@@ -166,7 +166,7 @@ def rule_handle(rule: str, line: bool = True) -> Line2D:
 
 
 def scatter_cells(axes: Axes, rows: pd.DataFrame, x: str, y: str, rule: str, cells: int) -> None:
-    """A rule's cells as marks, smaller where the axes hold many `cells`."""
+    """A rule's cells as marks, smaller if the axes have many `cells`."""
     style = RULES[rule].style
     axes.scatter(
         rows[x], rows[y], s=(32 if cells <= MOST_BARS else 14) * AREAS.get(style.marker, 1.0), marker=style.marker,
@@ -175,5 +175,5 @@ def scatter_cells(axes: Axes, rows: pd.DataFrame, x: str, y: str, rule: str, cel
 
 
 def legend_below(figure: Figure, handles: list[Any], columns: int = 4) -> None:
-    """A legend under the axes, where it covers no cell however many there are."""
+    """A legend below the axes, where it covers no cell."""
     figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), handletextpad=0.5)

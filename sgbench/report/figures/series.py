@@ -94,8 +94,8 @@ def draw_weak_ages(rows: pd.DataFrame, models: Mapping[str, str]) -> list[Report
                 continue
             title = f"{metric_title(metric)} against the age of the weak checkpoint"
             caption = (
-                f"Each rule's best cell at each weak checkpoint; the main one, {names[0]}, has {iterations:,.0f} "
-                f"iterations. {plotting.metric_facts(own, metric)}"
+                f"Each rule's best cell at each weak checkpoint; the main checkpoint, {names[0]}, has "
+                f"{iterations:,.0f} iterations. {plotting.metric_facts(own, metric)}"
             )
             figure = _weak_ages(cells, title)
             found.append(ReportFigure(f"weak-checkpoint{models[names[0]]}", title, caption, figure, names[0]))

@@ -1,5 +1,7 @@
-"""What sparsity promises and what the clock says: speed-up against the ratio of MACs, and images per second over both
-gammas (figure A1 of arXiv 2601.01608)."""
+"""Measured speed: speed-up against the MAC ratio, and images per second over both gammas.
+
+The second is figure A1 of arXiv 2601.01608.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,14 @@ from sgbench.report.select_rows import by_rule
 from sgbench.stats.frontier import Vector
 
 TITLE = "speed-up against MAC ratio"
-# What a cell and its dense twin share: where guidance is on, and how often the network is called.
+# Settings that a cell and its dense twin share.
 CALLED_ALIKE = ("interval", "parameters", "sampler", "steps", "dtype", "compile", *CLOCK)
 # Up to so many gammas a side, numbers fit into the cells of a map.
 MOST_WRITTEN = 7
 
 
 def draw_speed_up(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure]:
-    """Every cell of one model whose dense twin was run, on one device; nothing where all of them are dense."""
+    """Every cell of one model whose dense twin was run, on one device; nothing if all of them are dense."""
     own = rows[(rows["model"] == model) & rows["seconds_per_image"].notna()].reset_index(drop=True)
     if not plotting.one_clock(own):
         return []
@@ -39,8 +41,9 @@ def draw_speed_up(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFig
     if own.empty or own["mac_ratio"].max() < 1.01:
         return []
     caption = (
-        "Both are against the dense cell of as many branches, steps and sampler: that with both gammas 0, or CFG. On "
-        f"the diagonal the clock keeps what MACs promise. {plotting.clock_facts(own)} Bars are quartiles over batches."
+        "Both are relative to the dense cell with the same number of branches and steps and the same sampler: the rule "
+        "with both gammas 0, or CFG. On the diagonal, the speed-up equals the MAC ratio. "
+        f"{plotting.clock_facts(own)} Bars are quartiles over batches."
     )
     return [ReportFigure(f"speed-up{suffix}", TITLE, caption, _speed_up(own, model), model)]
 
@@ -54,12 +57,12 @@ def draw_maps(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure]
             dense = dense_twins(rows, panel.rows)["seconds_per_image"].dropna().unique()
             title = f"images per second of {RULES[rule].title} over both gammas, {grid.settings}"
             clock = plotting.clock_facts(panel.rows)
-            caption = f"At w = {panel.scale:g}. {clock} Medians over batches of sampling, no decoding."
+            caption = f"At w = {panel.scale:g}. {clock} Medians over batches; sampling without decoding."
             if len(panel.rows) < len(grid.strong) * len(grid.weak):
-                caption += " Blank places were not run."
+                caption += " Blank cells were not run."
             shown = {"images per second": 1 / panel.values(grid.strong, grid.weak, "seconds_per_image")}
             if len(dense):
-                caption += f" Speed-up is against dense branches ({1 / dense[0]:.3g} images per second)."
+                caption += f" Speed-up is relative to dense branches ({1 / dense[0]:.3g} images per second)."
                 shown["speed-up"] = shown["images per second"] * float(dense[0])
             name = f"throughput-{rule.replace('+', '-')}{suffix}"
             found.append(ReportFigure(name, title, caption, _map(grid, model, title, shown), model))
@@ -97,7 +100,7 @@ def _speed_up(rows: pd.DataFrame, model: str) -> Figure:
                 own["mac_ratio"], own["speed_up"], yerr=[slower.clip(lower=0), quicker.clip(lower=0)], fmt="none",
                 ecolor=RULES[rule].style.colour, elinewidth=0.7, alpha=0.5,
             )  # fmt: skip
-    promise = Line2D([], [], color="0.4", linestyle="--", linewidth=1, label="as promised")
+    promise = Line2D([], [], color="0.4", linestyle="--", linewidth=1, label="speed-up = MAC ratio")
     axes.axline((1, 1), slope=1, color="0.4", linestyle="--", linewidth=1)
     axes.set(
         xlabel="MAC ratio (MACs, dense over own)",

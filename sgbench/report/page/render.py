@@ -115,7 +115,7 @@ def _by_model(content: Content) -> tuple[dict[str, list[_Shown]], Markup]:
 
 
 def _floor(content: Content) -> str:
-    """What as many real images score, in a sentence; empty where the reference has none to spare."""
+    """The score of the same number of real images, in a sentence; empty where the reference has none held out."""
     rows = content.rows
     if not content.metrics or f"{content.metrics[0]}_floor" not in rows:
         return ""
@@ -124,8 +124,9 @@ def _floor(content: Content) -> str:
     if known.empty:
         return ""
     floor, spread = known.iloc[0][[f"{metric}_floor", f"{metric}_floor_sd"]]
-    between = f", standard deviation between sets {short(spread)}" if spread == spread else ""
-    return f"As many real test images have a {metric_title(metric)} of {short(floor)} (the floor{between})."
+    between = f"; standard deviation between sets {short(spread)}" if spread == spread else ""
+    name = metric_title(metric)
+    return f"The same number of real test images scores {short(floor)} in {name} (real-image baseline{between})."
 
 
 class Placed(NamedTuple):

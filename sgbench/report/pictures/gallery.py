@@ -1,7 +1,7 @@
-"""Pictures of cells: the first images of each, in their order, with nothing chosen; and their nearest training images.
+"""Pictures of cells: the first images of each, in order and uncurated, and their nearest training images.
 
-`run` keeps a cell's first twenty images as one PNG, ten to a row; `sgbench nearest` keeps another. Here they become
-files of a report: WebP where that is smaller and does not take long, else the PNG as it is.
+`run` keeps a cell's first twenty images as one PNG, ten to a row; `sgbench nearest` keeps another. In a report they are
+WebP if that is smaller and fast enough, else the PNG.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from sgbench.zoo.data import CLASSES
 COLUMNS, PICTURES = 10, 20
 """Images in a row of gallery.png and in all of it, as `run` lays them out."""
 SMALL = 64
-"""Images of up to so many pixels a side are kept without loss: their pixels are the message."""
+"""Images of up to so many pixels a side are encoded without loss."""
 LIMIT_BYTES = 1_500_000
-"""PNGs of small images that are encoded anew, all together; that takes about five seconds."""
+"""Total of PNGs of small images that are encoded again, which takes about five seconds."""
 LOSSY_FACTOR = 40
-"""A byte of a larger image takes so many times less: it is encoded with loss."""
+"""A byte of a larger image is encoded so many times faster, with loss."""
 MOST_BYTES = 256_000_000
-"""Pictures of cells that a report holds, all together."""
-FULL = f"the others are {MOST_BYTES // 10**6} MB already"
-# Of a lossless WebP it is the effort: more gains nothing and takes ten times as long.
+"""Total of the pictures of cells in a report."""
+FULL = f"the other pictures already take {MOST_BYTES // 10**6} MB"
+# Quality of a lossless WebP is its effort: more gains nothing and takes ten times as long.
 EFFORT, QUALITY = 75, 80
 WEBP, PNG = "image/webp", "image/png"
 # Where a picture of `sgbench nearest` says what it shows.
@@ -52,7 +52,7 @@ class Gallery(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """A PNG that is whole: its bytes, its size in pixels, and what it says of itself."""
+    """An intact PNG: its bytes, its size in pixels, and its description."""
 
     png: bytes
     width: int
@@ -72,7 +72,7 @@ def pictures_of_cells(
         encoded = encode(sheet.png, sheet.width // COLUMNS) if light else (sheet.png, PNG)
         alt = f"The first images of {titles[name]}, uncurated, {COLUMNS} to a row"
         pictures[name] = picture_of(name, titles[name], alt, encoded, (sheet.width, sheet.height))
-    left_out = _left_out(absent, len(rows), "no whole gallery.png", "`sgbench run` makes it")
+    left_out = _left_out(absent, len(rows), "no complete gallery.png", "`sgbench run` makes it")
     return Gallery(pictures, left_out + _left_out(beyond, len(rows), "no picture here", FULL))
 
 
@@ -82,8 +82,8 @@ def nearest_of_cells(rows: pd.DataFrame, cells: Sequence[Cell], store: Store) ->
     sides = {cell: catalogue.entry(model).image_side for cell, model in zip(rows["cell"], rows["model"], strict=True)}
     titles, pictures = _titles(rows), {}
     for name, sheet in sheets.items():
-        caption = f"{titles[name]}. {sheet.says or 'Generated images, to the right of each those nearest to it.'}"
-        alt = f"Nearest real images of {titles[name]}: each generated image, then those nearest to it"
+        caption = f"{titles[name]}. {sheet.says or 'Each generated image, followed by the real images nearest to it.'}"
+        alt = f"Nearest real images of {titles[name]}: each generated image, followed by the real images nearest to it"
         encoded = encode(sheet.png, sides[name])
         pictures[name] = picture_of(f"{name}-nearest", caption, alt, encoded, (sheet.width, sheet.height))
     return Gallery(pictures, _left_out(beyond, len(rows), "no nearest images here", FULL))
@@ -96,12 +96,12 @@ def picture_of(name: str, caption: str, alt: str, encoded: tuple[bytes, str], si
 
 
 def asked(suite: Suite) -> list[str]:
-    """The prompts of the places of a cell's picture; empty for classes."""
+    """The prompts of the images in a cell's picture; empty for class-conditional models."""
     return _prompts(suite.prompts, suite.seed, PICTURES, suite.labels) if suite.prompts else []
 
 
 def asked_for(cell: Cell, count: int) -> list[str]:
-    """What the first `count` images of a cell were asked to show: prompts, or names or numbers of classes."""
+    """Prompts, class names or class numbers of the first `count` images of a cell."""
     if cell.prompts:
         return _prompts(cell.prompts, cell.seed, count, cell.labels)
     model = catalogue.entry(cell.model)
@@ -116,13 +116,13 @@ def _prompts(source: str, seed: int, count: int, policy: LabelPolicy) -> list[st
 
 
 def read_sheet(png: bytes) -> Sheet | None:
-    """A PNG as it is; None where it is damaged."""
+    """A PNG with its size and description; None if it is damaged."""
     image = _decoded(png)
     return None if image is None else Sheet(png, *image.size, str(image.info.get(SAYS, "")))
 
 
 def first_row(png: bytes) -> Image.Image | None:
-    """The first row of a gallery.png; None where the file is damaged."""
+    """The first row of a gallery.png; None if the file is damaged."""
     image = _decoded(png)
     return None if image is None else image.crop((0, 0, image.width, image.width // COLUMNS))
 

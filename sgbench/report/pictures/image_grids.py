@@ -1,6 +1,6 @@
 """The same seeds and labels side by side: a line for each rule's best cell, and unguided images by sparsity.
 
-The second is figure 4 of arXiv 2601.01608 from our rows. No line and no image is chosen by eye.
+The second is figure 4 of arXiv 2601.01608 from our rows. Lines and images are uncurated.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _strip(name: str, what: str, chosen: pd.DataFrame, by_id: dict[str, Cell], s
     encoded = encode(buffer.getvalue(), lines[0].images.height)
     asked = asked_for(by_id[str(chosen["cell"].iloc[0])], COLUMNS)
     caption = (
-        f"{what}: the first {COLUMNS} images, the same seeds in the same columns, nothing chosen by eye. "
+        f"{what}: the first {COLUMNS} images, the same seeds in the same columns, uncurated. "
         f"From left to right: {'; '.join(asked)}."
     )
     if lacking:

@@ -83,7 +83,7 @@ def publish(folders: Sequence[Path], output: Path) -> Site:
             _put_in_place(staged, home)
     except OSError as error:
         where = Path(str(error.filename or output))
-        fix = "make room, mend the permissions, or choose another folder with --output"
+        fix = "make room, fix the permissions, or choose another folder with --output"
         raise refusal(error, "the site cannot be written", where=where, fix=fix) from error
     finally:
         shutil.rmtree(staged, ignore_errors=True)
@@ -113,12 +113,12 @@ def _written_before(output: Path) -> set[str]:
 
 def _check_output(output: Path, before: set[str]) -> None:
     if output.exists() and not output.is_dir():
-        raise UserError("the site is a folder, and this is a file", where=str(output), fix="choose another --output")
+        raise UserError("the site must be a folder, and this is a file", where=str(output), fix="choose another --output")
     foreign = [path for path in sorted(output.rglob("*")) if path.is_symlink() or not path.is_dir()]
     foreign = [path for path in foreign if path.relative_to(output).as_posix() not in before]
     if foreign:
         raise UserError(
-            f"the folder holds what `{MADE_BY}` did not write ({foreign[0].relative_to(output)})",
+            f"the folder contains a file that `{MADE_BY}` did not write ({foreign[0].relative_to(output)})",
             where=str(output),
             fix="choose an empty folder with --output, or move that away",
         )

@@ -68,7 +68,7 @@ class Entry(NamedTuple):
 
 
 def read_entry(folder: Path) -> Entry:
-    """What a report says of itself. Raises UserError for a folder that is none, or not whole."""
+    """Read a report's report.json. Raises UserError for a folder that is not a complete report."""
     path = folder / RECORD
     try:
         record = json.loads(path.read_text("utf-8"))
@@ -77,7 +77,7 @@ def read_entry(folder: Path) -> Entry:
         missing = [printable(str(sentence)) for sentence in record.get("missing", ())]
         title = printable(str(record.get("title") or record["suite"]))
     except OSError as error:
-        raise UserError(f"this is no report: it has no {RECORD}", where=str(folder), fix=AGAIN) from error
+        raise UserError(f"not a report: {RECORD} is missing", where=str(folder), fix=AGAIN) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{RECORD} is damaged", where=str(path), fix=AGAIN) from error
     if not isinstance(files, list) or not all(isinstance(name, str) and is_inside(folder, name) for name in files):

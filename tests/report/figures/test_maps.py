@@ -71,7 +71,7 @@ def test_the_best_cell_is_brightest_and_starred(sweep: pd.DataFrame, metric: str
 @pytest.mark.slow
 def test_blank_places_are_counted(sweep: pd.DataFrame) -> None:
     sg, ag = heat_map.draw(with_quality(sweep, "fd"), MODEL, "")
-    assert "20 of 60 places are blank" in sg.caption
+    assert "20 of 60 combinations are blank" in sg.caption
     assert "blank" not in ag.caption
 
 

@@ -190,7 +190,7 @@ def test_long_sections_are_folded_behind_their_beginning(content: Fill) -> None:
     folded, html = texts(MOST_SENTENCES + 2, MOST_LINES + 1)
     assert folded == 2
     assert html.index(f"Answer {MOST_SENTENCES - 1}.") < html.index("2 more sentences") < html.index("Answer 5.")
-    assert f"Table of {MOST_LINES + 1} lines" in html
+    assert f"Table of {MOST_LINES + 1} rows" in html
 
 
 def test_figures_have_their_files_below_them(content: Fill) -> None:
@@ -235,7 +235,8 @@ def _without(content: Content, made_by: dict[str, Any], name: str) -> str:
 def test_the_floor_is_told_with_its_metric(content: Fill) -> None:
     html = render_page(content("fashion-mnist")).html.decode()
     floor = (
-        "As many real test images have a FD[fashion-cnn] of 0.015 (the floor, standard deviation between sets 0.0014)."
+        "The same number of real test images scores 0.015 in FD[fashion-cnn] (real-image baseline; standard deviation "
+        "between sets 0.0014)."
     )
     assert floor in html
     assert "the floor" not in render_page(content("shapes")).html.decode()
