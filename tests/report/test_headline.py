@@ -84,7 +84,7 @@ def test_a_draw_is_no_significant_difference() -> None:
 
 def test_a_miss_within_noise_is_no_significant_difference() -> None:
     first, _ = words(row(CFG, 2.0, 1.0, 0.05, 1), row(SG, 1.6, 1.001, 0.05, 2))
-    assert first.startswith("No significant difference in GMACs per image: by the estimates SG does not quite reach")
+    assert first.startswith("No significant difference in GMACs per image: the estimates for SG do not quite reach")
 
 
 def test_more_compute_is_called_more() -> None:

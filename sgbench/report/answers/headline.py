@@ -186,8 +186,8 @@ def _saving_sentence(comparison: Comparison, axis: Axis) -> str:
         return f"{title} does not reach {target} at any setting of this suite, so it saves no {unit}."
     if not found.reached:
         return (
-            f"No significant difference in {unit}: by the estimates {title} does not quite reach {target}, but "
-            f"it does in {found.probability_reached:.0%} of draws from the joint uncertainty."
+            f"No significant difference in {unit}: the estimates for {title} do not quite reach {target}, but "
+            f"{found.probability_reached:.0%} of draws from the joint uncertainty do."
         )
     if found.probability_reached < 1 - MISSED_SHARE:
         return (

@@ -109,8 +109,9 @@ def _columns(content: Content, sources: dict[str, str]) -> dict[str, pd.Series]:
         "standing": rows["cell"].map(content.standings),
     }
     shown = [(p and sources[p.file], p and p.alt, p and p.width, p and p.height) for p in pictures]
-    seen = pd.DataFrame(shown, rows.index, ["picture", "picture_alt", "picture_width", "picture_height"], dtype=object)
-    return {**{name: rows[name] for name in names}, **told, **dict(seen.items())}
+    for name, values in zip(("", "_alt", "_width", "_height"), zip(*shown, strict=True), strict=True):
+        told[f"picture{name}"] = pd.Series(values, rows.index, dtype=object)
+    return {**{name: rows[name] for name in names}, **told}
 
 
 def _encoded(column: pd.Series) -> Any:
