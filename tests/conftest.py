@@ -41,7 +41,7 @@ from sgbench.models.recipe import recipe_names
 from sgbench.networks.build import Network, build
 from sgbench.plan import pace
 from sgbench.report import build as build_report
-from sgbench.report.figures.style import FORMATS
+from sgbench.report.figures.plotting import FORMATS
 from sgbench.sampling.conditions import ClassConditions
 from sgbench.sampling.networks import Networks
 from tests import tiny_model

@@ -37,7 +37,7 @@ from sgbench.report.answers.throughput import throughput_table
 from sgbench.report.citations.citation import bibliography
 from sgbench.report.document import markdown
 from sgbench.report.figures import draw_figures
-from sgbench.report.figures.style import FORMATS, render
+from sgbench.report.figures.plotting import FORMATS, render
 from sgbench.report.page.content import Content, Figure, model_card
 from sgbench.report.page.render import render_page
 from sgbench.report.pictures.gallery import asked, nearest_of_cells, pictures_of_cells

@@ -20,7 +20,7 @@ import pytest
 from sgbench import api
 from sgbench.base.progress import Silent
 from sgbench.report import build
-from sgbench.report.figures.style import FORMATS, render
+from sgbench.report.figures.plotting import FORMATS, render
 from sgbench.results.store import Store
 from sgbench.suite.sweep import expand
 from tests.report.alike import difference, without_library

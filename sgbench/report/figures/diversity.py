@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 
 from sgbench.guidance import RULES
 from sgbench.report.figures import plotting
-from sgbench.report.figures.plotting import ReportFigure
-from sgbench.report.figures.style import LOOK, WIDTH
+from sgbench.report.figures.plotting import LOOK, WIDTH, ReportFigure
 from sgbench.report.select_rows import best_row, by_rule, rated, replicates, settings_text
 from sgbench.stats.frontier import Vector
 

@@ -15,8 +15,7 @@ from sgbench.guidance import RULES
 from sgbench.report.answers.answer import baseline_of
 from sgbench.report.figures import plotting
 from sgbench.report.figures.labels import Label, place_labels
-from sgbench.report.figures.plotting import ReportFigure
-from sgbench.report.figures.style import LOOK, WIDTH
+from sgbench.report.figures.plotting import LOOK, WIDTH, ReportFigure
 from sgbench.report.select_rows import (
     AXES,
     Axis,

@@ -15,8 +15,7 @@ from matplotlib.figure import Figure
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
 from sgbench.report.figures.grids import RULES_OF_TWO_GAMMAS, Grid, Panel, draw_mesh, grids, name_gammas
-from sgbench.report.figures.plotting import ReportFigure, logarithmic, protocol_id
-from sgbench.report.figures.style import LOOK, WIDTH
+from sgbench.report.figures.plotting import LOOK, WIDTH, ReportFigure, logarithmic, protocol_id
 from sgbench.report.select_rows import best_row, metric_title, quality_metric, rated
 from sgbench.report.tables.columns import best_and_tied
 from sgbench.stats.frontier import Vector

@@ -1,12 +1,14 @@
-"""What all figures share: their record, captions, axes and legends."""
+"""What all figures share: their look, record, captions, axes and legends, and how they become files."""
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Iterable
 from pathlib import PurePath
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib import ticker
@@ -17,12 +19,47 @@ from matplotlib.lines import Line2D
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
 from sgbench.models import spec
-from sgbench.report.figures.style import WIDTH
 from sgbench.report.missing import CLOCK
 from sgbench.report.select_rows import metric_title, quality_metric, replicates
 from sgbench.stats.frontier import Vector
 from sgbench.stats.paired import t_quantile
 
+Kind = Literal["png", "svg", "pdf"]
+FORMATS: tuple[Kind, ...] = ("png", "svg", "pdf")
+# Dots per inch: of a PNG, and of what is an image inside of the others.
+RESOLUTION: dict[Kind, int] = {"png": 160, "svg": 160, "pdf": 300}
+# Dates and versions would make other bytes of the same rows.
+UNSAID: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+# Inches. A figure this wide, set in a column of a paper, keeps its text at about 6 points.
+WIDTH = 5.4
+# The settings of matplotlib for drawing and saving.
+LOOK: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.alpha": 0.25,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 5.5,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "savefig.facecolor": "white",
+    # Ids of an SVG's parts come from what they draw, not from chance.
+    "svg.hashsalt": "sgbench",
+    "svg.fonttype": "path",
+    # TrueType: the fonts are inside the file and its text can be searched.
+    "pdf.fonttype": 42,
+}
 # With more cells, error bars of cells off the frontier hide the cells.
 MOST_BARS = 60
 # With more cells, those off the frontier are rasterised inside a vector file.
@@ -177,3 +214,15 @@ def scatter_cells(axes: Axes, rows: pd.DataFrame, x: str, y: str, rule: str, cel
 def legend_below(figure: Figure, handles: list[Any], columns: int = 4) -> None:
     """A legend below the axes, where it covers no cell."""
     figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), handletextpad=0.5)
+
+
+def render(figure: Figure, kind: Kind) -> bytes:
+    """The figure's bytes, the same for the same rows; fonts are outlines in SVG and embedded TrueType in PDF."""
+    buffer = io.BytesIO()
+    with mpl.rc_context(LOOK):
+        if figure.get_layout_engine() is not None:
+            # The layout is found once, not for each file anew.
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+        figure.savefig(buffer, format=kind, dpi=RESOLUTION[kind], metadata=UNSAID[kind])
+    return buffer.getvalue()

@@ -21,8 +21,7 @@ from sgbench.guidance.style import Line
 from sgbench.models import catalogue, spec
 from sgbench.report.figures import plotting
 from sgbench.report.figures.grids import ALIKE, grouped, numeric_gammas
-from sgbench.report.figures.plotting import ReportFigure
-from sgbench.report.figures.style import LOOK, WIDTH
+from sgbench.report.figures.plotting import LOOK, WIDTH, ReportFigure
 from sgbench.report.select_rows import best_row, metric_title, quality_metric, rated, settings_text
 
 UNGUIDED = "none"

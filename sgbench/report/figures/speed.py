@@ -15,8 +15,7 @@ from matplotlib.lines import Line2D
 from sgbench.guidance import RULES
 from sgbench.report.figures import plotting
 from sgbench.report.figures.grids import ALIKE, RULES_OF_TWO_GAMMAS, Grid, draw_mesh, grids, name_gammas, numeric_gammas
-from sgbench.report.figures.plotting import ReportFigure
-from sgbench.report.figures.style import LOOK, WIDTH
+from sgbench.report.figures.plotting import LOOK, WIDTH, ReportFigure
 from sgbench.report.missing import CLOCK
 from sgbench.report.select_rows import by_rule
 from sgbench.stats.frontier import Vector

@@ -18,7 +18,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from sgbench.guidance import RULES
-from sgbench.report.figures.style import FORMATS
+from sgbench.report.figures.plotting import FORMATS
 from sgbench.report.page.content import Content, Figure, Picture
 from sgbench.report.page.payload import payload
 from sgbench.report.page.svg import inline_svgs

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from sgbench.report.figures import draw_figures, frontier
-from sgbench.report.figures.style import render
+from sgbench.report.figures.plotting import render
 from sgbench.report.select_rows import Axis, with_quality
 from sgbench.stats.jackknife import GROUPS
 
