@@ -1,12 +1,12 @@
 """Write a report: rows in, files out. The only place that knows which files a report has.
 
 reports/<suite>/
-  index.html                  the page, whole in itself
+  index.html                  the page, self-contained
   <figure>.png .svg .pdf      every figure
   table.csv table.md table.tex table-best.tex   all cells, and the best of each rule; table.parquet with pyarrow
   comparison.csv              each rule against the baseline
   references.bib              methods, metrics and software used
-  gallery/                    pictures side by side; those of cells, where they are too many to stand in the page
+  gallery/                    pictures side by side; those of cells if they are too many for the page
   report.json                 what the report says, and the files it consists of
 """
 
@@ -40,7 +40,7 @@ from sgbench.report.figures import draw_figures
 from sgbench.report.figures.plotting import FORMATS, render
 from sgbench.report.page.content import Content, Figure, model_card
 from sgbench.report.page.render import render_page
-from sgbench.report.pictures.gallery import asked, nearest_of_cells, pictures_of_cells
+from sgbench.report.pictures.gallery import nearest_of_cells, pictures_of_cells, prompts_of
 from sgbench.report.pictures.image_grids import strips
 from sgbench.report.select_rows import Selection, file_names, protocols_of, select_rows, standings_of
 from sgbench.report.tables.columns import parquet_bytes, result_table
@@ -110,7 +110,7 @@ def build_report(
         figures=[Figure(f.name, f.title, f.caption, f.model, files[f"{f.name}.svg"]) for f in figures],
         strips=[*strips(rows, cells, store), *nearest.pictures.values()],
         cells=firsts.pictures,
-        prompts=asked(suite),
+        prompts=prompts_of(suite),
         standings=dict(standings_of(rows).items()) if selected.metrics else {},
         models=[model_card(str(name), str(digest)) for name, digest in digests.items()],
         protocols=protocols,

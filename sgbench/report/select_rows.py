@@ -36,7 +36,7 @@ ENDS = ("", "_se", "_corrected", "_replicates", "_floor", "_floor_sd", "_protoco
 
 
 class Selection(NamedTuple):
-    """A suite's rows, the metrics that they hold, and what the suite asked for beyond them, in sentences."""
+    """A suite's rows, the metrics that they have, and sentences about what is missing."""
 
     rows: pd.DataFrame
     metrics: list[str]
@@ -49,7 +49,7 @@ class Selection(NamedTuple):
 
     @property
     def axes(self) -> list[Axis]:
-        """Cost axes on which all rows may stand together: what was measured of all, on one device and in one way."""
+        """Cost axes on which all rows can be compared: measured for all, on one device and in one way."""
         found: list[Axis] = ["gmacs_per_image"]
         if len(self.rows[list(CLOCK)].drop_duplicates()) == 1:
             found.append("seconds_per_image")
@@ -61,8 +61,8 @@ class Selection(NamedTuple):
 def select_rows(suite: Suite, cells: Sequence[Cell], store: Store) -> Selection:
     """The rows of the suite's cells at its number of images, in the suite's order.
 
-    `quality` and its kin repeat the columns of the first metric that can stand for it. Raises UserError when no cell
-    has a row, or none has a score that a frontier could be drawn of.
+    `quality`, `quality_se` and so on repeat the columns of the first metric of quality. Raises UserError when no cell
+    has a row, or none has a score of quality.
     """
     wanted = {cell_id(cell): cell for cell in cells}
     rows = store.read_rows()
@@ -81,7 +81,7 @@ def select_rows(suite: Suite, cells: Sequence[Cell], store: Store) -> Selection:
         raise UserError(
             f"a cell has two rows of {suite.samples} images: {twice.describe()}",
             where=f"rows of {suite.suite}",
-            fix="run `sgbench score` again, which writes the rows anew from the cells",
+            fix="run `sgbench score` again, which rewrites the rows from the cells",
         )
     place = {key: number for number, key in enumerate(wanted)}
     rows = rows.sort_values("cell", key=lambda ids: ids.map(place), kind="stable").reset_index(drop=True)
@@ -92,7 +92,7 @@ def select_rows(suite: Suite, cells: Sequence[Cell], store: Store) -> Selection:
     ]
     if not suite.metrics:
         return Selection(rows, [], missing)
-    # Scores that were made for other suites' metrics stay out: nothing vouches for their protocol here.
+    # Scores of metrics of other suites are dropped: their protocol is not checked here.
     unasked = {f"{metric}{end}" for metric in METRICS if metric not in suite.metrics for end in ENDS}
     groups = [column for column in map(str, rows.columns) if "[" in column]
     foreign = {c for c in groups if c.partition("[")[0] not in suite.metrics or rows[c].isna().all()}
@@ -138,7 +138,7 @@ def protocols_of(suite: Suite, rows: pd.DataFrame, store: Store) -> dict[str, Pr
     for metric in suite.metrics:
         ids = rows.get(f"{metric}_protocol", pd.Series(dtype=str)).dropna().unique()
         if not len(ids):
-            continue  # told among what is missing
+            continue  # Listed among what is missing.
         present = [from_record(known.get(name, {})) for name in ids]
         if not all(present):
             raise UserError(f"{metric} was scored by an older version", where=where, fix="run `sgbench score` again")
@@ -184,7 +184,7 @@ def standings_of(rows: pd.DataFrame, axis: Axis = "gmacs_per_image") -> dict[str
 
 
 def quality_metric(rows: pd.DataFrame) -> str:
-    """The metric whose values stand in the columns of quality."""
+    """The metric whose values are in the columns of quality."""
     return str(rows["quality_metric"].iloc[0])
 
 
@@ -194,7 +194,7 @@ def sign_of(metric: str) -> int:
 
 
 def replicates(text: str) -> tuple[float, ...]:
-    """Jackknife replicates as they stand in rows.csv."""
+    """Jackknife replicates from their text in rows.csv."""
     return tuple(float(part) for part in text.split())
 
 
@@ -233,7 +233,7 @@ def constant_gamma(rows: pd.DataFrame, column: str = "gamma_strong") -> pd.Serie
 
 
 def _gamma(value: object) -> str:
-    """A gamma as a number in short, or a schedule as it stands."""
+    """A gamma as a short number, or a schedule as its text."""
     try:
         return f"{float(str(value)):g}"
     except ValueError:
@@ -241,12 +241,12 @@ def _gamma(value: object) -> str:
 
 
 def lower_is_better(rows: pd.DataFrame) -> pd.Series:
-    """The quality of some rows, turned round where higher is better."""
+    """The quality of some rows, negated if higher is better."""
     return sign_of(quality_metric(rows)) * rows["quality"]
 
 
 def best_row(rows: pd.DataFrame) -> pd.Series:
-    """The row of best quality; rows without one are passed over."""
+    """The row of best quality; rows without one are skipped."""
     return rows.iloc[int(np.nanargmin(lower_is_better(rows).to_numpy()))]
 
 
@@ -256,5 +256,5 @@ def value_text(row: pd.Series) -> str:
 
 
 def metric_title(metric: str) -> str:
-    """A metric's name as it stands in tables and on axes."""
+    """A metric's name in tables and on axes."""
     return METRICS[metric].title

@@ -16,7 +16,7 @@ from sgbench import api
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.report.pictures import gallery
-from sgbench.report.pictures.gallery import asked, asked_for, nearest_of_cells, pictures_of_cells
+from sgbench.report.pictures.gallery import conditions_of, nearest_of_cells, pictures_of_cells, prompts_of
 from sgbench.results.store import Store
 from sgbench.run.finalize import GALLERY_COLUMNS, GALLERY_ROWS, gallery_png
 from sgbench.suite.sweep import expand
@@ -141,15 +141,15 @@ def test_pictures_beyond_the_room_are_told(drawn: Drawn, monkeypatch: pytest.Mon
 
 
 def test_places_say_what_was_asked_for(drawn: Drawn, suite_file: Callable[..., Path]) -> None:
-    assert asked_for(drawn.cells[0], 12)[8:] == ["bag", "ankle boot", "T-shirt", "trouser"]
+    assert conditions_of(drawn.cells[0], 12)[8:] == ["bag", "ankle boot", "T-shirt", "trouser"]
     public = drawn.cells[0]._replace(model="dit-xl-256", labels="random")
-    assert all(text.startswith("class ") for text in asked_for(public, 3))
-    assert len(set(asked_for(public, 3))) == 3
+    assert all(text.startswith("class ") for text in conditions_of(public, 3))
+    assert len(set(conditions_of(public, 3))) == 3
     suite = api.load_suite(suite_file(model="shapes", metrics=["composition"], prompts="shapes", reference=None))
-    prompts = asked(suite)
+    prompts = prompts_of(suite)
     assert len(prompts) == gallery.PICTURES
-    assert asked_for(expand(suite)[0], 5) == prompts[:5]
-    assert asked(suite.model_copy(update={"prompts": ""})) == []
+    assert conditions_of(expand(suite)[0], 5) == prompts[:5]
+    assert prompts_of(suite.model_copy(update={"prompts": ""})) == []
 
 
 def test_nearest_images_are_shown_where_they_were_looked_for(drawn: Drawn) -> None:

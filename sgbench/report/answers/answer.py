@@ -20,14 +20,14 @@ Finding = TypeVar("Finding")
 
 
 class Section(NamedTuple):
-    """An answer as it stands on the page, in table.md and, without its table, in report.json."""
+    """An answer on the page, in table.md and, without its table, in report.json."""
 
     title: str
     sentences: list[str]
     table: pd.DataFrame | None
     note: str
     file: str = ""
-    """Where the table stands as csv beside the page."""
+    """File name of the table as csv."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class Question(Generic[Finding]):
     sentences: Callable[[Finding], list[str]]
     table: Callable[[list[Finding]], pd.DataFrame | None]
 
-    def section(self, found: list[Finding], said: Sequence[str]) -> Section:
-        """The answer, without sentences that were `said` before."""
-        sentences = [sentence for finding in found for sentence in self.sentences(finding) if sentence not in said]
+    def section(self, found: list[Finding], summary: Sequence[str]) -> Section:
+        """The answer, without sentences that the summary has."""
+        sentences = [sentence for finding in found for sentence in self.sentences(finding) if sentence not in summary]
         return Section(self.title, sentences, self.table(found), self.note, self.file)
 
 
 def baseline_of(rules: Collection[str]) -> str | None:
-    """The rule that the others of a model are compared with; None where none of those that can be was scored."""
+    """The rule that the others of a model are compared with; None if none of `BASELINES` was scored."""
     return next((rule for rule in BASELINES if rule in rules), None)
 
 

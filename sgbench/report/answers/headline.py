@@ -61,9 +61,9 @@ class Comparison(NamedTuple):
 
 
 def compare_rules(rows: pd.DataFrame, model: str, axes: Sequence[Axis]) -> list[Comparison]:
-    """Every guided rule of a model against its baseline; empty where there is none or no other.
+    """Every guided rule of a model against its baseline; empty without a baseline or another rule.
 
-    Rows without a quality are left out, and so is an axis that some cell of either rule was not measured on.
+    Rows without a quality are left out, and so are axes on which a cell of either rule was not measured.
     """
     rules = by_rule(rated(rows), model)
     baseline_rule = baseline_of(rules)

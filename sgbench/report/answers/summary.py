@@ -1,4 +1,4 @@
-"""What a report says of its rows: the answer first, then a section for each question."""
+"""The sentences of a report: the summary first, then a section for each question."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Words(NamedTuple):
 
 
 def in_words(selected: Selection) -> Words:
-    """All that is said of some rows. The first model's answer leads; without metrics it is on throughput alone."""
+    """Summary and sections of a selection. The summary is on the first model; without metrics it is on throughput."""
     if not selected.metrics:
         return Words(*throughput_words(selected.rows))
     found = [question.compare(selected) for question in QUESTIONS]
@@ -43,11 +43,11 @@ def _summary(selected: Selection, compared: Sequence[Comparison]) -> list[str]:
     if not compared:
         return [headline.nothing_to_compare(rows, model)]
     rule = headline.headline_rule(compared)
-    said = [s for c in compared if c.rule == rule for s in headline.sentences(c)]
+    found = [s for c in compared if c.rule == rule for s in headline.sentences(c)]
     for metric in qualities(selected.metrics)[1:]:
         if METRICS[metric].prominent:
             # Another feature space or judge may answer otherwise.
             others = headline.compare_rules(with_quality(rows, metric), model, ["gmacs_per_image"])
-            said += [headline.sentences(c)[0] for c in others if c.rule == rule]
+            found += [headline.sentences(c)[0] for c in others if c.rule == rule]
     tied = headline.all_tied(compared)
-    return [*([tied] if tied else []), *said]
+    return [*([tied] if tied else []), *found]

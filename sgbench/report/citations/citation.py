@@ -25,7 +25,7 @@ from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.suite.schema import Suite
 
 Works = tuple[str, ...]
-"""Keys of references.bib. Rules, samplers, families, metrics and networks name their own; the rest stand here."""
+"""Keys of references.bib. Rules, samplers, families, metrics and networks name their own; the rest is here."""
 Use = tuple[str, Works]
 """What works are cited for, and their keys."""
 
@@ -92,34 +92,34 @@ def citations(suite: Suite | None = None, cells: Sequence[Cell] = ()) -> dict[st
 
 @cache
 def entries() -> dict[str, str]:
-    """Every entry of references.bib as it stands there, by key."""
+    """Every entry of references.bib, verbatim, by key."""
     text = (resources.files("sgbench.report.citations") / "references.bib").read_text("utf-8")
     return {entry.partition("{")[2].partition(",")[0]: entry for entry in text.strip().split("\n\n")}
 
 
 def _uses(suite: Suite | None, cells: Sequence[Cell]) -> Iterator[Use]:
     """What a suite and its cells rest on; without a suite, all that there is."""
-    whole = suite is None
+    everything = suite is None
     reference, prompts, metrics = (suite.reference, suite.prompts, suite.metrics) if suite else ("", "", list(METRICS))
     yield PAPER
-    for rule in RULES if whole else dict.fromkeys(cell.guidance.rule for cell in cells):
+    for rule in RULES if everything else dict.fromkeys(cell.guidance.rule for cell in cells):
         yield f"guidance rule {RULES[rule].title}", RULES[rule].works
-    for sampler in SAMPLERS if whole else dict.fromkeys(cell.sampler.name for cell in cells):
+    for sampler in SAMPLERS if everything else dict.fromkeys(cell.sampler.name for cell in cells):
         yield f"sampler {sampler}", SAMPLERS[sampler].works
-    yield from (use for use, is_used in SETTINGS.items() if whole or any(map(is_used, cells)))
-    for family in FAMILIES.values() if whole else ():
+    yield from (use for use, is_used in SETTINGS.items() if everything or any(map(is_used, cells)))
+    for family in FAMILIES.values() if everything else ():
         yield f"model family {family.title}", family.works
-    for model in catalogue.embedded_names() if whole else dict.fromkeys(cell.model for cell in cells):
+    for model in catalogue.embedded_names() if everything else dict.fromkeys(cell.model for cell in cells):
         yield from _model(model)
-    if whole or any(cell.autoencoder not in ("", NONE, OWN) for cell in cells):
+    if everything or any(cell.autoencoder not in ("", NONE, OWN) for cell in cells):
         yield LATENTS
-    if whole:
+    if everything:
         yield PIPELINES
-    if whole or any(cell.text_encoder for cell in cells):
+    if everything or any(cell.text_encoder for cell in cells):
         yield TEXT_ENCODER
-    for name in (*PACKAGED, *REFERENCES) if whole else [reference]:
+    for name in (*PACKAGED, *REFERENCES) if everything else [reference]:
         yield f"reference {name}", works_of(name)
-    for name in PROMPTS if whole else {prompts} & set(PROMPTS):
+    for name in PROMPTS if everything else {prompts} & set(PROMPTS):
         yield f"prompts {name}", PROMPTS[name].works
     for metric in metrics:
         # Without a reference, metrics of its home extractor have none to name.
@@ -129,7 +129,7 @@ def _uses(suite: Suite | None, cells: Sequence[Cell]) -> Iterator[Use]:
     yield from [ERRORS, SCORING] if metrics else []
     yield from [FRONTIERS] if drawn else []
     yield from [RANKINGS] if len(drawn) > 1 else []
-    yield from [COMPARISONS] if whole else []
+    yield from [COMPARISONS] if everything else []
     yield SOFTWARE
 
 

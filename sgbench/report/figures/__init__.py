@@ -17,17 +17,17 @@ def draw_figures(
 ) -> list[ReportFigure]:
     """Every figure that the rows of a suite hold: those of each model, in order, then those of whole training runs.
 
-    `models` maps names to suffixes of file names, "" for the first. `axes` are the costs that may stand on one axis.
-    Without `metrics` the rows have no quality, and what is left is time.
+    `models` maps names to suffixes of file names, "" for the first. `axes` are costs that all rows share.
+    Without `metrics` only figures of time are drawn.
     """
-    # A kernel distance says again what the Frechet distance of the same features does.
+    # A kernel distance repeats what the Frechet distance of the same features says.
     further = [metric for metric in qualities(list(metrics))[1:] if METRICS[metric].prominent]
     drawn: list[ReportFigure] = []
     for model, suffix in models.items():
         if metrics:
             for axis in axes:
                 drawn += frontier.draw(rows, model, suffix, axis)
-            # Further opinions against what is counted alone: seconds would tell the same.
+            # Further metrics against GMACs only: seconds would show the same.
             for metric in further:
                 drawn += frontier.draw(with_quality(rows, metric), model, suffix, "gmacs_per_image", metric)
             drawn += diversity.draw_precision_recall(rows, model, suffix)

@@ -1,4 +1,4 @@
-"""What guidance does to samples beside quality: precision against recall, and how far samples move.
+"""What guidance does to samples apart from quality: precision against recall, and how far samples move.
 
 The second is LPIPS to the unguided image of the same seed (figure 7 of arXiv 2601.01608).
 """

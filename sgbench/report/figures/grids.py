@@ -16,7 +16,7 @@ from sgbench.stats.frontier import Vector
 
 # Rules whose both gammas are free to be swept.
 RULES_OF_TWO_GAMMAS = ("sg", "cfg+sg", "ag+sg")
-# Settings that cells of one grid share, beside the scale.
+# Settings that cells of one grid share, apart from the scale.
 ALIKE = (
     *("interval", "scale_schedule", "rescale", "channels", "subset", "sharing", "parameters"),
     *("sampler", "steps", "shift", "churn", "seed", "labels", "prompts", "dtype", "compile"),

@@ -1,4 +1,4 @@
-"""Names beside the points that matter, where they cover neither each other nor what is drawn."""
+"""Labels at the points that matter, placed where they cover neither each other nor the plot."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from sgbench.stats.frontier import Vector
 DISTANCES = (9, 18, 30, 45, 65, 90, 120)
 DIRECTIONS = np.linspace(0, 2 * np.pi, 16, endpoint=False)
 MARGIN = 3.0
-# Pixels between the places that stand for a line.
+# Pixels between the points that represent a line.
 SPACING = 5.0
 
 
 class Label(NamedTuple):
-    """What to write beside a point of the data, in which colour."""
+    """A label of a data point, with its colour."""
 
     x: float
     y: float

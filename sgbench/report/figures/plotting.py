@@ -90,9 +90,9 @@ def model_text(model: str) -> str:
     """A model's name in titles; of a model given by its files: family, size and file names without folders."""
     if not spec.is_spec(model):
         return model
-    asked = spec.parse(model, "model")
-    files = [asked.weights, *([asked.auxiliary] if asked.auxiliary else [])]
-    return " ".join([asked.family, asked.size, ", weak ".join(PurePath(file).stem for file in files)])
+    parsed = spec.parse(model, "model")
+    files = [parsed.weights, *([parsed.auxiliary] if parsed.auxiliary else [])]
+    return " ".join([parsed.family, parsed.size, ", weak ".join(PurePath(file).stem for file in files)])
 
 
 def figure_title(model: str, shows: str, width: float = WIDTH) -> str:
@@ -221,7 +221,7 @@ def render(figure: Figure, kind: Kind) -> bytes:
     buffer = io.BytesIO()
     with mpl.rc_context(LOOK):
         if figure.get_layout_engine() is not None:
-            # The layout is found once, not for each file anew.
+            # The layout is computed once for all files.
             figure.draw_without_rendering()
             figure.set_layout_engine("none")
         figure.savefig(buffer, format=kind, dpi=RESOLUTION[kind], metadata=UNSAID[kind])

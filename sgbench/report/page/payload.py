@@ -55,7 +55,7 @@ SCORE_ENDS = ("", "_se", "_corrected", "_floor", "_floor_sd", "_protocol")
 
 
 def payload(content: Content, sources: dict[str, str]) -> str:
-    """What the page's scripts read, as JSON that may stand in a script element; `sources` says where pictures are."""
+    """What the page's scripts read, as JSON that is safe in a script element; `sources` are addresses of pictures."""
     rows = content.rows
     data = {
         "axes": [{"key": axis, "title": AXES[axis], "log": logarithmic_cost(rows[axis])} for axis in content.axes],
@@ -69,7 +69,7 @@ def payload(content: Content, sources: dict[str, str]) -> str:
         "cells": len(rows),
         "columns": {name: _encoded(column) for name, column in _columns(content, sources).items()},
     }
-    # Nothing in it may end the element that it stands in.
+    # Nothing in it may end its element.
     return json.dumps(all_visible(data), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
@@ -102,7 +102,7 @@ def _columns(content: Content, sources: dict[str, str]) -> dict[str, pd.Series]:
         names += [f"{metric}{end}" for end in SCORE_ENDS if f"{metric}{end}" in rows]
         names += [f"{group}{end}" for group in _metric(rows, metric)["groups"] for end in ("", "_se")]
     pictures = [content.cells.get(str(cell)) for cell in rows["cell"]]
-    told = {
+    derived = {
         "cell": rows["cell"],
         "text": settings_texts(rows),
         "rule": rows["guidance"],
@@ -110,13 +110,13 @@ def _columns(content: Content, sources: dict[str, str]) -> dict[str, pd.Series]:
     }
     shown = [(p and sources[p.file], p and p.alt, p and p.width, p and p.height) for p in pictures]
     for name, values in zip(("", "_alt", "_width", "_height"), zip(*shown, strict=True), strict=True):
-        told[f"picture{name}"] = pd.Series(values, rows.index, dtype=object)
-    return {**{name: rows[name] for name in names}, **told}
+        derived[f"picture{name}"] = pd.Series(values, rows.index, dtype=object)
+    return {**{name: rows[name] for name in names}, **derived}
 
 
 def _encoded(column: pd.Series) -> Any:
     """A column as `{"always": value}`, a list, or distinct values and each line's number among them."""
-    # Numbers in full: rounded for reading, they are then the ones that other tables show.
+    # Numbers in full: rounded for reading, they equal those of other tables.
     values: list[Any] = [None if pd.isna(value) else value for value in column.tolist()]
     distinct = list(dict.fromkeys(values))
     if len(distinct) == 1:

@@ -1,6 +1,6 @@
-"""From a page's content to its HTML, with Vega, Vega-Lite and vega-embed, and a policy that lets its scripts run alone.
+"""From a page's content to its HTML.
 
-The JavaScript comes out of the package vl-convert-python; none is kept here.
+Vega, Vega-Lite and vega-embed come from the package vl-convert-python; the page's policy allows its own scripts only.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from sgbench.report.select_rows import metric_title
 from sgbench.report.tables.columns import short
 
 SCRIPTS = ("data.js", "filters.js", "frontier.js", "chart.js", "table.js", "detail.js", "page.js")
-# What is longer than this stands folded, sentences behind the first few.
+# Longer lists are collapsed, sentences after the first few.
 MOST_SENTENCES, MOST_LINES, MOST_FIGURES = 4, 12, 4
 EMBEDDED_BYTES = 1_400_000
-# A picture of images of a few pixels is shown larger than it is, and its pixels are the message.
+# Narrower pictures are shown enlarged, with sharp pixels.
 PIXELATED_WIDTH = 700
 
 
 class _Shown(NamedTuple):
-    """A figure, its element, and its files beside the page, each with the name of its format."""
+    """A figure, its SVG element, and its files with the names of their formats."""
 
     figure: Figure
     element: Markup
@@ -43,7 +43,7 @@ class _Shown(NamedTuple):
 
 
 class Page(NamedTuple):
-    """The page as UTF-8, and the pictures that it expects beside itself."""
+    """The page as UTF-8, and the pictures that it needs as files next to it."""
 
     html: bytes
     external: list[Picture]
@@ -130,7 +130,7 @@ def _floor(content: Content) -> str:
 
 
 class Placed(NamedTuple):
-    """Address of each picture, by its file, and the pictures that must be written beside the page."""
+    """Addresses of pictures by file, and the pictures that must be written as files."""
 
     sources: dict[str, str]
     external: list[Picture]
@@ -153,7 +153,7 @@ def _data_uri(picture: Picture) -> str:
 
 @cache
 def library() -> str:
-    """The script that defines `vegaEmbed`, fit to stand in an element; takes seconds once a process."""
+    """The script that defines `vegaEmbed`, safe inside an element; takes seconds once per process."""
     import vl_convert
 
     # In a block, so that its names stay its own; what it offers it hangs on `window`.
@@ -169,12 +169,12 @@ def library_name() -> str:
 
 
 def as_script(code: str) -> str:
-    """Code that may stand in a script element: nothing in it ends the element or opens a comment."""
+    """Code that is safe inside a script element: nothing in it ends the element or opens a comment."""
     return re.sub(r"<(?=/script|!--)", r"\\x3c", code, flags=re.IGNORECASE)
 
 
 def policy(scripts: Sequence[str], outside: bool) -> str:
-    """The Content-Security-Policy of a page with these scripts; `outside` allows pictures from beside the page."""
+    """The Content-Security-Policy of a page with these scripts; `outside` allows pictures from files."""
     hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
     allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
     pictures = "data: 'self' file:" if outside else "data:"

@@ -77,7 +77,7 @@ def pictures_of_cells(
 
 
 def nearest_of_cells(rows: pd.DataFrame, cells: Sequence[Cell], store: Store) -> Gallery:
-    """What `sgbench nearest` kept, for the cells that it was asked about."""
+    """What `sgbench nearest` kept, for cells that it was run on."""
     sheets, _, beyond = _sheets(rows, cells, store.read_nearest)
     sides = {cell: catalogue.entry(model).image_side for cell, model in zip(rows["cell"], rows["model"], strict=True)}
     titles, pictures = _titles(rows), {}
@@ -95,12 +95,12 @@ def picture_of(name: str, caption: str, alt: str, encoded: tuple[bytes, str], si
     return Picture(f"gallery/{name}.{media.removeprefix('image/')}", caption, alt, data, media, *size)
 
 
-def asked(suite: Suite) -> list[str]:
+def prompts_of(suite: Suite) -> list[str]:
     """The prompts of the images in a cell's picture; empty for class-conditional models."""
     return _prompts(suite.prompts, suite.seed, PICTURES, suite.labels) if suite.prompts else []
 
 
-def asked_for(cell: Cell, count: int) -> list[str]:
+def conditions_of(cell: Cell, count: int) -> list[str]:
     """Prompts, class names or class numbers of the first `count` images of a cell."""
     if cell.prompts:
         return _prompts(cell.prompts, cell.seed, count, cell.labels)
@@ -128,7 +128,7 @@ def first_row(png: bytes) -> Image.Image | None:
 
 
 def encode(png: bytes, side: int) -> tuple[bytes, str]:
-    """The smaller of a whole PNG and its WebP, and the media type; `side` is that of its images in pixels.
+    """The smaller of an intact PNG and its WebP, and the media type; `side` is the size of its images in pixels.
 
     The same bytes come from the same PNG with the same version of Pillow.
     """
@@ -142,7 +142,7 @@ def encode(png: bytes, side: int) -> tuple[bytes, str]:
 def _sheets(
     rows: pd.DataFrame, cells: Sequence[Cell], read: Callable[[Cell], bytes | None]
 ) -> tuple[dict[str, Sheet], list[str], list[str]]:
-    """Sheets by cell id in the order of the rows; cells that have no whole one, and those that have one too many."""
+    """Sheets by cell id in the order of the rows; cells without an intact one; cells beyond the limit on bytes."""
     by_id = {cell_id(cell): cell for cell in cells}
     sheets: dict[str, Sheet] = {}
     absent: list[str] = []

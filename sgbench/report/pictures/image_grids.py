@@ -17,7 +17,7 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.guidance import RULES
 from sgbench.report.page.content import Picture
-from sgbench.report.pictures.gallery import COLUMNS, asked_for, encode, first_row, picture_of
+from sgbench.report.pictures.gallery import COLUMNS, conditions_of, encode, first_row, picture_of
 from sgbench.report.select_rows import (
     USUAL,
     best_row,
@@ -32,9 +32,9 @@ from sgbench.report.select_rows import (
 )
 from sgbench.results.store import Store
 
-# Images are shown this wide at least and reduced to it at most, by whole factors.
+# Widths between which images are enlarged or reduced, by integer factors.
 LEAST, MOST = 96, 128
-# What must be alike for sparsity to be all that differs between unguided cells.
+# Settings that unguided cells share if they differ in sparsity alone.
 ALIKE = ("sampler", "steps", *(name for name in USUAL if name != "sharing"))
 
 
@@ -48,7 +48,7 @@ class Line(NamedTuple):
 def strips(rows: pd.DataFrame, cells: Sequence[Cell], store: Store) -> list[Picture]:
     """For each model: the best cell of each rule, the dense unguided one first; and unguided cells by gamma.
 
-    A cell whose picture is missing or damaged is named in the caption. A strip of one line is none.
+    A cell whose picture is missing or damaged is named in the caption. Strips of one line are left out.
     """
     by_id = {cell_id(cell): cell for cell in cells}
     metric = metric_title(quality_metric(rows)) if "quality_metric" in rows else ""
@@ -101,7 +101,7 @@ def _strip(name: str, what: str, chosen: pd.DataFrame, by_id: dict[str, Cell], s
     buffer = io.BytesIO()
     drawn.save(buffer, "PNG", optimize=True)
     encoded = encode(buffer.getvalue(), lines[0].images.height)
-    asked = asked_for(by_id[str(chosen["cell"].iloc[0])], COLUMNS)
+    asked = conditions_of(by_id[str(chosen["cell"].iloc[0])], COLUMNS)
     caption = (
         f"{what}: the first {COLUMNS} images, the same seeds in the same columns, uncurated. "
         f"From left to right: {'; '.join(asked)}."
@@ -132,7 +132,7 @@ def draw(lines: Sequence[Line]) -> Image.Image:
 
 
 def _shown(side: int) -> int:
-    """Side in a strip of an image of `side` pixels: a whole multiple of a small one, a whole part of a large one."""
+    """Size in a strip of an image of `side` pixels, enlarged or reduced by an integer factor."""
     return side * math.ceil(LEAST / side) if side < LEAST else side // math.ceil(side / MOST)
 
 
@@ -143,7 +143,7 @@ def _font(text: str, size: int, width: int) -> ImageFont.FreeTypeFont | ImageFon
 
 
 def _quality(row: pd.Series) -> str:
-    """Quality with its error, to stand behind settings; empty where there is none."""
+    """Quality with its error, to follow settings; empty without one."""
     if "quality" not in row or pd.isna(row["quality"]):
         return ""
     return f": {metric_title(row['quality_metric'])} {value_text(row)}"

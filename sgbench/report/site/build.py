@@ -6,8 +6,8 @@
       .nojekyll         so that hosts which rewrite pages leave these alone
       site.json         the files written here: what a later call may replace
 
-Links are relative and nothing carries a date: the same reports give the same bytes. The folder is made beside the old
-one and takes its place when it is whole, so a call that fails or is cut short leaves the old one as it was.
+Links are relative and nothing carries a date: the same reports give the same bytes. The folder is made next to the old
+one and takes its place when it is complete, so a call that fails or is cut short leaves the old one as it was.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Site(NamedTuple):
 def find_reports(reports: Path) -> list[Path]:
     """The report folders directly below `reports`, by name. Raises UserError where there are none.
 
-    Passed over are a folder that holds nothing but folders, which is another set of reports, and a published site.
+    Skipped are a folder that contains only folders, which is another set of reports, and a published site.
     """
     below = sorted(path for path in reports.glob("*") if path.is_dir() and not path.name.startswith("."))
     found = [path for path in below if any(inner.is_file() for inner in path.iterdir()) and not _written_before(path)]
@@ -76,7 +76,7 @@ def find_reports(reports: Path) -> list[Path]:
 def publish(folders: Sequence[Path], output: Path) -> Site:
     """Copy the reports in `folders` into `output`, with an index over them in their order, in place of an earlier site.
 
-    Raises UserError for a folder that is no report or lacks a file of it, for two of one name, for an `output` that
+    Raises UserError for a folder that is not a complete report, for two of one name, for an `output` that
     holds anything that was not published there, and where it cannot be written.
     """
     places: dict[str, Path] = {}

@@ -1,4 +1,4 @@
-"""The rows as tables for people: CSV and Parquet with plain numbers, text with errors beside the values."""
+"""The rows as tables: CSV and Parquet with plain numbers, text with errors next to the values; best values in bold."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def result_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def readable_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """The same lines as text, errors after a plus-minus sign; the floor stands beside every distance."""
+    """The same lines as text, errors after a plus-minus sign; the real-image baseline next to every distance."""
     columns = {
         **_what(rows),
         "GMACs/image": _fixed(rows["gmacs_per_image"], 3),
@@ -81,10 +81,9 @@ def best_rows(rows: pd.DataFrame) -> pd.DataFrame:
 def best_and_tied(rows: pd.DataFrame, metric: str) -> list[bool]:
     """For each row, whether it has the best value of `metric` on its model, or one tied with it.
 
-    Tied is what has a paired difference to the best whose interval holds zero. Intervals are so wide that all of a
-    model's hold together with 95 % (`stats.paired.t_quantiles`): the best of many looks better than it is.
-    A value without replicates ties with an equal one alone. Never a row without the score, and no row at all for a
-    metric that is neither better when lower nor when higher.
+    A value is tied if the interval of its paired difference to the best contains zero. Intervals hold for all cells of
+    a model together with 95 % (`stats.paired.t_quantiles`): the best of many looks better than it is. Without
+    replicates only equal values tie. Rows without a score, and metrics without a direction, are never marked.
     """
     values = (sign_of(metric) * rows[metric].astype(float)).tolist()
     spread = [replicates(text) for text in rows.get(f"{metric}_replicates", pd.Series("", rows.index)).fillna("")]
@@ -124,7 +123,7 @@ def parquet_bytes(table: pd.DataFrame) -> bytes | None:
 
 
 def short(value: float) -> str:
-    """A value beside one with an error, to three decimals or as many digits as a small one has."""
+    """A value without an error, to three decimals, or two digits if it is small."""
     if value != value:
         return ""
     return f"{value:.3f}" if abs(value) >= 0.01 else f"{value:.2g}"
@@ -133,8 +132,8 @@ def short(value: float) -> str:
 def settings_texts(rows: pd.DataFrame) -> pd.Series:
     """The settings of every row in a few words."""
     # Dictionaries: lines of a table of many columns are slow to take out of it.
-    told = rows[[column for column in rows if column in SETTINGS]].to_dict("records")
-    return pd.Series([settings_text(row) for row in told], rows.index, dtype=object)
+    used = rows[[column for column in rows if column in SETTINGS]].to_dict("records")
+    return pd.Series([settings_text(row) for row in used], rows.index, dtype=object)
 
 
 def _what(rows: pd.DataFrame) -> dict[str, pd.Series]:

@@ -54,8 +54,8 @@ def latex_tables(suite: Suite, rows: pd.DataFrame, metrics: Sequence[str]) -> di
     """`table.tex`, all cells, and `table-best.tex`, the best cell of each rule, by name.
 
     Rows have a quality; `metrics` are those that they hold. Each file is complete, to be \\input into a document that
-    loads the packages which its first line names. Values of one model stand together, and what is bold is so among
-    the lines of the same table and model.
+    loads the packages which its first line names. Lines are grouped by model; bold values are
+    relative to the same table and model.
     """
     readable, best = readable_table(rows), best_rows(rows)
     chosen = f"the best cell of each guidance rule by {metric_title(str(rows['quality_metric'].iloc[0]))}"
@@ -128,7 +128,7 @@ def _width(table: pd.DataFrame, name: str) -> int:
 
 
 def _arrow(name: str) -> str:
-    """What stands behind the heading of a metric that is better at one end."""
+    """The arrow in the heading of a metric that has a direction."""
     return next((ARROWS[metric.better] for metric in METRICS.values() if metric.title == name), "")
 
 
@@ -173,7 +173,7 @@ def _floating(parts: Sequence[_Part], caption: str, label: str) -> list[str]:
 def _broken(parts: Sequence[_Part], caption: str, label: str) -> list[str]:
     lines = [r"\begingroup", r"\scriptsize"]
     for number, part in enumerate(parts):
-        # Further parts carry the number of the first, and stand in no list of tables.
+        # Further parts share the number of the first, and are not in the list of tables.
         lines += [r"\addtocounter{table}{-1}"] if number else []
         lines += [rf"\begin{{longtable}}{{{part.columns}}}"]
         lines += [rf"{caption}{label} \\" if number == 0 else r"\caption[]{(continued)} \\"]
