@@ -137,7 +137,7 @@ def _made_by(suite: Suite, rows: pd.DataFrame) -> dict[str, Any]:
         "pillow": PIL.__version__,
         "suite_sha256": suite_sha256(suite),
         "images_made_at": sorted(
-            f"{commit[:12]}{' (files changed since)' if dirty is True else ''}" for commit, dirty in made
+            f"{str(commit)[:12]}{' (files changed since)' if dirty is True else ''}" for commit, dirty in made
         ),
         "devices": sorted({f"{d}, {n} threads" for d, n in zip(rows["device"], rows["threads"], strict=True)}),
     }

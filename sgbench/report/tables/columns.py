@@ -93,12 +93,12 @@ def best_and_tied(rows: pd.DataFrame, metric: str) -> list[bool]:
         own = [n for n, value in enumerate(values) if models[n] == model and value == value]
         best = min(own, key=values.__getitem__, default=0)
         groups = len(spread[best])
+        width = float(t_quantiles(groups, np.array(len(own) - 1))) if groups > 1 else 0.0
         for n in own:
             marked[n] = values[n] == values[best]
             # Sets of other sizes delete other groups, so nothing pairs them.
             if len(spread[n]) == groups > 1:
                 gap = paired_difference(values[n], values[best], spread[n], spread[best])
-                width = float(t_quantiles(groups, np.array(len(own) - 1)))
                 marked[n] |= gap.value <= width * gap.standard_error
     return marked
 
