@@ -21,7 +21,7 @@ from sgbench.report.select_rows import (
     standings_of,
 )
 from sgbench.stats.digits import with_error
-from sgbench.stats.paired import paired_difference, t_quantiles
+from sgbench.stats.paired import t_quantiles
 
 # What settings_text reads of a row.
 SETTINGS = {"guidance", "scale", "gamma_strong", "gamma_weak", "parameters", "sampler", "steps", *USUAL}
@@ -92,14 +92,16 @@ def best_and_tied(rows: pd.DataFrame, metric: str) -> list[bool]:
     for model in dict.fromkeys(models) if METRICS[metric].better else ():
         own = [n for n, value in enumerate(values) if models[n] == model and value == value]
         best = min(own, key=values.__getitem__, default=0)
-        groups = len(spread[best])
-        width = float(t_quantiles(groups, np.array(len(own) - 1))) if groups > 1 else 0.0
-        for n in own:
-            marked[n] = values[n] == values[best]
+        groups = len(spread[best]) if own else 0
+        widths = dict.fromkeys(own, 0.0)
+        if groups > 1:
             # Sets of other sizes delete other groups, so nothing pairs them.
-            if len(spread[n]) == groups > 1:
-                gap = paired_difference(values[n], values[best], spread[n], spread[best])
-                marked[n] |= gap.value <= width * gap.standard_error
+            paired = [n for n in own if len(spread[n]) == groups]
+            gaps = np.array([spread[n] for n in paired]) - np.array(spread[best])
+            errors = np.sqrt((groups - 1) / groups * ((gaps - gaps.mean(axis=1, keepdims=True)) ** 2).sum(axis=1))
+            widths |= zip(paired, (t_quantiles(groups, np.array(len(own) - 1)) * errors).tolist(), strict=True)
+        for n in own:
+            marked[n] = values[n] - values[best] <= widths[n]
     return marked
 
 
