@@ -39,7 +39,7 @@ from sgbench.models.families.sprint import SprintArchitecture
 from sgbench.networks.build import Network, build
 from sgbench.plan import pace
 from sgbench.report import build as build_report
-from sgbench.report.figures.render import FORMATS
+from sgbench.report.figures.plotting import FORMATS
 from sgbench.sampling.conditions import ClassConditions
 from sgbench.sampling.networks import Networks
 from tests import tiny_model

@@ -1,12 +1,12 @@
 """Write a report: rows in, files out. The only place that knows which files a report has.
 
 reports/<suite>/
-  index.html                  the page, whole in itself
+  index.html                  the page, self-contained
   <figure>.png .svg .pdf      every figure
   table.csv table.md table.tex table-best.tex   all cells, and the best of each rule; table.parquet with pyarrow
   comparison.csv              each rule against the baseline
   references.bib              methods, metrics and software used
-  gallery/                    pictures side by side; those of cells, where they are too many to stand in the page
+  gallery/                    pictures side by side; those of cells if they are too many for the page
   report.json                 what the report says, and the files it consists of
 """
 
@@ -32,25 +32,24 @@ from sgbench.cells.cell import Cell
 from sgbench.metrics.catalogue import qualities
 from sgbench.metrics.judges.catalogue import DRAWN
 from sgbench.metrics.protocols import Protocol
-from sgbench.report.answers.pareto_status import standings_of
 from sgbench.report.answers.summary import Words, in_words
+from sgbench.report.answers.throughput import throughput_table
 from sgbench.report.citations.citation import bibliography
 from sgbench.report.document import markdown
-from sgbench.report.figures import FORMATS, Drawn, draw_figures, render
-from sgbench.report.page.content import Content, Figure
-from sgbench.report.page.model_cards import model_card
+from sgbench.report.figures import draw_figures
+from sgbench.report.figures.plotting import FORMATS, render
+from sgbench.report.page.content import Content, Figure, model_card
 from sgbench.report.page.render import render_page
-from sgbench.report.pictures.gallery import asked, nearest_of_cells, pictures_of_cells
+from sgbench.report.pictures.gallery import nearest_of_cells, pictures_of_cells, prompts_of
 from sgbench.report.pictures.image_grids import strips
-from sgbench.report.select_rows import Axis, Selection, axes_of, file_names, protocols_of, select_rows
+from sgbench.report.select_rows import Selection, file_names, protocols_of, select_rows, standings_of
 from sgbench.report.tables.columns import parquet_bytes, result_table
 from sgbench.report.tables.latex import latex_tables
-from sgbench.report.throughput import throughput_table, throughput_words
 from sgbench.results.store import Store
 from sgbench.suite.schema import Suite
 from sgbench.zoo import weights
 
-# What a spreadsheet would work out; numbers and intervals that begin with a sign are none.
+# What a spreadsheet would evaluate; numbers and intervals may begin with a sign.
 FORMULA = re.compile(r"\s*(?:[=@]|[+-](?![0-9.]))")
 
 
@@ -64,12 +63,7 @@ class Report(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain data."""
-        return {
-            "page": str(self.page),
-            "sentences": self.sentences,
-            "missing": self.missing,
-            "cells": self.cells,
-        }
+        return {**self._asdict(), "page": str(self.page)}
 
 
 def build_report(
@@ -88,162 +82,130 @@ def build_report(
     """
     if suite.metrics and not qualities(suite.metrics):
         raise UserError(
-            "a report draws quality as a distance or as a score of prompts, and the suite asks for none",
+            "a report needs a metric of quality, a distance or a prompt-based score, and the suite has none",
             where=f"{suite.where}: metrics",
             fix="add one, such as fd, fid or composition",
         )
     selected = select_rows(suite, cells, store)
-    rows, axes = selected.rows, axes_of(selected.rows)
-    protocols = protocols_of(suite, rows, store)
+    rows = selected.rows
+    protocols = protocol_lines(protocols_of(suite, rows, store))
     progress.begin("report", 4, "part")
-    words = in_words(rows, axes, selected.metrics) if selected.metrics else Words(*throughput_words(rows))
+    words = in_words(selected)
     progress.advance(1, "comparisons")
-    files: dict[str, bytes] = {}
-    figures = _figures(selected, axes, files)
+    figures = draw_figures(rows, _suffixes(selected), selected.axes, selected.metrics)
+    files = {f"{one.name}.{kind}": render(one.figure, kind) for one in figures for kind in FORMATS}
     progress.advance(1, "figures")
-    lines = protocol_lines(protocols)
-    _tables(suite, cells, selected, words, lines, files)
+    files |= _tables(suite, cells, selected, words, protocols)
     progress.advance(1, "tables")
-    made_by = made_by or {
-        **provenance(),
-        "matplotlib": mpl.__version__,
-        "pillow": PIL.__version__,
-        "suite_sha256": suite_sha256(suite),
-        "images_made_at": _images_made_at(rows),
-        "devices": sorted({f"{d}, {n} threads" for d, n in zip(rows["device"], rows["threads"], strict=True)}),
-    }
-    content = _content(suite, cells, store, selected, axes, words, figures, lines, made_by, command, sorted(files))
+    firsts, nearest = pictures_of_cells(rows, cells, store), nearest_of_cells(rows, cells, store)
+    digests = rows.drop_duplicates("model").set_index("model")["checkpoint_sha256"]
+    content = Content(
+        suite=suite,
+        rows=rows,
+        axes=selected.axes,
+        metrics=selected.metrics,
+        summary=words.summary,
+        missing=[*selected.missing, *firsts.left_out, *nearest.left_out],
+        sections=words.sections,
+        figures=[Figure(f.name, f.title, f.caption, f.model, files[f"{f.name}.svg"]) for f in figures],
+        strips=[*strips(rows, cells, store), *nearest.pictures.values()],
+        cells=firsts.pictures,
+        prompts=prompts_of(suite),
+        standings=dict(standings_of(rows).items()) if selected.metrics else {},
+        models=[model_card(str(name), str(digest)) for name, digest in digests.items()],
+        protocols=protocols,
+        made_by=made_by or _made_by(suite, rows),
+        command=command,
+        files=sorted(files),
+    )
     page = render_page(content)
-    for picture in [*content.strips, *page.external]:
-        files[picture.file] = picture.data
+    files |= {picture.file: picture.data for picture in [*content.strips, *page.external]}
     files["index.html"] = page.html
-    files["report.json"] = _record(suite, selected, words, made_by, command, sorted([*files, "report.json"]))
+    files["report.json"] = _record(content, selected.missing, sorted([*files, "report.json"]))
     _write(folder, files)
     progress.advance(1, "page")
     progress.end()
     return Report(folder / "index.html", words.summary, selected.missing, len(rows))
 
 
-def _images_made_at(rows: pd.DataFrame) -> list[str]:
-    """The commits that made the images, each with whether files had been changed since it."""
-    made = rows[["commit", "dirty"]].dropna(subset="commit").drop_duplicates()
-    pairs = zip(made["commit"], made["dirty"], strict=True)
-    return sorted(f"{str(commit)[:12]}{' (files changed since)' if dirty is True else ''}" for commit, dirty in pairs)
+def _made_by(suite: Suite, rows: pd.DataFrame) -> dict[str, Any]:
+    """What made a report and its rows; commits say whether files had been changed since."""
+    made = rows[["commit", "dirty"]].dropna(subset="commit").drop_duplicates().itertuples(index=False, name=None)
+    return {
+        **provenance(),
+        "matplotlib": mpl.__version__,
+        "pillow": PIL.__version__,
+        "suite_sha256": suite_sha256(suite),
+        "images_made_at": sorted(
+            f"{str(commit)[:12]}{' (files changed since)' if dirty is True else ''}" for commit, dirty in made
+        ),
+        "devices": sorted({f"{d}, {n} threads" for d, n in zip(rows["device"], rows["threads"], strict=True)}),
+    }
 
 
 def suite_sha256(suite: Suite) -> str:
-    """Digest of the suite as resolved, whatever file it was written in."""
+    """Digest of the resolved suite."""
     return hashlib.sha256(json.dumps(suite.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
 
-def _figures(selected: Selection, axes: list[Axis], files: dict[str, bytes]) -> list[Figure]:
-    names = file_names(selected.rows["model"].tolist())
-    first = next(iter(names))
-    suffixes = {model: "" if model == first else f"-{name}" for model, name in names.items()}
-    drawn: list[Drawn] = draw_figures(selected.rows, suffixes, axes, selected.metrics)
-    found = []
-    for one in drawn:
-        for kind in FORMATS:
-            files[f"{one.name}.{kind}"] = render(one.figure, kind)
-        found.append(Figure(one.name, one.title, one.caption, one.model, files[f"{one.name}.svg"]))
-    return found
+def _suffixes(selected: Selection) -> dict[str, str]:
+    """What tells the figures of a model from those of others in names of files; nothing for the first."""
+    return {
+        model: f"-{name}" if number else "" for number, (model, name) in enumerate(file_names(selected.models).items())
+    }
 
 
 def _tables(
-    suite: Suite,
-    cells: Sequence[Cell],
-    selected: Selection,
-    words: Words,
-    protocols: list[str],
-    files: dict[str, bytes],
-) -> None:
+    suite: Suite, cells: Sequence[Cell], selected: Selection, words: Words, protocols: list[str]
+) -> dict[str, bytes]:
     """The tables as csv, Parquet, Markdown and LaTeX, and what they rest on as BibTeX."""
     table = result_table(selected.rows) if selected.metrics else throughput_table(selected.rows)
-    files["table.csv"] = _csv(table)
+    files = {"table.csv": _csv(table)}
     parquet = parquet_bytes(table)
     if parquet is not None:
         files["table.parquet"] = parquet
-    for section in words.sections:
-        if section.table is not None and section.file:
-            files[section.file] = _csv(section.table)
+    files |= {s.file: _csv(s.table) for s in words.sections if s.table is not None and s.file}
     if selected.metrics:
         files |= {name: text.encode() for name, text in latex_tables(suite, selected.rows, selected.metrics).items()}
     files["table.md"] = markdown(suite, selected, words, protocols).encode()
     files["references.bib"] = bibliography(suite, cells).encode()
+    return files
 
 
-def _content(
-    suite: Suite,
-    cells: Sequence[Cell],
-    store: Store,
-    selected: Selection,
-    axes: list[Axis],
-    words: Words,
-    figures: list[Figure],
-    protocols: list[str],
-    made_by: dict[str, Any],
-    command: str,
-    files: list[str],
-) -> Content:
-    rows = selected.rows
-    firsts, nearest = pictures_of_cells(rows, cells, store), nearest_of_cells(rows, cells, store)
-    digests = rows.drop_duplicates("model").set_index("model")["checkpoint_sha256"]
-    return Content(
-        suite=suite,
-        rows=rows,
-        axes=axes,
-        metrics=selected.metrics,
-        summary=words.summary,
-        missing=[*selected.missing, *firsts.left_out, *nearest.left_out],
-        sections=words.sections,
-        figures=figures,
-        strips=[*strips(rows, cells, store), *nearest.pictures.values()],
-        cells=firsts.pictures,
-        prompts=asked(suite),
-        standings=dict(standings_of(rows).items()) if selected.metrics else {},
-        models=[model_card(str(name), str(digest)) for name, digest in digests.items()],
-        protocols=protocols,
-        made_by=made_by,
-        command=command,
-        files=files,
-    )
-
-
-def _record(
-    suite: Suite, selected: Selection, words: Words, made_by: dict[str, Any], command: str, files: list[str]
-) -> bytes:
+def _record(content: Content, missing: list[str], files: list[str]) -> bytes:
+    """report.json; of what is missing it says what rows lack, not pictures."""
     document = {
-        "suite": suite.suite,
-        "title": suite.title,
-        "cells": len(selected.rows),
-        "samples": suite.samples,
-        "headline": words.summary,
-        "missing": selected.missing,
-        "sections": [{"title": s.title, "sentences": s.sentences} for s in words.sections],
-        "made_by": made_by,
-        "command": command,
+        "suite": content.suite.suite,
+        "title": content.suite.title,
+        "cells": len(content.rows),
+        "samples": content.suite.samples,
+        "headline": content.summary,
+        "missing": missing,
+        "sections": [{"title": s.title, "sentences": s.sentences} for s in content.sections],
+        "made_by": content.made_by,
+        "command": content.command,
         "files": files,
     }
     return (json.dumps(document, indent=1) + "\n").encode()
 
 
 def protocol_lines(protocols: dict[str, Protocol]) -> list[str]:
-    """The protocols in words; with the accuracy of the packaged classifier where it judges."""
+    """The protocols in words, with the accuracy of packaged classifiers and detectors that are used."""
     lines = [f"{p.describe()} (protocol {p.id})" for p in protocols.values()]
     if any(p.extractor == "fashion-cnn" for p in protocols.values()):
         accuracy = weights.card("fashion-cnn")["accuracy_held_out"]
-        lines.append(f"fashion-cnn: {accuracy:.2%} of the 10,000 held-out images classified right")
+        lines.append(f"fashion-cnn: {accuracy:.2%} accuracy on the 10,000 held-out images")
     seen = weights.card("drawn-detector")
     if any(p.extractor == DRAWN and p.extractor_sha256 == seen["sha256"] for p in protocols.values()):
         lines.append(
-            f"detector of drawn shapes: {seen['accuracy']:.2%} of {seen['objects']:,} objects in {seen['images']:,} "
-            "held-out renders found with the right shape, colour and place"
+            f"shape detector: {seen['accuracy']:.2%} of {seen['objects']:,} objects in {seen['images']:,} "
+            "held-out renders detected with the right shape, colour and position"
         )
     return lines
 
 
 def _csv(table: pd.DataFrame) -> bytes:
-    """A table that a spreadsheet may open: text that it would take for a formula begins with an apostrophe."""
+    """A table as csv; text that a spreadsheet would evaluate gets an apostrophe in front."""
     texts = {
         name: table[name].map(lambda value: _as_text(value) if isinstance(value, str) else value)
         for name in table.select_dtypes(include=["object", "string"]).columns
@@ -266,12 +228,12 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
         for place in {(folder / name).parent for name in files}:
             remove_leftovers(place)
     except OSError as error:
-        fix = "make room, choose another folder with --reports, or mend its permissions"
+        fix = "make room, choose another folder with --reports, or fix its permissions"
         raise refusal(error, "the report cannot be written there", where=folder, fix=fix) from error
 
 
 def _files_before(folder: Path) -> set[str]:
-    """The files of the report that stood there, as its report.json lists them; only names inside the folder."""
+    """The files of an earlier report, as its report.json lists them; only names inside the folder."""
     try:
         names = json.loads((folder / "report.json").read_text())["files"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -7,17 +7,17 @@ import re
 import pandas as pd
 
 from sgbench.base.printable import printable
+from sgbench.report.answers.answer import Section
 from sgbench.report.answers.summary import Words
-from sgbench.report.page.content import Section
 from sgbench.report.select_rows import Selection
-from sgbench.report.tables.bold import bold_cells
-from sgbench.report.tables.columns import readable_table
+from sgbench.report.tables.columns import bold_cells, readable_table
 from sgbench.suite.schema import Suite
 
 ERRORS = (
-    "Errors are one standard error (delete-a-group jackknife; exact for means; by prompt for prompts), intervals 95 %. "
-    "Bold is the best value of a model and what does not differ from it significantly (paired). Beside a distance "
-    "stand its bias-corrected value and what as many real images score."
+    "Errors are one standard error (delete-a-group jackknife; exact for means; clustered by prompt for prompt-based "
+    "metrics), intervals are 95 %. Bold marks the best value of each model and all that do not differ from it "
+    "significantly (paired). Next to a distance are its bias-corrected value and the score of the same number of real "
+    "images."
 )
 TAG = re.compile(r"<(?=[A-Za-z/!?])")
 # Ends a cell, begins emphasis, code or a tag; a tilde strikes out.
@@ -56,19 +56,19 @@ def _bullets(sentences: list[str]) -> list[str]:
 
 
 def without_tags(text: str) -> str:
-    """Text on one line in which nothing begins a tag of HTML; Markdown of ours stays."""
+    """Text on one line without HTML tags; Markdown stays."""
     return TAG.sub(r"\\<", printable(" ".join(text.split())))
 
 
 def markdown_table(table: pd.DataFrame, bold: pd.DataFrame | None = None) -> str:
-    """A table without its index; `bold` says of each cell, in the same shape, whether it is in bold."""
+    """A table without its index; `bold`, of the same shape, marks the cells in bold."""
     cells = pd.DataFrame({name: [_cell(value) for value in table[name]] for name in table.columns})
     if bold is not None:
         for name in cells.columns:
             marked = bold[name].to_numpy() & (cells[name] != "").to_numpy()
             cells[name] = cells[name].mask(marked, "**" + cells[name] + "**")
     headings = [_cell(name) for name in table.columns]
-    # Numbers are aligned by their own digits: a parser would cut trailing zeros, which an error has earned.
+    # Without parsing, which would cut trailing zeros that are significant.
     return str(cells.to_markdown(index=False, headers=headings, disable_numparse=True))
 
 

@@ -18,10 +18,12 @@ from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS, qualities
 from sgbench.metrics.protocols import Protocol, from_record, require_one
 from sgbench.models import catalogue
+from sgbench.report.missing import CLOCK, absent_cells, absent_scores, costs_apart, failed_cells
 from sgbench.results.schema import succeeded
 from sgbench.results.store import Store
 from sgbench.score.protocols import suite_protocols
-from sgbench.stats.frontier import Point, frontier
+from sgbench.stats.estimates import with_error
+from sgbench.stats.frontier import Point, Standing, standings
 from sgbench.suite.schema import Suite
 
 Axis = Literal["gmacs_per_image", "seconds_per_image", "joules_per_image"]
@@ -30,25 +32,37 @@ AXES: dict[Axis, str] = {
     "seconds_per_image": "seconds per image",
     "joules_per_image": "joules per image",
 }
-# Seconds and joules compare where these agree.
-CLOCK = ("device", "threads", "batch")
 ENDS = ("", "_se", "_corrected", "_replicates", "_floor", "_floor_sd", "_protocol", "_percentiles")
-NAMED = 3
 
 
 class Selection(NamedTuple):
-    """A suite's rows, the metrics that they hold, and what the suite asked for beyond them, in sentences."""
+    """A suite's rows, the metrics that they have, and sentences about what is missing."""
 
     rows: pd.DataFrame
     metrics: list[str]
     missing: list[str]
 
+    @property
+    def models(self) -> list[str]:
+        """The models in the order of the rows."""
+        return list(dict.fromkeys(self.rows["model"]))
+
+    @property
+    def axes(self) -> list[Axis]:
+        """Cost axes on which all rows can be compared: measured for all, on one device and in one way."""
+        found: list[Axis] = ["gmacs_per_image"]
+        if len(self.rows[list(CLOCK)].drop_duplicates()) == 1:
+            found.append("seconds_per_image")
+            if "joules_per_image" in self.rows and self.rows["joules_per_image"].notna().all():
+                found.append("joules_per_image")
+        return found
+
 
 def select_rows(suite: Suite, cells: Sequence[Cell], store: Store) -> Selection:
     """The rows of the suite's cells at its number of images, in the suite's order.
 
-    `quality` and its kin repeat the columns of the first metric that can stand for it. Raises UserError when no cell
-    has a row, or none has a score that a frontier could be drawn of.
+    `quality`, `quality_se` and so on repeat the columns of the first metric of quality. Raises UserError when no cell
+    has a row, or none has a score of quality.
     """
     wanted = {cell_id(cell): cell for cell in cells}
     rows = store.read_rows()
@@ -65,13 +79,13 @@ def select_rows(suite: Suite, cells: Sequence[Cell], store: Store) -> Selection:
     place = {key: number for number, key in enumerate(wanted)}
     rows = rows.sort_values("cell", key=lambda ids: ids.map(place), kind="stable").reset_index(drop=True)
     missing = [
-        *_failed(wanted, failed),
-        *_absent(suite, wanted, {*rows["cell"], *failed}),
-        *_unmeasured(rows),
+        *failed_cells(wanted, failed),
+        *absent_cells(suite, wanted, {*rows["cell"], *failed}),
+        *costs_apart(rows),
     ]
     if not suite.metrics:
         return Selection(rows, [], missing)
-    # Scores that were made for other suites' metrics stay out: nothing vouches for their protocol here.
+    # Scores of metrics of other suites are dropped: their protocol is not checked here.
     unasked = {f"{metric}{end}" for metric in METRICS if metric not in suite.metrics for end in ENDS}
     groups = [column for column in map(str, rows.columns) if "[" in column]
     foreign = {c for c in groups if c.partition("[")[0] not in suite.metrics or rows[c].isna().all()}
@@ -83,76 +97,8 @@ def select_rows(suite: Suite, cells: Sequence[Cell], store: Store) -> Selection:
             where=f"rows of {suite.suite}",
             fix="run `sgbench score` first",
         )
-    missing += _unscored(suite, wanted, rows)
+    missing += absent_scores(suite, wanted, rows)
     return Selection(with_quality(rows, qualities(metrics)[0]), metrics, missing)
-
-
-def _failed(wanted: dict[str, Cell], failed: dict[str, str]) -> list[str]:
-    """A sentence on the cells that failed, by id, with the reason of each."""
-    if not failed:
-        return []
-    named = [f"{wanted[name].describe()} ({reason})" for name, reason in list(failed.items())[:NAMED]]
-    more = [f"and {len(failed) - NAMED} more"] if len(failed) > NAMED else []
-    return [
-        f"{len(failed)} of {len(wanted)} cells failed and stand nowhere here: {'; '.join([*named, *more])}. "
-        "`sgbench run` tries them again."
-    ]
-
-
-def _absent(suite: Suite, wanted: dict[str, Cell], there: set[str]) -> list[str]:
-    cells = [cell for key, cell in wanted.items() if key not in there]
-    if not cells:
-        return []
-    return [
-        f"{len(cells)} of {len(wanted)} cells have no scores at {suite.samples:,} images and stand nowhere here: "
-        f"{_some(cells)}. `sgbench run` and `sgbench score` complete them."
-    ]
-
-
-def _unmeasured(rows: pd.DataFrame) -> list[str]:
-    """Why rows have no common axis of seconds, or of joules that some of them have."""
-    said = []
-    for column in CLOCK:
-        ways = [str(way) for way in dict.fromkeys(rows[column])]
-        if len(ways) > 1:
-            said.append(
-                f"Seconds are not compared: {column} differs between cells ({', '.join(ways[:NAMED])}"
-                f"{', ...' if len(ways) > NAMED else ''}). `sgbench time` measures all of them again on one machine."
-            )
-            break
-    metered = rows["joules_per_image"].notna() if "joules_per_image" in rows else pd.Series(False, rows.index)
-    if metered.any() and not metered.all():
-        said.append(f"Joules are not compared: {(~metered).sum()} of {len(rows)} cells have none.")
-    return said
-
-
-def _unscored(suite: Suite, cells: dict[str, Cell], rows: pd.DataFrame) -> list[str]:
-    """A sentence for each metric that some cells do not have; only the unguided one has no LPIPS to itself."""
-    said = []
-    for metric in suite.metrics:
-        present = rows[metric].notna() if metric in rows else pd.Series(False, rows.index)
-        lacking = [cells[str(name)] for name in rows.loc[~present, "cell"]]
-        if metric == "lpips":
-            lacking = [cell for cell in lacking if cell != cell.unguided()]
-        if lacking:
-            said.append(
-                f"{len(lacking)} of {len(rows)} cells have no score of {metric_title(metric)}: {_some(lacking)}. "
-                "`sgbench score` adds what is missing."
-            )
-    return said
-
-
-def _some(cells: Sequence[Cell]) -> str:
-    named = "; ".join(cell.describe() for cell in cells[:NAMED])
-    return named if len(cells) <= NAMED else f"{named}; and {len(cells) - NAMED} more"
-
-
-def axes_of(rows: pd.DataFrame) -> list[Axis]:
-    """Cost axes on which all rows may stand together: what was measured of all, on one device and in one way."""
-    alike = len(rows[list(CLOCK)].drop_duplicates()) == 1
-    joules = "joules_per_image" in rows and bool(rows["joules_per_image"].notna().all())
-    measured: list[Axis] = ["seconds_per_image", *(["joules_per_image"] if joules else [])]  # type: ignore[list-item]
-    return ["gmacs_per_image", *(measured if alike else [])]
 
 
 def rated(rows: pd.DataFrame) -> pd.DataFrame:
@@ -185,7 +131,7 @@ def protocols_of(suite: Suite, rows: pd.DataFrame, store: Store) -> dict[str, Pr
     for metric in suite.metrics:
         ids = rows.get(f"{metric}_protocol", pd.Series(dtype=str)).dropna().unique()
         if not len(ids):
-            continue  # told among what is missing
+            continue  # Listed among what is missing.
         present = [from_record(known.get(name, {})) for name in ids]
         if not all(present):
             raise UserError(f"{metric} was scored by an older version", where=where, fix="run `sgbench score` again")
@@ -205,24 +151,34 @@ def file_names(models: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def rule_rows(rows: pd.DataFrame, model: str, rule: str) -> pd.DataFrame:
-    """Rows of one rule on one model."""
-    return rows[(rows["model"] == model) & (rows["guidance"] == rule)].reset_index(drop=True)
-
-
-def rules_of(rows: pd.DataFrame, model: str) -> list[str]:
-    """Rules with rows for `model`, in the order of the rules' list."""
-    present = set(rows.loc[rows["model"] == model, "guidance"])
-    return [rule for rule in RULES if rule in present]
+def by_rule(rows: pd.DataFrame, model: str) -> dict[str, pd.DataFrame]:
+    """The rows of a model by rule, in the order of the rules' list."""
+    own = rows[rows["model"] == model]
+    present = set(own["guidance"])
+    return {rule: own[own["guidance"] == rule] for rule in RULES if rule in present}
 
 
 def points(rows: pd.DataFrame, axis: Axis) -> list[Point]:
-    """Quality of `rated` rows against a cost axis, with replicates; turned round where higher is better."""
-    sign = sign_of(str(rows["quality_metric"].iloc[0]))
+    """Quality of `rated` rows against a cost axis, with replicates, so that lower is better."""
+    sign = sign_of(quality_metric(rows))
     return [
         Point(float(cost), sign * float(value), tuple(sign * r for r in replicates(text)))
         for cost, value, text in zip(rows[axis], rows["quality"], rows["quality_replicates"], strict=True)
     ]
+
+
+def standings_of(rows: pd.DataFrame, axis: Axis = "gmacs_per_image") -> dict[str, Standing]:
+    """Each cell's standing among the cells of its own model and rule; cells without a quality have none."""
+    found: dict[str, Standing] = {}
+    known = rated(rows)
+    for _, own in known[known[axis].notna()].groupby(["model", "guidance"], sort=False):
+        found |= zip(own["cell"], standings(points(own, axis)), strict=True)
+    return found
+
+
+def quality_metric(rows: pd.DataFrame) -> str:
+    """The metric whose values are in the columns of quality."""
+    return str(rows["quality_metric"].iloc[0])
 
 
 def sign_of(metric: str) -> int:
@@ -230,21 +186,9 @@ def sign_of(metric: str) -> int:
     return -1 if METRICS[metric].better == "higher" else 1
 
 
-def noun_of(metric: str) -> str:
-    """What sentences call a value of a metric."""
-    return "score" if METRICS[metric].better == "higher" else "distance"
-
-
 def replicates(text: str) -> tuple[float, ...]:
-    """Jackknife replicates as they stand in rows.csv."""
+    """Jackknife replicates from their text in rows.csv."""
     return tuple(float(part) for part in text.split())
-
-
-def on_frontier(rows: pd.DataFrame, axis: Axis) -> pd.DataFrame:
-    """The rows on the frontier of quality against `axis`, by rising cost."""
-    rows = rated(rows)
-    kept = frontier(rows[axis].tolist(), (sign_of(str(rows["quality_metric"].iloc[0])) * rows["quality"]).tolist())
-    return rows.iloc[kept].reset_index(drop=True)
 
 
 def settings_text(row: pd.Series | Mapping[Any, Any]) -> str:
@@ -266,24 +210,33 @@ def settings_text(row: pd.Series | Mapping[Any, Any]) -> str:
 
 
 def _short(value: object) -> str:
-    """A number of rows.csv in short, also from a column that is text throughout since it holds schedules."""
+    """A setting as a short number, or as its text."""
     try:
         return f"{float(str(value)):g}"
     except ValueError:
         return str(value)
 
 
+def constant_gamma(rows: pd.DataFrame, column: str = "gamma_strong") -> pd.Series:
+    """A gamma of each row as a number, NaN where it is a schedule: with one in it, the column is text throughout."""
+    return pd.to_numeric(rows[column], errors="coerce")
+
+
+def lower_is_better(rows: pd.DataFrame) -> pd.Series:
+    """The quality of some rows, negated if higher is better."""
+    return sign_of(quality_metric(rows)) * rows["quality"]
+
+
 def best_row(rows: pd.DataFrame) -> pd.Series:
-    """The row of best quality; rows without one are passed over."""
-    sign = sign_of(str(rows["quality_metric"].iloc[0]))
-    return rows.iloc[int(np.nanargmin((sign * rows["quality"]).to_numpy()))]
+    """The row of best quality; rows without one are skipped."""
+    return rows.iloc[int(np.nanargmin(lower_is_better(rows).to_numpy()))]
 
 
-def quality_title(rows: pd.DataFrame) -> str:
-    """The name of the metric that stands for quality."""
-    return metric_title(str(rows["quality_metric"].iloc[0]))
+def value_text(row: pd.Series) -> str:
+    """A row's quality with its error."""
+    return with_error(row["quality"], row["quality_se"])
 
 
 def metric_title(metric: str) -> str:
-    """A metric's name as it stands in tables and on axes."""
+    """A metric's name in tables and on axes."""
     return METRICS[metric].title

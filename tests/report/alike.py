@@ -33,6 +33,12 @@ STREAM = re.compile(rb"(?<=>>\nstream\n).+?(?=\nendstream)", re.DOTALL)
 PLACES = re.compile(rb"(?<=/Length )\d+\b(?! \d)|(?<=obj\n)\d+(?=\nendobj)|\d{10}(?= \d{5} n)|(?<=startxref\n)\d+")
 
 
+def without_library(page: bytes) -> bytes:
+    """A page without the library and without what depends on its version, so that two pages can be compared."""
+    kept = re.sub(rb"<script data-library=.*?</script>", b"", page, flags=re.DOTALL)
+    return re.sub(rb"script-src [^;]*;", b"", kept, count=1)
+
+
 def difference(name: str, old: bytes, new: bytes) -> str:
     """The first thing in which two contents of a file differ, or nothing."""
     if old == new:

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sgbench.report.figures.render import FORMATS, Kind, render
+from sgbench.report.figures.plotting import FORMATS, Kind, render
 from tests.report.alike import difference
 
 each_kind = pytest.mark.parametrize("kind", FORMATS)

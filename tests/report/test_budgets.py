@@ -38,8 +38,8 @@ def table(*rows: dict[str, object], metric: str = "fd") -> pd.DataFrame:
 def test_budgets_that_coincide_stand_once_with_both_meanings() -> None:
     half, whole = compare_budgets(table(*CELLS), MODEL)
     assert (half.cost, whole.cost) == (2, 4)
-    assert half.meaning == "half of what CFG's best cell costs, and what the unguided dense model costs at 10 steps"
-    assert whole.meaning == "what CFG's best cell costs"
+    assert half.meaning == "half the cost of CFG's best cell, and the cost of the unguided dense model at 10 steps"
+    assert whole.meaning == "the cost of CFG's best cell"
 
 
 def test_the_best_cell_within_each_budget_is_measured_and_compared() -> None:
@@ -55,8 +55,8 @@ def test_the_best_cell_within_each_budget_is_measured_and_compared() -> None:
 def test_the_sentences_name_settings_values_and_verdicts() -> None:
     half, whole = (sentence(budget) for budget in compare_budgets(table(*CELLS), MODEL))
     assert half == (
-        "Best FD[fashion-cnn] on fashion-routing within 2.00 GMACs per image (half of what CFG's best cell costs, and "
-        "what the unguided dense model costs at 10 steps): CFG 1.500 ± 0.010 (w 2, 5 steps); better: SG 1.200 ± 0.010 "
+        "Best FD[fashion-cnn] on fashion-routing within 2.00 GMACs per image (half the cost of CFG's best cell, and "
+        "the cost of the unguided dense model at 10 steps): CFG 1.500 ± 0.010 (w 2, 5 steps); better: SG 1.200 ± 0.010 "
         "(w 2, gamma 0 / 0, 5 steps); worse: unguided 3.000 ± 0.010 (gamma 0, 10 steps)."
     )
     assert "CFG 1.000 ± 0.010 (w 2, 10 steps); worse: SG 1.200" in whole
@@ -76,13 +76,13 @@ def test_a_baseline_beyond_the_budget_is_said_and_not_compared() -> None:
     assert [a.difference for a in half.rules] == [None, None]
     assert sentence(half).endswith(
         ": SG 1.200 ± 0.010 (w 2, gamma 0 / 0, 5 steps), unguided 3.000 ± 0.010 (gamma 0, 10 steps); "
-        "CFG has no cell within it."
+        "CFG has no cell within the budget."
     )
 
 
 def test_a_rule_alone_is_said_to_be_so() -> None:
     (only,) = compare_budgets(table(CELLS[2]), MODEL)
-    assert sentence(only).endswith("CFG 1.000 ± 0.010 (w 2, 10 steps); no other rule has a cell within it.")
+    assert sentence(only).endswith("CFG 1.000 ± 0.010 (w 2, 10 steps); no other rule has a cell within the budget.")
 
 
 def test_without_a_baseline_or_a_cost_there_are_no_budgets() -> None:

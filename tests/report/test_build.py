@@ -160,7 +160,7 @@ def test_missing_cells_and_scores_are_told(tmp_path: Path, scored: tuple[Path, P
     report = api.report_suite(api.load_suite(path), tmp_path, tmp_path / "reports")
     assert report.cells == 4
     assert report.missing == [
-        "1 of 5 cells have no scores at 20 images and stand nowhere here: fashion-tiny none 2 steps. "
+        "1 of 5 cells have no scores at 20 images and are not in this report: fashion-tiny none 2 steps. "
         "`sgbench run` and `sgbench score` complete them.",
         "1 of 4 cells have no score of recall: fashion-tiny none gamma=0.5 2 steps. "
         "`sgbench score` adds what is missing.",
@@ -201,7 +201,7 @@ def test_quality_that_some_cells_lack(tmp_path: Path, scored: tuple[Path, Path])
     assert len(report.missing) == 1
     assert "no score of FD[fashion-cnn]" in report.missing[0]
     assert report.sentences == [
-        "fashion-tiny has scores of FD[fashion-cnn] for unguided and CFG alone, so there is no second guided rule "
+        "fashion-tiny has scores of FD[fashion-cnn] for unguided and CFG only, so there is no second guided rule "
         "to compare."
     ]
 
@@ -211,7 +211,7 @@ def test_one_rule_alone_is_reported(tmp_path: Path, scored: tuple[Path, Path], s
     path.write_text(yaml.safe_dump({**suite_base, "sweep": SWEEP[1:2]}))
     report = api.report_suite(api.load_suite(path), scored[1], tmp_path / "reports")
     assert report.sentences == [
-        "fashion-tiny has scores of FD[fashion-cnn] for CFG alone, so there is nothing to compare it with."
+        "fashion-tiny has scores of FD[fashion-cnn] for CFG only, so there is nothing to compare it with."
     ]
     assert (tmp_path / "reports" / "tiny" / "frontier-gmacs.svg").is_file()
     path.write_text(yaml.safe_dump({**suite_base, "sweep": [{"guidance": "cfg", "scale": 1.5}]}))
@@ -262,7 +262,7 @@ def test_a_suite_without_metrics_has_a_page_of_throughput(tmp_path: Path, suite_
     assert report.sentences[0] == "No quality was measured in this suite: it has no metrics."
     assert "times fewer MACs than the first cell of its model" in report.sentences[1]
     folder = tmp_path / "reports" / "tiny"
-    assert "What sparsity promises and what the clock says" in report.page.read_text()
+    assert "Theoretical and measured speed-up" in report.page.read_text()
     assert (folder / "throughput-cfg-sg.svg").is_file()
     assert not (folder / "frontier-gmacs.svg").exists()
     assert {"MAC ratio", "speed-up"} <= set(pd.read_csv(folder / "table.csv"))

@@ -25,8 +25,7 @@ from sgbench.metrics.references.catalogue import PACKAGED, works_of
 from sgbench.metrics.references.catalogue import PUBLIC as REFERENCES
 from sgbench.models import catalogue
 from sgbench.models.families import FAMILIES
-from sgbench.report.citations import citation_keys
-from sgbench.report.citations.citation import bibliography, citations, entries
+from sgbench.report.citations.citation import OWN_WORKS, bibliography, citations, entries
 from sgbench.report.select_rows import metric_title
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.suite.sweep import expand
@@ -105,7 +104,7 @@ def test_everything_that_has_a_name_is_covered() -> None:
         "network": {name: network.works for name, network in {**EXTRACTORS, **JUDGES}.items()},
         "reference": {name: works_of(name) for name in (*PACKAGED, *REFERENCES)},
         "prompts": {name: prompts.works for name, prompts in PROMPTS.items()},
-        "own": {family: citation_keys.OWN_WORKS[family] for family in own},
+        "own": {family: OWN_WORKS[family] for family in own},
     }
     for what, entries_of in named.items():
         for name, keys in entries_of.items():

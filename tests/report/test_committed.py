@@ -20,11 +20,10 @@ import pytest
 from sgbench import api
 from sgbench.base.progress import Silent
 from sgbench.report import build
-from sgbench.report.figures.render import FORMATS, render
-from sgbench.report.page.library import without_library
+from sgbench.report.figures.plotting import FORMATS, render
 from sgbench.results.store import Store
 from sgbench.suite.sweep import expand
-from tests.report.alike import difference
+from tests.report.alike import difference, without_library
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = sorted(path.parent.name for path in (ROOT / "results").glob("*/rows.csv"))

@@ -16,7 +16,7 @@ from sgbench import api
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.report.pictures import gallery
-from sgbench.report.pictures.gallery import asked, asked_for, nearest_of_cells, pictures_of_cells
+from sgbench.report.pictures.gallery import conditions_of, nearest_of_cells, pictures_of_cells, prompts_of
 from sgbench.results.store import Store
 from sgbench.run.finalize import GALLERY_COLUMNS, GALLERY_ROWS, gallery_png
 from sgbench.suite.sweep import expand
@@ -127,7 +127,7 @@ def test_missing_and_damaged_pictures_are_told(drawn: Drawn) -> None:
     found = pictures_of_cells(*drawn)
     assert list(found.pictures) == [cell_id(third)]
     assert found.left_out == [
-        f"2 of 3 cells have no whole gallery.png ({cell_id(first)}, {cell_id(second)}); `sgbench run` makes it."
+        f"2 of 3 cells have no complete gallery.png ({cell_id(first)}, {cell_id(second)}); `sgbench run` makes it."
     ]
 
 
@@ -141,15 +141,15 @@ def test_pictures_beyond_the_room_are_told(drawn: Drawn, monkeypatch: pytest.Mon
 
 
 def test_places_say_what_was_asked_for(drawn: Drawn, suite_file: Callable[..., Path]) -> None:
-    assert asked_for(drawn.cells[0], 12)[8:] == ["bag", "ankle boot", "T-shirt", "trouser"]
+    assert conditions_of(drawn.cells[0], 12)[8:] == ["bag", "ankle boot", "T-shirt", "trouser"]
     public = drawn.cells[0]._replace(model="dit-xl-256", labels="random")
-    assert all(text.startswith("class ") for text in asked_for(public, 3))
-    assert len(set(asked_for(public, 3))) == 3
+    assert all(text.startswith("class ") for text in conditions_of(public, 3))
+    assert len(set(conditions_of(public, 3))) == 3
     suite = api.load_suite(suite_file(model="shapes", metrics=["composition"], prompts="shapes", reference=None))
-    prompts = asked(suite)
+    prompts = prompts_of(suite)
     assert len(prompts) == gallery.PICTURES
-    assert asked_for(expand(suite)[0], 5) == prompts[:5]
-    assert asked(suite.model_copy(update={"prompts": ""})) == []
+    assert conditions_of(expand(suite)[0], 5) == prompts[:5]
+    assert prompts_of(suite.model_copy(update={"prompts": ""})) == []
 
 
 def test_nearest_images_are_shown_where_they_were_looked_for(drawn: Drawn) -> None:
@@ -159,5 +159,5 @@ def test_nearest_images_are_shown_where_they_were_looked_for(drawn: Drawn) -> No
     found = nearest_of_cells(*drawn)
     (picture,) = found.pictures.values()
     assert picture.file == f"gallery/{cell_id(drawn.cells[1])}-nearest.webp"
-    assert picture.caption.startswith("fashion-tiny: CFG, w 2, 2 steps. Generated images, to the right")
+    assert picture.caption.startswith("fashion-tiny: CFG, w 2, 2 steps. Each generated image, followed by")
     assert found.left_out == []

@@ -6,15 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sgbench.report.answers.headline import (
-    all_tied,
-    baseline_of,
-    compare_rules,
-    headline_rule,
-    nothing_to_compare,
-    sentences,
-)
-from sgbench.report.select_rows import with_quality
+from sgbench.report.answers.answer import baseline_of
+from sgbench.report.answers.headline import all_tied, compare_rules, headline_rule, nothing_to_compare, sentences
+from sgbench.report.select_rows import by_rule, with_quality
 
 CFG, SG = ("cfg", 1.5, 0.0, 0.0), ("sg", 2.0, 0.0, 0.7)
 UNGUIDED, PDG, AG_SG = ("none", 1.0, 0.0, 0.0), ("pdg", 1.5, 0.0, 0.0), ("ag+sg", 1.5, 0.0, 0.7)
@@ -56,14 +50,14 @@ def test_a_win_is_said_with_its_interval() -> None:
 def test_a_saving_at_the_cheapest_point_is_called_a_lower_bound() -> None:
     first, _ = words(row(CFG, 2.0, 1.0, 0.01, 1), row(SG, 1.6, 0.5, 0.01, 3))
     assert first.endswith(
-        "with at least 20% fewer GMACs per image: its cheapest frontier cell is that good already, so it may save more."
+        "with at least 20% fewer GMACs per image: its cheapest frontier cell is already that good, so it may save more."
     )
 
 
 def test_more_compute_at_the_cheapest_point_is_an_upper_bound() -> None:
     first, _ = words(row(CFG, 1.0, 1.0, 0.01, 1), row(SG, 1.6, 0.5, 0.01, 3))
     assert first.endswith(
-        "with at most 60% more GMACs per image: its cheapest frontier cell is that good already, so it may need less."
+        "with at most 60% more GMACs per image: its cheapest frontier cell is already that good, so it may need less."
     )
 
 
@@ -90,7 +84,7 @@ def test_a_draw_is_no_significant_difference() -> None:
 
 def test_a_miss_within_noise_is_no_significant_difference() -> None:
     first, _ = words(row(CFG, 2.0, 1.0, 0.05, 1), row(SG, 1.6, 1.001, 0.05, 2))
-    assert first.startswith("No significant difference in GMACs per image: on the estimates SG does not quite reach")
+    assert first.startswith("No significant difference in GMACs per image: the estimates for SG do not quite reach")
 
 
 def test_more_compute_is_called_more() -> None:
@@ -116,13 +110,14 @@ def test_without_cfg_the_next_baseline_is_named_in_its_place() -> None:
 )  # fmt: skip
 def test_the_baseline_is_the_first_of_those_that_can_be(run: str, baseline: str | None) -> None:
     rows = table(*(row((rule, 1.5, 0.0, 0.0), 1.0, 1.0, 0.01, seed) for seed, rule in enumerate(run.split())))
-    assert baseline_of(rows, MODEL) == baseline
+    assert baseline_of(by_rule(rows, MODEL)) == baseline
     assert {c.baseline_rule for c in compare_rules(rows, MODEL, [])} == ({baseline} if baseline else set())
 
 
 def test_a_baseline_without_scores_is_none() -> None:
     rows = table(row(CFG, 2.0, float("nan"), 0.01, 1), row(UNGUIDED, 1.0, 2.0, 0.01, 2), row(SG, 0.8, 1.0, 0.01, 3))
-    assert baseline_of(rows, MODEL) == "none"
+    (comparison,) = compare_rules(rows, MODEL, [])
+    assert comparison.baseline_rule == "none"
 
 
 @pytest.mark.parametrize(
@@ -151,9 +146,9 @@ def test_a_cost_that_some_cells_lack_is_not_compared() -> None:
 @pytest.mark.parametrize(
     ("rules", "why"),
     [
-        ([CFG], "fashion-routing has scores of FD[fashion-cnn] for CFG alone, so there is nothing to compare it with."),
-        ([UNGUIDED, CFG], "for unguided and CFG alone, so there is no second guided rule to compare."),
-        ([SG, PDG], "for SG and PDG, but for no rule to compare them with (CFG, AG, ICG, APG, unguided)."),
+        ([CFG], "fashion-routing has scores of FD[fashion-cnn] for CFG only, so there is nothing to compare it with."),
+        ([UNGUIDED, CFG], "for unguided and CFG only, so there is no second guided rule to compare."),
+        ([SG, PDG], "for SG and PDG, but for none of the baselines (CFG, AG, ICG, APG, unguided)."),
         ([], "No cell of fashion-routing has a score of FD[fashion-cnn], so there is nothing to compare."),
     ],
 )
@@ -171,8 +166,8 @@ def tied(*rows: dict[str, object]) -> str | None:
 def test_where_all_is_alike_it_is_said() -> None:
     cells = [row(CFG, 2.0, 1.0, 0.2, 1), row(SG, 1.6, 0.98, 0.2, 2), row(AG_SG, 1.6, 1.01, 0.2, 3)]
     assert tied(*cells) == (
-        "No significant difference on fashion-routing: at their best FD[fashion-cnn], CFG, SG and AG+SG are alike "
-        "within noise, and none saves compute beyond noise."
+        "No significant difference on fashion-routing: at their best FD[fashion-cnn], CFG, SG and AG+SG do not "
+        "differ significantly, and none saves compute significantly."
     )
 
 

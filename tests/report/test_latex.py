@@ -130,7 +130,7 @@ def test_committed_rows_make_valid_tables(fashion: tuple[Suite, pd.DataFrame]) -
     for text in files.values():
         check(text)
         assert r"\caption{Guidance on small token-sparse DiTs, Fashion-MNIST: " in text
-        assert "N = 960 images a cell, balanced labels, against fashion-mnist." in text
+        assert "N = 960 images per cell, balanced labels, against fashion-mnist." in text
         assert "is one standard error" in text
         assert "Bold: the best value of a model" in text
         assert "% protocol of FD[fashion-cnn]: 3280e5b167b8\n" in text

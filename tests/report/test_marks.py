@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import t
 
 from sgbench.report.select_rows import replicates
-from sgbench.report.tables.bold import best_and_tied, bold_cells
+from sgbench.report.tables.columns import best_and_tied, bold_cells
 from sgbench.stats.estimates import paired_difference
 
 RESULTS = Path(__file__).parents[2] / "results"

@@ -72,7 +72,7 @@ def test_what_others_wrote_is_never_touched(report: Make, tmp_path: Path) -> Non
         (output / "site.json").write_text(manifest)
         before = files_of(output)
         with pytest.raises(
-            UserError, match=r"holds what `sgbench publish` did not write \(site.json\); choose an empty"
+            UserError, match=r"contains a file that `sgbench publish` did not write \(site.json\); choose an empty"
         ):
             publish([report("a")], output)
         assert files_of(output) == before
@@ -118,7 +118,7 @@ def test_a_call_that_fails_leaves_the_old_site(report: Make, tmp_path: Path, mon
 def test_folders_that_cannot_be_published(report: Make, tmp_path: Path) -> None:
     a = report("a")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=r"empty: this is no report: it has no report\.json"):
+    with pytest.raises(UserError, match=r"empty: not a report: report\.json is missing"):
         publish([a, tmp_path / "empty"], tmp_path / "site")
     shutil.copytree(a, tmp_path / "other" / "a")
     with pytest.raises(UserError, match=r"two reports are called a: .*reports/a is the other"):
@@ -126,9 +126,9 @@ def test_folders_that_cannot_be_published(report: Make, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be published under this name"):
         publish([report("index.html")], tmp_path / "site")
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="the site is a folder, and this is a file"):
+    with pytest.raises(UserError, match="the site must be a folder"):
         publish([a], tmp_path / "file")
-    with pytest.raises(UserError, match=r"the site cannot be written \(Not a directory\); make room, mend"):
+    with pytest.raises(UserError, match=r"the site cannot be written \(Not a directory\); make room, fix"):
         publish([a], tmp_path / "file" / "below")
     assert publish([a, a], tmp_path / "site").reports == 1
 

@@ -14,8 +14,7 @@ from urllib.parse import unquote
 import pytest
 
 from sgbench.base.errors import UserError
-from sgbench.report.site.build import find_reports, publish
-from sgbench.report.site.index import read_entry, render_index
+from sgbench.report.site.build import find_reports, publish, read_entry, render_index
 
 ROOT = Path(__file__).parents[2]
 PNG = ROOT / "reports" / "shapes" / "frontier-gmacs.png"

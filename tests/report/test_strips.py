@@ -64,7 +64,7 @@ def test_lines_are_the_best_cells_with_the_same_seeds(suite: Given) -> None:
     assert gammas.file.startswith("gallery/gammas-fashion-tiny")
     assert rules.caption == (
         "fashion-tiny, the best cell of each rule by FD[fashion-cnn]: the first 10 images, the same seeds in the "
-        "same columns, nothing chosen by eye. From left to right: T-shirt; trouser; pullover; dress; coat; sandal; "
+        "same columns, uncurated. From left to right: T-shirt; trouser; pullover; dress; coat; sandal; "
         "shirt; sneaker; bag; ankle boot."
     )
     assert rules.alt.endswith(

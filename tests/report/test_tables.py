@@ -11,20 +11,19 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sgbench.report.answers.headline import compare_rules
-from sgbench.report.answers.pareto_status import standings_of
+from sgbench.report.answers.headline import compare_rules, comparison_table
+from sgbench.report.answers.prompt_groups import group_table
 from sgbench.report.document import markdown_table
-from sgbench.report.select_rows import on_frontier, rule_rows, with_quality
-from sgbench.report.tables.bold import bold_cells
+from sgbench.report.select_rows import by_rule, standings_of, with_quality
 from sgbench.report.tables.columns import (
     best_rows,
-    comparison_table,
-    group_table,
+    bold_cells,
     parquet_bytes,
     readable_table,
     result_table,
     settings_texts,
 )
+from sgbench.stats.frontier import frontier
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -54,9 +53,9 @@ def test_a_line_for_every_cell(fashion: pd.DataFrame) -> None:
 def test_standings_are_of_each_model_and_rule(fashion: pd.DataFrame) -> None:
     found = standings_of(fashion)
     assert set(found) == set(fashion["cell"])
-    own = rule_rows(fashion, "fashion-routing", "sg")
+    own = by_rule(fashion, "fashion-routing")["sg"]
     on = {cell for cell in own["cell"] if found[cell] == "frontier"}
-    assert on == set(on_frontier(own, "gmacs_per_image")["cell"])
+    assert on == set(own["cell"].iloc[frontier(own["gmacs_per_image"].tolist(), own["fd"].tolist())])
     assert set(found.values()) == {"frontier", "tie", "dominated"}
 
 
@@ -89,9 +88,9 @@ def test_best_rows_are_the_best_of_each_rule(fashion: pd.DataFrame, shapes: pd.D
     assert best["guidance"].tolist()[:7] == ["none", "cfg", "icg", "ag", "sg", "cfg+sg", "ag+sg"]
     assert (fashion.loc[best.index, "cell"] == best["cell"]).all()
     for _, row in best.iterrows():
-        assert row["fd"] == rule_rows(fashion, row["model"], row["guidance"])["fd"].min()
+        assert row["fd"] == by_rule(fashion, row["model"])[row["guidance"]]["fd"].min()
     for _, row in best_rows(shapes).iterrows():
-        assert row["composition"] == rule_rows(shapes, "shapes", row["guidance"])["composition"].max()
+        assert row["composition"] == by_rule(shapes, "shapes")[row["guidance"]]["composition"].max()
 
 
 def test_schedules_make_gammas_text(fashion: pd.DataFrame) -> None:

@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from sgbench import api
-from sgbench.report.answers.headline import compare_rules, sentences
+from sgbench.report.answers.headline import compare_rules, comparison_table, sentences
+from sgbench.report.answers.prompt_groups import group_table
 from sgbench.report.figures import frontier
-from sgbench.report.select_rows import best_row, on_frontier, points, with_quality
-from sgbench.report.tables.columns import comparison_table, group_table
+from sgbench.report.select_rows import best_row, points, standings_of, with_quality
 from sgbench.results.store import Store
 from sgbench.suite.sweep import expand
 from sgbench.zoo.shapes.captions import coloured, several, single
@@ -55,35 +55,25 @@ def test_the_best_row_is_the_highest() -> None:
 def test_a_frontier_rises_with_cost() -> None:
     """The dearer cell of lower score is off it, and points are turned round for what looks for the lowest."""
     rows = quality(row(CFG, 1.0, 0.4, 0.01, 1), row(CFG, 2.0, 0.8, 0.01, 2), row(CFG, 3.0, 0.6, 0.01, 3))
-    assert on_frontier(rows, "gmacs_per_image")["composition"].tolist() == [0.4, 0.8]
+    assert list(standings_of(rows).values())[:2] == ["frontier", "frontier"]
+    assert list(standings_of(rows).values())[2] != "frontier"
     assert [p.value for p in points(rows, "gmacs_per_image")] == [-0.4, -0.8, -0.6]
 
 
-def test_a_higher_score_is_a_win() -> None:
-    first, second = words(row(CFG, 2.0, 0.6, 0.005, 1), row(SG, 1.0, 0.3, 0.005, 2), row(SG, 1.6, 0.9, 0.005, 3))
-    assert first.startswith(
-        "SG reaches CFG's best composition on shapes (0.600 ± 0.005 at w 2, 10 steps) with 35% fewer GMACs per image "
-        "(95 % interval"
-    )
-    assert second.startswith("Each at its best score, SG (w 2, gamma 0 / 0.7, 10 steps; 80% of CFG's GMACs)")
-    assert "composition +0.300" in second
-    assert ", better)" in second
-
-
-def test_a_lower_score_is_a_loss() -> None:
-    first, second = words(row(CFG, 2.0, 0.6, 0.005, 1), row(SG, 1.6, 0.3, 0.005, 2))
-    assert first == (
-        "SG does not reach CFG's best composition on shapes (0.600 ± 0.005 at w 2, 10 steps) at any setting of this "
-        "suite, so it saves no GMACs per image."
-    )
-    assert "composition -0.300" in second
-    assert ", worse)" in second
-
-
-def test_a_difference_within_noise_is_none() -> None:
-    first, second = words(row(CFG, 2.0, 0.6, 0.2, 1), row(SG, 1.6, 0.61, 0.2, 2))
-    assert first.startswith("No significant difference in GMACs per image: SG reaches")
-    assert "no significant difference" in second
+def test_a_higher_score_wins_a_lower_one_loses_and_noise_decides_nothing() -> None:
+    cfg = row(CFG, 2.0, 0.6, 0.005, 1)
+    won = words(cfg, row(SG, 1.0, 0.3, 0.005, 2), row(SG, 1.6, 0.9, 0.005, 3))
+    lost = words(cfg, row(SG, 1.6, 0.3, 0.005, 2))
+    drawn = words(row(CFG, 2.0, 0.6, 0.2, 1), row(SG, 1.6, 0.61, 0.2, 2))
+    best = "CFG's best composition on shapes (0.600 ± 0.005 at w 2, 10 steps)"
+    assert won[0].startswith(f"SG reaches {best} with 35% fewer GMACs per image (95 % interval")
+    assert won[1].startswith("Each at its best score, SG (w 2, gamma 0 / 0.7, 10 steps; 80% of CFG's GMACs)")
+    assert lost[0] == f"SG does not reach {best} at any setting of this suite, so it saves no GMACs per image."
+    assert drawn[0].startswith("No significant difference in GMACs per image: SG reaches")
+    verdicts = ((won, "+0.300", "better"), (lost, "-0.300", "worse"), (drawn, "+0.010", "no significant difference"))
+    for sentences_of, gap, verdict in verdicts:
+        assert f"composition {gap}" in sentences_of[1]
+        assert f", {verdict})" in sentences_of[1]
 
 
 def test_savings_in_the_table_have_the_right_sign() -> None:
@@ -179,7 +169,7 @@ def test_a_text_suite_is_reported_whole(scored: tuple[Path, Path], tmp_path: Pat
     # Who judged, how often that one is right, and what was asked for.
     lines = [line for line in markdown.splitlines() if line.startswith("- ")]
     assert any("judge drawn (" in line and "balanced prompts of own (8 prompts, " in line for line in lines)
-    assert any(line.startswith("- detector of drawn shapes: ") and "held-out renders found" in line for line in lines)
+    assert any(line.startswith("- shape detector: ") and "held-out renders detected" in line for line in lines)
     text = report.page.read_text()
     assert "By group of prompts" in text
     assert "two crosses" in text

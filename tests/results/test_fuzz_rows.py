@@ -20,7 +20,7 @@ from sgbench.api import load_suite
 from sgbench.base.errors import UserError
 from sgbench.compare.sources import rows_source
 from sgbench.report.answers.summary import in_words
-from sgbench.report.select_rows import axes_of, protocols_of, select_rows
+from sgbench.report.select_rows import protocols_of, select_rows
 from sgbench.results.rows import read_rows
 from sgbench.results.schema import OLDEST, SCHEMA_VERSION
 from sgbench.results.store import Store
@@ -153,7 +153,7 @@ def test_garbled_rows_in_a_report(part: int, tmp_path: Path, drawn: Callable[[st
         try:
             selected = select_rows(suite, cells, store)
             protocols_of(suite, selected.rows, store)
-            in_words(selected.rows, axes_of(selected.rows), selected.metrics)
+            in_words(selected)
             event("reported")
         except UserError as error:
             check(error, "rows")

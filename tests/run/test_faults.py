@@ -146,7 +146,9 @@ def test_rows_and_report_tell_of_it(tmp_path: Path, suite_file: Callable[..., Pa
     assert list(text.columns).index("failed") < list(text.columns).index("fd")
     assert done["report"]["cells"] == 2
     (said,) = done["report"]["missing"]
-    assert said.startswith("1 of 3 cells failed and stand nowhere here: fashion-tiny cfg w=3e+38 2 steps (the denoiser")
+    assert said.startswith(
+        "1 of 3 cells failed and are not in this report: fashion-tiny cfg w=3e+38 2 steps (the denoiser"
+    )
     table = (reports / "tiny" / "table.md").read_text()
     assert "is not finite in step" in table
     assert "24.0" not in table

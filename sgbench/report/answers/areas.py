@@ -1,4 +1,4 @@
-"""Hypervolume per rule: one number for a whole frontier, against a reference point that is stated with it."""
+"""Hypervolume of each rule: one number for a whole frontier, with the reference point stated."""
 
 from __future__ import annotations
 
@@ -8,16 +8,27 @@ from typing import NamedTuple
 import pandas as pd
 
 from sgbench.guidance import RULES
+from sgbench.report.answers.answer import Question, baseline_of, by_verdict, name_of, verdict
 from sgbench.report.answers.budgets import amount, unguided_dense
-from sgbench.report.answers.headline import baseline_of, name_of
-from sgbench.report.select_rows import best_row, metric_title, points, rated, rule_rows, rules_of, sign_of
-from sgbench.stats.estimates import Difference, with_error
+from sgbench.report.select_rows import (
+    best_row,
+    by_rule,
+    lower_is_better,
+    metric_title,
+    points,
+    quality_metric,
+    rated,
+    sign_of,
+    value_text,
+)
+from sgbench.stats.estimates import Difference
 from sgbench.stats.hypervolume import Area, Box, area, area_difference, cover
 
-# At the reference's own cost a cell counts nothing, so it stands a little beyond the dearest (Ishibuchi et al. 2018,
-# "How to Specify a Reference Point in Hypervolume Calculation for Fair Performance Comparison").
+# A cell at the reference's own cost counts nothing, so the reference lies a little beyond the most expensive cell
+# (Ishibuchi et al. 2018, "How to Specify a Reference Point in Hypervolume Calculation for Fair Performance
+# Comparison").
 MARGIN = 1.1
-VERDICTS = ("more", "less", "no significant difference")
+VERDICTS = ("more", "less")
 
 
 class Frame(NamedTuple):
@@ -49,30 +60,22 @@ class RuleArea(NamedTuple):
 def compare_areas(rows: pd.DataFrame, model: str) -> list[RuleArea]:
     """Hypervolume in GMACs of every rule with a quality on a model, in the rules' order; empty where none has one.
 
-    The reference point is a tenth above the cost of the dearest cell at the value of the unguided dense cell
-    (`unguided_dense`), or at the worst value where there is no such cell; the ideal corner is no cost at the best
+    The reference point is a tenth above the cost of the most expensive cell, at the value of the unguided dense cell
+    (`unguided_dense`), or at the worst value where there is no such cell; the ideal corner is zero cost at the best
     value of any rule.
     """
     scored = rated(rows[rows["model"] == model])
     if scored.empty:
         return []
-    frame, baseline_rule = _frame(scored, model), baseline_of(scored, model)
-    covers = {
-        rule: cover(points(rule_rows(scored, model, rule), "gmacs_per_image"), frame.box)
-        for rule in rules_of(scored, model)
-    }
-    baseline = None if baseline_rule is None else covers[baseline_rule]
-    return [
-        RuleArea(
-            model,
-            rule,
-            baseline_rule,
-            frame,
-            area(own),
-            None if baseline is None or rule == baseline_rule else area_difference(baseline, own),
-        )
-        for rule, own in covers.items()
-    ]
+    frame, rules = _frame(scored, model), by_rule(scored, model)
+    baseline_rule = baseline_of(rules)
+    covers = {rule: cover(points(own, "gmacs_per_image"), frame.box) for rule, own in rules.items()}
+    found = []
+    for rule, own in covers.items():
+        compared = baseline_rule is not None and rule != baseline_rule
+        difference = area_difference(covers[str(baseline_rule)], own) if compared else None
+        found.append(RuleArea(model, rule, baseline_rule, frame, area(own), difference))
+    return found
 
 
 def sentence(areas: Sequence[RuleArea]) -> str:
@@ -84,24 +87,23 @@ def sentence(areas: Sequence[RuleArea]) -> str:
     if frame.box.best >= frame.box.value:
         return (
             f"No cell of {model} has a better {metric} than the reference point "
-            f"({_value(frame.reference)}, {whose}), so no frontier covers any area."
+            f"({value_text(frame.reference)}, {whose}), so no frontier covers any area."
         )
     head = (
-        f"Hypervolume on {model} from the reference point ({amount(frame.box.cost)} GMACs per image, a tenth above the "
-        f"dearest cell; {metric} {_value(frame.reference)}, {whose}) to no cost at the best value of any rule "
-        f"({_value(frame.best)}): "
+        f"Hypervolume on {model} between the reference point ({amount(frame.box.cost)} GMACs per image, a tenth above "
+        f"the most expensive cell; {metric} {value_text(frame.reference)}, {whose}) and zero cost at the best value of "
+        f"any rule ({value_text(frame.best)}): "
     )
     ordered = sorted(areas, key=lambda a: -a.area.value)
     baseline = next((a for a in ordered if a.rule == first.baseline_rule), None)
     if baseline is None:
-        return f"{head}{_listed(ordered)}."
+        return f"{head}{', '.join(map(_described, ordered))}."
     share = baseline.area
     covered = (
         f"{name_of(baseline.rule)} covers {share.value:.1%} (95 % interval {share.lower:.1%} to {share.upper:.1%})"
     )
-    groups = {word: [a for a in ordered if verdict(a) == word] for word in VERDICTS}
-    parts = [f"{word}: {_listed(members)}" for word, members in groups.items() if members]
-    return f"{head}{'; '.join([covered, *parts])}."
+    described = [(verdict(one.difference, *VERDICTS), _described(one)) for one in ordered]
+    return f"{head}{'; '.join([covered, *by_verdict(described, VERDICTS)])}."
 
 
 def area_table(areas: Sequence[RuleArea]) -> pd.DataFrame:
@@ -111,58 +113,48 @@ def area_table(areas: Sequence[RuleArea]) -> pd.DataFrame:
             {
                 "model": one.model,
                 "rule": RULES[one.rule].title,
-                "area": _share(one.area),
+                "area": f"{one.area.value:.1%} [{one.area.lower:.1%}, {one.area.upper:.1%}]",
                 "baseline": "" if one.baseline_rule is None else RULES[one.baseline_rule].title,
-                "difference": "" if one.difference is None else _gap(one.difference),
-                "verdict": verdict(one),
+                "difference": "" if gap is None else f"{gap.value:+.1%} [{gap.lower:+.1%}, {gap.upper:+.1%}]",
+                "verdict": verdict(gap, *VERDICTS),
                 "metric": metric_title(one.frame.reference["quality_metric"]),
                 "reference GMACs/image": amount(one.frame.box.cost),
-                "reference value": _value(one.frame.reference),
-                "best value": _value(one.frame.best),
+                "reference value": value_text(one.frame.reference),
+                "best value": value_text(one.frame.best),
             }
             for one in areas
+            for gap in [one.difference]
         ]
     )
 
 
-def verdict(one: RuleArea) -> str:
-    """More, less or no significant difference to the baseline; empty where nothing was compared."""
-    if one.difference is None:
-        return ""
-    if not one.difference.significant:
-        return "no significant difference"
-    return "more" if one.difference.value > 0 else "less"
-
-
 def _frame(rows: pd.DataFrame, model: str) -> Frame:
-    sign = sign_of(str(rows["quality_metric"].iloc[0]))
-    best, dense = best_row(rows), unguided_dense(rows, model)
-    reference = rows.iloc[int((sign * rows["quality"]).to_numpy().argmax())] if dense is None else dense
-    box = Box(
-        MARGIN * float(rows["gmacs_per_image"].max()), sign * float(reference["quality"]), sign * float(best["quality"])
-    )
+    sign, dense = sign_of(quality_metric(rows)), unguided_dense(rows, model)
+    best, worst = best_row(rows), rows.iloc[int(lower_is_better(rows).to_numpy().argmax())]
+    reference = worst if dense is None else dense
+    cost = MARGIN * float(rows["gmacs_per_image"].max())
+    box = Box(cost, sign * float(reference["quality"]), sign * float(best["quality"]))
     return Frame(box, reference, best, dense is not None)
 
 
-def _listed(members: Sequence[RuleArea]) -> str:
-    return ", ".join(f"{RULES[one.rule].title} {one.area.value:.1%}{_by(one.difference)}" for one in members)
+def _described(one: RuleArea) -> str:
+    """A rule and its area, and how much more or less than the baseline's that is, where it is significant."""
+    gap, by = one.difference, ""
+    if gap is not None and gap.significant:
+        low, high = sorted((abs(gap.lower), abs(gap.upper)))
+        by = f" (by {100 * low:.1f} to {100 * high:.1f} points)"
+    return f"{RULES[one.rule].title} {one.area.value:.1%}{by}"
 
 
-def _by(gap: Difference | None) -> str:
-    """How much more or less than the baseline, where that is certain."""
-    if gap is None or not gap.significant:
-        return ""
-    low, high = sorted((abs(gap.lower), abs(gap.upper)))
-    return f" (by {100 * low:.1f} to {100 * high:.1f} points)"
-
-
-def _value(cell: pd.Series) -> str:
-    return with_error(cell["quality"], cell["quality_se"])
-
-
-def _share(one: Area) -> str:
-    return f"{one.value:.1%} [{one.lower:.1%}, {one.upper:.1%}]"
-
-
-def _gap(gap: Difference) -> str:
-    return f"{gap.value:+.1%} [{gap.lower:+.1%}, {gap.upper:+.1%}]"
+AREAS = Question(
+    title="The whole frontier in one number",
+    note=(
+        "The share of the box between the reference point and the ideal corner (zero cost at the best value of any "
+        "rule) that a rule's cells dominate, without interpolation. Intervals are 95 % and paired, and wider where "
+        "many cells make a rule look better than it is."
+    ),
+    file="areas.csv",
+    compare=lambda selected: [areas for model in selected.models if (areas := compare_areas(selected.rows, model))],
+    sentences=lambda areas: [sentence(areas)],
+    table=lambda found: area_table([one for areas in found for one in areas]),
+)

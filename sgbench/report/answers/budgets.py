@@ -1,4 +1,4 @@
-"""Best quality at a fixed budget, per rule: for what a reader can afford, instead of at the best settings."""
+"""Best quality of each rule within a fixed budget."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from typing import NamedTuple
 import pandas as pd
 
 from sgbench.guidance import RULES
-from sgbench.report.answers.headline import baseline_of, name_of
+from sgbench.report.answers.answer import Question, baseline_of, by_verdict, interval_text, name_of, quality_verdict
 from sgbench.report.select_rows import (
     AXES,
     Axis,
     best_row,
+    by_rule,
+    constant_gamma,
     metric_title,
     points,
+    quality_metric,
     rated,
-    rule_rows,
-    rules_of,
     settings_text,
     sign_of,
+    value_text,
 )
-from sgbench.stats.estimates import Difference, decimals, with_error
+from sgbench.stats.estimates import Difference
 from sgbench.stats.frontier import Point, best_within, budget_difference
 
-VERDICTS = ("better", "worse", "no significant difference")
+VERDICTS = ("better", "worse")
 
 
 class Affordable(NamedTuple):
@@ -40,7 +42,7 @@ class Affordable(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """A cost per image, what it is the cost of, and the rules with a cell within it, in the rules' order."""
+    """A cost per image, where it comes from, and the rules with a cell within it, in the rules' order."""
 
     model: str
     quality: str
@@ -52,19 +54,19 @@ class Budget(NamedTuple):
 
 
 def compare_budgets(rows: pd.DataFrame, model: str, axis: Axis = "gmacs_per_image") -> list[Budget]:
-    """Every rule's best cell within a few budgets: the unguided dense cell's cost, and half and all of what the
-    baseline's best cell costs.
+    """Every rule's best cell within a few budgets: the cost of the unguided dense cell, and half and all of the cost of
+    the baseline's best cell.
 
-    Budgets that coincide stand once, those that no rule can keep not at all. Empty where a model has no baseline.
+    Equal budgets are merged; budgets that no rule can keep are left out. Empty where a model has no baseline.
     Rows without a quality or without this cost are left out.
     """
     scored = rated(rows[rows[axis].notna()])
-    baseline_rule = baseline_of(scored, model)
+    own = by_rule(scored, model)
+    baseline_rule = baseline_of(own)
     if baseline_rule is None:
         return []
-    own = {rule: rule_rows(scored, model, rule) for rule in rules_of(scored, model)}
     plane = {rule: points(cells, axis) for rule, cells in own.items()}
-    quality = str(scored["quality_metric"].iloc[0])
+    quality = quality_metric(scored)
     found = []
     for cost, meaning in _budgets(scored, model, best_row(own[baseline_rule]), axis):
         kept = {rule: best_within(plane[rule], cost) for rule in own}
@@ -81,8 +83,7 @@ def compare_budgets(rows: pd.DataFrame, model: str, axis: Axis = "gmacs_per_imag
 def unguided_dense(rows: pd.DataFrame, model: str) -> pd.Series | None:
     """The cheapest unguided cell of a model with every token, at its most common number of steps where there is one."""
     own = rows[rows["model"] == model]
-    # A gamma column with schedules in it is text throughout.
-    dense = own[(own["guidance"] == "none") & (pd.to_numeric(own["gamma_strong"], errors="coerce") == 0)]
+    dense = own[(own["guidance"] == "none") & (constant_gamma(own) == 0)]
     if dense.empty:
         return None
     usual = dense[dense["steps"] == own["steps"].mode().min()]
@@ -100,13 +101,13 @@ def sentence(budget: Budget) -> str:
     ordered = sorted(budget.rules, key=lambda a: sign * float(a.cell["quality"]))
     others = [a for a in ordered if a.rule != budget.baseline_rule]
     if len(others) == len(ordered):
-        return f"{head}{_listed(others)}; {name_of(budget.baseline_rule)} has no cell within it."
-    baseline = next(a for a in ordered if a.rule == budget.baseline_rule)
+        alone = ", ".join(map(_described, others))
+        return f"{head}{alone}; {name_of(budget.baseline_rule)} has no cell within the budget."
+    baseline = _described(next(a for a in ordered if a.rule == budget.baseline_rule))
     if not others:
-        return f"{head}{_listed([baseline])}; no other rule has a cell within it."
-    groups = {word: [a for a in others if verdict(a, budget.quality) == word] for word in VERDICTS}
-    parts = [f"{word}: {_listed(members)}" for word, members in groups.items() if members]
-    return f"{head}{_listed([baseline])}; {'; '.join(parts)}."
+        return f"{head}{baseline}; no other rule has a cell within the budget."
+    described = [(quality_verdict(a.difference, budget.quality), _described(a)) for a in others]
+    return f"{head}{'; '.join([baseline, *by_verdict(described, VERDICTS)])}."
 
 
 def budget_table(budgets: Sequence[Budget]) -> pd.DataFrame:
@@ -120,24 +121,15 @@ def budget_table(budgets: Sequence[Budget]) -> pd.DataFrame:
                 "rule": RULES[one.rule].title,
                 "best settings": settings_text(one.cell),
                 "metric": metric_title(budget.quality),
-                "value": with_error(one.cell["quality"], one.cell["quality_se"]),
+                "value": value_text(one.cell),
                 "baseline": RULES[budget.baseline_rule].title,
-                "difference": "" if one.difference is None else _interval(one.difference),
-                "verdict": verdict(one, budget.quality),
+                "difference": interval_text(one.difference),
+                "verdict": quality_verdict(one.difference, budget.quality),
             }
             for budget in budgets
             for one in budget.rules
         ]
     )
-
-
-def verdict(one: Affordable, metric: str) -> str:
-    """Better, worse or no significant difference to the baseline; empty where nothing was compared."""
-    if one.difference is None:
-        return ""
-    if not one.difference.significant:
-        return "no significant difference"
-    return "better" if sign_of(metric) * one.difference.value < 0 else "worse"
 
 
 def amount(cost: float) -> str:
@@ -146,12 +138,12 @@ def amount(cost: float) -> str:
 
 
 def _budgets(rows: pd.DataFrame, model: str, best: pd.Series, axis: Axis) -> list[tuple[float, str]]:
-    """Costs in rising order, each with what it is the cost of."""
+    """Costs in rising order, each with where it comes from."""
     whole, owner = float(best[axis]), name_of(best["guidance"])
-    wanted = [(whole / 2, f"half of what {owner}'s best cell costs"), (whole, f"what {owner}'s best cell costs")]
+    wanted = [(whole / 2, f"half the cost of {owner}'s best cell"), (whole, f"the cost of {owner}'s best cell")]
     dense = unguided_dense(rows, model)
     if dense is not None:
-        wanted.append((float(dense[axis]), f"what the unguided dense model costs at {dense['steps']} steps"))
+        wanted.append((float(dense[axis]), f"the cost of the unguided dense model at {dense['steps']} steps"))
     found: list[tuple[float, str]] = []
     for cost, meaning in sorted(wanted):
         if found and math.isclose(cost, found[-1][0]):
@@ -170,13 +162,18 @@ def _difference(
     return Difference(-gap.value, gap.standard_error, -gap.upper, -gap.lower)
 
 
-def _listed(members: Sequence[Affordable]) -> str:
-    return ", ".join(
-        f"{RULES[a.rule].title} {with_error(a.cell['quality'], a.cell['quality_se'])} ({settings_text(a.cell)})"
-        for a in members
-    )
+def _described(one: Affordable) -> str:
+    return f"{RULES[one.rule].title} {value_text(one.cell)} ({settings_text(one.cell)})"
 
 
-def _interval(gap: Difference) -> str:
-    digits = decimals(gap.standard_error)
-    return f"{gap.value:+.{digits}f} [{gap.lower:+.{digits}f}, {gap.upper:+.{digits}f}]"
+BUDGETS = Question(
+    title="Best at a fixed budget",
+    note=(
+        "The best measured cell within the budget. Intervals include the choice of the best cell, which is made anew "
+        "in every draw, so they are wider than between two fixed cells."
+    ),
+    file="budgets.csv",
+    compare=lambda selected: [found for model in selected.models for found in compare_budgets(selected.rows, model)],
+    sentences=lambda budget: [sentence(budget)],
+    table=budget_table,
+)

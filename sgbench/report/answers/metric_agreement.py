@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from sgbench.guidance import RULES
-from sgbench.report.select_rows import metric_title, replicates, rule_rows, rules_of, sign_of
-from sgbench.stats.estimates import Agreement, agreement, paired_difference
+from sgbench.metrics.catalogue import qualities
+from sgbench.report.answers.answer import Question, cell_difference
+from sgbench.report.select_rows import best_row, by_rule, metric_title, replicates, sign_of, with_quality
+from sgbench.stats.estimates import Agreement, agreement
 
 MINIMUM = 3
 
 
-class Opinions(NamedTuple):
+class MetricPair(NamedTuple):
     """Two metrics of quality on one model: the rules from best to worst in each, pairs of rules that they order
-    differently beyond noise, and the agreement over all cells."""
+    significantly differently, and the agreement over all cells."""
 
     model: str
     metrics: tuple[str, str]
@@ -27,7 +30,7 @@ class Opinions(NamedTuple):
     cells: int
 
 
-def compare_opinions(rows: pd.DataFrame, model: str, metrics: Sequence[str]) -> list[Opinions]:
+def compare_metrics(rows: pd.DataFrame, model: str, metrics: Sequence[str]) -> list[MetricPair]:
     """The suite's first metric against each further one, over the cells that have both.
 
     A pair of metrics with fewer than three such cells or rules is left out.
@@ -36,81 +39,80 @@ def compare_opinions(rows: pd.DataFrame, model: str, metrics: Sequence[str]) -> 
     for other in metrics[1:]:
         pair = (metrics[0], other)
         own = rows[(rows["model"] == model) & rows[list(pair)].notna().all(axis=1)]
-        rules = rules_of(own, model)
+        rules = list(by_rule(own, model))
         if len(own) < MINIMUM or len(rules) < MINIMUM:
             continue
-        signs = [sign_of(metric) for metric in pair]
-        values = [(sign * own[metric]).tolist() for sign, metric in zip(signs, pair, strict=True)]
-        spread = [
-            [tuple(sign * r for r in replicates(text)) for text in own[f"{metric}_replicates"]]
-            for sign, metric in zip(signs, pair, strict=True)
+        ranked = [_best_cells(own, model, metric) for metric in pair]
+        rankings = (list(ranked[0]), list(ranked[1]))
+        conflicts = [
+            (a, b)
+            for a, b in itertools.combinations(rules, 2)
+            if math.prod(_worse(best[a], best[b], metric) for best, metric in zip(ranked, pair, strict=True)) < 0
         ]
-        rankings = [_ranking(own, model, rules, metric) for metric in pair]
-        found.append(
-            Opinions(
-                model,
-                pair,
-                (rankings[0], rankings[1]),
-                _conflicts(own, model, rules, pair),
-                agreement(values[0], values[1], spread[0], spread[1]),
-                len(own),
-            )
-        )
+        found.append(MetricPair(model, pair, rankings, conflicts, _over_cells(own, pair), len(own)))
     return found
 
 
-def sentence(opinions: Opinions) -> str:
+def sentence(found: MetricPair) -> str:
     """The comparison in words."""
-    if np.isnan(opinions.over_cells.tau):
+    if math.isnan(found.over_cells.tau):
         return (
-            f"{metric_title(opinions.metrics[1])} and {metric_title(opinions.metrics[0])} do not rank the cells of "
-            f"{opinions.model}: all have the same value of one of them."
+            f"{metric_title(found.metrics[1])} and {metric_title(found.metrics[0])} cannot be compared on "
+            f"{found.model}: all cells have the same value of one of them."
         )
-    first, other = (metric_title(metric) for metric in opinions.metrics)
-    tau = opinions.over_cells
-    # Of a few cells well apart, no replicate changes the order, and an interval would feign certainty.
+    first, other = (metric_title(metric) for metric in found.metrics)
+    tau = found.over_cells
+    # No replicate changes the order of a few distant cells; an interval would feign certainty.
     spread = (
         "in every replicate" if tau.upper - tau.lower < 1e-6 else f"95 % interval {tau.lower:.2f} to {tau.upper:.2f}"
     )
     head = (
-        f"{other} against {first} on {opinions.model}: Kendall's tau over {opinions.cells} cells is {tau.tau:.2f} "
+        f"{other} against {first} on {found.model}: Kendall's tau over {found.cells} cells is {tau.tau:.2f} "
         f"({spread}). "
     )
-    orders = [", ".join(RULES[rule].title for rule in ranking) for ranking in opinions.rankings]
-    if opinions.rankings[0] == opinions.rankings[1]:
-        return head + f"Both rank the rules by their best cells alike: {orders[0]}."
+    orders = [", ".join(RULES[rule].title for rule in ranking) for ranking in found.rankings]
+    if found.rankings[0] == found.rankings[1]:
+        return head + f"Both rank the rules, by their best cells, in the same order: {orders[0]}."
     body = f"Rules by their best cells, best first: {orders[0]} in {first}; {orders[1]} in {other}. "
-    if not opinions.conflicts:
-        return head + body + "No two rules are ordered differently beyond noise."
-    pairs = "; ".join(f"{RULES[a].title} and {RULES[b].title}" for a, b in opinions.conflicts)
-    return head + body + f"Ordered differently beyond noise: {pairs}."
+    if not found.conflicts:
+        return head + body + "No two rules are in significantly different order."
+    pairs = "; ".join(f"{RULES[a].title} and {RULES[b].title}" for a, b in found.conflicts)
+    return head + body + f"In significantly different order: {pairs}."
 
 
-def _ranking(rows: pd.DataFrame, model: str, rules: Sequence[str], metric: str) -> list[str]:
-    sign = sign_of(metric)
-    return sorted(rules, key=lambda rule: float((sign * rule_rows(rows, model, rule)[metric]).min()))
+def _over_cells(rows: pd.DataFrame, pair: tuple[str, str]) -> Agreement:
+    """Agreement of two metrics over all cells, both turned so that lower is better."""
+    signs = [sign_of(metric) for metric in pair]
+    values = [(sign * rows[metric]).tolist() for sign, metric in zip(signs, pair, strict=True)]
+    spread = [
+        [tuple(sign * r for r in replicates(text)) for text in rows[f"{metric}_replicates"]]
+        for sign, metric in zip(signs, pair, strict=True)
+    ]
+    return agreement(values[0], values[1], spread[0], spread[1])
 
 
-def _conflicts(rows: pd.DataFrame, model: str, rules: Sequence[str], pair: tuple[str, str]) -> list[tuple[str, str]]:
-    """Pairs of rules of which the one is significantly better in the first metric, the other in the second."""
-    found = []
-    for position, a in enumerate(rules):
-        for b in rules[position + 1 :]:
-            signs = [_verdict(rows, model, a, b, metric) for metric in pair]
-            if signs[0] * signs[1] < 0:
-                found.append((a, b))
-    return found
+def _best_cells(rows: pd.DataFrame, model: str, metric: str) -> dict[str, pd.Series]:
+    """Each rule's best cell by a metric, the best rule first."""
+    scored, sign = with_quality(rows, metric), sign_of(metric)
+    best = {rule: best_row(own) for rule, own in by_rule(scored, model).items()}
+    return dict(sorted(best.items(), key=lambda item: sign * float(item[1][metric])))
 
 
-def _verdict(rows: pd.DataFrame, model: str, a: str, b: str, metric: str) -> int:
-    """1 where rule `a` is significantly worse at its best cell than `b` at its own, -1 where better, else 0."""
-    sign = sign_of(metric)
-    owns = [rule_rows(rows, model, rule) for rule in (a, b)]
-    best = [own.iloc[int((sign * own[metric]).to_numpy().argmin())] for own in owns]
-    gap = paired_difference(
-        float(best[0][metric]),
-        float(best[1][metric]),
-        replicates(best[0][f"{metric}_replicates"]),
-        replicates(best[1][f"{metric}_replicates"]),
-    )
-    return 0 if not gap.significant else 1 if sign * gap.value > 0 else -1
+def _worse(first: pd.Series, second: pd.Series, metric: str) -> int:
+    """1 where the first cell is significantly worse than the second, -1 where better, else 0."""
+    gap = cell_difference(first, second, metric)
+    return 0 if not gap.significant else 1 if sign_of(metric) * gap.value > 0 else -1
+
+
+AGREEMENT = Question(
+    title="Do the metrics agree?",
+    note="",
+    file="",
+    compare=lambda selected: [
+        found
+        for model in selected.models
+        for found in compare_metrics(selected.rows, model, qualities(selected.metrics))
+    ],
+    sentences=lambda pair: [sentence(pair)],
+    table=lambda found: None,
+)

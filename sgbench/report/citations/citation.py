@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib import resources
 
@@ -19,14 +19,55 @@ from sgbench.metrics.weights import instrument_named
 from sgbench.models import catalogue
 from sgbench.models.components import NONE, OWN
 from sgbench.models.families import FAMILIES
-from sgbench.report.citations import citation_keys
-from sgbench.report.citations.citation_keys import Works
 from sgbench.report.select_rows import metric_title
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.suite.schema import Suite
 
+Works = tuple[str, ...]
+"""Keys of references.bib. Rules, samplers, families, metrics and networks name their own; the rest is here."""
 Use = tuple[str, Works]
 """What works are cited for, and their keys."""
+
+PAPER: Use = ("the paper that this benchmark follows", ("krause2026sparseguidance",))
+LATENTS: Use = ("decoding of latents", ("rombach2022ldm", "vonplaten2022diffusers"))
+PIPELINES: Use = ("pipelines", ("vonplaten2022diffusers", "wolf2020transformers"))
+TEXT_ENCODER: Use = ("text encoder", ("fang2024dfn", "ilharco2021openclip"))
+ROUTES: Use = ("routing of tokens", ("krause2025tread",))
+ERRORS: Use = ("standard errors", ("efron1981jackknife",))
+SCORING: Use = ("scores and intervals", ("virtanen2020scipy",))
+FRONTIERS: Use = ("knee and area of a frontier", ("satopaa2011kneedle", "zitzler1999hypervolume"))
+RANKINGS: Use = ("agreement of metrics", ("kendall1945ties",))
+COMPARISONS: Use = ("comparison of two result sets", ("holm1979procedure",))
+SOFTWARE: Use = (
+    "software",
+    (
+        *("paszke2019pytorch", "fvcore", "harris2020numpy", "mckinney2010pandas", "hunter2007matplotlib"),
+        "satyanarayan2017vegalite",
+    ),
+)
+# The project's own networks, by their architecture.
+OWN_WORKS: dict[str, Works] = {
+    "dit": ("peebles2023dit", "liu2023rectified"),
+    "maskdit": ("zheng2024maskdit", "liu2023rectified"),
+    "textdit": ("peebles2023dit", "liu2023rectified"),
+}
+
+
+def _is_limited(cell: Cell) -> bool:
+    """Whether guidance, or its perturbation, acts in a part of sampling alone."""
+    return {cell.guidance.interval, dict(cell.guidance.parameters).get("perturb_interval", ALWAYS)} != {ALWAYS}
+
+
+# What goes with any rule or sampler, and which cells use it; the rest of the settings have no source of their own.
+SETTINGS: dict[Use, Callable[[Cell], bool]] = {
+    ("guidance in a limited interval", ("kynkaanniemi2024interval",)): _is_limited,
+    ("rescaled guidance", ("lin2024flawed",)): lambda cell: bool(cell.guidance.rescale),
+    ("power-cosine schedule of the scale", ("gao2023mdt",)): lambda cell: cell.guidance.scale_schedule.startswith(
+        "power-cosine"
+    ),
+    ("tokens dropped in groups", ("park2025sprint",)): lambda cell: cell.guidance.subset == "groups",
+    ("shifted time", ("esser2024sd3",)): lambda cell: cell.sampler.shift != 1,
+}
 
 
 def bibliography(suite: Suite | None = None, cells: Sequence[Cell] = ()) -> str:
@@ -42,7 +83,7 @@ def bibliography(suite: Suite | None = None, cells: Sequence[Cell] = ()) -> str:
 def citations(suite: Suite | None = None, cells: Sequence[Cell] = ()) -> dict[str, list[str]]:
     """The keys that `bibliography` holds, in its order, each with what it is cited for."""
     found: dict[str, dict[str, None]] = {}
-    for use, works in _everything() if suite is None else _of_suite(suite, cells):
+    for use, works in _uses(suite, cells):
         for key in works:
             found.setdefault(key, {})[use] = None
     return {key: list(found[key]) for key in sorted(found)}
@@ -50,85 +91,45 @@ def citations(suite: Suite | None = None, cells: Sequence[Cell] = ()) -> dict[st
 
 @cache
 def entries() -> dict[str, str]:
-    """Every entry of references.bib as it stands there, by key."""
+    """Every entry of references.bib, verbatim, by key."""
     text = (resources.files("sgbench.report.citations") / "references.bib").read_text("utf-8")
     return {entry.partition("{")[2].partition(",")[0]: entry for entry in text.strip().split("\n\n")}
 
 
-def _of_suite(suite: Suite, cells: Sequence[Cell]) -> Iterator[Use]:
-    yield "the paper that this benchmark follows", citation_keys.PAPER
-    for rule in dict.fromkeys(cell.guidance.rule for cell in cells):
-        yield _rule(rule)
-    for sampler in dict.fromkeys(cell.sampler.name for cell in cells):
-        yield _sampler(sampler)
-    yield from _settings(cells)
-    for model in dict.fromkeys(cell.model for cell in cells):
-        yield from _model(model)
-    if any(cell.autoencoder not in ("", NONE, OWN) for cell in cells):
-        yield "decoding of latents", citation_keys.LATENTS
-    if any(cell.text_encoder for cell in cells):
-        yield "text encoder", citation_keys.TEXT_ENCODER
-    yield f"reference {suite.reference}", works_of(suite.reference)
-    yield f"prompts {suite.prompts}", PROMPTS[suite.prompts].works if suite.prompts in PROMPTS else ()
-    for metric in suite.metrics:
-        yield _metric(metric, suite.reference)
-    yield from _statistics(suite.metrics)
-    yield "software", citation_keys.SOFTWARE
-
-
-def _everything() -> Iterator[Use]:
-    yield "the paper that this benchmark follows", citation_keys.PAPER
-    yield from map(_rule, RULES)
-    yield from map(_sampler, SAMPLERS)
-    yield from _SETTINGS.items()
-    for family in FAMILIES.values():
+def _uses(suite: Suite | None, cells: Sequence[Cell]) -> Iterator[Use]:
+    """What a suite and its cells rest on; without a suite, all that there is."""
+    everything = suite is None
+    reference, prompts, metrics = (suite.reference, suite.prompts, suite.metrics) if suite else ("", "", list(METRICS))
+    yield PAPER
+    for rule in RULES if everything else dict.fromkeys(cell.guidance.rule for cell in cells):
+        yield f"guidance rule {RULES[rule].title}", RULES[rule].works
+    for sampler in SAMPLERS if everything else dict.fromkeys(cell.sampler.name for cell in cells):
+        yield f"sampler {sampler}", SAMPLERS[sampler].works
+    yield from (use for use, is_used in SETTINGS.items() if everything or any(map(is_used, cells)))
+    for family in FAMILIES.values() if everything else ():
         yield f"model family {family.title}", family.works
-    for name in catalogue.embedded_names():
-        yield from _model(name)
-    yield "decoding of latents", citation_keys.LATENTS
-    yield "pipelines", citation_keys.PIPELINES
-    yield "text encoder", citation_keys.TEXT_ENCODER
-    for reference in (*PACKAGED, *REFERENCES):
-        yield f"reference {reference}", works_of(reference)
-    for name, prompts in PROMPTS.items():
-        yield f"prompts {name}", prompts.works
-    for metric in METRICS:
-        yield _metric(metric, "")
-    yield from _statistics(METRICS)
-    yield "comparison of two result sets", citation_keys.COMPARISONS
-    yield "software", citation_keys.SOFTWARE
-
-
-def _rule(name: str) -> Use:
-    return f"guidance rule {RULES[name].title}", RULES[name].works
-
-
-def _sampler(name: str) -> Use:
-    return f"sampler {name}", SAMPLERS[name].works
-
-
-_SETTINGS: dict[str, Works] = {
-    "guidance in a limited interval": citation_keys.INTERVAL,
-    "rescaled guidance": citation_keys.RESCALE,
-    "power-cosine schedule of the scale": citation_keys.POWER_COSINE,
-    "tokens dropped in groups": citation_keys.GROUPS,
-    "shifted time": citation_keys.SHIFT,
-}
-
-
-def _settings(cells: Sequence[Cell]) -> Iterator[Use]:
-    guidances, samplers = {cell.guidance for cell in cells}, {cell.sampler for cell in cells}
-    intervals = {value for g in guidances for value in (g.interval, dict(g.parameters).get("perturb_interval", ALWAYS))}
-    used = (
-        intervals != {ALWAYS},
-        any(g.rescale for g in guidances),
-        any(g.scale_schedule.startswith("power-cosine") for g in guidances),
-        any(g.subset == "groups" for g in guidances),
-        any(s.shift != 1 for s in samplers),
-    )
-    for (use, works), is_used in zip(_SETTINGS.items(), used, strict=True):
-        if is_used:
-            yield use, works
+    for model in catalogue.embedded_names() if everything else dict.fromkeys(cell.model for cell in cells):
+        yield from _model(model)
+    if everything or any(cell.autoencoder not in ("", NONE, OWN) for cell in cells):
+        yield LATENTS
+    if everything:
+        yield PIPELINES
+    if everything or any(cell.text_encoder for cell in cells):
+        yield TEXT_ENCODER
+    for name in (*PACKAGED, *REFERENCES) if everything else [reference]:
+        yield f"reference {name}", works_of(name)
+    for name in PROMPTS if everything else {prompts} & set(PROMPTS):
+        yield f"prompts {name}", PROMPTS[name].works
+    for metric in metrics:
+        # Without a reference, metrics of its home extractor have none to name.
+        network = extractor_of(metric, home_of(reference)) if reference or METRICS[metric].extractor != HOME else ""
+        yield f"metric {metric_title(metric)}", (*METRICS[metric].works, *_network(network))
+    drawn = qualities(metrics)
+    yield from [ERRORS, SCORING] if metrics else []
+    yield from [FRONTIERS] if drawn else []
+    yield from [RANKINGS] if len(drawn) > 1 else []
+    yield from [COMPARISONS] if everything else []
+    yield SOFTWARE
 
 
 def _model(name: str) -> Iterator[Use]:
@@ -137,31 +138,13 @@ def _model(name: str) -> Iterator[Use]:
     if family.name in FAMILIES:
         yield f"model family {family.title}", family.works
     else:
-        yield f"model {name}", citation_keys.OWN_WORKS[entry.architecture.family]
+        yield f"model {name}", OWN_WORKS[entry.architecture.family]
     if getattr(entry.architecture, "routes", ()):
-        yield "routing of tokens", citation_keys.ROUTES
+        yield ROUTES
     if family.pipeline:
-        yield "pipelines", citation_keys.PIPELINES
-
-
-def _metric(name: str, reference: str) -> Use:
-    metric = METRICS[name]
-    # Without a reference, metrics of its home extractor have none to name.
-    network = extractor_of(name, home_of(reference)) if reference or metric.extractor != HOME else ""
-    return f"metric {metric_title(name)}", (*metric.works, *_network(network))
+        yield PIPELINES
 
 
 def _network(name: str) -> Works:
     """What to cite for an extractor or a judge; nothing for none."""
     return instrument_named(name).works if name else ()
-
-
-def _statistics(metrics: Iterable[str]) -> Iterator[Use]:
-    drawn = qualities(list(metrics))
-    if any(metrics):
-        yield "standard errors", citation_keys.ERRORS
-        yield "scores and intervals", citation_keys.SCORING
-    if drawn:
-        yield "knee and area of a frontier", citation_keys.FRONTIERS
-    if len(drawn) > 1:
-        yield "agreement of metrics", citation_keys.RANKINGS

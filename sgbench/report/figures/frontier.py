@@ -1,4 +1,4 @@
-"""Quality against compute: one frontier per rule, ties within noise hollow, the points that matter named."""
+"""Quality against compute: one frontier per rule, hollow marks for ties, labels at the points that matter."""
 
 from __future__ import annotations
 
@@ -12,79 +12,66 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sgbench.guidance import RULES
-from sgbench.report.answers.headline import baseline_of
-from sgbench.report.answers.pareto_status import standings_of
-from sgbench.report.figures.drawn import (
-    AREAS,
-    MOST_BARS,
-    MOST_VECTORS,
-    Drawn,
-    clock_facts,
-    figure_title,
-    half_widths,
-    legend_below,
-    metric_facts,
-    metric_label,
-    rule_handle,
-    scale_cost,
-    scale_quality,
-)
+from sgbench.report.answers.answer import baseline_of
+from sgbench.report.figures import plotting
 from sgbench.report.figures.labels import Label, place_labels
+from sgbench.report.figures.plotting import LOOK, WIDTH, ReportFigure
 from sgbench.report.select_rows import (
     AXES,
     Axis,
     best_row,
+    by_rule,
+    lower_is_better,
     metric_title,
+    quality_metric,
     rated,
-    rule_rows,
-    rules_of,
     settings_text,
     sign_of,
+    standings_of,
 )
-from sgbench.report.style import LOOK, WIDTH, style_of
 from sgbench.stats.frontier import knee
 
-COUNTED = "One multiply-accumulate counts as one; FLOPs are twice that."
+COUNTED = "One multiply-accumulate counts as one MAC; FLOPs are twice that."
 READING = (
-    "Lines join each rule's frontier: filled marks are on it, hollow ones are dominated only within noise (paired "
-    "difference, 95 %), faint ones beyond it."
+    "Lines connect each rule's frontier. Filled marks are on it; hollow marks are dominated, but not significantly "
+    "(paired difference, 95 %); faint marks are dominated significantly."
 )
 
 
-def draw(rows: pd.DataFrame, model: str, suffix: str, axis: Axis, metric: str = "") -> list[Drawn]:
+def draw(rows: pd.DataFrame, model: str, suffix: str, axis: Axis, metric: str = "") -> list[ReportFigure]:
     """Quality of one model against `axis`; `metric` goes into the file's name where it is not the suite's first."""
     own = rated(rows[(rows["model"] == model) & rows[axis].notna()])
     if own.empty:
         return []
-    quality = str(own["quality_metric"].iloc[0])
+    quality = quality_metric(own)
     name = "-".join(["frontier", axis.removesuffix("_per_image"), *([metric] if metric else [])])
-    facts = [READING, metric_facts(own, quality), COUNTED if axis == "gmacs_per_image" else clock_facts(own)]
+    counted = COUNTED if axis == "gmacs_per_image" else plotting.clock_facts(own)
+    caption = f"{READING} {plotting.metric_facts(own, quality)} {counted}"
     title = f"{metric_title(quality)} against {AXES[axis]}"
-    return [Drawn(f"{name}{suffix}", title, " ".join(facts), _figure(own, model, axis, title), model)]
+    return [ReportFigure(f"{name}{suffix}", title, caption, _figure(own, model, axis, title), model)]
 
 
 @mpl.rc_context(LOOK)
 def _figure(rows: pd.DataFrame, model: str, axis: Axis, title: str) -> Figure:
-    figure = Figure(figsize=(WIDTH, 4.5), layout="constrained")
-    axes = figure.subplots()
-    quality = str(rows["quality_metric"].iloc[0])
-    rules, baseline = rules_of(rows, model), baseline_of(rows, model)
+    figure, axes = plotting.plane(WIDTH, 4.5)
     rows = rows.assign(standing=rows["cell"].map(standings_of(rows, axis)))
-    for rule in rules:
-        _draw_rule(axes, rule_rows(rows, model, rule), rule, axis, len(rows))
-    scale_cost(axes, rows[axis])
-    scale_quality(axes, rows["quality"], quality)
+    rules = by_rule(rows, model)
+    baseline = baseline_of(rules)
+    for rule, own in rules.items():
+        _draw_rule(axes, own, rule, axis, len(rows))
+    plotting.cost_axis(axes, rows[axis], AXES[axis])
+    plotting.quality_axis(axes, rows)
     _draw_floor(axes, float(rows["quality_floor"].iloc[0]))
-    axes.set(xlabel=AXES[axis], ylabel=metric_label(rows, quality), title=figure_title(model, title))
-    handles: list[Any] = [rule_handle(rule) for rule in rules]
+    axes.set_title(plotting.figure_title(model, title))
+    handles: list[Any] = [plotting.rule_handle(rule) for rule in rules]
     there = set(rows["standing"])
     handles += [_state("within noise", fill="white", edge="0.3")] if "tie" in there else []
     handles += [_state("dominated", fill="0.8", edge="none")] if "dominated" in there else []
     equal: list[pd.Series] = []
     if baseline is not None and len(rules) > 1:
-        best = best_row(rule_rows(rows, model, baseline))
+        best = best_row(rules[baseline])
         equal = _as_good(rows[rows["guidance"] != baseline], float(best["quality"]), axis)
-        line: dict[str, Any] = {"color": style_of(baseline).colour, "linewidth": 0.9, "linestyle": (0, (4, 3))}
+        line: dict[str, Any] = {"color": RULES[baseline].style.colour, "linewidth": 0.9, "linestyle": (0, (4, 3))}
         axes.axhline(best["quality"], zorder=1, **line)
         handles.append(Line2D([], [], label=f"{RULES[baseline].title}'s best", **line))
     if equal:
@@ -93,18 +80,18 @@ def _figure(rows: pd.DataFrame, model: str, axis: Axis, title: str) -> Figure:
             markerfacecolor="none", markeredgecolor="0.25", markeredgewidth=0.9,
         )  # fmt: skip
         handles.append(_state("cheapest as good", fill="none", edge="0.25", size=9))
-    legend_below(figure, handles)
+    plotting.legend_below(figure, handles)
     place_labels(axes, _labels(rows, axis, equal, baseline))
     return figure
 
 
 def _draw_rule(axes: Axes, rows: pd.DataFrame, rule: str, axis: Axis, cells: int) -> None:
     """A rule's cells by their standing, and its frontier; bars of the frontier alone where there are many `cells`."""
-    style = style_of(rule)
-    standing, crowded = rows["standing"].to_numpy(), cells > MOST_VECTORS
+    style = RULES[rule].style
+    standing, crowded = rows["standing"].to_numpy(), cells > plotting.MOST_VECTORS
     cost, value = rows[axis].to_numpy(dtype=np.float64), rows["quality"].to_numpy(dtype=np.float64)
-    half = half_widths(rows, "quality")
-    size = (14.0 if crowded else 30.0) * AREAS.get(style.marker, 1.0)
+    half = plotting.half_widths(rows, "quality")
+    size = (14.0 if crowded else 30.0) * plotting.AREAS.get(style.marker, 1.0)
     looks: dict[str, Any] = {
         "dominated": {"facecolor": style.colour, "edgecolor": "none", "alpha": 0.25, "zorder": 2, "s": 0.8 * size},
         "tie": {"facecolor": "white", "edgecolor": style.colour, "linewidth": 1.0, "zorder": 3, "s": size},
@@ -115,7 +102,7 @@ def _draw_rule(axes: Axes, rows: pd.DataFrame, rule: str, axis: Axis, cells: int
         if not here.any():
             continue
         axes.scatter(cost[here], value[here], marker=style.marker, rasterized=crowded and state != "frontier", **look)
-        if state == "frontier" or cells <= MOST_BARS:
+        if state == "frontier" or cells <= plotting.MOST_BARS:
             axes.errorbar(
                 cost[here], value[here], yerr=half[here], fmt="none", ecolor=style.colour, elinewidth=0.8,
                 alpha=0.25 if state == "dominated" else 0.8, zorder=look["zorder"] - 0.5,
@@ -127,8 +114,7 @@ def _draw_rule(axes: Axes, rows: pd.DataFrame, rule: str, axis: Axis, cells: int
 
 def _as_good(rows: pd.DataFrame, target: float, axis: Axis) -> list[pd.Series]:
     """Each rule's cheapest cell that is as good as `target`, by the estimates, cheapest first."""
-    sign = sign_of(str(rows["quality_metric"].iloc[0]))
-    reached = rows[sign * rows["quality"] <= sign * target].sort_values(axis, kind="stable")
+    reached = rows[lower_is_better(rows) <= target * sign_of(quality_metric(rows))].sort_values(axis, kind="stable")
     return [row for _, row in reached.drop_duplicates("guidance").iterrows()]
 
 
@@ -142,8 +128,7 @@ def _labels(rows: pd.DataFrame, axis: Axis, equal: list[pd.Series], baseline: st
     name(best_row(rows), "best")
     if equal and baseline is not None and str(equal[0]["cell"]) not in named:
         name(equal[0], f"as good as {RULES[baseline].title}'s best")
-    sign = sign_of(str(rows["quality_metric"].iloc[0]))
-    bend = knee(rows[axis].tolist(), (sign * rows["quality"]).tolist())
+    bend = knee(rows[axis].tolist(), lower_is_better(rows).tolist())
     if bend is not None:
         name(rows.iloc[bend], "knee")
     return [
@@ -151,18 +136,18 @@ def _labels(rows: pd.DataFrame, axis: Axis, equal: list[pd.Series], baseline: st
             float(row[axis]),
             float(row["quality"]),
             f"{' and '.join(roles)}: {RULES[row['guidance']].title}\n{settings_text(row)}",
-            style_of(row["guidance"]).colour,
+            RULES[row["guidance"]].style.colour,
         )
         for row, roles in named.values()
     ]
 
 
 def _draw_floor(axes: Axes, floor: float) -> None:
-    """The floor as a line, or in words where a line would squeeze the cells into a corner."""
-    if floor != floor:  # the reference has no held-out images
+    """The score of real images as a line, or in words where a line would squeeze the cells into a corner."""
+    if floor != floor:  # The reference has no held-out images.
         return
     low, high = axes.get_ylim()
-    text = f"floor {floor:.3g}: real test images"
+    text = f"real test images: {floor:.3g}"
     if low / 2 < floor < high:
         axes.axhline(floor, color="0.4", linestyle=":", linewidth=1.2)
         place: dict[str, Any] = {"xy": (1, floor), "xycoords": ("axes fraction", "data"), "xytext": (-4, 3)}

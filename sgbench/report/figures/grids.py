@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
 
 from sgbench.cells.settings import SETTINGS
-from sgbench.report.select_rows import rule_rows, settings_text
+from sgbench.report.figures.plotting import MOST_VECTORS, figure_title
+from sgbench.report.select_rows import constant_gamma, settings_text
 from sgbench.stats.frontier import Vector
 
 # Rules whose both gammas are free to be swept.
 RULES_OF_TWO_GAMMAS = ("sg", "cfg+sg", "ag+sg")
-# Settings that cells of one grid share, beside the scale.
+# Settings that cells of one grid share, apart from the scale.
 ALIKE = tuple(name for name in SETTINGS if name not in ("scale", "gamma_strong", "gamma_weak"))
 # Less than three by two gammas is a line or a dot.
 SIDES = (3, 2)
@@ -50,7 +53,7 @@ class Grid(NamedTuple):
 
 def grids(rows: pd.DataFrame, model: str, rule: str, alike: tuple[str, ...] = ALIKE) -> list[Grid]:
     """The grids of a rule on a model, those of most cells first; gammas that are schedules belong to none."""
-    own = numeric_gammas(rule_rows(rows, model, rule))
+    own = numeric_gammas(rows[(rows["model"] == model) & (rows["guidance"] == rule)])
     found = []
     for _, group in grouped(own, alike):
         panels = [
@@ -69,7 +72,7 @@ def grids(rows: pd.DataFrame, model: str, rule: str, alike: tuple[str, ...] = AL
 
 def numeric_gammas(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows whose gammas are numbers, as numbers."""
-    gammas = {column: pd.to_numeric(rows[column], errors="coerce") for column in ("gamma_strong", "gamma_weak")}
+    gammas = {column: constant_gamma(rows, column) for column in ("gamma_strong", "gamma_weak")}
     return rows.assign(**gammas).dropna(subset=list(gammas))
 
 
@@ -79,14 +82,27 @@ def grouped(rows: pd.DataFrame, alike: tuple[str, ...]) -> list[tuple[object, pd
     return [(key, group) for key, group in rows.groupby(present, dropna=False, sort=False)]
 
 
-def tick_gammas(axes: Axes, grid: Grid) -> None:
-    """Ticks at the gammas of the grid, or at every other one where they are many."""
-    axes.set_xticks(_some(grid.strong))
-    axes.set_yticks(_some(grid.weak))
-    axes.tick_params(axis="x", rotation=90 if len(_some(grid.strong)) > 6 else 0)
+def draw_mesh(axes: Axes, grid: Grid, values: Vector, **look: Any) -> QuadMesh:
+    """Values (gamma_weak, gamma_strong) as coloured cells, with ticks at the gammas, or at every other of many."""
+    many = values.size > MOST_VECTORS
+    mesh = axes.pcolormesh(edges(grid.strong), edges(grid.weak), values, rasterized=many, **look)
+    strong, weak = (gammas[:: -(-len(gammas) // MOST_TICKS)] for gammas in (grid.strong, grid.weak))
+    axes.set_xticks(strong)
+    axes.set_yticks(weak)
+    axes.tick_params(axis="x", rotation=90 if len(strong) > 6 else 0)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(False)
+    axes.set_facecolor("white")
+    return mesh
+
+
+def name_gammas(figure: Figure, model: str, title: str) -> None:
+    """Name the axes that all panes share, and what the figure shows."""
+    figure.supxlabel("gamma of the strong branch", fontsize=10)
+    figure.supylabel("gamma of the weak branch", fontsize=10)
+    text = figure_title(model, title, figure.get_figwidth() + 0.5)
+    figure.suptitle(text, x=0.01, ha="left", fontsize=10, fontweight="bold")
 
 
 def edges(gammas: Vector) -> Vector:
@@ -98,7 +114,3 @@ def edges(gammas: Vector) -> Vector:
 def _is_grid(rows: pd.DataFrame) -> bool:
     sides = sorted((rows["gamma_strong"].nunique(), rows["gamma_weak"].nunique()), reverse=True)
     return sides[0] >= SIDES[0] and sides[1] >= SIDES[1] and len(rows) >= SIDES[0] * SIDES[1]
-
-
-def _some(gammas: Vector) -> Vector:
-    return gammas[:: -(-len(gammas) // MOST_TICKS)]

@@ -14,11 +14,10 @@ from matplotlib.figure import Figure
 
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
-from sgbench.report.figures.drawn import MOST_VECTORS, Drawn, figure_title, logarithmic
-from sgbench.report.figures.grids import RULES_OF_TWO_GAMMAS, Grid, Panel, edges, grids, tick_gammas
-from sgbench.report.select_rows import best_row, metric_title, rated
-from sgbench.report.style import LOOK, WIDTH
-from sgbench.report.tables.bold import best_and_tied
+from sgbench.report.figures.grids import RULES_OF_TWO_GAMMAS, Grid, Panel, draw_mesh, grids, name_gammas
+from sgbench.report.figures.plotting import LOOK, WIDTH, ReportFigure, logarithmic, protocol_id
+from sgbench.report.select_rows import best_row, metric_title, quality_metric, rated
+from sgbench.report.tables.columns import best_and_tied
 from sgbench.stats.frontier import Vector
 
 # The best end is bright whatever the metric's direction.
@@ -28,38 +27,38 @@ CONTOURS = 6
 TICKS = 6
 # Contours need a grid of at least so many gammas a side, and as many cells as its square.
 SIDE = 4
-# Grids of other steps, samplers or further settings that are drawn; those of most cells.
+# Grids of other steps, samplers or further settings that are drawn, the largest first.
 MOST = 3
 COLUMNS = 3
 
 
-def draw(rows: pd.DataFrame, model: str, suffix: str) -> list[Drawn]:
+def draw(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure]:
     """A figure for each grid of each rule of two gammas."""
     found = []
     for rule in RULES_OF_TWO_GAMMAS:
         every = grids(rated(rows), model, rule)
         for number, grid in enumerate(every[:MOST], start=1):
             name = f"heat-map-{rule.replace('+', '-')}{'' if number == 1 else f'-{number}'}{suffix}"
-            metric = str(rows["quality_metric"].iloc[0])
+            metric = quality_metric(rows)
             title = f"{metric_title(metric)} of {RULES[rule].title} over both gammas, {grid.settings}"
-            found.append(
-                Drawn(name, title, _caption(grid, metric, len(every)), _figure(grid, model, title, metric), model)
-            )
+            caption = _caption(grid, metric, len(every))
+            found.append(ReportFigure(name, title, caption, _figure(grid, model, title, metric), model))
     return found
 
 
 def _caption(grid: Grid, metric: str, grids_there: int) -> str:
     cells, places = len(grid.rows), len(grid.panels) * len(grid.strong) * len(grid.weak)
     blank = (
-        f" {places - cells} of {places} places are blank: they were not run or have no score." if cells < places else ""
+        f" {places - cells} of {places} combinations are blank: not run, or without a score." if cells < places else ""
     )
     if grids_there > MOST:
-        blank += f" Of {grids_there} grids of other settings the {MOST} with most cells are drawn."
-    ids = grid.rows.get(f"{metric}_protocol", pd.Series(dtype=str)).dropna().unique()
-    protocol = f", protocol {ids[0]}" if len(ids) else ""
+        blank += f" Shown are the {MOST} largest of {grids_there} grids of other settings."
+    name = protocol_id(grid.rows, metric)
+    protocol = f", protocol {name}" if name else ""
     return (
-        f"{metric_title(metric)} of {grid.rows['samples'].iloc[0]:,} images a cell{protocol}; brighter is better. A "
-        f"star is a panel's best cell, dots do not differ from it significantly (paired difference, 95 %).{blank}"
+        f"{metric_title(metric)} of {grid.rows['samples'].iloc[0]:,} images per cell{protocol}; brighter is better. "
+        "A star marks each panel's best cell, dots mark cells that do not differ from it significantly (paired "
+        f"difference, 95 %).{blank}"
     )
 
 
@@ -75,29 +74,16 @@ def _figure(grid: Grid, model: str, title: str, metric: str) -> Figure:
     panes = list(figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat)
     for axes, panel in zip(panes, grid.panels, strict=False):
         cells = panel.values(grid.strong, grid.weak, "quality")
-        mesh = axes.pcolormesh(
-            edges(grid.strong),
-            edges(grid.weak),
-            cells,
-            norm=norm,
-            cmap=BRIGHT_IS_LOW if lower else BRIGHT_IS_HIGH,
-            rasterized=cells.size > MOST_VECTORS,
-        )
+        mesh = draw_mesh(axes, grid, cells, norm=norm, cmap=BRIGHT_IS_LOW if lower else BRIGHT_IS_HIGH)
         _draw_contours(axes, grid, panel, cells, norm)
         _mark(axes, panel, metric)
-        tick_gammas(axes, grid)
         axes.set_title(f"w = {panel.scale:g}", fontweight="normal", loc="center")
-        axes.set_facecolor("white")
     for place, axes in enumerate(panes):
         # The last panel of its column has the gammas below it.
         axes.tick_params(labelbottom=place + columns >= len(grid.panels))
     for axes in panes[len(grid.panels) :]:
         axes.remove()
-    figure.supxlabel("gamma of the strong branch", fontsize=10)
-    figure.supylabel("gamma of the weak branch", fontsize=10)
-    figure.suptitle(
-        figure_title(model, title, figure.get_figwidth() + 0.5), x=0.01, ha="left", fontsize=10, fontweight="bold"
-    )
+    name_gammas(figure, model, title)
     bar = figure.colorbar(mesh, ax=figure.axes, pad=0.02)
     bar.set_label(f"{metric_title(metric)} ({METRICS[metric].better} is better)")
     bar.set_ticks(np.asarray(norm.inverse(np.linspace(0, 1, TICKS))).tolist())

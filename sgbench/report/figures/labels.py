@@ -1,4 +1,4 @@
-"""Names beside the points that matter, where they cover neither each other nor what is drawn."""
+"""Labels at the points that matter, placed where they cover neither each other nor the plot."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from sgbench.stats.frontier import Vector
 DISTANCES = (9, 18, 30, 45, 65, 90, 120)
 DIRECTIONS = np.linspace(0, 2 * np.pi, 16, endpoint=False)
 MARGIN = 3.0
-# Pixels between the places that stand for a line.
+# Pixels between the points that represent a line.
 SPACING = 5.0
 
 
 class Label(NamedTuple):
-    """What to write beside a point of the data, in which colour."""
+    """A label of a data point, with its colour."""
 
     x: float
     y: float
@@ -43,19 +43,12 @@ def place_labels(axes: Axes, labels: Sequence[Label]) -> None:
     taken = [text.get_window_extent(renderer) for text in axes.texts]
     pixels = figure.dpi / 72
     for label in labels:
+        box = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.7}
+        leader = {"arrowstyle": "-", "color": label.colour, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 4}
         note = axes.annotate(
-            label.text,
-            (label.x, label.y),
-            xytext=(0, 0),
-            textcoords="offset points",
-            ha="center",
-            va="center",
-            fontsize=8,
-            color=label.colour,
-            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.7},
-            zorder=6,
-            arrowprops={"arrowstyle": "-", "color": label.colour, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 4},
-        )
+            label.text, (label.x, label.y), xytext=(0, 0), textcoords="offset points", ha="center", va="center",
+            fontsize=8, color=label.colour, bbox=box, zorder=6, arrowprops=leader,
+        )  # fmt: skip
         size = note.get_window_extent(renderer)
         shape = np.array([size.width / 2, size.height / 2])
         start = axes.transData.transform((label.x, label.y))
@@ -63,11 +56,11 @@ def place_labels(axes: Axes, labels: Sequence[Label]) -> None:
         for distance, angle in itertools.product(DISTANCES, DIRECTIONS):
             direction = np.array([np.cos(angle), np.sin(angle)])
             offset = distance * pixels * direction + direction * shape
-            box = Bbox([start + offset - shape - MARGIN, start + offset + shape + MARGIN])
-            found.append((_cost(box, ink, taken, frame) + distance, offset, box))
-        _, offset, box = min(found, key=lambda one: one[0])
+            place = Bbox([start + offset - shape - MARGIN, start + offset + shape + MARGIN])
+            found.append((_cost(place, ink, taken, frame) + distance, offset, place))
+        _, offset, place = min(found, key=lambda one: one[0])
         note.set_position((float(offset[0] / pixels), float(offset[1] / pixels)))
-        taken.append(box)
+        taken.append(place)
 
 
 def _cost(box: Bbox, ink: Vector, taken: Sequence[Bbox], frame: Bbox) -> float:

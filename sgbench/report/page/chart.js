@@ -1,4 +1,4 @@
-// The chart as Vega draws it, anew for other axes and refilled for other filters, and what hovering and clicking do.
+// The Vega chart: redrawn for other axes, refilled for other filters; hovering and clicking.
 const chart = document.getElementById("chart");
 const tip = document.getElementById("tip");
 const MOST_VECTORS = 400;
@@ -112,7 +112,7 @@ function spec(metric, axis, logX, logY) {
   return {
     signals: [{ name: "width", init: roomy, on: [{ events: "window:resize", update: roomy }] }],
     height: matchMedia("(max-width: 40rem)").matches ? 300 : 440,
-    // Room for labels is found anew with every change: other values have longer ones.
+    // Resized with every change: other values have longer labels.
     autosize: { type: "fit", contains: "padding", resize: true },
     padding: 5,
     background: "transparent",

@@ -1,4 +1,4 @@
-"""What a page is made of. `render_page` takes it and nothing else."""
+"""The content of a page, which is all that `render_page` takes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from sgbench.report.page.model_cards import ModelCard
+from sgbench.models import catalogue
+from sgbench.report.answers.answer import Section
 from sgbench.report.select_rows import Axis
 from sgbench.suite.schema import Suite
+from sgbench.zoo import weights
 
 
 class Picture(NamedTuple):
-    """An image file of the report: its path beside the page, what it shows, its bytes and its size in pixels."""
+    """An image file of the report: its path, caption and alternative text, its bytes and its size in pixels."""
 
     file: str
     caption: str
@@ -25,7 +27,7 @@ class Picture(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A drawn figure of one model, as an SVG file."""
+    """A figure of one model, as an SVG file."""
 
     name: str
     title: str
@@ -34,39 +36,39 @@ class Figure(NamedTuple):
     svg: bytes
 
 
-class Section(NamedTuple):
-    """A part of the page in words and a table: rule against baseline, areas, budgets, opinions, groups of prompts."""
+class ModelCard(NamedTuple):
+    """A model for readers; `parameters` is empty if unknown."""
 
-    title: str
-    sentences: list[str]
-    table: pd.DataFrame | None
-    note: str
-    file: str = ""
-    """Where the table stands as csv beside the page."""
+    name: str
+    summary: str
+    trained_sparse: bool
+    parameters: str
+    licence: str
+    sha256: str
 
 
 class Content(NamedTuple):
-    """Everything that a page says, in the order in which it says it."""
+    """Everything on a page, in its order."""
 
     suite: Suite
     rows: pd.DataFrame
     """One line per cell, as `select_rows` gives them."""
     axes: list[Axis]
-    """Cost axes on which the rows may stand together."""
+    """Cost axes on which the rows can be compared."""
     metrics: list[str]
-    """Metrics that the rows hold, the one that stands for quality first; empty for work on throughput alone."""
+    """Metrics of the rows, the metric of quality first; empty for throughput benchmarks."""
     summary: list[str]
     """The answer first."""
     missing: list[str]
-    """What the suite asked for and the rows do not have, in sentences."""
+    """Sentences about what the suite asked for and the rows lack."""
     sections: list[Section]
     figures: list[Figure]
     strips: list[Picture]
     """The same seeds side by side."""
     cells: dict[str, Picture]
-    """By cell id, its first images in their order."""
+    """By cell id, its first images in order."""
     prompts: list[str]
-    """What the places of a cell's picture were asked for; empty for classes."""
+    """Prompts of the images in a cell's picture; empty for class-conditional models."""
     standings: dict[str, str]
     """By cell id: frontier, tie or dominated, in the first metric and GMACs."""
     models: list[ModelCard]
@@ -75,4 +77,18 @@ class Content(NamedTuple):
     """sgbench, commit, dirty, python, torch, suite_sha256, images_made_at, devices; what is unknown is left out."""
     command: str
     files: list[str]
-    """Files beside the page that are offered for download, relative to it."""
+    """Files offered for download, relative to the page."""
+
+
+def model_card(name: str, sha256: str) -> ModelCard:
+    """The card of a packaged model; of another model what is known of its files, with the digest from the rows.
+
+    Raises UserError when there is no such model.
+    """
+    model = catalogue.entry(name)
+    if model.main.kind == "packaged":
+        card = weights.card(name)
+        facts = (str(card["summary"]), model.trained_sparse, f"{card['parameters']:,}", str(card["licence"]))
+        return ModelCard(name, *facts, card["files"]["final"]["sha256"])
+    licence = "not stated" if model.public is None else model.public.licence
+    return ModelCard(name, f"{model.family.title} ({model.family.source})", model.trained_sparse, "", licence, sha256)

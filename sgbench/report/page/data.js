@@ -38,7 +38,7 @@ function brief(value) {
   return size >= 0.001 ? String(Number(value.toPrecision(4))) : value.toPrecision(3);
 }
 
-// The same in a column: zeros at the end stay, so that digits stand under each other.
+// The same in a column: trailing zeros stay, so that digits are aligned.
 function aligned(value) {
   return typeof value !== "number" || Math.abs(value) >= 1000 ? brief(value) : value.toPrecision(4);
 }

@@ -1,4 +1,4 @@
-// All that is known of one cell, in a dialog that #cell-<id> opens and leaving closes.
+// All details of one cell, in a dialog that #cell-<id> opens and leaving closes.
 const detail = document.getElementById("detail");
 const PREFIX = "#cell-";
 const PIXELATED = 700;
@@ -50,13 +50,13 @@ function fillDetail(line) {
     ...facts("Costs", data.costs, line),
     ...facts("Settings", data.settings, line),
     ...facts("Origin", data.origin, line),
-    make("h3", {}, "The images, for other tools"),
+    make("h3", {}, "Export the images for other tools"),
     command(`sgbench export ${cell} --adm ${cell}.npz`)
   );
 }
 
 function standingText(line) {
-  const told = { frontier: "on its rule's frontier", tie: "tied with its rule's frontier", dominated: "behind its rule's frontier" };
+  const told = { frontier: "on its rule's frontier", tie: "tied with its rule's frontier", dominated: "dominated by its rule's frontier" };
   const standing = read("standing", line);
   return standing ? `, ${told[standing]} (${data.metrics[0].title}, GMACs)` : "";
 }
@@ -69,10 +69,10 @@ function image(line, alt) {
 }
 
 function pictureOf(line) {
-  const caption = make("figcaption", {}, "The first images of this cell in their order, nothing chosen by eye.");
+  const caption = make("figcaption", {}, "The first images of this cell, in order and uncurated.");
   if (data.prompts.length) {
     const list = make("ol", {}, ...data.prompts.map(prompt => make("li", {}, prompt)));
-    caption.append(make("details", {}, make("summary", {}, "What was asked for, place by place"), list));
+    caption.append(make("details", {}, make("summary", {}, "The prompts, in order"), list));
   }
   return make("figure", {}, image(line, read("picture_alt", line)), caption);
 }

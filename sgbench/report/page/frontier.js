@@ -89,9 +89,9 @@ const costOf = (key, line) => `${brief(read(key, line))} ${axes.get(key).title}`
 function explain(metric, axis) {
   const home = metric === data.metrics[0] && axis.key === "gmacs_per_image";
   const parts = metric.better
-    ? ["Lines join each rule's frontier over the cells shown; the cells behind it are faint."]
+    ? ["Lines connect each rule's frontier over the cells shown; dominated cells are faint."]
     : ["Neither end of this metric is better, so there is no frontier."];
-  if (home) parts.push("Hollow marks are behind it only within noise: ties.");
+  if (home) parts.push("Hollow marks are ties: dominated, but not significantly.");
   if (metric.half !== null) {
     parts.push(data.cells > MOST_BARS ? `Up to ${MOST_BARS} cells have bars: 95 % intervals.` : "Bars are 95 % intervals.");
   }

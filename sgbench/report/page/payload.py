@@ -14,13 +14,11 @@ from matplotlib.path import Path
 from sgbench.cells import settings as cell_settings
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
-from sgbench.report.figures.drawn import logarithmic_cost, logarithmic_quality
+from sgbench.report.figures.plotting import half_quantile, logarithmic_cost, logarithmic_quality
 from sgbench.report.page.content import Content
 from sgbench.report.page.text import all_visible
-from sgbench.report.select_rows import AXES, metric_title, replicates
-from sgbench.report.style import style_of
+from sgbench.report.select_rows import AXES, metric_title
 from sgbench.report.tables.columns import settings_texts
-from sgbench.stats.estimates import t_quantile
 
 MODEL = ("model", "family", "weights", "iterations", "auxiliary_iterations", "trained_sparse", "dropped_tokens")
 SETTINGS = (*dict.fromkeys([*MODEL, *cell_settings.SETTINGS]), "guided_channels", "samples")
@@ -55,13 +53,8 @@ SCORE_ENDS = ("", "_se", "_corrected", "_floor", "_floor_sd", "_protocol")
 
 
 def payload(content: Content, sources: dict[str, str]) -> str:
-    """What the page's scripts read, as JSON that may stand in a script element; `sources` says where pictures are."""
+    """What the page's scripts read, as JSON that is safe in a script element; `sources` are addresses of pictures."""
     rows = content.rows
-    titles = {
-        **{name: name.replace("_", " ") for name in SETTINGS},
-        **COSTS,
-        **ORIGIN,
-    }
     data = {
         "axes": [{"key": axis, "title": AXES[axis], "log": logarithmic_cost(rows[axis])} for axis in content.axes],
         "metrics": [_metric(rows, metric) for metric in content.metrics],
@@ -69,12 +62,12 @@ def payload(content: Content, sources: dict[str, str]) -> str:
         "settings": _present(SETTINGS, rows),
         "costs": _present(COSTS, rows),
         "origin": _present(ORIGIN, rows),
-        "titles": titles,
+        "titles": {**{name: name.replace("_", " ") for name in SETTINGS}, **COSTS, **ORIGIN},
         "prompts": content.prompts,
         "cells": len(rows),
         "columns": {name: _encoded(column) for name, column in _columns(content, sources).items()},
     }
-    # Nothing in it may end the element that it stands in.
+    # Nothing in it may end its element.
     return json.dumps(all_visible(data), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
@@ -86,19 +79,12 @@ def _metric(rows: pd.DataFrame, metric: str) -> dict[str, Any]:
         "better": METRICS[metric].better,
         "groups": groups,
         "log": logarithmic_quality(rows[metric], metric),
-        "half": _half(rows, metric),
+        "half": half_quantile(rows, metric),
     }
 
 
-def _half(rows: pd.DataFrame, metric: str) -> float | None:
-    """Standard errors in half of a 95 % interval, by as many groups as were deleted; None where none were."""
-    known = rows.get(f"{metric}_replicates", pd.Series(dtype=str)).dropna()
-    groups = len(replicates(known.iloc[0])) if len(known) else 0
-    return t_quantile(groups) if groups > 1 else None
-
-
 def _rule(rule: str) -> dict[str, str]:
-    style = style_of(rule)
+    style = RULES[rule].style
     drawn = {"colour": style.colour, "line": style.line, "path": marker_path(style.marker)}
     return {"name": rule, "title": RULES[rule].title, **drawn}
 
@@ -114,23 +100,23 @@ def _columns(content: Content, sources: dict[str, str]) -> dict[str, pd.Series]:
         names += [f"{metric}{end}" for end in SCORE_ENDS if f"{metric}{end}" in rows]
         names += [f"{group}{end}" for group in _metric(rows, metric)["groups"] for end in ("", "_se")]
     pictures = [content.cells.get(str(cell)) for cell in rows["cell"]]
-    told = {
+    derived = {
         "cell": rows["cell"],
         "text": settings_texts(rows),
         "rule": rows["guidance"],
         "standing": rows["cell"].map(content.standings),
-        "picture": pd.Series([p and sources[p.file] for p in pictures], rows.index, dtype=object),
-        "picture_alt": pd.Series([p and p.alt for p in pictures], rows.index, dtype=object),
-        "picture_width": pd.Series([p and p.width for p in pictures], rows.index, dtype=object),
-        "picture_height": pd.Series([p and p.height for p in pictures], rows.index, dtype=object),
     }
-    texts = {"parameters": rows["parameters"].map(cell_settings.parameters_text)} if "parameters" in names else {}
-    return {**{name: rows[name] for name in names}, **texts, **told}
+    shown = [(p and sources[p.file], p and p.alt, p and p.width, p and p.height) for p in pictures]
+    for name, values in zip(("", "_alt", "_width", "_height"), zip(*shown, strict=True), strict=True):
+        derived[f"picture{name}"] = pd.Series(values, rows.index, dtype=object)
+    if "parameters" in names:
+        derived["parameters"] = rows["parameters"].map(cell_settings.parameters_text)
+    return {**{name: rows[name] for name in names}, **derived}
 
 
 def _encoded(column: pd.Series) -> Any:
     """A column as `{"always": value}`, a list, or distinct values and each line's number among them."""
-    # Numbers in full: rounded for reading, they are then the ones that other tables show.
+    # Numbers in full: rounded for reading, they equal those of other tables.
     values: list[Any] = [None if pd.isna(value) else "inf" if value == math.inf else value for value in column.tolist()]
     distinct = list(dict.fromkeys(values))
     if len(distinct) == 1:

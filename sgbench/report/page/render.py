@@ -1,9 +1,15 @@
-"""From a page's content to its HTML."""
+"""From a page's content to its HTML.
+
+Vega, Vega-Lite and vega-embed come from the package vl-convert-python; the page's policy allows its own scripts only.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import re
 from collections.abc import Sequence
+from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -12,9 +18,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from sgbench.guidance import RULES
-from sgbench.report.figures.render import FORMATS
+from sgbench.report.figures.plotting import FORMATS
 from sgbench.report.page.content import Content, Figure, Picture
-from sgbench.report.page.library import as_script, library, library_name, policy
 from sgbench.report.page.payload import payload
 from sgbench.report.page.svg import inline_svgs
 from sgbench.report.page.text import output, said, visible
@@ -22,12 +27,15 @@ from sgbench.report.select_rows import metric_title
 from sgbench.report.tables.columns import short
 
 SCRIPTS = ("data.js", "filters.js", "frontier.js", "chart.js", "table.js", "detail.js", "page.js")
-# What is longer than this stands folded, sentences behind the first few.
+# Longer lists are collapsed, sentences after the first few.
 MOST_SENTENCES, MOST_LINES, MOST_FIGURES = 4, 12, 4
+EMBEDDED_BYTES = 1_400_000
+# Narrower pictures are shown enlarged, with sharp pixels.
+PIXELATED_WIDTH = 700
 
 
 class _Shown(NamedTuple):
-    """A figure, its element, and its files beside the page, each with the name of its format."""
+    """A figure, its SVG element, and its files with the names of their formats."""
 
     figure: Figure
     element: Markup
@@ -35,7 +43,7 @@ class _Shown(NamedTuple):
 
 
 class Page(NamedTuple):
-    """The page as UTF-8, and the pictures that it expects beside itself."""
+    """The page as UTF-8, and the pictures that it needs as files next to it."""
 
     html: bytes
     external: list[Picture]
@@ -107,7 +115,7 @@ def _by_model(content: Content) -> tuple[dict[str, list[_Shown]], Markup]:
 
 
 def _floor(content: Content) -> str:
-    """What as many real images score, in a sentence; empty where the reference has none to spare."""
+    """The score of the same number of real images, in a sentence; empty where the reference has none held out."""
     rows = content.rows
     if not content.metrics or f"{content.metrics[0]}_floor" not in rows:
         return ""
@@ -116,17 +124,13 @@ def _floor(content: Content) -> str:
     if known.empty:
         return ""
     floor, spread = known.iloc[0][[f"{metric}_floor", f"{metric}_floor_sd"]]
-    between = f", standard deviation between sets {short(spread)}" if spread == spread else ""
-    return f"As many real test images have a {metric_title(metric)} of {short(floor)} (the floor{between})."
-
-
-EMBEDDED_BYTES = 1_400_000
-# A picture of images of a few pixels is shown larger than it is, and its pixels are the message.
-PIXELATED_WIDTH = 700
+    between = f"; standard deviation between sets {short(spread)}" if spread == spread else ""
+    name = metric_title(metric)
+    return f"The same number of real test images scores {short(floor)} in {name} (real-image baseline{between})."
 
 
 class Placed(NamedTuple):
-    """Address of each picture, by its file, and the pictures that must be written beside the page."""
+    """Addresses of pictures by file, and the pictures that must be written as files."""
 
     sources: dict[str, str]
     external: list[Picture]
@@ -145,3 +149,38 @@ def place(groups: Sequence[Sequence[Picture]]) -> Placed:
 
 def _data_uri(picture: Picture) -> str:
     return f"data:{picture.media};base64,{base64.b64encode(picture.data).decode()}"
+
+
+@cache
+def library() -> str:
+    """The script that defines `vegaEmbed`, safe inside an element; takes seconds once per process."""
+    import vl_convert
+
+    # In a block, so that its names stay its own; what it offers it hangs on `window`.
+    bundle = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # The stub knows no bundle without a snippet.
+    return "{" + as_script(bundle) + "}"
+
+
+def library_name() -> str:
+    """The versions of what `library` holds."""
+    import vl_convert
+
+    return f"vega {vl_convert.get_vega_version()}, vega-embed {vl_convert.get_vega_embed_version()}"
+
+
+def as_script(code: str) -> str:
+    """Code that is safe inside a script element: nothing in it ends the element or opens a comment."""
+    return re.sub(r"<(?=/script|!--)", r"\\x3c", code, flags=re.IGNORECASE)
+
+
+def policy(scripts: Sequence[str], outside: bool) -> str:
+    """The Content-Security-Policy of a page with these scripts; `outside` allows pictures from files."""
+    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    pictures = "data: 'self' file:" if outside else "data:"
+    # Scripts by their digests alone: Vega interprets its expressions and needs no eval. Styles stay open, because
+    # figures and Vega carry them as attributes, which have no digests.
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src {pictures}; "
+        "base-uri 'none'; form-action 'none'"
+    )

@@ -8,7 +8,7 @@ from html import escape
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-# Of attributes that hold coordinates all numbers may lose what no screen shows; scales must keep their digits.
+# Attributes whose numbers are coordinates and can be rounded; scales must keep their digits.
 COORDINATES = ("d", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "points")
 LONG = re.compile(r"-?\d*\.\d{3,}(?:e[-+]?\d+)?")
 SHIFT = re.compile(r"translate\(([-.\d]+) ([-.\d]+)\)")
@@ -16,7 +16,7 @@ REFERENCE = re.compile(r"#([^\s)\"']+)")
 
 
 class Inlined(NamedTuple):
-    """An element for each figure, and one with what they refer to; it takes no room and must stand in the same page."""
+    """An element for each figure, and one with what they refer to; it is invisible and must be in the same page."""
 
     figures: list[str]
     shared: str
@@ -25,8 +25,7 @@ class Inlined(NamedTuple):
 def inline_svgs(svgs: Sequence[bytes], names: Sequence[str]) -> Inlined:
     """SVG files as elements that need no style and no ids of the page, each with a name for screen readers.
 
-    Letters and marks are drawn over and over: each is held once for all figures. Coordinates are rounded to a hundredth
-    of a point.
+    Letters and marks are shared by all figures. Coordinates are rounded to a hundredth of a point.
     """
     paths: dict[str, str] = {}
     figures = []
@@ -50,13 +49,13 @@ def inline_svgs(svgs: Sequence[bytes], names: Sequence[str]) -> Inlined:
 
 
 def _plain(element: ElementTree.Element) -> None:
-    """Take away namespaces, metadata, style sheets, blanks, and digits that nobody sees; comments are gone already."""
+    """Remove namespaces, metadata, style sheets, blanks and invisible digits; the parser drops comments."""
     element.tag = _local(element.tag)
     element.text = element.tail = None
     element.attrib = {_local(key): _short(_local(key), value) for key, value in element.attrib.items()}
     moved = SHIFT.fullmatch(element.attrib.get("transform", "")) if element.tag == "use" else None
     if moved and not {"x", "y"} & set(element.attrib):
-        # The same in fewer letters, and most of a figure are letters.
+        # Shorter, and most of a figure are letters.
         del element.attrib["transform"]
         element.attrib |= {key: value for key, value in zip("xy", moved.groups(), strict=True) if value != "0"}
     for child in list(element):
@@ -112,7 +111,7 @@ def _share(root: ElementTree.Element, paths: dict[str, str], prefix: str) -> Non
 
 
 def _unwrap(element: ElementTree.Element) -> None:
-    """Replace groups that say nothing by what they hold."""
+    """Replace groups without attributes by their children."""
     children = []
     for child in element:
         _unwrap(child)

@@ -1,4 +1,4 @@
-"""Strings of others as readers see them: what would be invisible, or would turn the text around, is spelt out."""
+"""Untrusted strings for readers: characters that are invisible or reverse the text are escaped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sgbench.base.printable import printable
 
 
 def visible(text: str) -> str:
-    r"""The text with characters that nobody sees as escapes: `\u202e`. Tabs and line feeds stay, being blanks here."""
+    r"""The text with invisible characters escaped: `\u202e`. Tabs and line feeds stay."""
     return printable(text, keep="\t\n")
 
 
@@ -25,12 +25,12 @@ def all_visible(value: Any) -> Any:
 
 
 def output(value: Any) -> Any:
-    """What a template puts out: strings made visible, markup as it is."""
+    """What a template prints: strings made visible, markup as it is."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def said(sentence: str) -> Markup:
-    """A sentence, with what stands between backticks as code."""
+    """A sentence, with text between backticks as code."""
     parts = re.split(r"`([^`]+)`", visible(sentence))
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if n % 2 else escape(part) for n, part in enumerate(parts)

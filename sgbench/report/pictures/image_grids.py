@@ -1,6 +1,6 @@
 """The same seeds and labels side by side: a line for each rule's best cell, and unguided images by sparsity.
 
-The second is figure 4 of arXiv 2601.01608 from our rows. No line and no image is chosen by eye.
+The second is figure 4 of arXiv 2601.01608 from our rows. Lines and images are uncurated.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ from sgbench.cells.identity import cell_id
 from sgbench.guidance import RULES
 from sgbench.report.figures.grids import ALIKE, grouped
 from sgbench.report.page.content import Picture
-from sgbench.report.pictures.gallery import COLUMNS, asked_for, encode, first_row
+from sgbench.report.pictures.gallery import COLUMNS, conditions_of, encode, first_row, picture_of
 from sgbench.report.select_rows import (
     best_row,
+    by_rule,
+    constant_gamma,
     file_names,
     metric_title,
+    quality_metric,
     rated,
-    rule_rows,
-    rules_of,
     settings_text,
+    value_text,
 )
 from sgbench.results.store import Store
-from sgbench.stats.estimates import with_error
 
-# Images are shown this wide at least and reduced to it at most, by whole factors.
+# Widths between which images are enlarged or reduced, by integer factors.
 LEAST, MOST = 96, 128
 
 
@@ -45,14 +46,15 @@ class Line(NamedTuple):
 def strips(rows: pd.DataFrame, cells: Sequence[Cell], store: Store) -> list[Picture]:
     """For each model: the best cell of each rule, the dense unguided one first; and unguided cells by gamma.
 
-    A cell whose picture is missing or damaged is named in the caption. A strip of one line is none.
+    A cell whose picture is missing or damaged is named in the caption. Strips of one line are left out.
     """
     by_id = {cell_id(cell): cell for cell in cells}
+    metric = metric_title(quality_metric(rows)) if "quality_metric" in rows else ""
     found = []
     for model, name in file_names(rows["model"].tolist()).items():
         best, sparse = best_cells(rows, model), by_gamma(rows, model)
         about = {
-            "rules": (best, f"{model}, the best cell of each rule by {_metric(rows)}"),
+            "rules": (best, f"{model}, the best cell of each rule by {metric}"),
             "gammas": (sparse, f"{model} without guidance, by the share of tokens that skip work"),
         }
         for kind, (chosen, what) in about.items():
@@ -65,19 +67,16 @@ def best_cells(rows: pd.DataFrame, model: str) -> pd.DataFrame:
     if "quality" not in rows:
         return rows.iloc[:0]
     chosen = []
-    for rule in rules_of(rows, model):
-        own = rated(rule_rows(rows, model, rule))
-        dense = own[pd.to_numeric(own["gamma_strong"], errors="coerce") == 0]
-        own = dense if rule == "none" and len(dense) else own
-        if len(own):
-            chosen.append(best_row(own))
+    for rule, own in by_rule(rated(rows), model).items():
+        dense = own[constant_gamma(own) == 0]
+        chosen.append(best_row(dense if rule == "none" and len(dense) else own))
     return pd.DataFrame(chosen)
 
 
 def by_gamma(rows: pd.DataFrame, model: str) -> pd.DataFrame:
     """Unguided rows that differ in a constant gamma alone, by rising gamma: the longest such series of the suite."""
-    own = rule_rows(rows, model, "none")
-    own = own.assign(gamma=pd.to_numeric(own["gamma_strong"], errors="coerce")).dropna(subset="gamma")
+    own = rows[(rows["model"] == model) & (rows["guidance"] == "none")]
+    own = own.assign(gamma=constant_gamma(own)).dropna(subset="gamma")
     if own.empty:
         return own
     return max((part for _, part in grouped(own, ALIKE)), key=len).sort_values("gamma", kind="stable")
@@ -98,17 +97,16 @@ def _strip(name: str, what: str, chosen: pd.DataFrame, by_id: dict[str, Cell], s
     drawn = draw(lines)
     buffer = io.BytesIO()
     drawn.save(buffer, "PNG", optimize=True)
-    data, media = encode(buffer.getvalue(), lines[0].images.height)
-    asked = asked_for(by_id[str(chosen["cell"].iloc[0])], COLUMNS)
+    encoded = encode(buffer.getvalue(), lines[0].images.height)
+    asked = conditions_of(by_id[str(chosen["cell"].iloc[0])], COLUMNS)
     caption = (
-        f"{what}: the first {COLUMNS} images, the same seeds in the same columns, nothing chosen by eye. "
+        f"{what}: the first {COLUMNS} images, the same seeds in the same columns, uncurated. "
         f"From left to right: {'; '.join(asked)}."
     )
     if lacking:
         caption += f" Without a picture: {'; '.join(lacking)}."
     alt = f"{what}. Lines from top to bottom: {'; '.join(line.label for line in lines)}"
-    file = f"gallery/{name}.{media.removeprefix('image/')}"
-    return [Picture(file, caption, alt, data, media, *drawn.size)]
+    return [picture_of(name, caption, alt, encoded, drawn.size)]
 
 
 def draw(lines: Sequence[Line]) -> Image.Image:
@@ -131,7 +129,7 @@ def draw(lines: Sequence[Line]) -> Image.Image:
 
 
 def _shown(side: int) -> int:
-    """Side in a strip of an image of `side` pixels: a whole multiple of a small one, a whole part of a large one."""
+    """Size in a strip of an image of `side` pixels, enlarged or reduced by an integer factor."""
     return side * math.ceil(LEAST / side) if side < LEAST else side // math.ceil(side / MOST)
 
 
@@ -141,12 +139,8 @@ def _font(text: str, size: int, width: int) -> ImageFont.FreeTypeFont | ImageFon
     return ImageFont.load_default(size if wanted <= width else size * width / wanted)
 
 
-def _metric(rows: pd.DataFrame) -> str:
-    return metric_title(str(rows["quality_metric"].iloc[0])) if "quality_metric" in rows else ""
-
-
 def _quality(row: pd.Series) -> str:
-    """Quality with its error, to stand behind settings; empty where there is none."""
+    """Quality with its error, to follow settings; empty without one."""
     if "quality" not in row or pd.isna(row["quality"]):
         return ""
-    return f": {metric_title(row['quality_metric'])} {with_error(row['quality'], row['quality_se'])}"
+    return f": {metric_title(row['quality_metric'])} {value_text(row)}"

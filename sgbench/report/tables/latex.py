@@ -1,4 +1,4 @@
-"""Tables as LaTeX for a paper: booktabs, best and tied values in bold, a caption that says what the numbers mean."""
+"""LaTeX tables for a paper: booktabs, best and tied values in bold, a caption that explains the numbers."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import pandas as pd
 
 from sgbench.metrics.catalogue import METRICS
 from sgbench.report.select_rows import metric_title
-from sgbench.report.tables.bold import bold_cells
-from sgbench.report.tables.columns import best_rows, readable_table
+from sgbench.report.tables.columns import best_rows, bold_cells, readable_table
 from sgbench.suite.schema import Suite
 
-# A float is one page at most; what is longer breaks over pages.
+# Longer tables break over pages: a float is one page at most.
 LINES = 60
-# Characters of \scriptsize, the gaps between columns among them, that a page of one column holds.
+# Width of a one-column page in characters of \scriptsize, and the gap between columns.
 WIDTH, GAP = 92, 3
 TEXTS = ("rule", "settings", "standing")
 COSTS = ("GMACs/image", "ms/image", "J/image")
 ARROWS = {"lower": r"~$\downarrow$", "higher": r"~$\uparrow$", "": ""}
 ERRORS = (
-    r"$\pm$ is one standard error (delete-a-group jackknife; exact for means; by prompt for prompts). "
-    r"Bold: the best value of a model, and all whose paired difference to it is not significant (95\,\% interval)."
+    r"$\pm$ is one standard error (delete-a-group jackknife; exact for means; clustered by prompt for prompt-based "
+    r"metrics). Bold: the best value of a model, and all whose paired difference to it is not significant "
+    r"(95\,\% interval)."
 )
 _ESCAPES = str.maketrans(
     {
@@ -54,8 +54,8 @@ def latex_tables(suite: Suite, rows: pd.DataFrame, metrics: Sequence[str]) -> di
     """`table.tex`, all cells, and `table-best.tex`, the best cell of each rule, by name.
 
     Rows have a quality; `metrics` are those that they hold. Each file is complete, to be \\input into a document that
-    loads the packages which its first line names. Values of one model stand together, and what is bold is so among
-    the lines of the same table and model.
+    loads the packages which its first line names. Lines are grouped by model; bold values are
+    relative to the same table and model.
     """
     readable, best = readable_table(rows), best_rows(rows)
     chosen = f"the best cell of each guidance rule by {metric_title(str(rows['quality_metric'].iloc[0]))}"
@@ -72,7 +72,7 @@ def latex_tables(suite: Suite, rows: pd.DataFrame, metrics: Sequence[str]) -> di
 
 
 def escape(text: object) -> str:
-    """Any text on one line, so that LaTeX prints it and does nothing else."""
+    """Any text on one line, escaped for LaTeX."""
     return " ".join(str(text).split()).translate(_ESCAPES)
 
 
@@ -83,9 +83,9 @@ def _caption(suite: Suite, rows: pd.DataFrame, metrics: Sequence[str], which: st
     said = [
         f"{suite.title}: {which}.",
         *([f"Model: {models[0]}."] if len(models) == 1 else []),
-        f"Scores: {', '.join(metric_title(metric) for metric in metrics)}; an arrow points to the better end.",
-        f"N = {suite.samples} images a cell, {asked}{against}.",
-        "GMACs count every multiply-accumulate of sampling an image, ms its time.",
+        f"Scores: {', '.join(metric_title(metric) for metric in metrics)}; arrows point to better values.",
+        f"N = {suite.samples} images per cell, {asked}{against}.",
+        "GMACs count every multiply-accumulate of sampling an image; ms is its sampling time.",
     ]
     return f"{escape(' '.join(said))} {ERRORS}"
 
@@ -128,7 +128,7 @@ def _width(table: pd.DataFrame, name: str) -> int:
 
 
 def _arrow(name: str) -> str:
-    """What stands behind the heading of a metric that is better at one end."""
+    """The arrow in the heading of a metric that has a direction."""
     return next((ARROWS[metric.better] for metric in METRICS.values() if metric.title == name), "")
 
 
@@ -173,7 +173,7 @@ def _floating(parts: Sequence[_Part], caption: str, label: str) -> list[str]:
 def _broken(parts: Sequence[_Part], caption: str, label: str) -> list[str]:
     lines = [r"\begingroup", r"\scriptsize"]
     for number, part in enumerate(parts):
-        # Further parts carry the number of the first, and stand in no list of tables.
+        # Further parts share the number of the first, and are not in the list of tables.
         lines += [r"\addtocounter{table}{-1}"] if number else []
         lines += [rf"\begin{{longtable}}{{{part.columns}}}"]
         lines += [rf"{caption}{label} \\" if number == 0 else r"\caption[]{(continued)} \\"]

@@ -7,12 +7,13 @@ A prompt's metadata has GenEval's form: `include` lists classes with count, colo
 from __future__ import annotations
 
 import json
-from typing import Any, Final, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sgbench.base.choices import suggestion
 from sgbench.base.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SHAPES: Final = ("circle", "square", "triangle", "cross", "ring", "diamond", "star", "heart")
 PLURALS: Final = ("circles", "squares", "triangles", "crosses", "rings", "diamonds", "stars", "hearts")
@@ -173,6 +174,8 @@ def prompt_set() -> list[Caption]:
 
 def _task_prompts(task: str) -> list[Caption]:
     """Different captions of a task, trained and held-out combinations alternating as far as they go."""
+    import numpy as np
+
     random = np.random.Generator(np.random.PCG64([SEED, list(TASK_SHARES).index(task)]))
     wanted = {True: HELD_OUT.get(task, 0), False: COUNTS[task] - HELD_OUT.get(task, 0)}
     found: dict[bool, dict[Caption, None]] = {True: {}, False: {}}

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sgbench.report.figures import draw_figures, frontier, render
+from sgbench.report.figures import draw_figures, frontier
+from sgbench.report.figures.plotting import render
 from sgbench.report.select_rows import Axis, with_quality
 from sgbench.stats.estimates import GROUPS
 

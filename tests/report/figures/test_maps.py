@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection, QuadMesh
 
-from sgbench.report.figures import heat_map, speed_up, throughput_map
+from sgbench.report.figures import heat_map, speed
 from sgbench.report.figures.grids import edges, grids
 from sgbench.report.select_rows import with_quality
 
@@ -71,7 +71,7 @@ def test_the_best_cell_is_brightest_and_starred(sweep: pd.DataFrame, metric: str
 @pytest.mark.slow
 def test_blank_places_are_counted(sweep: pd.DataFrame) -> None:
     sg, ag = heat_map.draw(with_quality(sweep, "fd"), MODEL, "")
-    assert "20 of 60 places are blank" in sg.caption
+    assert "20 of 60 combinations are blank" in sg.caption
     assert "blank" not in ag.caption
 
 
@@ -102,7 +102,7 @@ def test_equal_cells_are_drawn(row: Row) -> None:
 
 def test_throughput_is_against_the_dense_cell(row: Row) -> None:
     rows = pd.DataFrame([row("cfg+sg", s, w) for s in (0, 0.4, 0.8) for w in (0, 0.4, 0.8)])
-    (drawn,) = throughput_map.draw(rows, MODEL, "")
+    (drawn,) = speed.draw_maps(rows, MODEL, "")
     rates, ratios = (
         np.asarray(next(c for c in axes.collections if isinstance(c, QuadMesh)).get_array()).reshape(3, 3)
         for axes in drawn.figure.axes[:2]
@@ -115,16 +115,16 @@ def test_throughput_is_against_the_dense_cell(row: Row) -> None:
 def test_times_of_two_devices_are_on_no_common_map(row: Row) -> None:
     one = [row("ag+sg", s, w) for s in (0, 0.4, 0.8) for w in (0, 0.4)]
     other = [row("ag+sg", s, 0.8, device="GPU") for s in (0, 0.4, 0.8)]
-    (drawn,) = throughput_map.draw(pd.DataFrame(one + other), MODEL, "")
+    (drawn,) = speed.draw_maps(pd.DataFrame(one + other), MODEL, "")
     assert drawn.figure.axes[0].collections[0].get_array().size == 6
-    assert speed_up.draw(pd.DataFrame(one + other), MODEL, "") == []
+    assert speed.draw_speed_up(pd.DataFrame(one + other), MODEL, "") == []
 
 
 def test_dense_twins_are_of_the_same_rule_else_cfg(row: Row) -> None:
     rows = pd.DataFrame(
         [row("none"), row("none", 0.5), row("cfg"), row("cfg", steps=5), row("sg", 0, 0.7), row("sg", 0, 0.7, steps=7)]
     )
-    twins = speed_up.dense_twins(rows, rows)
+    twins = speed.dense_twins(rows, rows)
     gmacs = rows["gmacs_per_image"].tolist()
     assert twins["gmacs_per_image"].tolist()[:5] == [gmacs[0], gmacs[0], gmacs[2], gmacs[3], gmacs[2]]
     assert np.isnan(twins["gmacs_per_image"].iloc[5])
@@ -132,10 +132,10 @@ def test_dense_twins_are_of_the_same_rule_else_cfg(row: Row) -> None:
 
 def test_speed_up_is_what_the_clock_says(row: Row) -> None:
     rows = pd.DataFrame([row("cfg"), row("sg", 0, 0.8)])
-    (drawn,) = speed_up.draw(rows, MODEL, "")
+    (drawn,) = speed.draw_speed_up(rows, MODEL, "")
     marks = [c for c in drawn.figure.axes[0].collections if isinstance(c, PathCollection)]
     seconds = rows["seconds_per_image"]
     assert marks[1].get_offsets().tolist() == [
         [pytest.approx(2 / 1.4), pytest.approx(seconds.iloc[0] / seconds.iloc[1])]
     ]
-    assert speed_up.draw(rows.iloc[:1], MODEL, "") == []
+    assert speed.draw_speed_up(rows.iloc[:1], MODEL, "") == []

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.integrate import trapezoid
 
-from sgbench.report.figures import lpips, sparsity, training, weak_age
+from sgbench.report.figures import diversity, series
 from sgbench.report.select_rows import with_quality
 
 MODEL = "fashion-routing"
@@ -28,7 +28,7 @@ def checkpoint(epochs: int, tail: str = "", weak: int | None = None) -> str:
 
 def test_unguided_quality_is_drawn_by_gamma(sweep: pd.DataFrame) -> None:
     shuffled = sweep.sample(frac=1, random_state=0)
-    (drawn,) = sparsity.draw(with_quality(shuffled, "fd"), MODEL, "")
+    (drawn,) = series.draw_gammas(with_quality(shuffled, "fd"), MODEL, "")
     line = drawn.figure.axes[0].lines[0]
     own = sweep[sweep["guidance"] == "none"]
     assert line.get_xdata() == pytest.approx([0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9])
@@ -37,7 +37,7 @@ def test_unguided_quality_is_drawn_by_gamma(sweep: pd.DataFrame) -> None:
 
 def test_two_gammas_are_no_series(row: Row) -> None:
     rows = [row("none", 0), row("none", 0.5), row("none", 0.7, steps=20)]
-    assert sparsity.draw(quality(rows), MODEL, "") == []
+    assert series.draw_gammas(quality(rows), MODEL, "") == []
 
 
 def test_training_takes_the_best_cell_of_each_checkpoint_and_run(row: Row) -> None:
@@ -46,7 +46,9 @@ def test_training_takes_the_best_cell_of_each_checkpoint_and_run(row: Row) -> No
         rows += [row("cfg", scale=s, model=checkpoint(epochs), iterations=5e3 * epochs, fd=fd + s) for s in (1.5, 2)]
     tuned = checkpoint(160, "-dense")
     rows.append(row("cfg", scale=1.5, model=tuned, iterations=9e5, fd=2.4))
-    (drawn,) = training.draw(quality(rows), {m: f"-{n}" if n else "" for n, m in enumerate([r["model"] for r in rows])})
+    (drawn,) = series.draw_training(
+        quality(rows), {m: f"-{n}" if n else "" for n, m in enumerate([r["model"] for r in rows])}
+    )
     assert drawn.name == "training-1"
     run, fine_tune = (line for line in drawn.figure.axes[0].lines if len(line.get_xdata()) and line.get_marker() == "s")
     assert run.get_xdata() == pytest.approx([4e5, 8e5, 2e6])
@@ -57,8 +59,8 @@ def test_training_takes_the_best_cell_of_each_checkpoint_and_run(row: Row) -> No
 
 def test_one_checkpoint_is_no_training(row: Row) -> None:
     rows = [row("cfg", model=checkpoint(80), iterations=4e5), row("cfg", model=MODEL, iterations=1e4)]
-    assert training.draw(quality(rows), {checkpoint(80): "", MODEL: "-b"}) == []
-    assert training.draw(quality([row("cfg")]), {MODEL: ""}) == []
+    assert series.draw_training(quality(rows), {checkpoint(80): "", MODEL: "-b"}) == []
+    assert series.draw_training(quality([row("cfg")]), {MODEL: ""}) == []
 
 
 def test_age_is_a_share_of_the_main_checkpoints(row: Row) -> None:
@@ -67,7 +69,7 @@ def test_age_is_a_share_of_the_main_checkpoints(row: Row) -> None:
         facts = {"model": checkpoint(400, weak=weak), "iterations": 2e6, "auxiliary_iterations": 5e3 * weak}
         rows += [row("ag", fd=fd, **facts), row("ag", scale=2.0, fd=fd + 1, **facts), row("cfg", **facts)]
     models = dict.fromkeys([r["model"] for r in rows], "")
-    (drawn,) = weak_age.draw(quality(rows), models)
+    (drawn,) = series.draw_weak_ages(quality(rows), models)
     assert drawn.name == "weak-checkpoint"
     assert "2,000,000 iterations" in drawn.caption
     (line,) = [one for one in drawn.figure.axes[0].lines if one.get_marker() == "v"]
@@ -79,7 +81,7 @@ def test_lpips_is_of_each_rules_best_cell(row: Row) -> None:
     near, far = (" ".join(f"{c + p / 1000:.5g}" for p in range(1, 100)) for c in (0.1, 0.5))
     rows = [row("none"), row("none", 0.5, lpips_percentiles=far), row("cfg", fd=0.1, lpips_percentiles=near),
             row("cfg", scale=3.0, fd=0.5, lpips_percentiles=far)]  # fmt: skip
-    (drawn,) = lpips.draw(quality(rows), MODEL, "")
+    (drawn,) = diversity.draw_lpips(quality(rows), MODEL, "")
     curve, median = drawn.figure.axes[0].lines
     assert (min(curve.get_xdata()), max(curve.get_xdata())) == pytest.approx((0.101, 0.199))
     assert median.get_xdata() == pytest.approx([0.15])
@@ -87,7 +89,7 @@ def test_lpips_is_of_each_rules_best_cell(row: Row) -> None:
 
 
 def test_a_density_of_uniform_distances_is_flat_and_holds_most_of_them() -> None:
-    places, height = lpips.density(np.linspace(0.01, 0.99, 99))
+    places, height = diversity.density(np.linspace(0.01, 0.99, 99))
     inside = (places > 0.25) & (places < 0.75)
     assert height[inside] == pytest.approx(np.ones(inside.sum()), abs=0.05)
     assert 0.85 < trapezoid(height, places) < 0.98
@@ -95,5 +97,5 @@ def test_a_density_of_uniform_distances_is_flat_and_holds_most_of_them() -> None
 
 def test_without_distances_there_is_no_density(row: Row) -> None:
     equal = " ".join(["0.2"] * 99)
-    assert lpips.draw(quality([row("cfg")]), MODEL, "") == []
-    assert lpips.draw(quality([row("cfg", lpips_percentiles=equal)]), MODEL, "") == []
+    assert diversity.draw_lpips(quality([row("cfg")]), MODEL, "") == []
+    assert diversity.draw_lpips(quality([row("cfg", lpips_percentiles=equal)]), MODEL, "") == []

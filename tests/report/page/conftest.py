@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw
 
 from sgbench import api
 from sgbench.metrics.catalogue import METRICS
-from sgbench.report.page.content import Content, Figure, Picture, Section
-from sgbench.report.page.model_cards import ModelCard
+from sgbench.report.answers.answer import Section
+from sgbench.report.page.content import Content, Figure, ModelCard, Picture
 from sgbench.report.page.render import render_page
 
 ROOT = Path(__file__).parents[3]

@@ -31,7 +31,7 @@ def test_the_detail_says_everything_of_a_cell(content: Fill, open_page: Open) ->
     assert f"sgbench export {row['cell']} --adm {row['cell']}.npz" in text
     assert dialog.locator("img").get_attribute("alt") == f"Images of {row['cell']}"
     assert dialog.get_attribute("aria-labelledby") == "detail-title"
-    dialog.get_by_text("What was asked for").click()
+    dialog.get_by_text("The prompts, in order").click()
     assert dialog.locator("ol li").all_inner_texts() == filled.prompts
     dialog.get_by_role("button", name="Close").click()
     page.wait_for_selector("dialog", state="hidden")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sgbench.base.errors import UserError
-from sgbench.report.page.model_cards import model_card
+from sgbench.report.page.content import model_card
 
 
 def test_a_packaged_model_has_the_digest_of_its_file() -> None:

@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sgbench.report.page.content import Content, Figure, Section
-from sgbench.report.page.library import as_script, without_library
+from sgbench.report.answers.answer import Section
+from sgbench.report.page.content import Content, Figure
 from sgbench.report.page.payload import payload
-from sgbench.report.page.render import EMBEDDED_BYTES, MOST_LINES, MOST_SENTENCES, Page, place, render_page
+from sgbench.report.page.render import EMBEDDED_BYTES, MOST_LINES, MOST_SENTENCES, Page, as_script, place, render_page
 from sgbench.report.page.text import said
+from tests.report.alike import without_library
 
 Fill = Callable[..., Content]
 HOSTILE = '<script>alert(1)</script></script><!--"><img src=x onerror=alert(2)>'
@@ -189,7 +190,7 @@ def test_long_sections_are_folded_behind_their_beginning(content: Fill) -> None:
     folded, html = texts(MOST_SENTENCES + 2, MOST_LINES + 1)
     assert folded == 2
     assert html.index(f"Answer {MOST_SENTENCES - 1}.") < html.index("2 more sentences") < html.index("Answer 5.")
-    assert f"Table of {MOST_LINES + 1} lines" in html
+    assert f"Table of {MOST_LINES + 1} rows" in html
 
 
 def test_figures_have_their_files_below_them(content: Fill) -> None:
@@ -234,7 +235,8 @@ def _without(content: Content, made_by: dict[str, Any], name: str) -> str:
 def test_the_floor_is_told_with_its_metric(content: Fill) -> None:
     html = render_page(content("fashion-mnist")).html.decode()
     floor = (
-        "As many real test images have a FD[fashion-cnn] of 0.015 (the floor, standard deviation between sets 0.0014)."
+        "The same number of real test images scores 0.015 in FD[fashion-cnn] (real-image baseline; standard deviation "
+        "between sets 0.0014)."
     )
     assert floor in html
     assert "the floor" not in render_page(content("shapes")).html.decode()

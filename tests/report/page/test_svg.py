@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from matplotlib.figure import Figure
 
-from sgbench.report.figures.render import render
+from sgbench.report.figures.plotting import render
 from sgbench.report.page.svg import inline_svgs
 
 

@@ -1,11 +1,11 @@
-"""A suite without metrics: what sparsity promises in MACs and what the clock says."""
+"""A suite without metrics: theoretical speed-up in MACs, and measured speed-up."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from sgbench.guidance import RULES
-from sgbench.report.page.content import Section
+from sgbench.report.answers.answer import Section
 from sgbench.report.select_rows import settings_text
 
 
@@ -15,17 +15,21 @@ def throughput_words(rows: pd.DataFrame) -> tuple[list[str], list[Section]]:
     most = ratios.iloc[int(ratios["MAC ratio"].to_numpy().argmax())]
     summary = [
         "No quality was measured in this suite: it has no metrics.",
-        *(["Weights are random: times and MACs are real, images are not."] if "random" in set(rows["weights"]) else []),
+        *(
+            ["Weights are random: times and MACs are meaningful, images are not."]
+            if "random" in set(rows["weights"])
+            else []
+        ),
         f"The sparsest cell ({most['model']}, {most['rule']}, {most['settings']}) needs {most['MAC ratio']:.2f} times "
         f"fewer MACs than the first cell of its model and is {most['speed-up']:.2f} times as fast.",
     ]
     devices = ", ".join(sorted(set(rows["device"])))
     batches = ", ".join(str(batch) for batch in sorted(set(rows["batch"])))
     note = (
-        "MAC ratio and speed-up are against the first cell of the same model, in this run, on this device: "
-        f"{devices}, batch {batches}. Seconds are of sampling; decoding is beside them."
+        "MAC ratio and speed-up are relative to the first cell of the same model, in this run, on this device: "
+        f"{devices}, batch {batches}. Seconds are sampling only; decoding is listed separately."
     )
-    return summary, [Section("What sparsity promises and what the clock says", [], ratios.drop(columns="cell"), note)]
+    return summary, [Section("Theoretical and measured speed-up", [], ratios.drop(columns="cell"), note)]
 
 
 def throughput_table(rows: pd.DataFrame) -> pd.DataFrame:

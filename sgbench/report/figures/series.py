@@ -1,0 +1,183 @@
+"""Quality along one setting: gamma without guidance, training iterations, the age of a weak checkpoint.
+
+Figures 4, 5 and 7 of arXiv 2601.01608.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import NamedTuple
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from sgbench.guidance import RULES
+from sgbench.guidance.style import Line
+from sgbench.models import catalogue, spec
+from sgbench.report.figures import plotting
+from sgbench.report.figures.grids import ALIKE, grouped, numeric_gammas
+from sgbench.report.figures.plotting import LOOK, WIDTH, ReportFigure
+from sgbench.report.select_rows import best_row, metric_title, quality_metric, rated, settings_text
+
+UNGUIDED = "none"
+FEWEST = 3
+# Checkpoints that have a tick each.
+MOST_TICKS = 8
+# One for each training run of an architecture, such as a fine-tune.
+LINES: tuple[Line, ...] = ("-", "--", ":", "-.")
+TRAINED = ("iterations", "auxiliary_iterations")
+# Rules whose weak branch is another checkpoint.
+OF_TWO_CHECKPOINTS = tuple(
+    name for name, rule in RULES.items() if rule.weak is not None and rule.weak.checkpoint == "auxiliary"
+)
+
+
+class Series(NamedTuple):
+    """The best cells of one rule along one run, by rising iterations."""
+
+    rule: str
+    run: str
+    cells: pd.DataFrame
+
+
+def draw_gammas(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure]:
+    """The longest series of three unguided cells or more that differ in gamma alone."""
+    own = numeric_gammas(rated(rows[(rows["model"] == model) & (rows["guidance"] == UNGUIDED)]))
+    series = [cells.drop_duplicates("gamma_strong") for _, cells in grouped(own, ALIKE)]
+    longest = max(series, key=len, default=own)
+    if len(longest) < FEWEST:
+        return []
+    metric = quality_metric(rows)
+    title = f"{metric_title(metric)} without guidance against gamma"
+    sampler = settings_text(longest.iloc[0]).rsplit(", ", 1)[-1]
+    caption = f"{RULES[UNGUIDED].title}, {sampler}. {plotting.metric_facts(longest, metric)}"
+    return [ReportFigure(f"sparsity{suffix}", title, caption, _gammas(longest, model, title), model)]
+
+
+def draw_training(rows: pd.DataFrame, models: Mapping[str, str]) -> list[ReportFigure]:
+    """A figure for each architecture with two checkpoints or more of one run: every rule's best cell at each."""
+    found = []
+    for runs in families(rows):
+        series = [
+            Series(rule, run, cells)
+            for run, checkpoints in runs.items()
+            for rule in RULES
+            if len(cells := best_along(rows, checkpoints, rule, "iterations"))
+        ]
+        if all(len(one.cells) < 2 for one in series):
+            continue
+        first = next(iter(runs.values()))[0]
+        metric = quality_metric(rows)
+        title = f"{metric_title(metric)} over training"
+        caption = f"Each rule's best cell at each checkpoint. {plotting.metric_facts(series[0].cells, metric)}"
+        found.append(ReportFigure(f"training{models[first]}", title, caption, _training(series, first, title), first))
+    return found
+
+
+def draw_weak_ages(rows: pd.DataFrame, models: Mapping[str, str]) -> list[ReportFigure]:
+    """A figure for each main checkpoint that was run with two weak ones or more of known age."""
+    metric = quality_metric(rows)
+    found = []
+    for models_of_run in (names for runs in families(rows) for names in runs.values()):
+        run = rows[rows["model"].isin(models_of_run)]
+        for iterations, own in run.groupby("iterations"):
+            names = list(dict.fromkeys(own["model"]))
+            cells = {rule: best_along(own, names, rule, "auxiliary_iterations") for rule in OF_TWO_CHECKPOINTS}
+            cells = {rule: best for rule, best in cells.items() if len(best) > 1}
+            if not cells:
+                continue
+            title = f"{metric_title(metric)} against the age of the weak checkpoint"
+            caption = (
+                f"Each rule's best cell at each weak checkpoint; the main checkpoint, {names[0]}, has "
+                f"{iterations:,.0f} iterations. {plotting.metric_facts(own, metric)}"
+            )
+            figure = _weak_ages(cells, title)
+            found.append(ReportFigure(f"weak-checkpoint{models[names[0]]}", title, caption, figure, names[0]))
+    return found
+
+
+def families(rows: pd.DataFrame) -> list[dict[str, list[str]]]:
+    """For each architecture its training runs, for each run its models; only models whose iterations are known.
+
+    Checkpoints whose names differ in digits alone are of one run; a fine-tune has another name.
+    """
+    if not set(TRAINED) <= set(rows.columns):
+        return []
+    found: dict[object, dict[str, list[str]]] = {}
+    for model in dict.fromkeys(rows.loc[rows["iterations"].notna(), "model"]):
+        entry = catalogue.entry(model)
+        runs = found.setdefault((entry.family.name, entry.architecture), {})
+        name = spec.parse(model, "model").weights if spec.is_spec(model) else model
+        runs.setdefault(re.sub(r"\d+", "*", name), []).append(model)
+    return list(found.values())
+
+
+def best_along(rows: pd.DataFrame, models: Sequence[str], rule: str, column: str) -> pd.DataFrame:
+    """The best cell of a rule at each value of `column` among some models, by rising value."""
+    own = rated(rows[rows["model"].isin(models) & (rows["guidance"] == rule) & rows[column].notna()])
+    return pd.DataFrame([best_row(cells) for _, cells in own.groupby(column)])
+
+
+def _line(axes: Axes, places: pd.Series, cells: pd.DataFrame, rule: str, line: Line | None = None) -> None:
+    """Cells of a rule at some places, joined, each with its interval."""
+    style = RULES[rule].style
+    axes.errorbar(
+        places, cells["quality"], yerr=plotting.half_widths(cells, "quality"), color=style.colour, marker=style.marker,
+        linestyle=line or style.line, elinewidth=0.9, capsize=2,
+    )  # fmt: skip
+
+
+@mpl.rc_context(LOOK)
+def _gammas(rows: pd.DataFrame, model: str, title: str) -> Figure:
+    figure, axes = plotting.plane(WIDTH - 0.6, 3.6)
+    rows = rows.sort_values("gamma_strong")
+    _line(axes, rows["gamma_strong"], rows, UNGUIDED)
+    plotting.quality_axis(axes, rows)
+    axes.set_xlabel("gamma: share of tokens that skip work")
+    axes.set_title(plotting.figure_title(model, title, WIDTH - 0.6))
+    return figure
+
+
+@mpl.rc_context(LOOK)
+def _training(series: list[Series], model: str, title: str) -> Figure:
+    figure, axes = plotting.plane(WIDTH, 4.2)
+    runs = list(dict.fromkeys(one.run for one in series))
+    lines = {run: None if len(runs) == 1 else LINES[n % len(LINES)] for n, run in enumerate(runs)}
+    for rule, run, cells in series:
+        _line(axes, cells["iterations"], cells, rule, lines[run])
+    together = pd.concat([one.cells for one in series])
+    plotting.cost_axis(axes, together["iterations"], "training iterations")
+    plotting.quality_axis(axes, together)
+    ages = sorted(set(together["iterations"]))
+    if len(ages) <= MOST_TICKS:
+        axes.set_xticks(ages)
+    axes.xaxis.set_major_formatter(mpl.ticker.EngFormatter(sep=""))
+    axes.set_title(plotting.broken(f"{catalogue.entry(model).family.title}: {title}", WIDTH - 0.7))
+    handles = [plotting.rule_handle(rule, line=len(runs) == 1) for rule in dict.fromkeys(one.rule for one in series)]
+    for run, line in lines.items():
+        if line is not None:
+            handles.append(Line2D([], [], color="0.3", linestyle=line, label=PurePath(run).stem))
+    plotting.legend_below(figure, handles, columns=4 if len(runs) == 1 else 2)
+    return figure
+
+
+@mpl.rc_context(LOOK)
+def _weak_ages(cells: dict[str, pd.DataFrame], title: str) -> Figure:
+    figure, axes = plotting.plane(WIDTH - 0.6, 3.9)
+    for rule, best in cells.items():
+        _line(axes, best["auxiliary_iterations"] / best["iterations"], best, rule)
+    together = pd.concat(cells.values())
+    # Ages are chosen by factors; a linear axis would crush the early ones.
+    plotting.set_log(axes, "x")
+    axes.set_xticks(sorted(set(together["auxiliary_iterations"] / together["iterations"])))
+    axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g} %")
+    plotting.quality_axis(axes, together)
+    axes.set_xlabel("iterations of the weak checkpoint, share of the main one's")
+    axes.set_title(plotting.broken(title, WIDTH - 1.3))
+    plotting.legend_below(figure, [plotting.rule_handle(rule) for rule in cells])
+    return figure
