@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from sgbench.cells.prompts import load_prompts
 from sgbench.guidance.settings import Guidance
+from sgbench.models import catalogue
 from sgbench.samplers.settings import Sampler
 
 LabelPolicy = Literal["balanced", "random"]
@@ -29,6 +31,11 @@ class Cell(NamedTuple):
     """The prompt set of a text-to-image model, by name, file or address; empty for models of classes."""
     text_encoder: str = ""
     """What reads the prompts, for models that do not bring their own: a file or a hub id."""
+
+    @property
+    def num_conditions(self) -> int:
+        """Classes of the model, or prompts of the cell's set. Raises UserError where the prompts are missing."""
+        return len(load_prompts(self.prompts).prompts) if self.prompts else catalogue.entry(self.model).classes
 
     def unguided(self) -> Cell:
         """The dense unguided cell of the same seeds: what LPIPS compares with."""

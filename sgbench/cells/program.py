@@ -7,13 +7,12 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from sgbench.cells.cell import Cell
-from sgbench.cells.closed_form import kept_tokens
 from sgbench.guidance import RULES, Branch
-from sgbench.guidance.intervals import ALWAYS, interval
 from sgbench.guidance.perturbation import Perturbation, layers
 from sgbench.guidance.rules.cfg_zero import ZERO_STEPS
-from sgbench.guidance.schedules import CONSTANT, scale_schedule
+from sgbench.guidance.schedules import ALWAYS, CONSTANT, interval, scale_schedule
 from sgbench.guidance.settings import Guidance
+from sgbench.guidance.subset_rules import kept_tokens
 from sgbench.models import catalogue
 from sgbench.samplers.clocks import Moment, moments
 
@@ -28,7 +27,7 @@ class Call(NamedTuple):
     branch: Branch
     gamma: float
     kept: int
-    change: Perturbation | None = None
+    perturbation: Perturbation | None = None
 
 
 class Evaluation(NamedTuple):
@@ -74,7 +73,8 @@ def _is_steady(guidance: Guidance) -> bool:
     """Whether every evaluation makes the same calls."""
     rule, parameters = RULES[guidance.rule], dict(guidance.parameters)
     moves = isinstance(guidance.gamma_strong, str) or isinstance(guidance.gamma_weak, str)
-    drawn = guidance.subset == "bernoulli" or (rule.perturbed is not None and rule.perturbed.disturbed == "random skip")
+    kind = rule.perturbed.perturbation if rule.perturbed is not None else None
+    drawn = guidance.subset == "bernoulli" or (kind is not None and kind.draws_blocks)
     limited = guidance.interval != ALWAYS or parameters.get("perturb_interval", ALWAYS) != ALWAYS
     scheduled = guidance.scale_schedule != CONSTANT or float(parameters.get(ZERO_STEPS, 0)) > 0
     return not (moves or drawn or limited or scheduled)
@@ -119,7 +119,7 @@ def _call(cell: Cell, number: int, moment: Moment, slot: Slot, branch: Branch) -
     kept = kept_tokens(grid, gamma)
     if cell.guidance.subset == "bernoulli" and 0 < gamma < 1:
         kept = _bernoulli_count(cell, slot, number, grid, gamma)
-    return Call(slot, branch, gamma, kept, _change(cell, number, branch))
+    return Call(slot, branch, gamma, kept, _perturbation(cell, number, branch))
 
 
 def _bernoulli_count(cell: Cell, slot: Slot, number: int, grid: int, gamma: float) -> int:
@@ -135,14 +135,14 @@ def _bernoulli_count(cell: Cell, slot: Slot, number: int, grid: int, gamma: floa
     return max(1, int((coins < 1 - gamma).sum()))
 
 
-def _change(cell: Cell, number: int, branch: Branch) -> Perturbation | None:
-    if branch.disturbed is None:
+def _perturbation(cell: Cell, number: int, branch: Branch) -> Perturbation | None:
+    if branch.perturbation is None:
         return None
     parameters = dict(cell.guidance.parameters)
     chosen = layers(str(parameters["layers"]))
-    if branch.disturbed == "random skip":
-        return Perturbation("skip", _drawn_blocks(cell, number, chosen, float(parameters["drop"])))
-    return Perturbation(branch.disturbed, chosen, float(parameters.get("blur", float("inf"))))
+    if branch.perturbation.draws_blocks:
+        chosen = _drawn_blocks(cell, number, chosen, float(parameters["drop"]))
+    return branch.perturbation.of(chosen, parameters)
 
 
 def skipped_blocks(blocks: int, drop: float) -> int:

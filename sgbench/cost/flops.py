@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 from sgbench.base.choices import suggestion
 from sgbench.base.errors import UserError
-from sgbench.cells.closed_form import call_macs, kept_tokens
+from sgbench.cells.closed_form import call_macs
 from sgbench.guidance import RULES, Rule
 from sgbench.guidance.settings import Guidance
+from sgbench.guidance.subset_rules import kept_tokens
 from sgbench.models.architectures import Architecture
 from sgbench.models.architectures.base import Macs
 from sgbench.models.catalogue import Entry, entry

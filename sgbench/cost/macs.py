@@ -21,8 +21,9 @@ with warnings.catch_warnings():
     from fvcore.nn import FlopCountAnalysis
 
 from sgbench.base.errors import UserError
-from sgbench.cells.closed_form import kept_macs, kept_tokens
+from sgbench.cells.closed_form import kept_macs
 from sgbench.guidance.perturbation import Perturbation
+from sgbench.guidance.subset_rules import kept_tokens
 from sgbench.models.architectures import Architecture
 from sgbench.models.architectures.base import Macs
 from sgbench.networks.autoencoder import Decoder
@@ -63,7 +64,7 @@ def count_call(model: Network, gamma: float) -> Macs:
     return count_kept(model, kept_tokens(model.architecture.grid_tokens, gamma))
 
 
-def count_kept(model: Network, kept: int, change: Perturbation | None = None) -> Macs:
+def count_kept(model: Network, kept: int, perturbation: Perturbation | None = None) -> Macs:
     """Trace one call for one image with `kept` tokens at work and check it against the closed form.
 
     Raises MiscountError when an unknown operator was met or the two differ by more than 0.1 %.
@@ -78,8 +79,8 @@ def count_kept(model: Network, kept: int, change: Perturbation | None = None) ->
     if kept < a.grid_tokens:
         inputs = (*inputs, torch.arange(kept, device=device).unsqueeze(0))
     with _uncompiled(model):
-        counted = _trace(model if change is None else _Changed(model, change), inputs)
-    expected = kept_macs(a, kept, change)
+        counted = _trace(model if perturbation is None else _Perturbed(model, perturbation), inputs)
+    expected = kept_macs(a, kept, perturbation)
     for name in ("macs", "paper"):
         found, stated = getattr(counted, name), getattr(expected, name)
         if abs(found - stated) > TOLERANCE * stated:
@@ -103,15 +104,15 @@ def _uncompiled(model: Network) -> Iterator[None]:
         model._compiled_call_impl = compiled
 
 
-class _Changed(torch.nn.Module):
+class _Perturbed(torch.nn.Module):
     """A network with some blocks perturbed, as a module that can be traced."""
 
-    def __init__(self, model: Network, change: Perturbation) -> None:
+    def __init__(self, model: Network, perturbation: Perturbation) -> None:
         super().__init__()
-        self.model, self.change = model, change
+        self.model, self.perturbation = model, perturbation
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        return self.model(*inputs, change=self.change)
+        return self.model(*inputs, perturbation=self.perturbation)
 
 
 def count_decoder(decoder: Decoder, latent_shape: tuple[int, int, int]) -> int:

@@ -1,7 +1,12 @@
-"""Sparsity and scale as functions of sampling progress (0 at the first step, 1 at the end), written as text.
+"""What changes in the course of sampling: gammas, the scale, and whether guidance acts at all; each is written as text.
 
-Of gamma: `linear 0 to 0.6`, `cosine 0.6 to 0`. Of the scale, as a share of w - 1: `constant`, `linear`, `cosine` and
-`power-cosine P`, rising from 0 to 1, or falling from 1 to 0 with ` falling` behind.
+Progress is 0 at the first step and 1 at the end. Text forms:
+- gamma: `linear 0 to 0.6`, `cosine 0.6 to 0`;
+- scale, as a share of w - 1: `constant`, `linear`, `cosine` and `power-cosine P`, rising from 0 to 1, or falling from 1
+  to 0 with ` falling` behind;
+- interval of guidance, outside which the strong branch alone is called: `always`, `progress 0.2 to 0.8` (from <= p <
+  to) and `noise 0.05 to 0.7` (from < level <= to: t in [0, 1] for flows, sigma for EDM, (timestep + 1) / 1000 for the
+  discrete process; half open as in Kynkaanniemi et al., arXiv 2404.07724).
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ SHAPES: dict[str, Callable[[float, float], float]] = {
     "cosine": lambda p, exponent: (1 - math.cos(math.pi * p)) / 2,
     "power-cosine": lambda p, exponent: (1 - math.cos(math.pi * p**exponent)) / 2,
 }
-CONSTANT = "constant"
+CONSTANT, ALWAYS = "constant", "always"
 
 
 def exactly(number: float) -> str:
@@ -105,3 +110,44 @@ def gamma_at(gamma: float | str, progress: float) -> float:
 def spell(gamma: float | str) -> str:
     """A gamma in as few characters as tell it apart."""
     return gamma if isinstance(gamma, str) else f"{gamma:g}"
+
+
+class Interval(NamedTuple):
+    """Where guidance acts, in sampling progress or in noise level."""
+
+    clock: str
+    start: float
+    end: float
+
+    def holds(self, progress: float, noise: float) -> bool:
+        """Whether an evaluation at this progress and noise level is guided. An interval of width 0 holds none."""
+        if self.clock == "noise":
+            return self.start < noise <= self.end
+        return self.start <= progress < self.end or (self.end == 1 <= progress and self.start < 1)
+
+
+EVERYWHERE = Interval("progress", 0.0, 1.0)
+
+
+@cache
+def interval(text: str) -> Interval:
+    """The interval that a text form stands for. Raises ValueError, with what to write, for one that means nothing."""
+    if text.strip() == ALWAYS:
+        return EVERYWHERE
+    found = re.fullmatch(rf"(progress|noise) {NUMBER} to {NUMBER}", text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no interval: write always, `progress 0.2 to 0.8` or `noise 0 to 0.7`")
+    clock, start, end = found[1], float(found[2]), float(found[3])
+    if math.isinf(end):
+        raise ValueError(f"{text!r} is no interval: give levels that are numbers")
+    if start > end:
+        raise ValueError(f"{text!r} ends before it starts: swap the two numbers")
+    if clock == "progress" and end > 1:
+        raise ValueError(f"{text!r} goes beyond 1: progress is a share of the steps, from 0 to 1")
+    return Interval(clock, start, end)
+
+
+def spell_interval(text: str) -> str:
+    """The text form in its shortest spelling; all of sampling is `always`."""
+    found = interval(text)
+    return ALWAYS if found == EVERYWHERE else f"{found.clock} {exactly(found.start)} to {exactly(found.end)}"

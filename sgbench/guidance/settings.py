@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sgbench.guidance.intervals import ALWAYS
-from sgbench.guidance.schedules import CONSTANT, spell
+from sgbench.guidance.schedules import ALWAYS, CONSTANT, spell
 from sgbench.guidance.subset_rules import Sharing, SubsetRule
 
 

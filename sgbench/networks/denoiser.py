@@ -1,34 +1,75 @@
-"""What guidance and sampling ask of a network, whatever its family."""
+"""What guidance and sampling need of a network, whatever its family."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from torch import Tensor
+from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architectures import Architecture
+from sgbench.networks.layers import unpatchify
 
 
-class Denoiser(Protocol):
+class Denoiser(nn.Module):
     """A network as its authors published it; `prediction.py` turns its output into what samplers work on."""
 
-    @property
-    def architecture(self) -> Architecture:
-        """The sizes it was built from."""
+    architecture: Architecture
+    """The sizes it was built from."""
 
-    def __call__(
+    def forward(
         self,
         x: Tensor,
         t: Tensor,
         condition: Tensor,
         tokens: Tensor | None = None,
-        change: Perturbation | None = None,
+        perturbation: Perturbation | None = None,
     ) -> Tensor:
         """Raw output (B, C or 2 C, H, W), the first C channels being the prediction.
 
         x is (B, C, H, W); t (B,) on the family's own clock; condition (B,) holds class indices, num_classes being
         the null class, or is a caption embedding (B, L, channels). t and class indices may also be (1,), for all
         samples. tokens (B, kept) are the indices of the tokens that do work, in any order, or None for all: the
-        family says which blocks see only those. change says which blocks are perturbed, numbered in running order.
+        family says which blocks see only those. Blocks are perturbed by their number in running order.
         """
+        raise NotImplementedError
+
+
+class Backbone(Denoiser):
+    """The course of DiT and its successors: embed, run the blocks under one condition vector, predict patches."""
+
+    x_embedder: nn.Module
+    t_embedder: nn.Module
+    y_embedder: nn.Module
+    final_layer: nn.Module
+    pos_embed: Tensor
+    unpatchify = staticmethod(unpatchify)
+
+    def forward(
+        self,
+        x: Tensor,
+        t: Tensor,
+        condition: Tensor,
+        tokens: Tensor | None = None,
+        perturbation: Perturbation | None = None,
+    ) -> Tensor:
+        h, c = self.embed(x, t, condition)
+        h = self.run_blocks(h, c, tokens, perturbation)
+        return self.unpatchify(self.final_layer(h, c), self.architecture.patch_size)
+
+    def embed(self, x: Tensor, t: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Image tokens with their positions (B, N, D), and the vector that modulates all blocks (B, D)."""
+        return self.x_embedder(x) + self.pos_embed, self.t_embedder(t) + self.y_embedder(condition)
+
+    def run_blocks(self, h: Tensor, c: Tensor, tokens: Tensor | None, perturbation: Perturbation | None) -> Tensor:
+        """All blocks; the states (B, N, D') that the last layer is given."""
+        raise NotImplementedError
+
+
+class LabelEmbedder(nn.Module):
+    """One vector per class and one more for the null condition."""
+
+    def __init__(self, classes: int, width: int) -> None:
+        super().__init__()
+        self.embedding_table = nn.Embedding(classes + 1, width)
+
+    def forward(self, labels: Tensor) -> Tensor:
+        return self.embedding_table(labels)

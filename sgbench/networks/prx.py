@@ -15,17 +15,20 @@ from torch import Tensor, nn
 from sgbench.base.errors import UserError
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architectures import PRXArchitecture
+from sgbench.networks.denoiser import Denoiser
 from sgbench.networks.routing import RoutedBlocks
 
 # Rotary positions are the one argument of a block with an entry per image token: (B, 1, N, d / 2, 2, 2).
 PER_TOKEN = {"image_rotary_emb": 2}
 
 
-class PRX(nn.Module):
+class PRX(Denoiser):
     """Denoiser of the `prx` family around a diffusers PRXTransformer2DModel, whose blocks it takes over.
 
     Its condition is caption embeddings (B, L, caption_channels), or with a mask as `with_mask` adds it; B may be 1.
     """
+
+    architecture: PRXArchitecture
 
     def __init__(self, architecture: PRXArchitecture, transformer: Any) -> None:
         super().__init__()
@@ -40,23 +43,23 @@ class PRX(nn.Module):
         t: Tensor,
         condition: Tensor,
         tokens: Tensor | None = None,
-        change: Perturbation | None = None,
+        perturbation: Perturbation | None = None,
     ) -> Tensor:
         """Velocity (B, C, H, W). Raises UserError for a perturbation of attention and for words of another width."""
-        if change is not None and change.kind != "skip":
+        if perturbation is not None and not perturbation.skips_blocks:
             raise UserError(
                 "the attention of PRX cannot be perturbed",
                 where="guidance",
                 fix="choose a rule that skips blocks, or one without a perturbed branch",
             )
         words, mask = self._split(condition.expand(len(x), -1, -1))
-        self.routed.tokens, self.routed.change = tokens, change
+        self.routed.tokens, self.routed.perturbation = tokens, perturbation
         try:
             return self.transformer(
                 hidden_states=x, timestep=t, encoder_hidden_states=words, attention_mask=mask, return_dict=False
             )[0]
         finally:
-            self.routed.tokens = self.routed.change = None
+            self.routed.tokens = self.routed.perturbation = None
 
     def _split(self, condition: Tensor) -> tuple[Tensor, Tensor | None]:
         """Words (B, L, C), and which of them are no padding (B, L) where the condition says so."""

@@ -12,7 +12,27 @@ from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architectures.base import Routes, check_routes
-from sgbench.networks.layers import gather_tokens, scatter_tokens
+from sgbench.networks.layers import gather_tokens, run_block, scatter_tokens
+
+
+def run_routed(
+    blocks: nn.ModuleList,
+    routes: Routes,
+    h: Tensor,
+    c: Tensor,
+    tokens: Tensor | None,
+    perturbation: Perturbation | None,
+) -> Tensor:
+    """All blocks on h (B, N, D) under c; tokens that are not kept (B, K) wait from the start of a route to its end."""
+    starts, ends = ({route[end] for route in routes} if tokens is not None else set() for end in (0, 1))
+    waiting = h
+    for layer, block in enumerate(blocks):
+        if tokens is not None and layer in starts:
+            waiting, h = h, gather_tokens(h, tokens)
+        h = run_block(block, layer, perturbation, h, c)
+        if tokens is not None and layer in ends:
+            h = scatter_tokens(waiting, tokens, h)
+    return h
 
 
 class RoutedBlocks(nn.Module):
@@ -32,7 +52,7 @@ class RoutedBlocks(nn.Module):
         self.per_token = dict(per_token)
         # Of the call that is under way: its caller has no other way to hand them over.
         self.tokens: Tensor | None = None
-        self.change: Perturbation | None = None
+        self.perturbation: Perturbation | None = None
 
     def forward(self, hidden_states: Tensor, **context: Tensor | None) -> Tensor:
         tokens, waiting, given = self.tokens, hidden_states, context
@@ -40,7 +60,7 @@ class RoutedBlocks(nn.Module):
             if tokens is not None and index in self.starts:
                 waiting, hidden_states = hidden_states, gather_tokens(hidden_states, tokens)
                 given = self._of_kept(context, tokens)
-            if self.change is None or not self.change.skips(index):
+            if self.perturbation is None or index not in self.perturbation.layers:
                 hidden_states = block(hidden_states=hidden_states, **given)
             if tokens is not None and index in self.ends:
                 hidden_states, given = scatter_tokens(waiting, tokens, hidden_states), context

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sgbench.guidance import RULES
-from sgbench.guidance.style import Style
+from sgbench.guidance.branches import Style
 
 
 def style_of(rule: str) -> Style:

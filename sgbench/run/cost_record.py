@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
 from sgbench.base.provenance import provenance
 from sgbench.cells.cell import Cell
-from sgbench.cells.cell_cost import image_macs
+from sgbench.cells.closed_form import image_macs
 from sgbench.cells.program import Call, call_counts
 from sgbench.cost.macs import count_decoder, count_kept
 from sgbench.cost.measured import summarise
@@ -25,14 +25,14 @@ _decoded: dict[tuple[str, str, tuple[int, int, int]], int] = {}
 def counted_macs(cell: Cell, networks: Networks, call: Call) -> Macs:
     """fvcore's count of one call, traced once per model, checkpoint and number of kept tokens."""
     network = networks.of(call.branch)
-    change = call.change
-    if call.branch.disturbed == "random skip" and change is not None:
+    perturbation = call.perturbation
+    if perturbation is not None and perturbation.draws_blocks:
         # Blocks that may be drawn cost the same, so one count stands for every draw of as many.
-        same = layers(str(dict(cell.guidance.parameters)["layers"]))[: len(change.layers)]
-        change = replace(change, layers=same)
-    key = (cell.model, call.branch.checkpoint, call.kept, change)
+        same = layers(str(dict(cell.guidance.parameters)["layers"]))[: len(perturbation.layers)]
+        perturbation = replace(perturbation, layers=same)
+    key = (cell.model, call.branch.checkpoint, call.kept, perturbation)
     if key not in _counted:
-        _counted[key] = count_kept(network, call.kept, change)
+        _counted[key] = count_kept(network, call.kept, perturbation)
     return _counted[key]
 
 
@@ -42,14 +42,18 @@ def cost_record(cell: Cell, networks: Networks, store: Store, samples: int) -> d
     image = image_macs(cell, lambda call: counted_macs(cell, networks, call))
     branches = []
     for call, times in call_counts(cell):
+        branch, perturbation = call.branch, call.perturbation
         one = counted_macs(cell, networks, call)
         branches.append(
             {
-                **asdict(call.branch),
+                "condition": branch.condition,
+                "checkpoint": branch.checkpoint,
+                "sparsity": branch.sparsity,
+                "disturbed": None if branch.perturbation is None else branch.perturbation.name,
                 "gamma": call.gamma,
                 "kept_tokens": call.kept,
                 "grid_tokens": grid,
-                "changed_blocks": None if call.change is None else list(call.change.layers),
+                "changed_blocks": None if perturbation is None else list(perturbation.layers),
                 "calls_per_image": times,
                 "macs": one.macs,
                 "paper": one.paper,

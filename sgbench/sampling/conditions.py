@@ -11,7 +11,6 @@ from torch import Tensor
 
 from sgbench.cells import randomness
 from sgbench.cells.cell import Cell
-from sgbench.cells.conditions import choices
 from sgbench.cells.prompts import load_prompts
 from sgbench.zoo.shapes.vocabulary import token_ids
 
@@ -114,6 +113,6 @@ class NoCaptions:
         """There is nothing to read."""
 
 
-def asked(cell: Cell, indices: Sequence[int]) -> Tensor:
+def labels_for(cell: Cell, indices: Sequence[int]) -> Tensor:
     """The class or the prompt each image is asked to show (N,), int64 on the CPU."""
-    return torch.from_numpy(randomness.labels(cell.seed, indices, choices(cell), cell.labels))
+    return torch.from_numpy(randomness.labels(cell.seed, indices, cell.num_conditions, cell.labels))

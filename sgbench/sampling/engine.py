@@ -16,7 +16,7 @@ from sgbench.guidance import RULES
 from sgbench.models import catalogue
 from sgbench.networks.autoencoder import decode, preview
 from sgbench.samplers.solve import solve, solve_plus_plus
-from sgbench.sampling.conditions import asked
+from sgbench.sampling.conditions import labels_for
 from sgbench.sampling.guided import GuidedPrediction, to_device
 from sgbench.sampling.networks import Networks
 
@@ -86,7 +86,7 @@ def final_state(cell: Cell, networks: Networks, indices: Sequence[int], device: 
     Raises CellError when a prediction is not finite.
     """
     shape = networks.main.architecture.sample_shape
-    guided = GuidedPrediction(cell, networks, asked(cell, indices), indices, device)
+    guided = GuidedPrediction(cell, networks, labels_for(cell, indices), indices, device)
     noise = to_device(torch.from_numpy(randomness.noise(cell.seed, indices, shape)), device)
     if catalogue.entry(cell.model).family.float64_state:
         noise = noise.double()

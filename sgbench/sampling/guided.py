@@ -12,10 +12,8 @@ from torch import Tensor
 from sgbench.base.errors import CellError
 from sgbench.cells import randomness
 from sgbench.cells.cell import Cell, DType
-from sgbench.cells.conditions import choices
 from sgbench.cells.program import Call, Evaluation, Slot, program
-from sgbench.guidance import RULES, combine, push
-from sgbench.guidance.rescale import rescale
+from sgbench.guidance import RULES, combine, push, rescale
 from sgbench.models import catalogue
 from sgbench.networks.prediction import from_image, predict, to_image
 from sgbench.samplers.catalogue import SAMPLERS
@@ -45,7 +43,7 @@ class GuidedPrediction:
         self.given = networks.conditions.of(to_device(labels, device))
         self.random = None
         if any(branch.condition == "random" for branch in self.rule.branches):
-            drawn = randomness.random_classes(cell.seed, indices, len(self.evaluations), choices(cell))
+            drawn = randomness.random_classes(cell.seed, indices, len(self.evaluations), cell.num_conditions)
             self.random = to_device(torch.from_numpy(drawn), device)
         grid = networks.main.architecture.grid_tokens
         self.tokens = [
@@ -120,7 +118,7 @@ class GuidedPrediction:
                     level,
                     torch.cat(conditions),
                     torch.cat(subsets) if subsets else None,
-                    calls[0].change,
+                    calls[0].perturbation,
                     SAMPLERS[self.cell.sampler.name].needs_variance,
                 )
             if self.cell.compile == "cuda-graphs":
@@ -148,7 +146,7 @@ def _batches(calls: Sequence[Call]) -> list[list[int]]:
     """Positions of the calls that can share a batch: of one network, with equally many tokens and nothing perturbed."""
     together: dict[tuple[object, ...], list[int]] = {}
     for position, call in enumerate(calls):
-        alone = position if call.change is not None else None
+        alone = position if call.perturbation is not None else None
         together.setdefault((call.branch.checkpoint, call.kept, alone), []).append(position)
     return list(together.values())
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from sgbench.base.errors import NoScoreError
 from sgbench.cells.cell import Cell
-from sgbench.cells.conditions import choices
 from sgbench.cells.prompts import load_prompts
 from sgbench.cells.randomness import labels
 from sgbench.images.files import Images
@@ -26,7 +25,7 @@ class CellImages:
         self.where = f"{store.cell_folder(cell)} ({cell.describe()})"
         self.quantisation = QUANTISATION
         self.label_policy: str = cell.labels
-        self.labels = labels(cell.seed, range(samples), choices(cell), cell.labels)
+        self.labels = labels(cell.seed, range(samples), cell.num_conditions, cell.labels)
         self.prompts = load_prompts(cell.prompts) if cell.prompts else None
 
     def parts(self) -> Iterator[Images]:

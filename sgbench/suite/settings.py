@@ -10,8 +10,7 @@ from typing import Any
 from sgbench.base.errors import UserError
 from sgbench.guidance import RULES, Rule
 from sgbench.guidance.branches import Parameter, Value
-from sgbench.guidance.intervals import ALWAYS
-from sgbench.guidance.schedules import CONSTANT, gamma_at, spell
+from sgbench.guidance.schedules import ALWAYS, CONSTANT, gamma_at, spell
 from sgbench.guidance.settings import Guidance
 from sgbench.models.catalogue import Entry
 from sgbench.suite.schema import SweepEntry

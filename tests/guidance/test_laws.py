@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sgbench.cells.cell import Cell
-from sgbench.cells.cell_cost import image_macs
+from sgbench.cells.closed_form import image_macs
 from sgbench.cost.macs import count_kept
-from sgbench.guidance import RULES, combine, push
+from sgbench.guidance import RULES, combine, push, rescale
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.guidance.rescale import rescale
 from sgbench.guidance.rules.apg import project
 from sgbench.guidance.rules.cfg_zero import fit
 from sgbench.guidance.rules.tangential import damp
@@ -72,11 +71,11 @@ def run(
     return final_state(cell(name, guidance, seed), networks, indices or [0, 1, 2], CPU)
 
 
-def counted(network: Network, kept: int, change: Perturbation | None) -> Macs:
+def counted(network: Network, kept: int, perturbation: Perturbation | None) -> Macs:
     """What fvcore counts of a call: it traces for a quarter of a second, so each distinct call is traced once."""
-    key = (network.architecture, kept, change)
+    key = (network.architecture, kept, perturbation)
     if key not in COUNTED:
-        COUNTED[key] = count_kept(network, kept, change)
+        COUNTED[key] = count_kept(network, kept, perturbation)
     return COUNTED[key]
 
 
@@ -342,10 +341,10 @@ def test_a_cell_costs_what_fvcore_counts_of_the_calls_it_really_makes(
     made: list[tuple[int, Perturbation | None, int]] = []
 
     def note(module: torch.nn.Module, inputs: tuple[Tensor | Perturbation | None, ...], output: Tensor) -> None:
-        x, tokens, change = inputs[0], inputs[3], inputs[4]
+        x, tokens, perturbation = inputs[0], inputs[3], inputs[4]
         grid = networks.main.architecture.grid_tokens
         assert isinstance(x, Tensor)
-        made.append((tokens.shape[1] if isinstance(tokens, Tensor) else grid, change, len(x)))  # type: ignore[arg-type]
+        made.append((tokens.shape[1] if isinstance(tokens, Tensor) else grid, perturbation, len(x)))  # type: ignore[arg-type]
 
     assert networks.auxiliary is not None
     hooks = [network.register_forward_hook(note) for network in (networks.main, networks.auxiliary)]
@@ -354,6 +353,6 @@ def test_a_cell_costs_what_fvcore_counts_of_the_calls_it_really_makes(
     for hook in hooks:
         hook.remove()
     total = Macs(0, 0, 0)
-    for kept, change, rows in made:
-        total = total.plus(counted(networks.main, kept, change).times(rows))
+    for kept, perturbation, rows in made:
+        total = total.plus(counted(networks.main, kept, perturbation).times(rows))
     assert image_macs(chosen).times(images) == total

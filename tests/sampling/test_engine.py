@@ -17,7 +17,7 @@ from sgbench.guidance.settings import Guidance
 from sgbench.samplers.clocks import flow_times
 from sgbench.samplers.euler import sample_euler
 from sgbench.samplers.settings import Sampler
-from sgbench.sampling.conditions import asked
+from sgbench.sampling.conditions import labels_for
 from sgbench.sampling.engine import final_state, group_size, sample
 from sgbench.sampling.networks import Networks, compile_network, load_networks
 from tests import tiny_model
@@ -131,7 +131,7 @@ def test_a_prediction_that_is_not_finite_is_named() -> None:
 
 
 def test_labels_follow_the_index() -> None:
-    assert asked(cell(RULES[0]), [0, 13, 29]).tolist() == [0, 3, 9]
+    assert labels_for(cell(RULES[0]), [0, 13, 29]).tolist() == [0, 3, 9]
 
 
 def test_euler_is_exact_where_velocity_is_constant() -> None:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sgbench.guidance import RULES
-from sgbench.guidance.style import Line
+from sgbench.guidance.branches import Line
 from sgbench.models import catalogue
 from sgbench.report.figures.drawn import (
     Drawn,
