@@ -40,7 +40,7 @@ ARROWS = {
     "api": "cells metrics suite results run score report compare doctor plan",
 }
 LAST = {"cli", "__main__", "__init__"}
-WITHOUT_TORCH = "base stats files guidance zoo models cells images suite results report compare cli api"
+WITHOUT_TORCH = "base stats files guidance samplers zoo models cells images suite results report compare cli api"
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -18,16 +18,21 @@ from sgbench.metrics.catalogue import METRICS
 from sgbench.metrics.metric import FeatureMetric, Metric
 from sgbench.models.families import FAMILIES, Family
 from sgbench.models.families.family import Prediction
+from sgbench.samplers.catalogue import SAMPLERS
+from sgbench.samplers.settings import Clock, SamplerKind
 
 UNKNOWN = "attention temperature"
-ANY_RULE, ANY_METRIC, ANY_FAMILY = (next(iter(table.values())) for table in (RULES, METRICS, FAMILIES))
-KINDS: list[type] = [Branch, Rule, Parameter, Metric, Family]
+ANY_RULE, ANY_SAMPLER, ANY_METRIC, ANY_FAMILY = (
+    next(iter(table.values())) for table in (RULES, SAMPLERS, METRICS, FAMILIES)
+)
+KINDS: list[type] = [Branch, Rule, Parameter, SamplerKind, Metric, Family]
 CHOSEN = [
     (Branch(), "condition", guidance.Condition),
     (Branch(), "checkpoint", guidance.CheckpointName),
     (Branch(), "sparsity", guidance.Sparsity),
     (Parameter("tau", "temperature"), "text", guidance.TextForm),
     (ANY_RULE, "space", guidance.Space),
+    (ANY_SAMPLER, "clock", Clock),
     (ANY_METRIC, "better", metric.Better),
     (ANY_METRIC, "needs", metric.Needs),
     (ANY_FAMILY, "prediction", Prediction),
@@ -55,6 +60,7 @@ def test_every_choice_of_a_record_is_among_those_tested(kind: type) -> None:
         "Sparsity",
         "TextForm",
         "Space",
+        "Clock",
         "Better",
         "Needs",
         "Prediction",

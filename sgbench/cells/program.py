@@ -14,7 +14,8 @@ from sgbench.guidance.schedules import ALWAYS, CONSTANT, interval, scale_schedul
 from sgbench.guidance.settings import Guidance
 from sgbench.guidance.subset_rules import kept_tokens
 from sgbench.models import catalogue
-from sgbench.samplers.clocks import Moment, moments
+from sgbench.samplers.catalogue import moments
+from sgbench.samplers.settings import Moment
 
 Slot = Literal["strong", "weak", "perturbed"]
 ANY_SCALE = 2.0

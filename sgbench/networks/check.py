@@ -25,9 +25,9 @@ from sgbench.networks.build import Network, build
 from sgbench.networks.checkpoints import load_strict, pick_weights
 from sgbench.networks.loading import adapt
 from sgbench.networks.prediction import predict
+from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.samplers.clocks import TRAINED_STEPS
-from sgbench.samplers.settings import Sampler, SamplerName
-from sgbench.samplers.solve import solve
+from sgbench.samplers.settings import Sampler
 
 FORWARD_TOLERANCE, TRAJECTORY_TOLERANCE = 1e-4, 1e-3
 NUMBER = r"(\d+(?:\.\d+)?)"
@@ -165,26 +165,13 @@ def _forward(golden: Golden, name: str) -> Tensor:
     raise _unknown(golden, name)
 
 
-# How published samplers are called in `config`, by what the name begins with.
-RECORDED_SAMPLERS: dict[str, SamplerName] = {
-    "EDM Heun": "edm-heun",
-    "DDIM": "ddim",
-    "DDPM": "ddpm",
-    "euler-maruyama": "euler-maruyama",
-    "heun": "heun",
-    "euler": "euler",
-}
-
-
-CHURN_KEYS = ("churn", "churn_min", "churn_max", "churn_noise")
-
-
 def _trajectory(golden: Golden, name: str) -> Tensor:
     """A whole sampling run by the sampler that `config` names, with the noise of every step where it has any."""
     noise = golden.input("noise")
     noise = noise.double() if "float64" in str(golden.config["sampler"]) else noise
+    sampler = recorded_sampler(golden)
     guided = _guidance(golden, name)
-    return solve(recorded_sampler(golden), guided, noise, lambda step: golden.input("step_noise")[step])
+    return SAMPLERS[sampler.name].solve(sampler, guided, noise, lambda step: golden.input("step_noise")[step])
 
 
 def recorded_sampler(golden: Golden) -> Sampler:
@@ -192,15 +179,17 @@ def recorded_sampler(golden: Golden) -> Sampler:
     recorded, steps = str(golden.config["sampler"]), golden.config.get("steps")
     if not isinstance(steps, int) or steps < 1:
         raise UserError("a trajectory needs `steps`, a number", where=f"{golden.where}: config", fix="record it")
-    known = next((ours for start, ours in RECORDED_SAMPLERS.items() if recorded.startswith(start)), None)
+    # Recorded names begin with ours, in their authors' spelling: "EDM Heun, 18 steps", "DDIM".
+    spelt = recorded.lower().replace(" ", "-")
+    known = max((name for name in SAMPLERS if spelt.startswith(name)), key=len, default=None)
     if known is None:
         raise UserError(
             f"unknown sampler {recorded!r}",
             where=golden.where,
-            fix=f"record with one of: {', '.join(RECORDED_SAMPLERS)}",
+            fix=f"record with one of: {', '.join(SAMPLERS)}",
         )
-    churn = {key: float(golden.config[key]) for key in CHURN_KEYS if key in golden.config}
-    return Sampler(known, steps, shift=float(golden.config.get("shift", 1.0)), **churn)
+    settings = {key: float(golden.config[key]) for key in SAMPLERS[known].takes if key in golden.config}
+    return Sampler(known, steps, **settings)
 
 
 def _guidance(golden: Golden, name: str) -> Callable[[Tensor, float, int], Tensor]:

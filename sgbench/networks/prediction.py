@@ -11,7 +11,7 @@ from torch import Tensor
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.families.family import Prediction
 from sgbench.networks.denoiser import Denoiser
-from sgbench.samplers.discrete import image_of, signal_levels
+from sgbench.samplers.clocks import image_of, signal_levels
 
 
 def predict(

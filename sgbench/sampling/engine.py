@@ -15,7 +15,7 @@ from sgbench.cells.cell import Cell
 from sgbench.guidance import RULES
 from sgbench.models import catalogue
 from sgbench.networks.autoencoder import decode, preview
-from sgbench.samplers.solve import solve, solve_plus_plus
+from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.sampling.conditions import labels_for
 from sgbench.sampling.guided import GuidedPrediction, to_device
 from sgbench.sampling.networks import Networks
@@ -94,10 +94,12 @@ def final_state(cell: Cell, networks: Networks, indices: Sequence[int], device: 
     def fresh(step: int) -> Tensor:
         return to_device(torch.from_numpy(randomness.step_noise(cell.seed, indices, shape, step)), device)
 
+    sampler = SAMPLERS[cell.sampler.name]
     if RULES[cell.guidance.rule].replaces_update:
-        state = solve_plus_plus(cell.sampler, guided.pair, noise)
+        assert sampler.solve_plus_plus is not None, "the suite's check lets no other sampler through"
+        state = sampler.solve_plus_plus(cell.sampler, guided.pair, noise)
     else:
-        state = solve(cell.sampler, guided, noise, fresh)
+        state = sampler.solve(cell.sampler, guided, noise, fresh)
     # What overflows outside of the predictions shows at the end, in float32 at the latest.
     guided.finite.note(cell.sampler.steps - 1, "sampler's state", state.float())
     guided.finite.require(cell)

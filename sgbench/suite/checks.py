@@ -17,8 +17,7 @@ from sgbench.guidance.subset_rules import group_shape, kept_tokens
 from sgbench.metrics.references.catalogue import side_of
 from sgbench.models.autoencoder_files import NONE, OWN
 from sgbench.models.catalogue import Entry
-from sgbench.samplers.catalogue import SAMPLERS
-from sgbench.samplers.clocks import moments
+from sgbench.samplers.catalogue import SAMPLERS, moments
 from sgbench.samplers.settings import Sampler
 from sgbench.suite.schema import Suite
 from sgbench.suite.texts import check_captions
@@ -192,7 +191,7 @@ def _check_interval(guidance: Guidance, sampler: Sampler, where: str) -> None:
     texts = {"interval": guidance.interval, **dict(guidance.parameters)}
     for key in ("interval", "perturb_interval"):
         found = interval(str(texts[key])) if key in texts else None
-        if found is not None and found.clock == "noise" and found.end > 1 and sampler.name != "edm-heun":
+        if found is not None and found.clock == "noise" and found.end > 1 and SAMPLERS[sampler.name].clock != "edm":
             raise UserError(
                 f"{texts[key]} goes beyond 1, and the noise level of {sampler.name} goes from 0 to 1",
                 where=f"{where}.{key}",

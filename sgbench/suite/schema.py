@@ -24,7 +24,7 @@ from sgbench.guidance.schedules import gamma_schedule, scale_schedule, spell_int
 from sgbench.guidance.subset_rules import Sharing, SubsetRule
 from sgbench.metrics.catalogue import METRICS
 from sgbench.models.spec import text_of
-from sgbench.samplers.settings import SamplerName
+from sgbench.samplers.catalogue import SamplerName
 
 
 def _as_list(value: object) -> object:

@@ -14,14 +14,12 @@ from torch import Tensor
 
 from sgbench.cells.cell import Cell
 from sgbench.guidance.settings import Guidance
-from sgbench.samplers.catalogue import SAMPLERS
-from sgbench.samplers.clocks import flow_times, kept_timesteps, moments, noise_levels
-from sgbench.samplers.ddim import sample_ddim
-from sgbench.samplers.discrete import signal_levels
-from sgbench.samplers.edm_heun import sample_edm_heun
-from sgbench.samplers.euler import sample_euler
+from sgbench.samplers.catalogue import SAMPLERS, moments
+from sgbench.samplers.clocks import flow_times, kept_timesteps, signal_levels
+from sgbench.samplers.methods.ddim import sample_ddim
+from sgbench.samplers.methods.edm_heun import noise_levels, sample_edm_heun
+from sgbench.samplers.methods.euler import sample_euler
 from sgbench.samplers.settings import Sampler as Settings
-from sgbench.samplers.solve import solve
 from sgbench.sampling.engine import group_size, sample
 from sgbench.sampling.networks import load_networks
 
@@ -185,8 +183,8 @@ def test_the_moments_that_costs_are_made_of_are_the_evaluations_made(name: str, 
         made.append((level, evaluation))
         return torch.zeros(1, 2 if SAMPLERS[name].needs_variance else 1, 2, 2)
 
-    settings = Settings(name, steps, churn=churn if SAMPLERS[name].churns else 0.0)
-    solve(settings, prediction, torch.ones(1, 1, 2, 2), no_noise)
+    settings = Settings(name, steps, churn=churn if "churn" in SAMPLERS[name].takes else 0.0)
+    SAMPLERS[name].solve(settings, prediction, torch.ones(1, 1, 2, 2), no_noise)
     assert [number for _, number in made] == list(range(SAMPLERS[name].evaluations(steps)))
     assert [level for level, _ in made] == [moment.level for moment in moments(settings)]
 

@@ -15,7 +15,7 @@ from sgbench.cost.macs import count_kept
 from sgbench.guidance import RULES as RULES_BY_NAME
 from sgbench.guidance.settings import Guidance
 from sgbench.samplers.clocks import flow_times
-from sgbench.samplers.euler import sample_euler
+from sgbench.samplers.methods.euler import sample_euler
 from sgbench.samplers.settings import Sampler
 from sgbench.sampling.conditions import labels_for
 from sgbench.sampling.engine import final_state, group_size, sample
