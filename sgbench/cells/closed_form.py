@@ -13,6 +13,11 @@ from sgbench.models import catalogue
 from sgbench.models.architectures import Architecture
 from sgbench.models.architectures.base import Macs, total
 
+CONVENTIONS = {
+    "macs": "all products, attention included, LayerNorm 4 per element",
+    "paper": "no attention products, LayerNorm 2 per element (arXiv 2601.01608, Table 2)",
+}
+
 
 def image_macs(cell: Cell, count: Callable[[Call], Macs] | None = None) -> Macs:
     """Multiply-accumulates of one image: the sum over its calls, each counted by `count` or in closed form."""

@@ -1,7 +1,7 @@
 """Multiply-accumulates of a network as fvcore counts them, with a handler for fused attention.
 
-fvcore counts one multiply-accumulate as one and scaled-dot-product attention as nothing; it would then
-favour dense branches. Operators it does not know must stand in ALLOWED, or the count is refused.
+fvcore alone counts scaled-dot-product attention as nothing, which would favour dense branches. Operators that it does
+not know must be in ALLOWED, or the count is refused.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from sgbench.base.errors import UserError
 from sgbench.cells.closed_form import kept_macs
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.guidance.subset_rules import kept_tokens
-from sgbench.models.architectures import Architecture
 from sgbench.models.architectures.base import Macs
 from sgbench.networks.autoencoder import Decoder
 from sgbench.networks.build import Network
@@ -70,14 +69,14 @@ def count_kept(model: Network, kept: int, perturbation: Perturbation | None = No
     Raises MiscountError when an unknown operator was met or the two differ by more than 0.1 %.
     """
     a = model.architecture
-    device = next(model.parameters()).device
-    inputs: tuple[torch.Tensor, ...] = (
-        torch.zeros(1, *a.sample_shape, device=device),
-        torch.full((1,), 0.5, device=device),
-        _condition(a, device),
-    )
-    if kept < a.grid_tokens:
-        inputs = (*inputs, torch.arange(kept, device=device).unsqueeze(0))
+    with next(model.parameters()).device:
+        inputs: tuple[torch.Tensor, ...] = (
+            torch.zeros(1, *a.sample_shape),
+            torch.full((1,), 0.5),
+            torch.zeros(1, *a.condition_shape, dtype=torch.float32 if a.conditions == "captions" else torch.long),
+        )
+        if kept < a.grid_tokens:
+            inputs = (*inputs, torch.arange(kept).unsqueeze(0))
     with _uncompiled(model):
         counted = _trace(model if perturbation is None else _Perturbed(model, perturbation), inputs)
     expected = kept_macs(a, kept, perturbation)
@@ -86,12 +85,6 @@ def count_kept(model: Network, kept: int, perturbation: Perturbation | None = No
         if abs(found - stated) > TOLERANCE * stated:
             raise MiscountError(f"{name}: fvcore counts {found}, the closed form {stated} with {kept} tokens kept")
     return counted
-
-
-def _condition(architecture: Architecture, device: torch.device) -> torch.Tensor:
-    """A class, words, or a caption's embedding, as the network takes them."""
-    dtype = torch.float32 if architecture.conditions == "captions" else torch.long
-    return torch.zeros(1, *architecture.condition_shape, dtype=dtype, device=device)
 
 
 @contextlib.contextmanager

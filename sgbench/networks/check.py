@@ -184,9 +184,7 @@ def recorded_sampler(golden: Golden) -> Sampler:
     known = max((name for name in SAMPLERS if spelt.startswith(name)), key=len, default=None)
     if known is None:
         raise UserError(
-            f"unknown sampler {recorded!r}",
-            where=golden.where,
-            fix=f"record with one of: {', '.join(SAMPLERS)}",
+            f"unknown sampler {recorded!r}", where=golden.where, fix=f"record with one of: {', '.join(SAMPLERS)}"
         )
     settings = {key: float(golden.config[key]) for key in SAMPLERS[known].takes if key in golden.config}
     return Sampler(known, steps, **settings)
@@ -245,9 +243,7 @@ def _kind(golden: Golden) -> Prediction:
 
 def _unknown(golden: Golden, name: str) -> UserError:
     return UserError(
-        f"out/{name} is no case this version knows",
-        where=golden.where,
-        fix="see tests/golden/README.md for the cases",
+        f"out/{name} is no case this version knows", where=golden.where, fix="see tests/golden/README.md for the cases"
     )
 
 

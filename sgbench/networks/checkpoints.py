@@ -24,17 +24,7 @@ from sgbench.files.digest import unreadable
 from sgbench.networks.mismatch import explain_mismatch
 
 # Averaged weights first: they are what the published numbers were measured with.
-WRAPPERS = (
-    "ema",
-    "ema_state_dict",
-    "model_ema",
-    "state_dict",
-    "model_state_dict",
-    "model",
-    "state",
-    "net",
-    "module",
-)
+WRAPPERS = ("ema", "ema_state_dict", "model_ema", "state_dict", "model_state_dict", "model", "state", "net", "module")
 PREFIXES = ("module.", "_orig_mod.", "model.", "ema.", "dit.", "net.")
 MAX_NESTING = 6
 ZIP_MAGIC = b"PK\x03\x04"

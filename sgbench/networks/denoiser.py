@@ -10,10 +10,24 @@ from sgbench.networks.layers import unpatchify
 
 
 class Denoiser(nn.Module):
-    """A network as its authors published it; `prediction.py` turns its output into what samplers work on."""
+    """A network as its authors published it; `prediction.py` turns its output into what samplers work on.
+
+    A call takes the course of DiT: embed, run the blocks under one condition vector, predict patches. A network of
+    another course has a forward of its own, with the same contract.
+    """
 
     architecture: Architecture
     """The sizes it was built from."""
+    x_embedder: nn.Module
+    t_embedder: nn.Module
+    y_embedder: nn.Module
+    final_layer: nn.Module
+    pos_embed: Tensor
+    unpatchify = staticmethod(unpatchify)
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
 
     def forward(
         self,
@@ -30,27 +44,6 @@ class Denoiser(nn.Module):
         samples. tokens (B, kept) are the indices of the tokens that do work, in any order, or None for all: the
         family says which blocks see only those. Blocks are perturbed by their number in running order.
         """
-        raise NotImplementedError
-
-
-class Backbone(Denoiser):
-    """The course of DiT and its successors: embed, run the blocks under one condition vector, predict patches."""
-
-    x_embedder: nn.Module
-    t_embedder: nn.Module
-    y_embedder: nn.Module
-    final_layer: nn.Module
-    pos_embed: Tensor
-    unpatchify = staticmethod(unpatchify)
-
-    def forward(
-        self,
-        x: Tensor,
-        t: Tensor,
-        condition: Tensor,
-        tokens: Tensor | None = None,
-        perturbation: Perturbation | None = None,
-    ) -> Tensor:
         h, c = self.embed(x, t, condition)
         h = self.run_blocks(h, c, tokens, perturbation)
         return self.unpatchify(self.final_layer(h, c), self.architecture.patch_size)

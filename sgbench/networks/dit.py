@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architectures import DiTArchitecture
-from sgbench.networks.denoiser import Backbone, LabelEmbedder
+from sgbench.networks.denoiser import Denoiser, LabelEmbedder
 from sgbench.networks.layers import (
     Attention,
     Block,
@@ -19,14 +19,14 @@ from sgbench.networks.layers import (
 from sgbench.networks.routing import run_routed
 
 
-class DiT(Backbone):
+class DiT(Denoiser):
     """Denoiser of the `dit` family; see `networks/denoiser.py` for the contract."""
 
     architecture: DiTArchitecture
 
     def __init__(self, architecture: DiTArchitecture) -> None:
-        super().__init__()
-        self.architecture = a = architecture
+        super().__init__(architecture)
+        a = architecture
         width = a.hidden_size
         self.x_embedder = PatchEmbed(a.patch_size, a.in_channels, width)
         self.t_embedder = TimestepEmbedder(width, a.time_scale)

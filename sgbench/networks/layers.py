@@ -34,11 +34,7 @@ class TimestepEmbedder(nn.Module):
     """Sinusoidal features of scale t (cosines first, then sines), then a two-layer MLP."""
 
     def __init__(
-        self,
-        width: int,
-        scale: float = 1.0,
-        frequencies: int = FREQUENCIES,
-        activation: nn.Module | None = None,
+        self, width: int, scale: float = 1.0, frequencies: int = FREQUENCIES, activation: nn.Module | None = None
     ) -> None:
         super().__init__()
         self.scale, self.frequencies = scale, frequencies

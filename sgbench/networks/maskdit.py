@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architectures import MaskDiTArchitecture
-from sgbench.networks.denoiser import Backbone
+from sgbench.networks.denoiser import Denoiser
 from sgbench.networks.layers import (
     Attention,
     Block,
@@ -35,14 +35,14 @@ class OneHotEmbedder(nn.Module):
         return self.embedding_table(one_hot.to(self.embedding_table.weight.dtype))
 
 
-class MaskDiT(Backbone):
+class MaskDiT(Denoiser):
     """Denoiser of the `maskdit` family; see `networks/denoiser.py` for the contract."""
 
     architecture: MaskDiTArchitecture
 
     def __init__(self, architecture: MaskDiTArchitecture) -> None:
-        super().__init__()
-        self.architecture = a = architecture
+        super().__init__(architecture)
+        a = architecture
         width, light, side = a.hidden_size, a.decoder_hidden_size, a.input_size // a.patch_size
         self.x_embedder = PatchEmbed(a.patch_size, a.in_channels, width)
         self.t_embedder = TimestepEmbedder(width, a.time_scale)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architectures import MDTv2Architecture
-from sgbench.networks.denoiser import Backbone, LabelEmbedder
+from sgbench.networks.denoiser import Denoiser, LabelEmbedder
 from sgbench.networks.layers import (
     Attention,
     Block,
@@ -78,14 +78,14 @@ class MDTBlock(Block):
         return super().forward(x, condition, kept, perturbation=perturbation)
 
 
-class MDTv2(Backbone):
+class MDTv2(Denoiser):
     """Denoiser of the `mdtv2` family; see `networks/denoiser.py` for the contract."""
 
     architecture: MDTv2Architecture
 
     def __init__(self, architecture: MDTv2Architecture) -> None:
-        super().__init__()
-        self.architecture = a = architecture
+        super().__init__(architecture)
+        a = architecture
         width, heads, side = a.hidden_size, a.num_heads, a.input_size // a.patch_size
         half = a.encoder_half_depth
         self.x_embedder = PatchEmbed(a.patch_size, a.in_channels, width)

@@ -170,8 +170,8 @@ class MicroDiT(Denoiser):
     mask_token: Tensor
 
     def __init__(self, architecture: MicroDiTArchitecture) -> None:
-        super().__init__()
-        self.architecture = a = architecture
+        super().__init__(architecture)
+        a = architecture
         width, light = a.hidden_size, a.patch_mixer_dim
         self.x_embedder = PatchEmbed(a.patch_size, a.in_channels, width)
         self.t_embedder = TimestepEmbedder(width, a.time_scale, TIME_FREQUENCIES, nn.GELU(approximate="tanh"))

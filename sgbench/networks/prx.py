@@ -31,8 +31,7 @@ class PRX(Denoiser):
     architecture: PRXArchitecture
 
     def __init__(self, architecture: PRXArchitecture, transformer: Any) -> None:
-        super().__init__()
-        self.architecture = architecture
+        super().__init__(architecture)
         self.routed = RoutedBlocks(transformer.blocks, architecture.routes, PER_TOKEN)
         transformer.blocks = nn.ModuleList([self.routed])
         self.transformer = transformer

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architectures import SprintArchitecture
-from sgbench.networks.denoiser import Backbone, LabelEmbedder
+from sgbench.networks.denoiser import Denoiser, LabelEmbedder
 from sgbench.networks.layers import (
     Attention,
     Block,
@@ -70,7 +70,7 @@ class RotaryAttention(Attention):
         return rotated, rotate(self.k_norm(key.to(precise)), cosines, sines).to(key.dtype), None
 
 
-class Sprint(Backbone):
+class Sprint(Denoiser):
     """Denoiser of the `sprint` family; see `networks/denoiser.py` for the contract.
 
     No token kept (tokens of shape (B, 0)) is SPRINT's path drop: the middle blocks do not run at all.
@@ -82,8 +82,8 @@ class Sprint(Backbone):
     unpatchify = staticmethod(unpatchify_channels_first)
 
     def __init__(self, architecture: SprintArchitecture) -> None:
-        super().__init__()
-        self.architecture = a = architecture
+        super().__init__(architecture)
+        a = architecture
         width, heads = a.hidden_size, a.num_heads
 
         def blocks(depth: int) -> nn.ModuleList:

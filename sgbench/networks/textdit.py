@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architectures import TextDiTArchitecture
-from sgbench.networks.denoiser import Backbone
+from sgbench.networks.denoiser import Denoiser
 from sgbench.networks.layers import (
     MLP,
     Attention,
@@ -43,14 +43,14 @@ def _text_block(width: int, heads: int) -> PlainBlock:
     return PlainBlock(nn.LayerNorm(width, eps=1e-6), Attention(width, heads), nn.LayerNorm(width, eps=1e-6), MLP(width))
 
 
-class TextDiT(Backbone):
+class TextDiT(Denoiser):
     """Denoiser of the `textdit` family; its condition is word numbers (B, L)."""
 
     architecture: TextDiTArchitecture
 
     def __init__(self, architecture: TextDiTArchitecture) -> None:
-        super().__init__()
-        self.architecture = a = architecture
+        super().__init__(architecture)
+        a = architecture
         width = a.hidden_size
         self.x_embedder = PatchEmbed(a.patch_size, a.in_channels, width)
         self.t_embedder = TimestepEmbedder(width, a.time_scale)

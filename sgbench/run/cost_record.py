@@ -9,7 +9,7 @@ from typing import Any
 
 from sgbench.base.provenance import provenance
 from sgbench.cells.cell import Cell
-from sgbench.cells.closed_form import image_macs
+from sgbench.cells.closed_form import CONVENTIONS, image_macs
 from sgbench.cells.program import Call, call_counts
 from sgbench.cost.macs import count_decoder, count_kept
 from sgbench.cost.measured import summarise
@@ -61,10 +61,7 @@ def cost_record(cell: Cell, networks: Networks, store: Store, samples: int) -> d
         )
     return {
         "counted_by": f"fvcore {metadata.version('fvcore')}, attention by a handler",
-        "conventions": {
-            "macs": "all products, attention included, LayerNorm 4 per element",
-            "paper": "no attention products, LayerNorm 2 per element (arXiv 2601.01608, Table 2)",
-        },
+        "conventions": CONVENTIONS,
         "branches": branches,
         "macs_per_image": image.macs,
         "paper_per_image": image.paper,

@@ -1,4 +1,4 @@
-"""The guided prediction of a cell: what its program says is called, combined as its rule says."""
+"""The guided prediction of a cell: the calls of its program, combined by its rule."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sgbench.models import catalogue
 from sgbench.networks.prediction import from_image, predict, to_image
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.sampling.networks import Networks
-from sgbench.sampling.subsets import Subset, draw_subsets
+from sgbench.sampling.subsets import draw_subsets
 
 Predictions = Mapping[Slot, Tensor]
 
@@ -26,8 +26,7 @@ Predictions = Mapping[Slot, Tensor]
 class GuidedPrediction:
     """The guided prediction of some images as a function of (x, level, number of the evaluation), for one run.
 
-    All that does not depend on x is made here, before the first step: labels, token subsets, random classes. They go
-    to the device without waiting for it.
+    Labels, token subsets and random classes do not depend on x: they are made and sent to the device in advance.
     """
 
     def __init__(
@@ -47,7 +46,7 @@ class GuidedPrediction:
             self.random = to_device(torch.from_numpy(drawn), device)
         grid = networks.main.architecture.grid_tokens
         self.tokens = [
-            [None if subset is None else _indices(subset, device) for subset in subsets]
+            [None if subset is None else to_device(torch.from_numpy(subset), device) for subset in subsets]
             for subsets in draw_subsets(cell, self.evaluations, indices, grid)
         ]
 
@@ -152,12 +151,8 @@ def _batches(calls: Sequence[Call]) -> list[list[int]]:
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on its device; a copy to CUDA starts from pinned memory and nobody waits for it."""
+    """The tensor on its device; copies to CUDA are asynchronous, from pinned memory."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
-
-
-def _indices(subset: Subset, device: torch.device) -> Tensor:
-    return to_device(torch.from_numpy(subset), device)
 
 
 def _autocast(dtype: DType, device: torch.device) -> contextlib.AbstractContextManager[object]:
@@ -171,9 +166,9 @@ def _autocast(dtype: DType, device: torch.device) -> contextlib.AbstractContextM
 
 
 class Finite:
-    """Notes of a run's predictions: each is one flag that stays on the device until all of them are asked for.
+    """Whether the predictions of a run are finite: one flag each, on the device until the end of the run.
 
-    A flag per prediction, not one look at the end: samplers that clip turn an infinity into something that looks well.
+    The final state alone would not show it: samplers that clip turn an infinity into finite values.
     """
 
     def __init__(self) -> None:
@@ -181,7 +176,7 @@ class Finite:
         self._flags: list[Tensor] = []
 
     def note(self, step: int, what: str, values: Tensor) -> None:
-        """Keep whether `values` are finite, of the prediction `what` in a step counted from 0."""
+        """Record whether `values`, of the prediction `what` in a step counted from 0, are finite."""
         self._notes.append((step, what))
         self._flags.append(torch.isfinite(values).all())
 
@@ -189,9 +184,8 @@ class Finite:
         """Raise CellError with the first prediction that was not finite. Waits for the device, once."""
         if not self._flags:
             return
-        fine = torch.stack(self._flags).tolist()
-        for (step, what), good in zip(self._notes, fine, strict=True):
-            if not good:
+        for (step, what), finite in zip(self._notes, torch.stack(self._flags).tolist(), strict=True):
+            if not finite:
                 raise CellError(
                     f"the denoiser's prediction is not finite in step {step + 1} of {cell.sampler.steps} ({what})",
                     where=cell.describe(),
