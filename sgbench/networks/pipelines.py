@@ -20,54 +20,37 @@ from sgbench.models.architectures import Routes
 from sgbench.models.pipeline_folder import read_json, read_pipeline
 from sgbench.networks.autoencoder import Decoder
 from sgbench.networks.prx import PRX, no_diffusers, with_mask
+from sgbench.networks.text_encoder import TextEncoder
 
-# Bounds memory: the text encoder is larger than the denoiser, and captions are padded to their full length.
-BATCH = 16
 LOCAL = {"local_files_only": True, "use_safetensors": True, "output_loading_info": True}
 # diffusers' other way of loading needs a library that nothing here depends on.
 DIFFUSERS = {**LOCAL, "low_cpu_mem_usage": False}
 
 
-class Captions:
-    """Captions to the condition of PRX as its pipeline encodes them: cleaned, padded, with a mask."""
+class Captions(TextEncoder):
+    """Captions to the condition of PRX as its pipeline encodes them: cleaned, padded, with a mask.
+
+    Embeddings and mask are (N, caption_tokens, caption_channels + 1).
+    """
 
     def __init__(self, pipeline: Any, caption_tokens: int) -> None:
-        self.pipeline, self.caption_tokens = pipeline, caption_tokens
-
-    @torch.inference_mode()
-    def encode(self, captions: Sequence[str]) -> Tensor:
-        """Embeddings and mask (N, caption_tokens, caption_channels + 1) in float32.
-
-        Raises UserError for a caption that the pipeline would cut off.
-        """
-        for caption in captions:
-            self.check_length(caption)
-        parts = [self._encode(captions[start : start + BATCH]) for start in range(0, len(captions), BATCH)]
-        return torch.cat(parts) if parts else self.null()[:0]
+        self.pipeline, self.longest = pipeline, caption_tokens
 
     def null(self) -> Tensor:
-        """What stands for no caption (1, caption_tokens, caption_channels + 1): the empty text."""
+        """The empty text."""
         return self.encode([""])
+
+    def _count(self, caption: str) -> int:
+        return len(self.pipeline.tokenizer(self.pipeline.text_preprocessor.clean_text(caption))["input_ids"])
 
     def _encode(self, captions: Sequence[str]) -> Tensor:
         words, mask, _, _ = self.pipeline.encode_prompt(
             list(captions),
             device=self.pipeline.text_encoder.device,
             do_classifier_free_guidance=False,
-            tokenizer_max_length=self.caption_tokens,
+            tokenizer_max_length=self.longest,
         )
         return with_mask(words.float(), mask)
-
-    def check_length(self, caption: str) -> None:
-        """Raise UserError for a caption that would be cut off."""
-        cleaned = self.pipeline.text_preprocessor.clean_text(caption)
-        count = len(self.pipeline.tokenizer(cleaned)["input_ids"])
-        if count > self.caption_tokens:
-            raise UserError(
-                f"the caption has {count} tokens and the text encoder reads {self.caption_tokens}",
-                where=f"caption {caption!r}",
-                fix="shorten it",
-            )
 
 
 class Pipeline(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from torch import Tensor
 from sgbench.cells import randomness
 from sgbench.cells.cell import Cell
 from sgbench.cells.prompts import load_prompts
+from sgbench.networks.text_encoder import TextEncoder
 from sgbench.zoo.shapes.vocabulary import token_ids
 
 # Captions of public models take megabytes each, so that a set of thousands would not fit; a shard's do.
@@ -53,23 +53,10 @@ class WordConditions(Conditions):
         return self.table[numbers]
 
 
-class Encoder(Protocol):
-    """Encodes captions."""
-
-    def encode(self, captions: Sequence[str]) -> Tensor:
-        """Embeddings (N, L, C)."""
-
-    def check_length(self, caption: str) -> None:
-        """Raise UserError for a caption that would be cut off."""
-
-    def null(self) -> Tensor:
-        """What stands for no caption (1, L, C)."""
-
-
 class CaptionConditions(Conditions):
     """Caption embeddings (B, L, C), encoded one by one: none depends on the others of its batch."""
 
-    def __init__(self, cell: Cell, encoder: Encoder, device: torch.device) -> None:
+    def __init__(self, cell: Cell, encoder: TextEncoder, device: torch.device) -> None:
         super().__init__(encoder.null().to(device))
         self.prompts, self.encoder, self.device = load_prompts(cell.prompts).prompts, encoder, device
         for prompt in self.prompts:

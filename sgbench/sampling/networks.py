@@ -19,6 +19,7 @@ from sgbench.models.text_encoder_files import require_text_encoder
 from sgbench.networks.autoencoder import Decoder, load_decoder
 from sgbench.networks.build import Network
 from sgbench.networks.loading import load_network, present
+from sgbench.networks.text_encoder import load_text_encoder
 from sgbench.sampling.conditions import CaptionConditions, ClassConditions, Conditions, NoCaptions, WordConditions
 
 MOST_PROGRAMS = 100_000
@@ -88,8 +89,6 @@ def load_conditions(cell: Cell, entry: Entry, device: torch.device) -> Condition
         case "captions":
             if entry.unread or cell.text_encoder == NONE:
                 return NoCaptions(entry.architecture.condition_shape, device)
-            from sgbench.networks.text_encoder import load_text_encoder
-
             return CaptionConditions(cell, load_text_encoder(require_text_encoder(cell.text_encoder), device), device)
         case _:
             assert_never(entry.architecture.conditions)

@@ -21,8 +21,9 @@ from sgbench.cells.program import program
 from sgbench.guidance import combine
 from sgbench.guidance.settings import Guidance
 from sgbench.networks.autoencoder import decode
-from sgbench.networks.pipelines import BATCH, Pipeline, load_pipeline
+from sgbench.networks.pipelines import Pipeline, load_pipeline
 from sgbench.networks.prediction import predict
+from sgbench.networks.text_encoder import BATCH
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.samplers.settings import Sampler
 from sgbench.sampling.subsets import draw_subsets
