@@ -237,7 +237,7 @@ def _kind(golden: Golden) -> PredictionKind:
 
 def _unknown(golden: Golden, name: str) -> UserError:
     return UserError(
-        f"out/{name} is not a case that this version knows",
+        f"out/{name} is not a known case",
         where=golden.where,
         fix="see tests/golden/README.md for the cases",
     )

@@ -581,7 +581,7 @@ def test_cases_that_cannot_be_replayed(tmp_path: Path) -> None:
     config, tensors = golden("tread_dit")
     path = tmp_path / "x.safetensors"
     unknown = {**tensors, "out/danse": tensors["out/dense"]}
-    assert "out/danse is no case this version knows" in sentence(recorded(path, config, unknown))
+    assert "out/danse is not a known case" in sentence(recorded(path, config, unknown))
     without_ids = {key: tensor for key, tensor in tensors.items() if key != "in/ids_keep_0.5"}
     assert "a recorded case needs in/ids_keep_0.5" in sentence(recorded(path, config, without_ids))
     without_labels = {key: tensor for key, tensor in tensors.items() if key != "in/y"}
