@@ -1,7 +1,6 @@
-"""Token routing for transformers of other libraries: image tokens skip a range of blocks and are put back after it.
+"""Token routing, TREAD (arXiv 2501.04765): image tokens skip a range of blocks and are put back after it.
 
-TREAD (arXiv 2501.04765). The networks of this project route in their own forward pass. Those of others call their
-blocks in a loop that cannot be reached, so the blocks themselves are exchanged for one that runs them all.
+Transformers of other libraries call their blocks in a loop of their own: all are replaced by one that runs and routes.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class RoutedBlocks(nn.Module):
         self.starts = frozenset(first for first, _ in routes)
         self.ends = frozenset(last for _, last in routes)
         self.per_token = dict(per_token)
-        # Of the call that is under way: its caller has no other way to hand them over.
+        # Of the current call, which has no other way to pass them.
         self.tokens: Tensor | None = None
         self.perturbation: Perturbation | None = None
 
@@ -59,20 +58,16 @@ class RoutedBlocks(nn.Module):
         for index, block in enumerate(self.blocks):
             if tokens is not None and index in self.starts:
                 waiting, hidden_states = hidden_states, gather_tokens(hidden_states, tokens)
-                given = self._of_kept(context, tokens)
+                given = context | {
+                    name: gather_along(value, tokens, dim)
+                    for name, dim in self.per_token.items()
+                    if (value := context.get(name)) is not None
+                }
             if self.perturbation is None or index not in self.perturbation.layers:
                 hidden_states = block(hidden_states=hidden_states, **given)
             if tokens is not None and index in self.ends:
                 hidden_states, given = scatter_tokens(waiting, tokens, hidden_states), context
         return hidden_states
-
-    def _of_kept(self, context: Mapping[str, Tensor | None], tokens: Tensor) -> dict[str, Tensor | None]:
-        return {
-            name: gather_along(value, tokens, self.per_token[name])
-            if value is not None and name in self.per_token
-            else value
-            for name, value in context.items()
-        }
 
 
 def gather_along(x: Tensor, tokens: Tensor, dim: int) -> Tensor:

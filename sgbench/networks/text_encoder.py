@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,17 +90,10 @@ class CLIPTextEncoder(TextEncoder, nn.Module):
         from open_clip.transformer import QuickGELU, TextTransformer
 
         self.sizes, self.longest = sizes, sizes.context_length - MARKS
+        shape = sizes._asdict()
+        activation = QuickGELU if shape.pop("quick_gelu") else nn.GELU
         self.tokenizer = open_clip.SimpleTokenizer(context_length=sizes.context_length)
-        self.tower = TextTransformer(
-            context_length=sizes.context_length,
-            vocab_size=sizes.vocab_size,
-            width=sizes.width,
-            heads=sizes.heads,
-            layers=sizes.layers,
-            pool_type="none",
-            proj_type="none",
-            act_layer=QuickGELU if sizes.quick_gelu else nn.GELU,
-        )
+        self.tower = TextTransformer(**shape, pool_type="none", proj_type="none", act_layer=activation)
 
     def null(self) -> Tensor:
         """Zeros (1, context_length, width), not the embedding of an empty text."""
@@ -128,7 +121,14 @@ def load_text_encoder(path: Path, device: torch.device, sizes: TowerSizes = DFN5
     """
     file = path
     if path.is_dir():
-        file = _weights_in(path)
+        held = next((path / name for name in WEIGHTS if (path / name).is_file()), None)
+        if held is None:
+            raise UserError(
+                "the folder holds no weights of a text encoder",
+                where=str(path),
+                fix=f"put one of {', '.join(WEIGHTS)} there, next to {CONFIG}",
+            )
+        file = held
         _check_config(path / CONFIG, sizes)
     require_recorded(file)
     encoder = CLIPTextEncoder(sizes)
@@ -137,36 +137,13 @@ def load_text_encoder(path: Path, device: torch.device, sizes: TowerSizes = DFN5
     return encoder.eval().requires_grad_(False).to(device)
 
 
-def _weights_in(folder: Path) -> Path:
-    file = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
-    if file is None:
-        raise UserError(
-            "the folder holds no weights of a text encoder",
-            where=str(folder),
-            fix=f"put one of {', '.join(WEIGHTS)} there, next to {CONFIG}",
-        )
-    return file
-
-
 def _check_config(path: Path, sizes: TowerSizes) -> None:
     """Refuse another network by its configuration: two towers of equal shapes may differ in their activation."""
-    found, expected = _read_config(path), sizes._asdict()
-    other = [f"{name} is {found[name]}, not {expected[name]}" for name in expected if found[name] != expected[name]]
-    unknown = sorted(found.keys() - expected.keys())
-    if other or unknown:
-        raise UserError(
-            f"the folder holds another text encoder ({', '.join([*other, *unknown])})",
-            where=str(path),
-            fix="give the one that the model was trained with, DFN5B-CLIP-ViT-H-14-378 for MicroDiT",
-        )
-
-
-def _read_config(path: Path) -> Mapping[str, Any]:
-    """The tower's entries of an open_clip configuration, with `quick_gelu` among them."""
+    expected: dict[str, Any] = sizes._asdict()
     try:
         model = json.loads(path.read_text(encoding="utf-8"))["model_cfg"]
-        found = {"quick_gelu": bool(model.get("quick_gelu", False)), **model["text_cfg"]}
-        return {**dict.fromkeys(TowerSizes._fields), **found}
+        given = {"quick_gelu": bool(model.get("quick_gelu", False)), **model["text_cfg"]}
+        found = {**dict.fromkeys(expected), **given}
     except OSError as error:
         raise unreadable(path, error) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -175,3 +152,11 @@ def _read_config(path: Path) -> Mapping[str, Any]:
             where=str(path),
             fix="download the folder again",
         ) from error
+    other = [f"{name} is {found[name]}, not {value}" for name, value in expected.items() if found[name] != value]
+    unknown = sorted(found.keys() - expected.keys())
+    if other or unknown:
+        raise UserError(
+            f"the folder holds another text encoder ({', '.join([*other, *unknown])})",
+            where=str(path),
+            fix="give the one that the model was trained with, DFN5B-CLIP-ViT-H-14-378 for MicroDiT",
+        )
