@@ -15,7 +15,7 @@ Compiled = Literal["none", "default", "cuda-graphs"]
 
 
 class Cell(NamedTuple):
-    """Everything an image depends on, besides its own index."""
+    """Everything an image depends on except its index."""
 
     model: str
     guidance: Guidance
@@ -24,13 +24,13 @@ class Cell(NamedTuple):
     labels: LabelPolicy
     dtype: DType
     autoencoder: str = ""
-    """What decodes latents: a folder, a hub id or `none`; empty for models that draw pixels."""
+    """What decodes latents: a folder, a hub id or `none`; empty for pixel-space models."""
     compile: Compiled = "none"
-    """How torch compiles the network, if it does: kernels that are fused round otherwise."""
+    """How torch compiles the network, if at all: fused kernels round differently."""
     prompts: str = ""
-    """The prompt set of a text-to-image model, by name, file or address; empty for models of classes."""
+    """The prompt set of a text-to-image model, by name, file or address; empty for class-conditional models."""
     text_encoder: str = ""
-    """What reads the prompts, for models that do not bring their own: a file or a hub id."""
+    """What encodes prompts, for models without a text encoder of their own: a file or a hub id."""
 
     @property
     def num_conditions(self) -> int:

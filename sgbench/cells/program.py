@@ -1,4 +1,4 @@
-"""What a cell calls, evaluation by evaluation: the one list that cost counts and the engine works off. No torch."""
+"""The calls of a cell, evaluation by evaluation: the one list that costs are counted from and the engine executes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def call_counts(cell: Cell) -> tuple[tuple[Call, int], ...]:
     """The different calls of one image and how often each is made, in the order they first occur."""
     guidance = cell.guidance
     if guidance.scale_schedule == CONSTANT and guidance.scale != 1:
-        # How strong a guidance is that always acts changes no call: a sweep over scales is counted once.
+        # The scale of guidance that always acts changes no call: a sweep over scales is counted once.
         guidance = guidance._replace(scale=ANY_SCALE)
     return _call_counts(cell._replace(guidance=guidance))
 

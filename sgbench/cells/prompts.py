@@ -43,7 +43,7 @@ class Prompt(NamedTuple):
 
 
 class PromptSet(NamedTuple):
-    """Prompts in the order of their file; `sha256` is that of their content, whatever the format."""
+    """Prompts in the order of their file; `sha256` is of their content and does not depend on the format."""
 
     name: str
     prompts: tuple[Prompt, ...]
@@ -122,7 +122,7 @@ def load_prompts(source: str, where: str = "prompts") -> PromptSet:
 
 
 def prompts_sha256(source: str) -> str:
-    """The digest that stands in a cell's identity; `not fetched` for a set that is not on this machine yet."""
+    """The digest in a cell's identity; `not fetched` for a set that is not on this machine yet."""
     return load_prompts(source).sha256 if is_there(source) else f"{NOT_FETCHED}: {source}"
 
 

@@ -91,7 +91,7 @@ def _rule(question: Question, model: Entry) -> Rule:
         raise UserError(
             f"what {rule.title} costs depends on the blocks it perturbs",
             where="--guidance",
-            fix="write a suite with its layers, and ask `sgbench plan`",
+            fix="write a suite with its layers, and run `sgbench plan`",
         )
     if rule.drops_path and not model.can_drop_path:
         raise UserError(

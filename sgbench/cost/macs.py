@@ -30,7 +30,7 @@ from sgbench.networks.build import Network
 
 ATTENTION, NORM = "scaled_dot_product_attention", "layer_norm"
 TOLERANCE = 1e-3
-# Elementwise or data movement: cheap beside the products, and outside both conventions.
+# Elementwise or data movement: cheap compared with the products, and not part of either convention.
 CHEAP = """
 add addcmul cat clone col2im cos div embedding exp expand expand_as fill gather gelu im2col index mean mul neg one_hot
 ones_like pow repeat_interleave rms_norm scatter scatter_add select silu sin slice softmax stack sub topk unbind
@@ -109,7 +109,7 @@ class _Perturbed(torch.nn.Module):
 
 
 def count_decoder(decoder: Decoder, latent_shape: tuple[int, int, int]) -> int:
-    """Multiply-accumulates of decoding one latent (C, h, w); there is no closed form beside it."""
+    """Multiply-accumulates of decoding one latent (C, h, w); it has no closed form."""
     weight = next(decoder.parameters())
     latents = torch.zeros(1, *latent_shape, device=weight.device, dtype=weight.dtype)
     return _trace(decoder, (latents,)).macs

@@ -4,7 +4,7 @@
 
 The middle term is weak + w (strong - weak) in other words. A branch is one denoiser call; one whose factor is 0 (w = 1,
 or outside the interval) is not called. Rules that are not of this form add a pure function over the two predictions
-and name the space it acts in. No torch is needed to say what a rule is; `combine` works on whatever has arithmetic.
+and name the space it acts in. Rules are defined without torch.
 """
 
 from __future__ import annotations
@@ -97,9 +97,9 @@ class Parameter:
     low: float = 0.0
     high: float = math.inf
     default: Value | None = None
-    """What holds where a suite says nothing; None for a setting that must be given."""
+    """The value where a suite gives none; None for a setting that must be given."""
     text: TextForm | None = None
-    """The text form it is written in, if it is no number."""
+    """The text form it is written in, if it is not a number."""
     whole: bool = False
 
     def __post_init__(self) -> None:
@@ -124,15 +124,15 @@ class Rule:
     sparser_weak: bool = False
     """Whether gamma_strong < gamma_weak is what makes the weak branch weak."""
     gammas_default: float | None = None
-    """What gammas are where a suite says nothing; None where they must be given."""
+    """The gammas where a suite gives none; None where they must be given."""
     dense_because: str = ""
-    """Why no tokens can be dropped in any branch, where that has a reason."""
+    """Why no branch can drop tokens, where there is a reason."""
     combine: Combine | None = None
     """The pure function over the predictions of a rule that is not linear."""
     space: Space = "any"
     """Where it acts: any space for a linear rule, the network's own prediction, the denoised image, the velocity."""
     samplers: tuple[str, ...] = ()
-    """Samplers that can serve it, where not all can."""
+    """Samplers it works with, where it does not work with all."""
     note: str = ""
     works: tuple[str, ...] = ()
     """What to cite: keys of `report/citations/references.bib`."""
@@ -140,7 +140,7 @@ class Rule:
     rank: int = 1000
     """Its place in lists and legends; of equals, the first by name."""
     example: Mapping[str, Value] = field(default_factory=dict, hash=False)
-    """Settings that its cost is quoted for, where it has no defaults."""
+    """Settings at which its cost is quoted, where it has no defaults."""
 
     def __post_init__(self) -> None:
         require_choice(self.space, Space, "Rule.space")
@@ -195,7 +195,7 @@ def combine(strong: T, weak: T, scale: float) -> T:
     return weak + scale * (strong - weak)  # type: ignore[operator]
 
 
-def push(guided: T, strong: T, perturbed: T, strength: float) -> T:
+def add_perturbed_guidance(guided: T, strong: T, perturbed: T, strength: float) -> T:
     """Away from a perturbed prediction, on top of other guidance: guided + s (strong - perturbed)."""
     return guided + strength * (strong - perturbed)  # type: ignore[operator]
 

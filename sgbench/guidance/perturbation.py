@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 if TYPE_CHECKING:
     from torch import Tensor
 
-# No network has so many, and a range is written out.
+# More than any network has: it bounds the memory of a range.
 MOST_BLOCKS = 10_000
 
 
@@ -64,9 +64,9 @@ class Perturbation(ABC):
 
 @cache
 def layers(text: str) -> tuple[int, ...]:
-    """`7-9,12` as (7, 8, 9, 12). Raises ValueError, with what to write, for what is no list of blocks."""
+    """`7-9,12` as (7, 8, 9, 12). Raises ValueError, with what to write, for text that is not a list of blocks."""
     if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text.replace(" ", "")):
-        raise ValueError(f"{text!r} is no list of blocks: write numbers from 0 and ranges, such as 7-9 or 2,5,8-10")
+        raise ValueError(f"{text!r} is not a list of blocks: write numbers from 0 and ranges, such as 7-9 or 2,5,8-10")
     found: set[int] = set()
     for part in text.replace(" ", "").split(","):
         first, _, last = part.partition("-")

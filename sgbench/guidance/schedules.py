@@ -3,7 +3,7 @@
 Progress is 0 at the first step and 1 at the end. Text forms:
 - gamma: `linear 0 to 0.6`, `cosine 0.6 to 0`;
 - scale, as a share of w - 1: `constant`, `linear`, `cosine` and `power-cosine P`, rising from 0 to 1, or falling from 1
-  to 0 with ` falling` behind;
+  to 0 with ` falling` at the end;
 - interval of guidance, outside which the strong branch alone is called: `always`, `progress 0.2 to 0.8` (from <= p <
   to) and `noise 0.05 to 0.7` (from < level <= to: t in [0, 1] for flows, sigma for EDM, (timestep + 1) / 1000 for the
   discrete process; half open as in Kynkaanniemi et al., arXiv 2404.07724).
@@ -50,7 +50,7 @@ class GammaSchedule(NamedTuple):
 
 
 class ScaleSchedule(NamedTuple):
-    """The share of w - 1 that is in force."""
+    """The share of w - 1 that is applied."""
 
     shape: str
     power: float = 1.0
@@ -74,10 +74,12 @@ class ScaleSchedule(NamedTuple):
 
 @cache
 def gamma_schedule(text: str) -> GammaSchedule:
-    """The schedule that a text form stands for. Raises ValueError, with what to write, for one that means nothing."""
+    """Parse the text form. Raises ValueError, with what to write, for an invalid one."""
     found = re.fullmatch(rf"(linear|cosine) {NUMBER} to {NUMBER}", text.strip())
     if found is None:
-        raise ValueError(f"{text!r} is no schedule of gamma: write a number, or `cosine 0.6 to 0` or `linear 0 to 0.6`")
+        raise ValueError(
+            f"{text!r} is not a schedule of gamma: write a number, or `cosine 0.6 to 0` or `linear 0 to 0.6`"
+        )
     schedule = GammaSchedule(found[1], float(found[2]), float(found[3]))
     for end in (schedule.start, schedule.end):
         if not 0 <= end < 1:
@@ -87,15 +89,15 @@ def gamma_schedule(text: str) -> GammaSchedule:
 
 @cache
 def scale_schedule(text: str) -> ScaleSchedule:
-    """The schedule that a text form stands for. Raises ValueError, with what to write, for one that means nothing."""
+    """Parse the text form. Raises ValueError, with what to write, for an invalid one."""
     words = text.split()
     falling = words[-1:] == ["falling"]
     shape, *rest = (words[:-1] if falling else words) or [""]
     power = float(rest[0]) if len(rest) == 1 and re.fullmatch(NUMBER, rest[0]) else None
     if shape not in SHAPES or len(rest) != (shape == "power-cosine") or (rest and not power) or power == math.inf:
         raise ValueError(
-            f"{text!r} is no schedule of the scale: write constant, linear, cosine or `power-cosine 4`, "
-            "with ` falling` behind it for one that falls"
+            f"{text!r} is not a schedule of the scale: write constant, linear, cosine or `power-cosine 4`, "
+            "followed by ` falling` for one that falls"
         )
     if shape == "constant" and falling:
         raise ValueError("a constant scale does not fall: write constant")
@@ -108,7 +110,7 @@ def gamma_at(gamma: float | str, progress: float) -> float:
 
 
 def spell(gamma: float | str) -> str:
-    """A gamma in as few characters as tell it apart."""
+    """A gamma as text, for messages."""
     return gamma if isinstance(gamma, str) else f"{gamma:g}"
 
 
@@ -131,15 +133,15 @@ EVERYWHERE = Interval("progress", 0.0, 1.0)
 
 @cache
 def interval(text: str) -> Interval:
-    """The interval that a text form stands for. Raises ValueError, with what to write, for one that means nothing."""
+    """Parse the text form. Raises ValueError, with what to write, for an invalid one."""
     if text.strip() == ALWAYS:
         return EVERYWHERE
     found = re.fullmatch(rf"(progress|noise) {NUMBER} to {NUMBER}", text.strip())
     if found is None:
-        raise ValueError(f"{text!r} is no interval: write always, `progress 0.2 to 0.8` or `noise 0 to 0.7`")
+        raise ValueError(f"{text!r} is not an interval: write always, `progress 0.2 to 0.8` or `noise 0 to 0.7`")
     clock, start, end = found[1], float(found[2]), float(found[3])
     if math.isinf(end):
-        raise ValueError(f"{text!r} is no interval: give levels that are numbers")
+        raise ValueError(f"{text!r} is not an interval: give levels that are numbers")
     if start > end:
         raise ValueError(f"{text!r} ends before it starts: swap the two numbers")
     if clock == "progress" and end > 1:

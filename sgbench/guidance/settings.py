@@ -9,7 +9,7 @@ from sgbench.guidance.subset_rules import Sharing, SubsetRule
 
 
 class Guidance(NamedTuple):
-    """One guidance rule with its settings; a rule that has no use for a setting holds its neutral value."""
+    """One guidance rule with its settings; settings that a rule does not take have their neutral value."""
 
     rule: str
     scale: float = 1.0

@@ -70,7 +70,7 @@ class Golden(NamedTuple):
 
     @property
     def null(self) -> Tensor:
-        """The condition that stands for none."""
+        """The null condition."""
         if self.family.text:
             return torch.zeros_like(self.given)
         return torch.full_like(self.given, self.network.architecture.null_label)  # type: ignore[union-attr]
@@ -190,7 +190,7 @@ def recorded_sampler(golden: Golden) -> Sampler:
 
 
 def _guidance(golden: Golden, name: str) -> Prediction:
-    """The guided prediction that a trajectory's name stands for."""
+    """The guided prediction that the name of a trajectory describes."""
     kind = _kind(golden)
     variance = golden.config["sampler"].startswith("DDPM")
 

@@ -33,7 +33,7 @@ NOT_WEIGHTS = {
     b"<!doctype": "a web page",
     b"<html": "a web page",
     b"<?xml": "a server's answer in XML",
-    b"version https://git-lfs": "a Git LFS pointer, not the file it stands for",
+    b"version https://git-lfs": "a Git LFS pointer instead of the file",
 }
 REFUSED = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
 
@@ -107,7 +107,7 @@ def _damaged(path: Path, error: Exception) -> UserError:
 
 
 def pick_weights(content: object, where: str) -> tuple[dict[str, Tensor], str]:
-    """The network's weights out of whatever a checkpoint held, and a note of what was picked.
+    """The network's weights in the content of a checkpoint, and a note of what was picked.
 
     Averaged (EMA) weights win over plain ones. A prefix is stripped only when all names carry it, which leaves a
     submodule of that name alone. Raises UserError when there are no tensors.

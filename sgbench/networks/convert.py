@@ -54,16 +54,16 @@ def convert(path: Path, out: Path, trust_pickle: bool) -> dict[str, Any]:
     }
 
 
-def _unpickled(path: Path, beside: Path) -> tuple[dict[str, Tensor], str]:
+def _unpickled(path: Path, folder: Path) -> tuple[dict[str, Tensor], str]:
     """The weights of a pickled file, read by a separate process, and a note of what it picked."""
     try:
-        beside.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix=".unpickle-", dir=beside)
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.TemporaryDirectory(prefix=".unpickle-", dir=folder)
     except OSError as error:
         raise UserError(
-            f"the folder cannot be written ({error.strerror})", where=str(beside), fix="choose another output"
+            f"the folder cannot be written ({error.strerror})", where=str(folder), fix="choose another output"
         ) from error
-    with folder as name:
+    with temporary as name:
         left = Path(name).resolve() / "weights.safetensors"
         command = [sys.executable, "-I", "-m", "sgbench.networks.unpickle", str(path.resolve()), str(left)]
         environment = {key: os.environ[key] for key in INHERITED if key in os.environ}

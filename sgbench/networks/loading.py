@@ -39,7 +39,7 @@ def load_network(entry: Entry, which: Literal["main", "auxiliary"], device: torc
 
 
 def adapt(network: Network, family: Family, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Published weights without the half of the last layer that the family never uses."""
+    """Published weights without the half of the last layer that the family does not use."""
     adapted = dict(state)
     out = network.architecture.out_channels
     for name in LAST_LAYER:
@@ -51,9 +51,9 @@ def adapt(network: Network, family: Family, state: Mapping[str, Tensor]) -> dict
 
 
 def present(entry: Entry, checkpoint: Checkpoint) -> Path | None:
-    """The checkpoint's file, compared with the digest the suite insists on; None where it is no file of its own.
+    """The checkpoint's file or folder, checked against the digest of the suite; None for weights without one.
 
-    Raises UserError when it is not there or another one.
+    Raises UserError when it is missing or has another digest.
     """
     path = checkpoint.path
     if path is None:

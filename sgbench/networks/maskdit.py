@@ -1,4 +1,4 @@
-"""MaskDiT: dropped tokens leave before the encoder; a learned embedding stands in for them in a light decoder."""
+"""MaskDiT: dropped tokens leave before the encoder; a learned embedding replaces them in a light decoder."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """MicroDiT: a text-to-image DiT; every patch passes a light mixer before patches are masked (arXiv 2407.15811).
 
-Masked patches come out as zeros: the published model was never meant to draw with patches masked, so a sparse
-branch is meaningful on its kept tokens only and its use in guidance is marked experimental.
+Masked patches are predicted as zeros: the published model was not made for sampling with masked patches. A sparse
+branch is meaningful on its kept tokens only, so its use in guidance is marked experimental.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def load_pipeline(folder: Path, routes: Routes, device: torch.device, resolution
     """The model in `folder` with image tokens routed past blocks, for images of `resolution` pixels or its own.
 
     The denoiser is float32, text encoder and decoder are bfloat16 where a GPU has it. Raises UserError when the
-    folder is no such pipeline, a part is damaged or incomplete, or diffusers or transformers is missing.
+    folder is not such a pipeline, a part is damaged or incomplete, or diffusers or transformers is missing.
     """
     architecture = read_pipeline(folder, routes, resolution)
     diffusers, transformers = _libraries()

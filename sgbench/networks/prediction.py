@@ -1,4 +1,4 @@
-"""From a network's raw output to what samplers and guidance work on: velocity, denoised image or noise."""
+"""From a network's raw output to what samplers and guidance use: velocity, denoised image or noise."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def predict(
 
 
 def to_image(kind: Prediction, prediction: Tensor, x: Tensor, level: float) -> Tensor:
-    """The denoised image that a prediction stands for, at the same x and level."""
+    """The denoised image that corresponds to a prediction at x and its level."""
     match kind:
         case "edm":
             return prediction
@@ -68,7 +68,7 @@ def to_image(kind: Prediction, prediction: Tensor, x: Tensor, level: float) -> T
 
 
 def from_image(kind: Prediction, image: Tensor, x: Tensor, level: float) -> Tensor:
-    """The prediction that stands for a denoised image: the inverse of `to_image`."""
+    """The prediction that corresponds to a denoised image: the inverse of `to_image`."""
     match kind:
         case "edm":
             return image

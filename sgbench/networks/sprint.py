@@ -1,4 +1,4 @@
-"""SPRINT: dropped tokens skip the middle; a learned token stands in, and dense features are fused back in after it."""
+"""SPRINT: dropped tokens skip the middle, where a learned token replaces them; dense features are fused in after it."""
 
 from __future__ import annotations
 

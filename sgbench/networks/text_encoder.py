@@ -24,7 +24,7 @@ from sgbench.networks.checkpoints import load_strict, read_state
 # Bounds memory: a text encoder may be larger than the denoiser, and pads captions to their full length.
 BATCH = 16
 CONFIG = "open_clip_config.json"
-# What a CLIP checkpoint holds besides the text tower up to its last norm.
+# Prefixes in a CLIP checkpoint that are not of the text tower up to its last norm.
 ELSEWHERE = ("visual.", "logit_scale", "logit_bias", "text_projection")
 # Start and end of a caption.
 MARKS = 2
@@ -52,7 +52,7 @@ class TextEncoder(ABC):
 
     @abstractmethod
     def null(self) -> Tensor:
-        """What stands for no caption (1, L, C)."""
+        """The embedding of the null condition (1, L, C)."""
 
     @abstractmethod
     def _count(self, caption: str) -> int:
@@ -117,7 +117,7 @@ class CLIPTextEncoder(TextEncoder, nn.Module):
 def load_text_encoder(path: Path, device: torch.device, sizes: TowerSizes = DFN5B) -> CLIPTextEncoder:
     """The text tower of a CLIP model, from its weights alone or from a folder in open_clip's `local-dir` layout.
 
-    Raises UserError when there are no weights, or of another network than `sizes`.
+    Raises UserError when there are no weights, or weights of other sizes.
     """
     file = path
     if path.is_dir():

@@ -62,7 +62,7 @@ class TextDiT(Denoiser):
         )
         self.final_layer = FinalLayer(width, a.patch_size**2 * a.out_channels, width)
         initialise(self)
-        # Words start out as far apart as patches do; a 0.02 of class embeddings takes long to tell them apart.
+        # The deviation of 0.02 of class embeddings would leave words too similar for a long time.
         nn.init.normal_(self.text_encoder.words.weight, std=1.0)
 
     def embed(self, x: Tensor, t: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:

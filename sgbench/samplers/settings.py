@@ -23,7 +23,7 @@ Fresh = Callable[[int], "Tensor"]
 
 
 class Sampler(NamedTuple):
-    """How images are drawn from the predictions; what a sampler has no use for holds its neutral value."""
+    """How images are sampled; settings that a sampler does not take have their neutral value."""
 
     name: str
     steps: int
@@ -45,7 +45,7 @@ class Moment(NamedTuple):
     """One evaluation of the guided prediction."""
 
     level: float
-    """What the prediction is asked for: t, sigma or a timestep, by the clock."""
+    """Time of the prediction: t, sigma or a timestep, by the clock."""
     progress: float
     """Share of sampling that is done: steps over all steps, or 1 - timestep / 1000 in the discrete process."""
     noise: float
@@ -68,7 +68,7 @@ class SamplerKind:
     solve_plus_plus: Callable[[Sampler, Pair, Tensor], Tensor] | None = None
     """The same by the update of CFG++, for samplers that have one."""
     takes: tuple[str, ...] = ()
-    """The settings that it has a use for, besides the number of steps."""
+    """The settings it takes, apart from the number of steps."""
     most_steps: int | None = None
     """Steps beyond which there is nothing new to visit."""
     needs_variance: bool = False
@@ -82,5 +82,5 @@ class SamplerKind:
         require_choice(self.clock, Clock, "SamplerKind.clock")
 
     def evaluations(self, steps: int) -> int:
-        """Evaluations of the guided prediction in a run of so many steps."""
+        """Evaluations of the guided prediction in a run of `steps` steps."""
         return len(self.moments(Sampler(self.name, steps)))

@@ -1,4 +1,4 @@
-"""What networks are conditioned on: classes and prompts are numbers until the network asks for words or embeddings."""
+"""What networks are conditioned on. Classes and prompts are numbers; some networks take words or embeddings instead."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Conditions:
 
     def __init__(self, null: Tensor) -> None:
         self.null = null
-        """What stands for no condition (1, ...), on the device of the network."""
+        """The null condition (1, ...), on the device of the network."""
 
     def of(self, numbers: Tensor) -> Tensor:
         """The conditions (B, ...) of classes or prompts by their numbers (B,), on the device of the network."""

@@ -13,7 +13,7 @@ from sgbench.base.errors import CellError
 from sgbench.cells import randomness
 from sgbench.cells.cell import Cell, DType
 from sgbench.cells.program import Call, Evaluation, Slot, program
-from sgbench.guidance import RULES, combine, push, rescale
+from sgbench.guidance import RULES, add_perturbed_guidance, combine, rescale
 from sgbench.models import catalogue
 from sgbench.networks.prediction import from_image, predict, to_image
 from sgbench.samplers.catalogue import SAMPLERS
@@ -81,7 +81,7 @@ class GuidedPrediction:
         if "weak" in part:
             guided = self._steered(strong, part["weak"], evaluation.scale, x[:, :channels], level)
         if "perturbed" in part:
-            guided = push(guided, strong, part["perturbed"], evaluation.strength)
+            guided = add_perturbed_guidance(guided, strong, part["perturbed"], evaluation.strength)
         if self.cell.guidance.rescale:
             guided = rescale(guided, strong, self.cell.guidance.rescale)
         self.finite.note(evaluation.moment.step, "guided combination", guided)

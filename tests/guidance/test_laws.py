@@ -13,7 +13,7 @@ from torch import Tensor
 from sgbench.cells.cell import Cell
 from sgbench.cells.closed_form import image_macs
 from sgbench.cost.macs import count_kept
-from sgbench.guidance import RULES, combine, push, rescale
+from sgbench.guidance import RULES, add_perturbed_guidance, combine, rescale
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.guidance.rules.apg import project
 from sgbench.guidance.rules.cfg_zero import fit
@@ -289,12 +289,14 @@ def test_linear_rules_agree_in_every_space(
 ) -> None:
     """Native prediction or denoised image; the velocity is between the two for any kind."""
     x, strong, weak, perturbed = predictions(shape, seed, 4)
-    native = push(combine(strong, weak, scale), strong, perturbed, strength)
+    native = add_perturbed_guidance(combine(strong, weak, scale), strong, perturbed, strength)
     images = [to_image(kind, prediction, x, level) for prediction in (strong, weak, perturbed)]
-    through_images = push(combine(images[0], images[1], scale), images[0], images[2], strength)
+    through_images = add_perturbed_guidance(combine(images[0], images[1], scale), images[0], images[2], strength)
     assert torch.allclose(from_image(kind, through_images, x, level), native)
     velocities = [(x - image) / 0.5 for image in images]
-    through_velocities = push(combine(velocities[0], velocities[1], scale), velocities[0], velocities[2], strength)
+    through_velocities = add_perturbed_guidance(
+        combine(velocities[0], velocities[1], scale), velocities[0], velocities[2], strength
+    )
     assert torch.allclose(x - 0.5 * through_velocities, through_images)
 
 

@@ -10,7 +10,7 @@ from sgbench.guidance.rules.skip_layers import SkippedBlocks
 
 @dataclass(frozen=True)
 class RandomSkippedBlocks(SkippedBlocks):
-    """Blocks drawn anew at every step do not run."""
+    """Blocks that are drawn at random at every step do not run."""
 
     name: ClassVar[str] = "random skip"
     meaning: ClassVar[str] = "random blocks skipped"

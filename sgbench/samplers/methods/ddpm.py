@@ -24,7 +24,7 @@ def sample_ddpm(noise_of: Prediction, noise: Tensor, timesteps: Sequence[int], f
     befores = [1.0, *levels[:-1]]
     betas = [1 - level / before for level, before in zip(levels, befores, strict=True)]
     smallest = [beta * (1 - b) / (1 - a) for beta, a, b in zip(betas, levels, befores, strict=True)]
-    # The first posterior variance is 0; its neighbour's stands in for its logarithm.
+    # The first posterior variance is 0, which has no logarithm; its neighbour's is used instead.
     smallest[0] = smallest[1] if len(smallest) > 1 else betas[0]
     x = noise
     for step, index in enumerate(reversed(range(len(timesteps)))):

@@ -40,7 +40,7 @@ def sample_edm_heun(
     """From unit noise (B, C, H, W) to the image; the state is kept in float64 (arXiv 2206.00364, algorithms 1 and 2).
 
     `levels` fall to 0. `denoise(x, sigma, evaluation)` is the denoised image; evaluations are counted from 0. With
-    churn, step i first raises the noise from levels[i] to raised[i] by `fresh(step)`, noise of the wanted deviation.
+    churn, step i first raises the noise from levels[i] to raised[i] by `fresh(step)`, noise of deviation S_noise.
     """
     x = noise.double() * levels[0]
     for step in range(len(levels) - 1):
