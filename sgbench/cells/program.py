@@ -137,23 +137,20 @@ def _bernoulli_count(cell: Cell, slot: Slot, number: int, grid: int, gamma: floa
 
 
 def _perturbation(cell: Cell, number: int, branch: Branch) -> Perturbation | None:
-    if branch.perturbation is None:
+    """The perturbation of a call; blocks that are drawn at random are common to all images."""
+    kind, parameters = branch.perturbation, dict(cell.guidance.parameters)
+    if kind is None:
         return None
-    parameters = dict(cell.guidance.parameters)
     chosen = layers(str(parameters["layers"]))
-    if branch.perturbation.draws_blocks:
-        chosen = _drawn_blocks(cell, number, chosen, float(parameters["drop"]))
-    return branch.perturbation.of(chosen, parameters)
+    if kind.draws_blocks:
+        from sgbench.cells.randomness import Stream, generator
+
+        count = skipped_blocks(catalogue.entry(cell.model).architecture.blocks, float(parameters["drop"]))
+        order = generator(cell.seed, Stream.BLOCKS, 0, number).permutation(len(chosen))
+        chosen = tuple(sorted(chosen[index] for index in order[:count].tolist()))
+    return kind.of(chosen, parameters)
 
 
 def skipped_blocks(blocks: int, drop: float) -> int:
     """How many of a network's blocks S2-Guidance skips."""
     return max(1, round(drop * blocks))
-
-
-def _drawn_blocks(cell: Cell, number: int, candidates: tuple[int, ...], drop: float) -> tuple[int, ...]:
-    from sgbench.cells.randomness import Stream, generator
-
-    count = skipped_blocks(catalogue.entry(cell.model).architecture.blocks, drop)
-    drawn = generator(cell.seed, Stream.BLOCKS, 0, number).permutation(len(candidates))[:count]
-    return tuple(sorted(candidates[index] for index in drawn.tolist()))

@@ -6,8 +6,9 @@ use but not which code to run. What the parts do together is left to the pipelin
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,6 +75,10 @@ def load_pipeline(folder: Path, routes: Routes, device: torch.device, resolution
     kind = read_json(folder / "vae" / "config.json")["_class_name"]
     autoencoder = _load(getattr(diffusers, kind), folder / "vae", DIFFUSERS)
     encoder = _load_text_encoder(folder / "text_encoder")
+    with _reading(folder / "tokenizer"):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            folder / "tokenizer", local_files_only=True, trust_remote_code=False
+        )
     with warnings.catch_warnings():
         # The pipeline is made of a class that diffusers itself calls deprecated.
         warnings.filterwarnings("ignore", ".*LoraLoaderMixin", FutureWarning)
@@ -81,7 +86,7 @@ def load_pipeline(folder: Path, routes: Routes, device: torch.device, resolution
             transformer=None,
             scheduler=None,
             text_encoder=encoder.to(device, low).eval().requires_grad_(False),
-            tokenizer=_load_tokenizer(transformers, folder / "tokenizer"),
+            tokenizer=tokenizer,
         )
     return Pipeline(
         PRX(architecture, transformer).eval().requires_grad_(False).to(device, torch.float32),
@@ -107,10 +112,8 @@ def _libraries() -> tuple[Any, Any]:
 
 def _load(kind: Any, folder: Path, how: dict[str, bool], **more: Any) -> Any:
     """One part with all its weights. Both libraries would fill in what is missing at random."""
-    try:
+    with _reading(folder):
         part, found = kind.from_pretrained(folder, **how, **more)
-    except Exception as error:  # A damaged folder can end either library in any way.
-        raise _unreadable(folder, error) from error
     lacking = sorted([*found["missing_keys"], *map(str, found["mismatched_keys"])])
     if lacking:
         raise UserError(
@@ -127,27 +130,23 @@ def _load_text_encoder(folder: Path) -> Any:
     settings = import_module("transformers.models.t5gemma.configuration_t5gemma")
     kind = import_module("transformers.models.t5gemma.modeling_t5gemma").T5GemmaEncoder
     both = "encoder" in read_json(folder / "config.json")
-    try:
+    with _reading(folder):
         if both:
             config = settings.T5GemmaConfig.from_pretrained(folder, local_files_only=True).encoder
         else:
             config = settings.T5GemmaModuleConfig.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # As above.
-        raise _unreadable(folder, error) from error
     return _load(kind, folder, LOCAL, config=config)
 
 
-def _load_tokenizer(transformers: Any, folder: Path) -> Any:
+@contextlib.contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Whatever a damaged folder makes one of the libraries raise, as a UserError."""
     try:
-        return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # As above.
-        raise _unreadable(folder, error) from error
-
-
-def _unreadable(folder: Path, error: Exception) -> UserError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-    return UserError(
-        f"the {folder.name} of the pipeline cannot be read ({reason})",
-        where=str(folder),
-        fix="download the folder again",
-    )
+        yield
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise UserError(
+            f"the {folder.name} of the pipeline cannot be read ({reason})",
+            where=str(folder),
+            fix="download the folder again",
+        ) from error
