@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from sgbench.base.processor import usable_cores
 from sgbench.cells.program import _call_counts, program
+from sgbench.cli.app import main
 from sgbench.metrics import computer
 from sgbench.metrics.extractors.catalogue import EXTRACTORS
 from sgbench.metrics.numerics.neighbours import Real, prepare_real
@@ -52,6 +54,7 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 DRAWN = "drawn by chance"
+Command = Callable[..., tuple[int, str, str]]
 BASE: dict[str, Any] = {
     "suite": "tiny",
     "title": "A tiny suite",
@@ -272,3 +275,18 @@ def tiny() -> Iterator[Tiny]:
     # What was worked out for these names must not outlive them.
     program.cache_clear()
     _call_counts.cache_clear()
+
+
+@pytest.fixture
+def sgbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command line in this process: its status, stdout and stderr."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sgbench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, out, err
+
+    return run

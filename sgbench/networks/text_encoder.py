@@ -107,7 +107,7 @@ class CLIPTextEncoder(TextEncoder, nn.Module):
         # In bfloat16 on a GPU that has it, as published.
         published = self._device.type == "cuda" and torch.cuda.is_bf16_supported()
         with torch.autocast("cuda", torch.bfloat16) if published else contextlib.nullcontext():
-            return self.tower(words).float()  # type: ignore[no-any-return]
+            return self.tower(words).float()
 
     @property
     def _device(self) -> torch.device:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,6 @@ from torch import Tensor
 
 from sgbench.base.errors import UserError
 from sgbench.cells.closed_form import Macs, call_macs
-from sgbench.cli.app import main
 from sgbench.cost.flops import Question, flops_card
 from sgbench.cost.macs import MiscountError, _trace
 from sgbench.guidance import RULES
@@ -39,21 +37,6 @@ TABLE = {
 ROUTED = {"dit": "2-8", "sit": "2-8", "repa-sit": "2-8"}
 # fvcore counts one multiply-accumulate per value of the latents for the einsum in which diffusers reorders patches.
 REORDERED = {"prx": 16 * 8 * 8}
-
-
-@pytest.fixture
-def sgbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run a command line in this process: its status, stdout and stderr."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sgbench", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, out, err
-
-    return run
 
 
 def refused(**changes: Any) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +15,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sgbench.base.errors import UserError
-from sgbench.cli.app import main
 from sgbench.models.architectures import (
     Architecture,
     DiTArchitecture,
@@ -78,21 +76,6 @@ def sentence(path: Path) -> str:
     assert "\n" not in text
     assert text.startswith(str(path))
     return text
-
-
-@pytest.fixture
-def sgbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run a command line in this process: its status, stdout and stderr."""
-
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sgbench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, out, err
-
-    return run
 
 
 # The recorded files

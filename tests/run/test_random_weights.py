@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from safetensors.torch import save_file
 
 from sgbench import api
 from sgbench.cells.closed_form import call_macs
-from sgbench.cli.app import main
 from sgbench.models import catalogue
 from sgbench.networks.build import build
 from sgbench.results.store import Store
@@ -94,21 +92,6 @@ def run_score_report(path: Path, folder: Path) -> tuple[pd.DataFrame, str, list[
     assert (again.images_made, again.images_kept) == (0, SAMPLES * done.cells)
     table = written.page.with_name("table.md").read_text()
     return store.read_rows(), table, [part for part in images if part is not None]
-
-
-@pytest.fixture
-def sgbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run a command line in this process: its status, stdout and stderr."""
-
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sgbench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, out, err
-
-    return run
 
 
 @pytest.mark.full
