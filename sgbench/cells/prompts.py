@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from sgbench.base.bounded import read_bounded
-from sgbench.base.choices import suggestion
+from sgbench.base.choices import unknown
 from sgbench.base.errors import UserError
 from sgbench.base.printable import DIRECTIONS
 from sgbench.files.digest import sidecar_path
@@ -255,8 +255,4 @@ def _missing(source: str, where: str) -> UserError:
             f"the prompts {source} are not on this machine", where=where, fix=f"run `sgbench prompts fetch {source}`"
         )
     known = [*PUBLIC, *packaged_names()]
-    return UserError(
-        f"there are no prompts {source!r:.200}{suggestion(source, known)}",
-        where=where,
-        fix=f"give a file, or one of {', '.join(known)}",
-    )
+    return unknown("prompts", source[:200], known, where, fix=f"give a file, or one of {', '.join(known)}")

@@ -6,6 +6,8 @@ branch is meaningful on its kept tokens only, so its use in guidance is marked e
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -108,7 +110,7 @@ class ExpertChoice(nn.Module):
 
 
 class CaptionMLP(nn.Module):
-    """Two linear layers with GELU and a norm between."""
+    """Two linear layers with GELU and a norm between: from channels of the text encoder, or width, to width."""
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
@@ -118,17 +120,6 @@ class CaptionMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(self.norm(F.gelu(self.fc1(x), approximate="tanh")))
-
-
-class CaptionProjection(nn.Module):
-    """From the text encoder's channels to the model's width."""
-
-    def __init__(self, channels: int, width: int) -> None:
-        super().__init__()
-        self.y_proj = CaptionMLP(channels, width)
-
-    def forward(self, caption: Tensor) -> Tensor:
-        return self.y_proj(caption)
 
 
 class Block(nn.Module):
@@ -177,7 +168,7 @@ class MicroDiT(Denoiser):
         self.t_embedder = TimestepEmbedder(width, a.time_scale, TIME_FREQUENCIES, nn.GELU(approximate="tanh"))
         positions = sincos_positions(width, a.input_size // a.patch_size, a.pos_interp_scale)
         self.register_buffer("pos_embed", positions)
-        self.y_embedder = CaptionProjection(a.caption_channels, width)
+        self.y_embedder = nn.Sequential(OrderedDict(y_proj=CaptionMLP(a.caption_channels, width)))
         self.y_emb_preprocess = PlainBlock(
             norm(width),
             SelfAttention(width, width, a.head_dim, a.use_bias),

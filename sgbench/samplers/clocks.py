@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sgbench.samplers.settings import Moment
+from sgbench.samplers.settings import Moment, Sampler
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +22,11 @@ def flow_times(steps: int, shift: float = 1.0) -> list[float]:
     The shift is that of Stable Diffusion 3 (arXiv 2403.03206, section 5.3.2).
     """
     return [shifted(1 - step / steps, shift) for step in range(steps + 1)]
+
+
+def sampler_times(sampler: Sampler) -> list[float]:
+    """`flow_times` of a sampler's settings."""
+    return flow_times(sampler.steps, sampler.shift)
 
 
 def shifted(time: float, shift: float) -> float:

@@ -172,19 +172,18 @@ class Finite:
     """
 
     def __init__(self) -> None:
-        self._notes: list[tuple[int, str]] = []
-        self._flags: list[Tensor] = []
+        self._notes: list[tuple[int, str, Tensor]] = []
 
     def note(self, step: int, what: str, values: Tensor) -> None:
         """Record whether `values`, of the prediction `what` in a step counted from 0, are finite."""
-        self._notes.append((step, what))
-        self._flags.append(torch.isfinite(values).all())
+        self._notes.append((step, what, torch.isfinite(values).all()))
 
     def require(self, cell: Cell) -> None:
         """Raise CellError with the first prediction that was not finite. Waits for the device, once."""
-        if not self._flags:
+        if not self._notes:
             return
-        for (step, what), finite in zip(self._notes, torch.stack(self._flags).tolist(), strict=True):
+        flags = torch.stack([flag for _, _, flag in self._notes]).tolist()
+        for (step, what, _), finite in zip(self._notes, flags, strict=True):
             if not finite:
                 raise CellError(
                     f"the denoiser's prediction is not finite in step {step + 1} of {cell.sampler.steps} ({what})",

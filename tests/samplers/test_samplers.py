@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sgbench.cells.cell import Cell
+from sgbench.guidance import RULES
 from sgbench.guidance.settings import Guidance
 from sgbench.samplers.catalogue import SAMPLERS, moments
 from sgbench.samplers.clocks import flow_times, kept_timesteps, signal_levels
@@ -209,3 +210,7 @@ def test_every_evaluation_and_branch_is_one_row_an_image(rule: str, branches: in
     # Branches of equal shape share a call.
     assert len(rows) == (2 if rule == "sg" else 1) * SAMPLERS["euler"].evaluations(3)
     assert sum(rows) == branches * SAMPLERS["euler"].evaluations(3) * group_size(64)
+
+
+def test_samplers_have_the_update_of_cfg_plus_plus_where_the_rule_says_so() -> None:
+    assert RULES["cfg++"].samplers == tuple(name for name, kind in SAMPLERS.items() if kind.solve_plus_plus)

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sgbench.samplers.clocks import at_starts, flow_times
+from sgbench.samplers.clocks import at_starts, sampler_times
 from sgbench.samplers.settings import Pair, Prediction, SamplerKind
 
 if TYPE_CHECKING:
@@ -44,11 +44,7 @@ SAMPLER = SamplerKind(
     rank=0,
     clock="flow",
     takes=("shift",),
-    moments=lambda sampler: at_starts(flow_times(sampler.steps, sampler.shift)),
-    solve=lambda sampler, velocity, noise, fresh: sample_euler(
-        velocity, noise, flow_times(sampler.steps, sampler.shift)
-    ),
-    solve_plus_plus=lambda sampler, pair, noise: sample_euler_plus_plus(
-        pair, noise, flow_times(sampler.steps, sampler.shift)
-    ),
+    moments=lambda sampler: at_starts(sampler_times(sampler)),
+    solve=lambda sampler, velocity, noise, fresh: sample_euler(velocity, noise, sampler_times(sampler)),
+    solve_plus_plus=lambda sampler, pair, noise: sample_euler_plus_plus(pair, noise, sampler_times(sampler)),
 )

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sgbench.samplers.clocks import at_both_ends, flow_times
+from sgbench.samplers.clocks import at_both_ends, sampler_times
 from sgbench.samplers.settings import Prediction, SamplerKind
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ SAMPLER = SamplerKind(
     rank=10,
     clock="flow",
     takes=("shift",),
-    moments=lambda sampler: at_both_ends(flow_times(sampler.steps, sampler.shift)),
-    solve=lambda sampler, velocity, noise, fresh: sample_heun(
-        velocity, noise, flow_times(sampler.steps, sampler.shift)
-    ),
+    moments=lambda sampler: at_both_ends(sampler_times(sampler)),
+    solve=lambda sampler, velocity, noise, fresh: sample_heun(velocity, noise, sampler_times(sampler)),
 )
