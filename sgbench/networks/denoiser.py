@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architectures import Architecture
-from sgbench.networks.layers import unpatchify
+from sgbench.models.architectures.base import ClassArchitecture
+from sgbench.networks.layers import PatchEmbed, TimestepEmbedder, sincos_positions, unpatchify
 
 
 class Denoiser(nn.Module):
@@ -66,3 +67,15 @@ class LabelEmbedder(nn.Module):
 
     def forward(self, labels: Tensor) -> Tensor:
         return self.embedding_table(labels)
+
+
+class ClassDenoiser(Denoiser):
+    """What class-conditional DiTs begin with: patches, time, classes, and fixed sine-cosine positions."""
+
+    def __init__(self, architecture: ClassArchitecture, labels: type[nn.Module] = LabelEmbedder) -> None:
+        super().__init__(architecture)
+        a, width = architecture, architecture.hidden_size
+        self.x_embedder = PatchEmbed(a.patch_size, a.in_channels, width)
+        self.t_embedder = TimestepEmbedder(width, a.time_scale)
+        self.y_embedder = labels(a.num_classes, width)
+        self.pos_embed = nn.Parameter(sincos_positions(width, a.input_size // a.patch_size), requires_grad=False)

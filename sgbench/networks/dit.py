@@ -6,32 +6,19 @@ from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architectures import DiTArchitecture
-from sgbench.networks.denoiser import Denoiser, LabelEmbedder
-from sgbench.networks.layers import (
-    Attention,
-    Block,
-    FinalLayer,
-    PatchEmbed,
-    TimestepEmbedder,
-    initialise,
-    sincos_positions,
-)
+from sgbench.networks.denoiser import ClassDenoiser
+from sgbench.networks.layers import Attention, Block, FinalLayer, initialise
 from sgbench.networks.routing import run_routed
 
 
-class DiT(Denoiser):
+class DiT(ClassDenoiser):
     """Denoiser of the `dit` family; see `networks/denoiser.py` for the contract."""
 
     architecture: DiTArchitecture
 
     def __init__(self, architecture: DiTArchitecture) -> None:
         super().__init__(architecture)
-        a = architecture
-        width = a.hidden_size
-        self.x_embedder = PatchEmbed(a.patch_size, a.in_channels, width)
-        self.t_embedder = TimestepEmbedder(width, a.time_scale)
-        self.y_embedder = LabelEmbedder(a.num_classes, width)
-        self.pos_embed = nn.Parameter(sincos_positions(width, a.input_size // a.patch_size), requires_grad=False)
+        a, width = architecture, architecture.hidden_size
         self.blocks = nn.ModuleList(Block(Attention(width, a.num_heads), width, width) for _ in range(a.depth))
         self.final_layer = FinalLayer(width, a.patch_size**2 * a.out_channels, width)
         initialise(self)

@@ -7,13 +7,11 @@ from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architectures import MaskDiTArchitecture
-from sgbench.networks.denoiser import Denoiser
+from sgbench.networks.denoiser import ClassDenoiser
 from sgbench.networks.layers import (
     Attention,
     Block,
     FinalLayer,
-    PatchEmbed,
-    TimestepEmbedder,
     gather_tokens,
     initialise,
     run_blocks,
@@ -35,19 +33,15 @@ class OneHotEmbedder(nn.Module):
         return self.embedding_table(one_hot.to(self.embedding_table.weight.dtype))
 
 
-class MaskDiT(Denoiser):
+class MaskDiT(ClassDenoiser):
     """Denoiser of the `maskdit` family; see `networks/denoiser.py` for the contract."""
 
     architecture: MaskDiTArchitecture
 
     def __init__(self, architecture: MaskDiTArchitecture) -> None:
-        super().__init__(architecture)
+        super().__init__(architecture, OneHotEmbedder)
         a = architecture
         width, light, side = a.hidden_size, a.decoder_hidden_size, a.input_size // a.patch_size
-        self.x_embedder = PatchEmbed(a.patch_size, a.in_channels, width)
-        self.t_embedder = TimestepEmbedder(width, a.time_scale)
-        self.y_embedder = OneHotEmbedder(a.num_classes, width)
-        self.pos_embed = nn.Parameter(sincos_positions(width, side), requires_grad=False)
         self.blocks = nn.ModuleList(Block(Attention(width, a.num_heads), width, width) for _ in range(a.depth))
         self.decoder_layer = FinalLayer(width, light, width)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, light))

@@ -9,13 +9,11 @@ from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architectures import MDTv2Architecture
-from sgbench.networks.denoiser import Denoiser, LabelEmbedder
+from sgbench.networks.denoiser import ClassDenoiser
 from sgbench.networks.layers import (
     Attention,
     Block,
     FinalLayer,
-    PatchEmbed,
-    TimestepEmbedder,
     gather_tokens,
     initialise,
     run_block,
@@ -78,7 +76,7 @@ class MDTBlock(Block):
         return super().forward(x, condition, kept, perturbation=perturbation)
 
 
-class MDTv2(Denoiser):
+class MDTv2(ClassDenoiser):
     """Denoiser of the `mdtv2` family; see `networks/denoiser.py` for the contract."""
 
     architecture: MDTv2Architecture
@@ -88,10 +86,7 @@ class MDTv2(Denoiser):
         a = architecture
         width, heads, side = a.hidden_size, a.num_heads, a.input_size // a.patch_size
         half = a.encoder_half_depth
-        self.x_embedder = PatchEmbed(a.patch_size, a.in_channels, width)
-        self.t_embedder = TimestepEmbedder(width, a.time_scale)
-        self.y_embedder = LabelEmbedder(a.num_classes, width)
-        self.pos_embed = nn.Parameter(sincos_positions(width, side))
+        self.pos_embed.requires_grad_(True)
         self.en_inblocks = nn.ModuleList(MDTBlock(width, heads, side) for _ in range(half))
         self.en_outblocks = nn.ModuleList(MDTBlock(width, heads, side, skip=True) for _ in range(half))
         self.sideblocks = nn.ModuleList([MDTBlock(width, heads, side)])

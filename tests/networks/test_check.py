@@ -573,7 +573,7 @@ def test_cases_that_cannot_be_replayed(tmp_path: Path) -> None:
     assert "the file records no outputs" in sentence(recorded(path, config, nothing))
     config, tensors = golden("traj_tread_euler")
     unknown = {**tensors, "out/cgf_1.5": tensors["out/cfg_1.5"]}
-    assert "out/cgf_1.5 is no case this version knows" in sentence(recorded(path, config, unknown))
+    assert "out/cgf_1.5 is not a known case" in sentence(recorded(path, config, unknown))
     assert "unknown sampler 'dpm++'" in sentence(recorded(path, {**config, "sampler": "dpm++"}, tensors))
     without_ids = {key: tensor for key, tensor in tensors.items() if key != "in/ids_weak"}
     assert "a recorded case needs in/ids_weak" in sentence(recorded(path, config, without_ids))
