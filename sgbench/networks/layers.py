@@ -162,9 +162,7 @@ def run_block(block: nn.Module, layer: int, perturbation: Perturbation | None, h
     return h if perturbation.skips_blocks else block(h, *context, perturbation=perturbation)
 
 
-def run_blocks(
-    blocks: nn.ModuleList, first: int, perturbation: Perturbation | None, h: Tensor, *context: Any
-) -> Tensor:
+def run_stack(blocks: nn.ModuleList, first: int, perturbation: Perturbation | None, h: Tensor, *context: Any) -> Tensor:
     """Blocks one after the other; the first of them is number `first` in the network."""
     for layer, block in enumerate(blocks, start=first):
         h = run_block(block, layer, perturbation, h, *context)

@@ -14,7 +14,7 @@ from sgbench.networks.layers import (
     FinalLayer,
     gather_tokens,
     initialise,
-    run_blocks,
+    run_stack,
     scatter_tokens,
     sincos_positions,
 )
@@ -57,8 +57,8 @@ class MaskDiT(ClassDenoiser):
         a = self.architecture
         if tokens is not None:
             h = gather_tokens(h, tokens)
-        h = self.decoder_layer(run_blocks(self.blocks, 0, perturbation, h, c), c)
+        h = self.decoder_layer(run_stack(self.blocks, 0, perturbation, h, c), c)
         if tokens is not None:
             stand_in = self.mask_token.to(h.dtype).expand(h.shape[0], a.grid_tokens, -1)
             h = scatter_tokens(stand_in, tokens, h)
-        return run_blocks(self.decoder_blocks, a.depth, perturbation, h + self.decoder_pos_embed, c)
+        return run_stack(self.decoder_blocks, a.depth, perturbation, h + self.decoder_pos_embed, c)

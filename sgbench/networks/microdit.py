@@ -23,7 +23,7 @@ from sgbench.networks.layers import (
     attend,
     gather_tokens,
     modulate,
-    run_blocks,
+    run_stack,
     scatter_tokens,
     sincos_positions,
     unpatchify,
@@ -204,7 +204,7 @@ class MicroDiT(Denoiser):
         if tokens is not None:
             h = gather_tokens(h, tokens)
         h = self.patch_mixer_map_xout(h)
-        patches = self.final_layer(run_blocks(self.blocks, 0, perturbation, h, caption, c), c)
+        patches = self.final_layer(run_stack(self.blocks, 0, perturbation, h, caption, c), c)
         if tokens is not None:
             patches = scatter_tokens(self.mask_token.expand(h.shape[0], a.grid_tokens, -1), tokens, patches)
         return unpatchify(patches, a.patch_size)

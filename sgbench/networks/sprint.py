@@ -18,7 +18,7 @@ from sgbench.networks.layers import (
     TimestepEmbedder,
     gather_tokens,
     initialise,
-    run_blocks,
+    run_stack,
     scatter_tokens,
     unpatchify_channels_first,
 )
@@ -109,19 +109,19 @@ class Sprint(Denoiser):
     def run_blocks(self, h: Tensor, c: Tensor, tokens: Tensor | None, perturbation: Perturbation | None) -> Tensor:
         a = self.architecture
         every = (self.cosines, self.sines)
-        h = run_blocks(self.encoder_blocks, 0, perturbation, h, c, *every)
+        h = run_stack(self.encoder_blocks, 0, perturbation, h, c, *every)
         deep = self._middle(h, c, tokens, perturbation)
         h = self.renoise_linear(torch.cat([deep, h], dim=-1))
-        return run_blocks(self.decoder_blocks, a.encoder_depth + a.middle_depth, perturbation, h, c, *every)
+        return run_stack(self.decoder_blocks, a.encoder_depth + a.middle_depth, perturbation, h, c, *every)
 
     def _middle(self, h: Tensor, c: Tensor, tokens: Tensor | None, perturbation: Perturbation | None) -> Tensor:
         """The middle blocks on the kept tokens; the learned token elsewhere. (B, N, D)"""
         first = self.architecture.encoder_depth
         if tokens is None:
-            return run_blocks(self.middle_blocks, first, perturbation, h, c, self.cosines, self.sines)
+            return run_stack(self.middle_blocks, first, perturbation, h, c, self.cosines, self.sines)
         stand_in = self.mask_token.to(h.dtype).expand_as(h)
         if tokens.shape[1] == 0:
             return stand_in
         cosines, sines = self.cosines[tokens].unsqueeze(1), self.sines[tokens].unsqueeze(1)
-        part = run_blocks(self.middle_blocks, first, perturbation, gather_tokens(h, tokens), c, cosines, sines)
+        part = run_stack(self.middle_blocks, first, perturbation, gather_tokens(h, tokens), c, cosines, sines)
         return scatter_tokens(stand_in, tokens, part)
