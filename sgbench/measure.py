@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from sgbench.cells.cell import Cell
-from sgbench.cells.cell_cost import image_macs
+from sgbench.cells.closed_form import image_macs
 from sgbench.cost.measured import timed
 from sgbench.guidance import RULES
 from sgbench.metrics.extract import load_extractor

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from sgbench.base.processor import usable_cores
 from sgbench.cells.program import _call_counts, program
+from sgbench.cli.app import main
 from sgbench.metrics import computer
 from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.numerics.neighbours import Real, prepare_real
@@ -36,7 +38,7 @@ from sgbench.models.families.dit import DiTArchitecture
 from sgbench.models.families.maskdit import MaskDiTArchitecture
 from sgbench.models.families.mdtv2 import MDTv2Architecture
 from sgbench.models.families.sprint import SprintArchitecture
-from sgbench.networks.build import Network, build
+from sgbench.networks.denoiser import Denoiser, build
 from sgbench.plan import pace
 from sgbench.report import build as build_report
 from sgbench.report.figures.plotting import FORMATS
@@ -50,6 +52,7 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 DRAWN = "drawn by chance"
+Command = Callable[..., tuple[int, str, str]]
 BASE: dict[str, Any] = {
     "suite": "tiny",
     "title": "A tiny suite",
@@ -239,7 +242,7 @@ def architecture(family: str, side: int) -> Architecture:
     return DiTArchitecture(**SIZES, input_size=side, out_channels=out, depth=4, routes=((1, 2),))
 
 
-def network(record: Architecture, seed: int) -> Network:
+def network(record: Architecture, seed: int) -> Denoiser:
     """With every parameter moved: modulation and output start at zero and would hide everything."""
     built = build(record).eval().requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
@@ -273,12 +276,11 @@ def tiny() -> Iterator[Tiny]:
 
 
 @pytest.fixture
-def sgbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def sgbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run a command line in this process: its status, stdout and stderr."""
-    from sgbench.cli.app import main
 
     def run(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["sgbench", *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", ["sgbench", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main()
         out, err = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""A rule with a parameter of its own, and a metric, are one file each: suites, costs, scores and reports know them."""
+"""Rules, also with a new parameter or perturbation, samplers and metrics are one file each: all parts know them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from sgbench.base.discover import found
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
 from sgbench.metrics.extractors import EXTRACTORS
+from sgbench.samplers.catalogue import SAMPLERS
 
 RULE = '''
 """ICG whose random class is also sparser, softened by a parameter of its own."""
 
-from sgbench.guidance.branches import Branch, Parameter, Rule, combine
-from sgbench.guidance.style import Style
+from sgbench.guidance.branches import Branch, Parameter, Rule, Style, combine
 
 
 def soften(strong, weak, scale, parameters, memory):
@@ -42,6 +42,79 @@ RULE = Rule(
     works=("sadat2025icg",),
     style=Style("#0072B2", "8", ":"),
     example={"gamma_strong": 0.2, "gamma_weak": 0.7},
+)
+'''
+PERTURBED = '''
+"""Away from a prediction in which image tokens see the mean of all values in some blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sgbench.guidance.branches import Branch, Rule, Style
+from sgbench.guidance.perturbation import Perturbation
+from sgbench.guidance.rules.perturbed_attention import LAYERS, STRENGTH, WHEN
+
+
+@dataclass(frozen=True)
+class MeanValues(Perturbation):
+    name = "mean"
+    meaning = "mean values"
+
+    def attention(self, query, key, value, bias):
+        return value.mean(dim=2, keepdim=True).expand_as(query)
+
+    def added_macs(self, block):
+        return 0, -block.image_attention, 0
+
+
+RULE = Rule(
+    name="mean",
+    title="Mean guidance",
+    source="this test",
+    formula="v(c) + s (v(c) - v[mean values](c))",
+    strong=Branch(),
+    perturbed=Branch(perturbation=MeanValues),
+    parameters=(STRENGTH, LAYERS, WHEN),
+    works=("ahn2024pag",),
+    style=Style("#CC79A7", "8", ":"),
+    example={"layers": "12-15"},
+)
+'''
+SAMPLER = '''
+"""The midpoint method for flow matching: the velocity of a step is that of its middle."""
+
+import itertools
+
+from sgbench.samplers.clocks import flow_times
+from sgbench.samplers.settings import Moment, SamplerKind
+
+
+def sample_midpoint(velocity, noise, times):
+    x = noise
+    for step, (now, following) in enumerate(itertools.pairwise(times)):
+        middle = x + (following - now) / 2 * velocity(x, now, 2 * step)
+        x = x + (following - now) * velocity(middle, (now + following) / 2, 2 * step + 1)
+    return x
+
+
+def moments(sampler):
+    times = flow_times(sampler.steps, sampler.shift)
+    levels = [t for now, following in itertools.pairwise(times) for t in (now, (now + following) / 2)]
+    return tuple(Moment(t, 1 - t, t, number // 2) for number, t in enumerate(levels))
+
+
+SAMPLER = SamplerKind(
+    name="midpoint",
+    title="The midpoint method",
+    source="this test",
+    clock="flow",
+    takes=("shift",),
+    moments=moments,
+    solve=lambda sampler, velocity, noise, fresh: sample_midpoint(
+        velocity, noise, flow_times(sampler.steps, sampler.shift)
+    ),
+    works=("liu2023rectified",),
 )
 '''
 METRIC = '''
@@ -77,7 +150,7 @@ METRICS = (Vendi("vendi", "Vendi score", "higher", "fashion-cnn", "Vendi score, 
 '''
 SUITE = """
 suite: added
-title: A rule and a metric that were added
+title: Rules, a sampler and a metric that were added
 seed: 3
 samples: 24
 reference: fashion-mnist
@@ -87,6 +160,7 @@ sampler: {name: euler, steps: 1}
 sweep:
 - {guidance: cfg, scale: [1.5, 2]}
 - {guidance: icg+sg, scale: 2, gamma_strong: 0, gamma_weak: 0.5, softness: [0.5, 1]}
+- {guidance: mean, perturb_scale: 1.5, layers: 1-2, sampler: midpoint, steps: 2}
 """
 
 
@@ -108,18 +182,34 @@ def extended(folder: Path, files: dict[str, str]) -> Callable[..., str]:
 
 
 @pytest.mark.slow
-def test_a_rule_and_a_metric_are_one_file_each(tmp_path: Path) -> None:
-    added = {"guidance/rules/icg_sparse.py": RULE, "metrics/scores/vendi.py": METRIC}
+def test_a_rule_its_perturbation_a_sampler_and_a_metric_are_one_file_each(tmp_path: Path) -> None:
+    added = {
+        "guidance/rules/icg_sparse.py": RULE,
+        "guidance/rules/mean_values.py": PERTURBED,
+        "samplers/methods/midpoint.py": SAMPLER,
+        "metrics/scores/vendi.py": METRIC,
+    }
     run = partial(extended(tmp_path, added), "-m", "sgbench")
     (tmp_path / "suite.yaml").write_text(SUITE)
     assert "how much of the scale acts (from 0 to 1; 0.5 if left out)" in run("guidance", "show", "icg+sg")
-    assert "sadat2025icg" in run("cite", "suite.yaml")
-    told = json.loads(run("bench", "suite.yaml", "--json").splitlines()[-1])
-    assert told["run"]["images_made"] == 4 * 24
+    assert "mean values" in run("guidance", "show", "mean")
+    cited = run("cite", "suite.yaml")
+    assert all(work in cited for work in ("sadat2025icg", "ahn2024pag", "sampler midpoint"))
+    plan = json.loads(run("plan", "suite.yaml", "--json"))
+    reported = json.loads(run("bench", "suite.yaml", "--json").splitlines()[-1])
+    assert reported["run"]["images_made"] == 5 * 24
     table = (tmp_path / "reports" / "added" / "table.md").read_text()
-    assert "ICG+SG" in table
-    assert "softness 0.5" in table
-    assert "Vendi score" in table
+    assert all(text in table for text in ("ICG+SG", "softness 0.5", "Mean guidance", "midpoint", "Vendi score"))
+    costs = [json.loads(path.read_text()) for path in (tmp_path / "results" / "added").rglob("cost.json")]
+    assert len(costs) == 5
+    assert all(cost["macs_per_image"] == cost["closed_form_macs_per_image"] for cost in costs)
+    (perturbed,) = (cost for cost in costs if cost["branches"][-1]["disturbed"] == "mean")
+    strong, weak = perturbed["branches"]
+    # Two evaluations a step, each of both branches; the perturbed one does without some of its products.
+    assert strong["calls_per_image"] == weak["calls_per_image"] == 4
+    assert weak["macs"] < strong["macs"]
+    (planned,) = (cell["gmacs_per_image"] for cell in plan["per_cell"] if "midpoint" in cell["what"])
+    assert perturbed["macs_per_image"] == pytest.approx(planned * 1e9)
 
 
 EXTRACTOR = '''
@@ -199,5 +289,6 @@ def test_a_metric_with_an_extractor_of_its_own_is_two_files(tmp_path: Path) -> N
 def test_no_two_files_define_the_same_name() -> None:
     """The second would take the place of the first."""
     assert len(list(found("sgbench.guidance.rules", "RULE"))) == len(RULES)
+    assert len(list(found("sgbench.samplers.methods", "SAMPLER"))) == len(SAMPLERS)
     assert sum(map(len, found("sgbench.metrics.scores", "METRICS"))) == len(METRICS)
     assert sum(map(len, found("sgbench.metrics.extractors", "EXTRACTORS"))) == len(EXTRACTORS)

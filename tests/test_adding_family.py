@@ -112,7 +112,7 @@ SAVE = """
 from safetensors.torch import save_file
 from sgbench.models.catalogue import entry
 from sgbench.models.families import recognise
-from sgbench.networks.build import build
+from sgbench.networks.denoiser import build
 save_file(build(entry("mixer S/4 64 weights=random").architecture).state_dict(), "mixer.safetensors")
 print(recognise({"hidden_size": 8, "mixer_depth": 2}, learned_sigma=True).name)
 """

@@ -41,7 +41,7 @@ ARROWS = {
     "api": "cells metrics suite results plan run score report compare",
 }
 LAST = {"cli", "__main__", "__init__"}
-WITHOUT_TORCH = "base stats files guidance zoo models cells images suite results plan report compare cli api"
+WITHOUT_TORCH = "base stats files guidance samplers zoo models cells images suite results plan report compare cli api"
 
 
 def imports(path: Path) -> Iterator[str]:

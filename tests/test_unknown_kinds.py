@@ -11,8 +11,8 @@ from sgbench.base.errors import UserError
 from sgbench.guidance import RULES, Branch, Rule
 from sgbench.guidance import branches as guidance
 from sgbench.guidance.branches import Parameter
-from sgbench.guidance.perturbation import Kind as PerturbationKind
 from sgbench.guidance.perturbation import Perturbation
+from sgbench.guidance.rules.skip_layers import SkippedBlocks
 from sgbench.metrics import instrument, metric
 from sgbench.metrics.catalogue import METRICS
 from sgbench.metrics.instrument import Judge
@@ -20,18 +20,21 @@ from sgbench.metrics.judges.catalogue import JUDGES
 from sgbench.metrics.metric import FeatureMetric, Metric
 from sgbench.models.families import FAMILIES
 from sgbench.models.family import Family, Prediction
+from sgbench.samplers.catalogue import SAMPLERS
+from sgbench.samplers.settings import Clock, SamplerKind
 
 UNKNOWN = "attention temperature"
-ANY_RULE, ANY_METRIC, ANY_FAMILY = (next(iter(table.values())) for table in (RULES, METRICS, FAMILIES))
-KINDS: list[type] = [Branch, Rule, Parameter, Perturbation, Metric, Judge, Family]
+ANY_RULE, ANY_SAMPLER, ANY_METRIC, ANY_FAMILY = (
+    next(iter(table.values())) for table in (RULES, SAMPLERS, METRICS, FAMILIES)
+)
+KINDS: list[type] = [Branch, Rule, Parameter, SamplerKind, Metric, Judge, Family]
 CHOSEN = [
     (Branch(), "condition", guidance.Condition),
     (Branch(), "checkpoint", guidance.CheckpointName),
     (Branch(), "sparsity", guidance.Sparsity),
-    (Branch(), "disturbed", guidance.Disturbance),
     (Parameter("tau", "temperature"), "text", guidance.TextForm),
-    (Perturbation("blur", (3,)), "kind", PerturbationKind),
     (ANY_RULE, "space", guidance.Space),
+    (ANY_SAMPLER, "clock", Clock),
     (ANY_METRIC, "better", metric.Better),
     (ANY_METRIC, "needs", metric.Needs),
     (JUDGES["drawn"], "judges", instrument.Judged),
@@ -58,10 +61,9 @@ def test_every_choice_of_a_record_is_among_those_tested(kind: type) -> None:
         "Condition",
         "CheckpointName",
         "Sparsity",
-        "Disturbance",
         "TextForm",
-        "Kind",
         "Space",
+        "Clock",
         "Better",
         "Needs",
         "Judged",
@@ -73,9 +75,20 @@ def test_every_choice_of_a_record_is_among_those_tested(kind: type) -> None:
     assert chosen == {field for record, field, _ in CHOSEN if isinstance(record, kind)}
 
 
+class Unfinished(Perturbation):
+    """A perturbation that says neither what it does to attention nor what it costs."""
+
+
+@pytest.mark.parametrize("kind", ["attention temperature", Perturbation, Unfinished, Branch])
+def test_an_unknown_perturbation_is_refused(kind: Any) -> None:
+    with pytest.raises(UserError, match="is not a kind of perturbation") as caught:
+        Branch(perturbation=kind)
+    assert caught.value.where == "Branch.perturbation"
+
+
 def test_a_perturbed_branch_that_drops_tokens_is_refused() -> None:
     with pytest.raises(UserError, match="random stream"):
-        dataclasses.replace(ANY_RULE, perturbed=Branch(sparsity="weak", disturbed="skip"))
+        dataclasses.replace(ANY_RULE, perturbed=Branch(sparsity="weak", perturbation=SkippedBlocks))
 
 
 def test_a_metric_that_cannot_be_computed_is_refused() -> None:

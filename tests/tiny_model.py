@@ -18,7 +18,7 @@ from safetensors.torch import save
 
 from sgbench.models import catalogue, embedded
 from sgbench.models.embedded import Recipe
-from sgbench.networks.build import build
+from sgbench.networks.denoiser import build
 from sgbench.zoo import weights
 
 NAME, LIKE = "fashion-tiny", "fashion-routing"

@@ -1,4 +1,4 @@
-"""What the files of a folder define under one name: how rules and metrics are found without a table. No torch."""
+"""What the files of a folder define under one name: rules, samplers and metrics need no table. No torch."""
 
 from __future__ import annotations
 

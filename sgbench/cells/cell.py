@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from sgbench.cells.prompts import load_prompts
 from sgbench.guidance.settings import Guidance
+from sgbench.models import catalogue
 from sgbench.samplers.settings import Sampler
 
 LabelPolicy = Literal["balanced", "random"]
@@ -13,7 +15,7 @@ Compiled = Literal["none", "default", "cuda-graphs"]
 
 
 class Cell(NamedTuple):
-    """Everything an image depends on, besides its own index."""
+    """Everything an image depends on except its index."""
 
     model: str
     guidance: Guidance
@@ -22,13 +24,18 @@ class Cell(NamedTuple):
     labels: LabelPolicy
     dtype: DType
     autoencoder: str = ""
-    """What decodes latents: a folder, a hub id or `none`; empty for models that draw pixels."""
+    """What decodes latents: a folder, a hub id or `none`; empty for pixel-space models."""
     compile: Compiled = "none"
-    """How torch compiles the network, if it does: kernels that are fused round otherwise."""
+    """How torch compiles the network, if at all: fused kernels round differently."""
     prompts: str = ""
-    """The prompt set of a text-to-image model, by name, file or address; empty for models of classes."""
+    """The prompt set of a text-to-image model, by name, file or address; empty for class-conditional models."""
     text_encoder: str = ""
-    """What reads the prompts, for models that do not bring their own: a file or a hub id."""
+    """What encodes prompts, for models without a text encoder of their own: a file or a hub id."""
+
+    @property
+    def num_conditions(self) -> int:
+        """Classes of the model, or prompts of the cell's set. Raises UserError where the prompts are missing."""
+        return len(load_prompts(self.prompts).prompts) if self.prompts else catalogue.entry(self.model).classes
 
     def unguided(self) -> Cell:
         """The dense unguided cell of the same seeds: what LPIPS compares with."""

@@ -1,18 +1,31 @@
-"""Multiply-accumulates of one denoiser call, from the architecture alone. No torch."""
+"""Multiply-accumulates in closed form: of one denoiser call, from the architecture alone, and of a cell. No torch."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from functools import lru_cache
-from typing import assert_never
 
-from sgbench.guidance.perturbation import Perturbation
+from sgbench.cells.cell import Cell
+from sgbench.cells.program import Call, call_counts
+from sgbench.guidance.perturbation import BlockCost, Perturbation
+from sgbench.guidance.subset_rules import kept_tokens
+from sgbench.models import catalogue
 from sgbench.models.architecture import Architecture, Macs, total
 
+CONVENTIONS = {
+    "macs": "all products, attention included, LayerNorm 4 per element",
+    "paper": "no attention products, LayerNorm 2 per element (arXiv 2601.01608, Table 2)",
+}
 
-def kept_tokens(grid: int, gamma: float) -> int:
-    """Tokens that do work at sparsity gamma: N - int(N gamma)."""
-    return grid - int(grid * gamma)
+
+def image_macs(cell: Cell, count: Callable[[Call], Macs] | None = None) -> Macs:
+    """Multiply-accumulates of one image: the sum over its calls, each counted by `count` or in closed form."""
+    architecture = catalogue.entry(cell.model).architecture
+    parts = [
+        (count(call) if count else kept_macs(architecture, call.kept, call.perturbation)).times(times)
+        for call, times in call_counts(cell)
+    ]
+    return total(Macs(0, 0, 0), *parts)
 
 
 def call_macs(architecture: Architecture, gamma: float) -> Macs:
@@ -21,27 +34,19 @@ def call_macs(architecture: Architecture, gamma: float) -> Macs:
 
 
 @lru_cache(maxsize=4096)
-def kept_macs(architecture: Architecture, kept: int, change: Perturbation | None = None) -> Macs:
+def kept_macs(architecture: Architecture, kept: int, perturbation: Perturbation | None = None) -> Macs:
     """One call for one image in which `kept` tokens do work and some blocks are perturbed."""
     whole = architecture.call_macs(kept)
-    if change is None:
+    if perturbation is None:
         return whole
-    return total(whole, *(_difference(architecture, kept, layer, change) for layer in change.layers))
-
-
-def _difference(architecture: Architecture, kept: int, layer: int, change: Perturbation) -> Macs:
-    """What a perturbation adds to a block: skipping takes all, the identity takes the products of self-attention."""
-    match change.kind:
-        case "skip":
-            return architecture.block_macs(kept)[layer].times(-1)
-        case "identity":
-            return Macs(0, -architecture.image_attention(layer, kept), 0)
-        case "blur":
-            if math.isinf(change.sigma):
-                # A mean, which is not counted.
-                return Macs(0, 0, 0)
-            # Rows, then columns, of a separable blur of the full grid.
-            grid = architecture.grid_tokens
-            return Macs(2 * grid * math.isqrt(grid) * architecture.attention_width(layer), 0, 0)
-        case _:
-            assert_never(change.kind)
+    blocks = architecture.block_macs(kept)
+    costs = [
+        BlockCost(
+            *blocks[layer],
+            architecture.image_attention(layer, kept),
+            architecture.attention_width(layer),
+            architecture.grid_tokens,
+        )
+        for layer in perturbation.layers
+    ]
+    return total(whole, *(Macs(*perturbation.added_macs(cost)) for cost in costs))

@@ -1,4 +1,4 @@
-"""What a cell calls, evaluation by evaluation: the one list that cost counts and the engine works off. No torch."""
+"""The calls of a cell, evaluation by evaluation: the one list that costs are counted from and the engine executes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from sgbench.cells.cell import Cell
-from sgbench.cells.closed_form import kept_tokens
 from sgbench.guidance import RULES, Branch
-from sgbench.guidance.intervals import ALWAYS, interval
 from sgbench.guidance.perturbation import Perturbation, layers
 from sgbench.guidance.rules.cfg_zero import ZERO_STEPS
-from sgbench.guidance.schedules import CONSTANT, scale_schedule
+from sgbench.guidance.schedules import ALWAYS, CONSTANT, interval, scale_schedule
 from sgbench.guidance.settings import Guidance
+from sgbench.guidance.subset_rules import kept_tokens
 from sgbench.models import catalogue
-from sgbench.samplers.clocks import Moment, moments
+from sgbench.samplers.catalogue import moments
+from sgbench.samplers.settings import Moment
 
 Slot = Literal["strong", "weak", "perturbed"]
 ANY_SCALE = 2.0
@@ -28,7 +28,7 @@ class Call(NamedTuple):
     branch: Branch
     gamma: float
     kept: int
-    change: Perturbation | None = None
+    perturbation: Perturbation | None = None
 
 
 class Evaluation(NamedTuple):
@@ -51,7 +51,7 @@ def call_counts(cell: Cell) -> tuple[tuple[Call, int], ...]:
     """The different calls of one image and how often each is made, in the order they first occur."""
     guidance = cell.guidance
     if guidance.scale_schedule == CONSTANT and guidance.scale != 1:
-        # How strong a guidance is that always acts changes no call: a sweep over scales is counted once.
+        # The scale of guidance that always acts changes no call: a sweep over scales is counted once.
         guidance = guidance._replace(scale=ANY_SCALE)
     return _call_counts(cell._replace(guidance=guidance))
 
@@ -74,7 +74,8 @@ def _is_steady(guidance: Guidance) -> bool:
     """Whether every evaluation makes the same calls."""
     rule, parameters = RULES[guidance.rule], dict(guidance.parameters)
     moves = isinstance(guidance.gamma_strong, str) or isinstance(guidance.gamma_weak, str)
-    drawn = guidance.subset == "bernoulli" or (rule.perturbed is not None and rule.perturbed.disturbed == "random skip")
+    kind = rule.perturbed.perturbation if rule.perturbed is not None else None
+    drawn = guidance.subset == "bernoulli" or (kind is not None and kind.draws_blocks)
     limited = guidance.interval != ALWAYS or parameters.get("perturb_interval", ALWAYS) != ALWAYS
     scheduled = guidance.scale_schedule != CONSTANT or float(parameters.get(ZERO_STEPS, 0)) > 0
     return not (moves or drawn or limited or scheduled)
@@ -119,7 +120,7 @@ def _call(cell: Cell, number: int, moment: Moment, slot: Slot, branch: Branch) -
     kept = kept_tokens(grid, gamma)
     if cell.guidance.subset == "bernoulli" and 0 < gamma < 1:
         kept = _bernoulli_count(cell, slot, number, grid, gamma)
-    return Call(slot, branch, gamma, kept, _change(cell, number, branch))
+    return Call(slot, branch, gamma, kept, _perturbation(cell, number, branch))
 
 
 def _bernoulli_count(cell: Cell, slot: Slot, number: int, grid: int, gamma: float) -> int:
@@ -135,24 +136,21 @@ def _bernoulli_count(cell: Cell, slot: Slot, number: int, grid: int, gamma: floa
     return max(1, int((coins < 1 - gamma).sum()))
 
 
-def _change(cell: Cell, number: int, branch: Branch) -> Perturbation | None:
-    if branch.disturbed is None:
+def _perturbation(cell: Cell, number: int, branch: Branch) -> Perturbation | None:
+    """The perturbation of a call; blocks that are drawn at random are common to all images."""
+    kind, parameters = branch.perturbation, dict(cell.guidance.parameters)
+    if kind is None:
         return None
-    parameters = dict(cell.guidance.parameters)
     chosen = layers(str(parameters["layers"]))
-    if branch.disturbed == "random skip":
-        return Perturbation("skip", _drawn_blocks(cell, number, chosen, float(parameters["drop"])))
-    return Perturbation(branch.disturbed, chosen, float(parameters.get("blur", float("inf"))))
+    if kind.draws_blocks:
+        from sgbench.cells.randomness import Stream, generator
+
+        count = skipped_blocks(catalogue.entry(cell.model).architecture.blocks, float(parameters["drop"]))
+        order = generator(cell.seed, Stream.BLOCKS, 0, number).permutation(len(chosen))
+        chosen = tuple(sorted(chosen[index] for index in order[:count].tolist()))
+    return kind.of(chosen, parameters)
 
 
 def skipped_blocks(blocks: int, drop: float) -> int:
     """How many of a network's blocks S2-Guidance skips."""
     return max(1, round(drop * blocks))
-
-
-def _drawn_blocks(cell: Cell, number: int, candidates: tuple[int, ...], drop: float) -> tuple[int, ...]:
-    from sgbench.cells.randomness import Stream, generator
-
-    count = skipped_blocks(catalogue.entry(cell.model).architecture.blocks, drop)
-    drawn = generator(cell.seed, Stream.BLOCKS, 0, number).permutation(len(candidates))[:count]
-    return tuple(sorted(candidates[index] for index in drawn.tolist()))

@@ -1,7 +1,7 @@
-"""GenEval's prompt metadata: one JSON object a line, checked as a whole before an image is looked at.
+"""GenEval's prompt metadata, one JSON object a line: read and checked as a whole before any image is scored. No torch.
 
 The form is that of github.com/djghosh13/geneval, prompts/evaluation_metadata.jsonl. A misspelt key would go unnoticed
-and make a prompt easier, so unknown keys are refused too. No torch.
+and make a prompt easier, so unknown keys are refused too.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Final, TypeGuard
 
 from sgbench.base.choices import suggestion
 from sgbench.base.errors import UserError
+from sgbench.cells.prompts import numbered_lines
 
 TASKS: Final = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 RELATIONS: Final = ("left of", "right of", "above", "below")
@@ -29,7 +30,7 @@ _CLASSES = (
 )
 COCO_CLASSES: Final = tuple(_CLASSES.split(", "))
 
-# held_out is of prompts of this project: whether training left the combination out.
+# held_out, in prompts of this project: whether training left the combination out.
 RECORD_KEYS = ("tag", "include", "exclude", "prompt", "held_out")
 INCLUDE_KEYS = ("class", "count", "color", "position")
 EXCLUDE_KEYS = ("class", "count")
@@ -38,17 +39,16 @@ FORM = 'write it as {"tag": "counting", "include": [{"class": "dog", "count": 2}
 
 
 def read_records(text: str, where: str, classes: Collection[str], colours: Collection[str]) -> list[dict[str, Any]]:
-    """The records of a metadata file, in order; empty lines are passed over.
+    """The records of a metadata file, in order; blank lines are skipped.
 
     `classes` and `colours` are the names that the detector and the judge of colours know. Raises UserError naming the
-    line of the first record that is not as it should be, and for a file without records.
+    line of the first invalid record, and for a file without records.
     """
     records = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            record = _parsed(line, place := f"{where}: line {number}")
-            check_record(record, place, classes, colours)
-            records.append(record)
+    for place, line in numbered_lines(text, where):
+        record = _parsed(line, place)
+        check_record(record, place, classes, colours)
+        records.append(record)
     if not records:
         raise UserError("there are no prompts in the file", where=where, fix=FORM)
     return records
@@ -61,12 +61,12 @@ def _parsed(line: str, where: str) -> dict[str, Any]:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
         raise UserError(f"the line is not JSON ({reason})", where=where, fix=FORM) from error
     if not isinstance(record, dict):
-        raise UserError("the line is no JSON object", where=where, fix=FORM)
+        raise UserError("the line is not a JSON object", where=where, fix=FORM)
     return record
 
 
 def check_record(record: dict[str, Any], where: str, classes: Collection[str], colours: Collection[str]) -> None:
-    """Raise UserError unless a record is as it should be; classes and colours as in `read_records`."""
+    """Raise UserError for an invalid record; classes and colours as in `read_records`."""
     for key in record:
         _check_name(key, RECORD_KEYS, "key", where)
     _check_name(record.get("tag"), TASKS, "tag", where)
@@ -112,7 +112,7 @@ def _check_position(position: object, index: int, where: str) -> None:
     _check_name(position[0], RELATIONS, "relation", where)
     if not _is_whole(position[1]) or not 0 <= position[1] < index:
         raise UserError(
-            f"the target {position[1]!r} of a position is no earlier entry of include",
+            f"the target {position[1]!r} of a position is not an earlier entry of include",
             where=where,
             fix="give the place of the target in include, counted from 0, and put the target first",
         )
@@ -124,7 +124,7 @@ def _is_whole(value: object) -> TypeGuard[int]:
 
 def _check_name(name: object, known: Collection[str], what: str, where: str) -> None:
     if not isinstance(name, str):
-        raise UserError(f"the {what} is missing or no text", where=where, fix=FORM)
+        raise UserError(f"the {what} is missing or not text", where=where, fix=FORM)
     if name not in known:
         raise UserError(
             f"unknown {what} {name!r}{suggestion(name, list(known))}",

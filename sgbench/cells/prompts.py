@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from sgbench.base.bounded import read_bounded
-from sgbench.base.choices import suggestion
+from sgbench.base.choices import unknown
 from sgbench.base.errors import UserError
 from sgbench.base.printable import DIRECTIONS
 from sgbench.files.digest import sidecar_path
@@ -35,7 +35,7 @@ Record = Mapping[str, Any]
 
 
 class Prompt(NamedTuple):
-    """One prompt, the group it is scored in (a style, a task; empty where there are none), and what else was said."""
+    """One prompt, the group it is scored in (a style, a task; empty if there are none), and the rest of its record."""
 
     text: str
     group: str
@@ -43,7 +43,7 @@ class Prompt(NamedTuple):
 
 
 class PromptSet(NamedTuple):
-    """Prompts in the order of their file; `sha256` is that of their content, whatever the format."""
+    """Prompts in the order of their file; `sha256` is of their content and does not depend on the format."""
 
     name: str
     prompts: tuple[Prompt, ...]
@@ -66,35 +66,24 @@ class PublicPrompts(NamedTuple):
     """What to cite: keys of `report/citations/references.bib`."""
 
 
-_HPS = "https://huggingface.co/datasets/zhwang/HPDv2/resolve/main/benchmark"
-_GENEVAL = "https://raw.githubusercontent.com/djghosh13/geneval/main/prompts/evaluation_metadata.jsonl"
+_GENEVAL = (
+    ("geneval.jsonl", "https://raw.githubusercontent.com/djghosh13/geneval/main/prompts/evaluation_metadata.jsonl"),
+)
+_HPS = tuple(
+    (f"{style}.json", f"https://huggingface.co/datasets/zhwang/HPDv2/resolve/main/benchmark/{style}.json")
+    for style in ("anime", "concept-art", "paintings", "photo")
+)
 PUBLIC: Final = {
     entry.name: entry
     for entry in (
-        PublicPrompts(
-            "geneval",
-            (("geneval.jsonl", _GENEVAL),),
-            "MIT",
-            553,
-            "GenEval, arXiv 2310.11513",
-            ("ghosh2023geneval",),
-        ),
-        PublicPrompts(
-            "hpsv2",
-            tuple(
-                (f"{style}.json", f"{_HPS}/{style}.json") for style in ("anime", "concept-art", "paintings", "photo")
-            ),
-            "Apache-2.0",
-            3200,
-            "HPSv2, arXiv 2306.09341",
-            ("wu2023hpsv2",),
-        ),
+        PublicPrompts("geneval", _GENEVAL, "MIT", 553, "GenEval, arXiv 2310.11513", ("ghosh2023geneval",)),
+        PublicPrompts("hpsv2", _HPS, "Apache-2.0", 3200, "HPSv2, arXiv 2306.09341", ("wu2023hpsv2",)),
     )
 }
 
 
 def find_prompts(source: str) -> Path:
-    """Where the file or folder of a set lies, or would lie once fetched: by name, path or address."""
+    """The file or folder of a set, there or not fetched yet, by its name, path or address."""
     if source in PUBLIC:
         return models_folder() / "prompts" / source
     if source in packaged_names():
@@ -119,12 +108,12 @@ def is_there(source: str) -> bool:
 
 
 def may_come(source: str) -> bool:
-    """Whether a set that is not here can be fetched, or its file put in its place; a mere name is misspelt."""
+    """Whether a set that is not on this machine can be fetched or copied there; any other name is misspelt."""
     return source in PUBLIC or is_remote(source) or "/" in source or Path(source).suffix.lower() in SUFFIXES
 
 
 def load_prompts(source: str, where: str = "prompts") -> PromptSet:
-    """The set that a suite names. Raises UserError where it is missing, and for a prompt that cannot be used."""
+    """The set that a suite names. Raises UserError where it is missing, and for an invalid prompt."""
     if not is_there(source):
         raise _missing(source, where)
     path = find_prompts(source)
@@ -133,13 +122,13 @@ def load_prompts(source: str, where: str = "prompts") -> PromptSet:
 
 
 def prompts_sha256(source: str) -> str:
-    """The digest that stands in a cell's identity; `not fetched` for a set that is not on this machine yet."""
+    """The digest in a cell's identity; `not fetched` for a set that is not on this machine yet."""
     return load_prompts(source).sha256 if is_there(source) else f"{NOT_FETCHED}: {source}"
 
 
 @lru_cache(maxsize=32)
 def _loaded(source: str, path: Path, stamps: tuple[tuple[Path, int], ...]) -> PromptSet:
-    """Read anew when a file changed. Names are those of a suite, or the file's own."""
+    """Read again when a file has changed. The name is that of the suite, or the file's own."""
     name = source if source in PUBLIC or path.parent == PACKAGED else path.stem
     prompts: list[Prompt] = []
     for file, _ in stamps:
@@ -153,7 +142,7 @@ def _loaded(source: str, path: Path, stamps: tuple[tuple[Path, int], ...]) -> Pr
 
 
 def from_records(name: str, records: Sequence[Record], where: str) -> PromptSet:
-    """A set from records with `prompt`, as they come with images. Raises UserError for a prompt that cannot be used."""
+    """A set from records with `prompt`, as they come with images. Raises UserError for an invalid prompt."""
     found = [_checked(f"{where}: prompt {number}", record, "") for number, record in enumerate(records, start=1)]
     return _named(name, found)
 
@@ -163,24 +152,24 @@ def _named(name: str, prompts: Sequence[Prompt]) -> PromptSet:
         content = json.dumps([[p.text, p.group, dict(p.record)] for p in prompts], sort_keys=True, ensure_ascii=True)
     except RecursionError as error:
         raise UserError(
-            "a prompt's record is nested too deeply", where=name, fix="leave out what is no prompt"
+            "a prompt's record is nested too deeply", where=name, fix="leave out what is not a prompt"
         ) from error
     return PromptSet(name, tuple(prompts), hashlib.sha256(content.encode()).hexdigest())
 
 
 def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-        # What was noted beside fetched files is no prompts.
-        return [p for p in found if p not in {sidecar_path(file) for file in found}]
-    return [path]
+    if not path.is_dir():
+        return [path]
+    found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    # Notes on fetched files are not prompts.
+    return [p for p in found if p not in {sidecar_path(file) for file in found}]
 
 
 def _read(path: Path) -> Iterator[tuple[str, Record]]:
     """(place in the file, record with `prompt`) of every prompt. Raises UserError for a file of another kind."""
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(
-            f"{path.suffix or 'a file without ending'} is no format of prompts",
+            f"{path.suffix or 'a file without ending'} is not a format of prompts",
             where=str(path),
             fix=f"give one of {', '.join(SUFFIXES)}, or a folder of them",
         )
@@ -193,26 +182,30 @@ def _read(path: Path) -> Iterator[tuple[str, Record]]:
     )
 
 
-def _text(text: str, path: str) -> Iterator[tuple[str, Record]]:
+def numbered_lines(text: str, path: str) -> Iterator[tuple[str, str]]:
+    """(place in the file, line) of every line that is not blank."""
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            yield f"{path}: line {number}", {"prompt": line.strip()}
+            yield f"{path}: line {number}", line.strip()
+
+
+def _text(text: str, path: str) -> Iterator[tuple[str, Record]]:
+    for where, line in numbered_lines(text, path):
+        yield where, {"prompt": line}
 
 
 def _json_lines(text: str, path: str) -> Iterator[tuple[str, Record]]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            where = f"{path}: line {number}"
-            record = _json(line, where)
-            if not isinstance(record, dict) or "prompt" not in record:
-                raise UserError("the line is no object with `prompt`", where=where, fix='write {"prompt": "..."}')
-            yield where, record
+    for where, line in numbered_lines(text, path):
+        record = _json(line, where)
+        if not isinstance(record, dict) or "prompt" not in record:
+            raise UserError("the line is not an object with `prompt`", where=where, fix='write {"prompt": "..."}')
+        yield where, record
 
 
 def _json_list(text: str, path: str) -> Iterator[tuple[str, Record]]:
     found = _json(text, path)
     if not isinstance(found, list):
-        raise UserError("the file is no list of prompts", where=path, fix='write ["...", "..."]')
+        raise UserError("the file is not a list of prompts", where=path, fix='write ["...", "..."]')
     for number, prompt in enumerate(found, start=1):
         yield f"{path}: entry {number}", prompt if isinstance(prompt, dict) else {"prompt": prompt}
 
@@ -224,30 +217,30 @@ def _table(text: str, path: str) -> Iterator[tuple[str, Record]]:
         names = {name: name.strip().lower() for name in table.fieldnames or []}
         known = {name: "prompt" if low in ("prompt", "prompts") else low for name, low in names.items()}
         if list(known.values()).count("prompt") != 1:
-            raise UserError("there is not one column `prompt`", where=f"{path}: line 1", fix="name one so")
+            raise UserError("there is not exactly one column `prompt`", where=f"{path}: line 1", fix="name one so")
         for row in table:
             found = {known[k]: v for k, v in row.items() if k in known and v is not None}
             yield f"{path}: line {table.line_num}", found
     except csv.Error as error:
-        raise UserError(f"it is not CSV ({error})", where=f"{path}: line {table.line_num}", fix="mend it") from error
+        raise UserError(f"it is not CSV ({error})", where=f"{path}: line {table.line_num}", fix="fix it") from error
 
 
 def _json(text: str, where: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"it is not JSON ({error})", where=where, fix="mend it") from error
+        raise UserError(f"it is not JSON ({error})", where=where, fix="fix it") from error
 
 
 def _checked(where: str, record: Record, group: str) -> Prompt:
-    """A prompt that any model may be given. Markup stays as it is: reports escape it."""
+    """A prompt that is safe for any model. Markup stays as it is: reports escape it."""
     text = record.get("prompt")
     if not isinstance(text, str) or not text.strip():
         raise UserError("the prompt is empty", where=where, fix="write one, or remove the entry")
     if len(text) > LONGEST:
         raise UserError(f"the prompt has {len(text)} characters", where=where, fix=f"write at most {LONGEST}")
     own = next((str(record[key]) for key in GROUP_KEYS if isinstance(record.get(key), str | int)), group)
-    # Cc: control characters; Cs: half a surrogate pair, which is no text at all; directions show another text.
+    # Cc: control characters; Cs: half a surrogate pair, which is not text; directions make text look different.
     for name, part in (("prompt", text), ("group", own)):
         bad = next((c for c in part if unicodedata.category(c) in ("Cc", "Cs") or c in DIRECTIONS), None)
         if bad is not None:
@@ -262,8 +255,4 @@ def _missing(source: str, where: str) -> UserError:
             f"the prompts {source} are not on this machine", where=where, fix=f"run `sgbench prompts fetch {source}`"
         )
     known = [*PUBLIC, *packaged_names()]
-    return UserError(
-        f"there are no prompts {source!r:.200}{suggestion(source, known)}",
-        where=where,
-        fix=f"give a file, or one of {', '.join(known)}",
-    )
+    return unknown("prompts", source[:200], known, where, fix=f"give a file, or one of {', '.join(known)}")

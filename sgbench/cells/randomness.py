@@ -1,7 +1,7 @@
 """Randomness by counter: every draw is a pure function of (suite seed, stream, sample index, step).
 
-No generator is ever advanced from one image to the next, so images do not depend on batch size, on the
-order of work or on who does it; two cells of a suite share noise and labels at the same index.
+No generator is advanced from one image to the next, so images do not depend on batch size, on the order of work or on
+the worker; two cells of a suite share noise and labels at the same index.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sgbench.cells.cell import LabelPolicy
 
 
 class Stream(IntEnum):
-    """What a draw is for. The numbers are part of every cell's identity: never reuse or renumber one."""
+    """The purpose of a draw. The numbers are part of every cell's identity: never reuse or renumber one."""
 
     NOISE = 0
     LABEL = 1
@@ -55,7 +55,7 @@ def _normal(
 
 
 def labels(seed: int, indices: Sequence[int], classes: int, policy: LabelPolicy) -> NDArray[np.int64]:
-    """The class asked for by each image: `balanced` is index mod classes, `random` is uniform."""
+    """The class of each image: `balanced` is index mod classes, `random` is uniform."""
     match policy:
         case "balanced":
             return np.asarray(indices, dtype=np.int64) % classes
@@ -67,7 +67,7 @@ def labels(seed: int, indices: Sequence[int], classes: int, policy: LabelPolicy)
 
 
 def random_classes(seed: int, indices: Sequence[int], evaluations: int, classes: int) -> NDArray[np.int64]:
-    """A class per evaluation and image (evaluations, len(indices)) that has nothing to do with the image (for ICG)."""
+    """A class per evaluation and image (evaluations, len(indices)), independent of the image (for ICG)."""
     stream = Stream.RANDOM_CONDITION
     return np.stack([generator(seed, stream, index).integers(classes, size=evaluations) for index in indices], axis=1)
 
@@ -75,8 +75,8 @@ def random_classes(seed: int, indices: Sequence[int], evaluations: int, classes:
 def token_orders(seed: int, stream: Stream, indices: Sequence[int], evaluations: int, grid: int) -> NDArray[np.int64]:
     """A random order of the grid's tokens per evaluation and image (evaluations, len(indices), grid).
 
-    A branch keeps the first tokens of its order: exactly so many, and fewer kept are a part of more. One generator an
-    image draws for all evaluations at once.
+    A branch keeps the first tokens of its order, so that smaller subsets are part of larger ones. One generator
+    an image serves all evaluations.
     """
     scores = [generator(seed, stream, index).random((evaluations, grid)) for index in indices]
     return np.argsort(np.stack(scores, axis=1), axis=2)

@@ -1,15 +1,16 @@
-"""What one call, one guided step and one image cost, for any family and size: closed form beside fvcore's count."""
+"""What one call, one guided step and one image cost, for any family and size: in closed form and by fvcore's count."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sgbench.base.choices import suggestion
+from sgbench.base.choices import unknown
 from sgbench.base.errors import UserError
-from sgbench.cells.closed_form import call_macs, kept_tokens
+from sgbench.cells.closed_form import CONVENTIONS, call_macs
 from sgbench.guidance import RULES, Rule
 from sgbench.guidance.settings import Guidance
-from sgbench.models.architecture import Architecture, Macs
+from sgbench.guidance.subset_rules import kept_tokens
+from sgbench.models.architecture import Architecture, Macs, total
 from sgbench.models.catalogue import Entry, entry
 from sgbench.models.families import family
 from sgbench.models.spec import RANDOM, from_fields
@@ -17,7 +18,7 @@ from sgbench.samplers.catalogue import SAMPLERS
 
 
 class Question(NamedTuple):
-    """What `sgbench flops` was asked."""
+    """The arguments of `sgbench flops`."""
 
     family: str
     size: str
@@ -29,74 +30,67 @@ class Question(NamedTuple):
     steps: int
 
 
-def flops_card(asked: Question) -> dict[str, Any]:
-    """The answer as one JSON document, in GMACs. Raises UserError for a question that makes no sense.
+def flops_card(question: Question) -> dict[str, Any]:
+    """The answer as one JSON document, in GMACs. Raises UserError for a model or rule that cannot be counted so.
 
     Raises MiscountError when fvcore meets an operator it cannot count, or disagrees with the closed form.
     """
-    known = family(asked.family, "FAMILY")
-    model = _model(asked)
+    known = family(question.family, "FAMILY")
+    model = _model(question)
     architecture = model.architecture
-    rule = _rule(asked, model)
-    guidance = Guidance(rule.name, 1.0, asked.gamma_strong, asked.gamma_weak)
-    calls = []
-    stated, counted = Macs(0, 0, 0), Macs(0, 0, 0)
-    for name, branch in zip(("strong", "weak"), rule.branches, strict=False):
-        gamma = branch.gamma(guidance)
-        closed, found = call_macs(architecture, gamma), _counted(architecture, gamma)
-        stated, counted = stated.plus(closed), counted.plus(found)
-        calls.append(
-            {
-                "branch": name,
-                "gamma": gamma,
-                "kept_tokens": kept_tokens(architecture.grid_tokens, gamma),
-                **_both(closed, found),
-            }
-        )
+    rule = _rule(question, model)
+    guidance = Guidance(rule.name, 1.0, question.gamma_strong, question.gamma_weak)
+    gammas = [branch.gamma(guidance) for branch in rule.branches]
+    stated = [call_macs(architecture, gamma) for gamma in gammas]
+    counted = [_counted(architecture, gamma) for gamma in gammas]
+    calls = [
+        {
+            "branch": name,
+            "gamma": gamma,
+            "kept_tokens": kept_tokens(architecture.grid_tokens, gamma),
+            **_both(closed, found),
+        }
+        for name, gamma, closed, found in zip(("strong", "weak"), gammas, stated, counted, strict=False)
+    ]
     sampler = known.samplers[0]
-    evaluations = SAMPLERS[sampler].evaluations(asked.steps)
+    evaluations = SAMPLERS[sampler].evaluations(question.steps)
     return {
         "unit": "GMACs; 1 multiply-accumulate = 2 FLOPs",
         "family": known.name,
-        "size": "" if known.pipeline else asked.size,
-        "resolution": asked.resolution,
+        "size": "" if known.pipeline else question.size,
+        "resolution": question.resolution,
         "routes": list(getattr(architecture, "routes", ())),
         "note": known.note,
         "guidance": rule.name,
         "sampler": sampler,
-        "steps": asked.steps,
+        "steps": question.steps,
         "evaluations": evaluations,
-        "conventions": {
-            "macs": "all products, attention included, LayerNorm 4 per element",
-            "paper": "no attention products, LayerNorm 2 per element (arXiv 2601.01608, Table 2)",
-        },
+        "conventions": CONVENTIONS,
         "per_call": calls,
-        "per_step": _both(stated, counted),
-        "per_image": _both(stated.times(evaluations), counted.times(evaluations)),
+        "per_step": _both(total(*stated), total(*counted)),
+        "per_image": _both(total(*stated).times(evaluations), total(*counted).times(evaluations)),
     }
 
 
-def _model(asked: Question) -> Entry:
+def _model(question: Question) -> Entry:
     # A pipeline is of the size it was published with.
-    size = None if family(asked.family, "FAMILY").pipeline else asked.size
-    fields = {"family": asked.family, "size": size, "resolution": asked.resolution, "weights": RANDOM}
+    size = None if family(question.family, "FAMILY").pipeline else question.size
+    fields = {"family": question.family, "size": size, "resolution": question.resolution, "weights": RANDOM}
+    if question.route:
+        fields["route"] = question.route
     where = "--size, --resolution, --route"
-    return entry(from_fields(fields | ({"route": asked.route} if asked.route else {}), where).text(), where)
+    return entry(from_fields(fields, where).text(), where)
 
 
-def _rule(asked: Question, model: Entry) -> Rule:
-    if asked.guidance not in RULES:
-        raise UserError(
-            f"there is no guidance rule {asked.guidance!r}{suggestion(asked.guidance, list(RULES))}",
-            where="--guidance",
-            fix=f"choose one of: {', '.join(RULES)}",
-        )
-    rule = RULES[asked.guidance]
+def _rule(question: Question, model: Entry) -> Rule:
+    if question.guidance not in RULES:
+        raise unknown("guidance rule", question.guidance, RULES, "--guidance")
+    rule = RULES[question.guidance]
     if rule.perturbed is not None:
         raise UserError(
             f"what {rule.title} costs depends on the blocks it perturbs",
             where="--guidance",
-            fix="write a suite with its layers, and ask `sgbench plan`",
+            fix="write a suite with its layers, and run `sgbench plan`",
         )
     if rule.drops_path and not model.architecture.drops_path:
         raise UserError(
@@ -104,13 +98,13 @@ def _rule(asked: Question, model: Entry) -> Rule:
             where="--guidance",
             fix="choose another rule, or the family sprint",
         )
-    for name, value in (("gamma_strong", asked.gamma_strong), ("gamma_weak", asked.gamma_weak)):
+    for name, value in (("gamma_strong", question.gamma_strong), ("gamma_weak", question.gamma_weak)):
         option = f"--{name.replace('_', '-')}"
         if not 0 <= value < 1:
             raise UserError(f"{value:g} is not in [0, 1)", where=option, fix="give a share of tokens, such as 0.5")
         if value and not getattr(rule, f"takes_{name}"):
             raise UserError(f"{rule.title} has no {name}", where=option, fix="leave it out, or choose another rule")
-    if (asked.gamma_strong or asked.gamma_weak) and not model.architecture.can_drop_tokens:
+    if (question.gamma_strong or question.gamma_weak) and not model.architecture.can_drop_tokens:
         raise UserError(
             f"{model.family.title} has no route for dropped tokens",
             where="--route",
@@ -123,7 +117,7 @@ def _counted(architecture: Architecture, gamma: float) -> Macs:
     import torch
 
     from sgbench.cost.macs import count_call
-    from sgbench.networks.build import build
+    from sgbench.networks.denoiser import build
 
     # Shapes are all that counting needs: initial values would take longer than the call itself.
     with torch.device("meta"):

@@ -1,7 +1,7 @@
 """Multiply-accumulates of a network as fvcore counts them, with a handler for fused attention.
 
-fvcore counts one multiply-accumulate as one and scaled-dot-product attention as nothing; it would then
-favour dense branches. Operators it does not know must stand in ALLOWED, or the count is refused.
+fvcore alone counts scaled-dot-product attention as nothing, which would favour dense branches. Operators that it does
+not know must be in ALLOWED, or the count is refused.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ with warnings.catch_warnings():
     from fvcore.nn import FlopCountAnalysis
 
 from sgbench.base.errors import UserError
-from sgbench.cells.closed_form import kept_macs, kept_tokens
+from sgbench.cells.closed_form import kept_macs
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.architecture import Architecture, Macs
+from sgbench.guidance.subset_rules import kept_tokens
+from sgbench.models.architecture import Macs
 from sgbench.networks.autoencoder import Decoder
-from sgbench.networks.build import Network
+from sgbench.networks.denoiser import Denoiser
 
 ATTENTION, NORM = "scaled_dot_product_attention", "layer_norm"
 TOLERANCE = 1e-3
-# Elementwise or data movement: cheap beside the products, and outside both conventions.
+# Elementwise or data movement: cheap compared with the products, and not part of either convention.
 CHEAP = """
 add addcmul cat clone col2im cos div embedding exp expand expand_as fill gather gelu im2col index mean mul neg one_hot
 ones_like pow repeat_interleave rms_norm scatter scatter_add select silu sin slice softmax stack sub topk unbind
@@ -57,28 +58,28 @@ def _normalised_elements(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
     return Counter({NORM: math.prod(inputs[0].type().sizes())})
 
 
-def count_call(model: Network, gamma: float) -> Macs:
+def count_call(model: Denoiser, gamma: float) -> Macs:
     """Trace one call for one image at sparsity gamma; see `count_kept`."""
     return count_kept(model, kept_tokens(model.architecture.grid_tokens, gamma))
 
 
-def count_kept(model: Network, kept: int, change: Perturbation | None = None) -> Macs:
+def count_kept(model: Denoiser, kept: int, perturbation: Perturbation | None = None) -> Macs:
     """Trace one call for one image with `kept` tokens at work and check it against the closed form.
 
     Raises MiscountError when an unknown operator was met or the two differ by more than 0.1 %.
     """
     a = model.architecture
-    device = next(model.parameters()).device
-    inputs: tuple[torch.Tensor, ...] = (
-        torch.zeros(1, *a.sample_shape, device=device),
-        torch.full((1,), 0.5, device=device),
-        _condition(a, device),
-    )
-    if kept < a.grid_tokens:
-        inputs = (*inputs, torch.arange(kept, device=device).unsqueeze(0))
+    with next(model.parameters()).device:
+        inputs: tuple[torch.Tensor, ...] = (
+            torch.zeros(1, *a.sample_shape),
+            torch.full((1,), 0.5),
+            torch.zeros(1, *a.condition_shape, dtype=torch.float32 if a.conditions == "captions" else torch.long),
+        )
+        if kept < a.grid_tokens:
+            inputs = (*inputs, torch.arange(kept).unsqueeze(0))
     with _uncompiled(model):
-        counted = _trace(model if change is None else _Changed(model, change), inputs)
-    expected = kept_macs(a, kept, change)
+        counted = _trace(model if perturbation is None else _Perturbed(model, perturbation), inputs)
+    expected = kept_macs(a, kept, perturbation)
     for name in ("macs", "paper"):
         found, stated = getattr(counted, name), getattr(expected, name)
         if abs(found - stated) > TOLERANCE * stated:
@@ -86,14 +87,8 @@ def count_kept(model: Network, kept: int, change: Perturbation | None = None) ->
     return counted
 
 
-def _condition(architecture: Architecture, device: torch.device) -> torch.Tensor:
-    """A class, words, or a caption's embedding, as the network takes them."""
-    dtype = torch.float32 if architecture.conditions == "captions" else torch.long
-    return torch.zeros(1, *architecture.condition_shape, dtype=dtype, device=device)
-
-
 @contextlib.contextmanager
-def _uncompiled(model: Network) -> Iterator[None]:
+def _uncompiled(model: Denoiser) -> Iterator[None]:
     """The network as it was written: a compiled one cannot be traced, and costs the same."""
     compiled, model._compiled_call_impl = model._compiled_call_impl, None
     try:
@@ -102,19 +97,19 @@ def _uncompiled(model: Network) -> Iterator[None]:
         model._compiled_call_impl = compiled
 
 
-class _Changed(torch.nn.Module):
+class _Perturbed(torch.nn.Module):
     """A network with some blocks perturbed, as a module that can be traced."""
 
-    def __init__(self, model: Network, change: Perturbation) -> None:
+    def __init__(self, model: Denoiser, perturbation: Perturbation) -> None:
         super().__init__()
-        self.model, self.change = model, change
+        self.model, self.perturbation = model, perturbation
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        return self.model(*inputs, change=self.change)
+        return self.model(*inputs, perturbation=self.perturbation)
 
 
 def count_decoder(decoder: Decoder, latent_shape: tuple[int, int, int]) -> int:
-    """Multiply-accumulates of decoding one latent (C, h, w); there is no closed form beside it."""
+    """Multiply-accumulates of decoding one latent (C, h, w); it has no closed form."""
     weight = next(decoder.parameters())
     latents = torch.zeros(1, *latent_shape, device=weight.device, dtype=weight.dtype)
     return _trace(decoder, (latents,)).macs

@@ -1,7 +1,7 @@
-"""What a stretch of work takes: seconds, joules, bytes.
+"""Measure seconds, joules and bytes.
 
-Time is synchronised, batch by batch, summed up by median and quartiles. Energy is of the driver's own counter on NVIDIA
-devices, None elsewhere. Peak memory is device memory on CUDA, resident memory of the process elsewhere.
+Time is measured batch by batch, with the device synchronised, and summarised by median and quartiles. Energy is read
+from the driver of NVIDIA devices. Peak memory is device memory on CUDA, resident memory of the process elsewhere.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class EnergyMeter:
 
 
 def reset_peak(device: torch.device) -> None:
-    """Start a new stretch."""
+    """Start a new measurement of peak memory."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     else:
@@ -86,7 +86,7 @@ def reset_peak(device: torch.device) -> None:
 
 
 def peak_bytes(device: torch.device) -> int | None:
-    """Most bytes in use since `reset_peak`, or None where the system does not tell."""
+    """Most bytes in use since `reset_peak`, or None where the system does not report it."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     with contextlib.suppress(OSError):

@@ -4,7 +4,7 @@
 
 The middle term is weak + w (strong - weak) in other words. A branch is one denoiser call; one whose factor is 0 (w = 1,
 or outside the interval) is not called. Rules that are not of this form add a pure function over the two predictions
-and name the space it acts in. No torch is needed to say what a rule is; `combine` works on whatever has arithmetic.
+and name the space it acts in. Rules are defined without torch.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeVar, assert_never
+from inspect import isabstract
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, assert_never
 
 from sgbench.base.choices import require_choice
 from sgbench.base.errors import UserError
+from sgbench.guidance.perturbation import Perturbation
 from sgbench.guidance.schedules import gamma_at
-from sgbench.guidance.style import PLAIN, Style
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,31 +27,51 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Value = float | str
-Disturbance = Literal["identity", "blur", "skip", "random skip"]
 Condition = Literal["given", "null", "random"]
 CheckpointName = Literal["main", "auxiliary"]
 Sparsity = Literal["dense", "strong", "weak", "path"]
 Space = Literal["any", "native", "image", "velocity"]
 TextForm = Literal["layers", "interval"]
+Line = Literal["-", "--", ":", "-."]
 Combine = Callable[["Tensor", "Tensor", float, Mapping[str, Value], "dict[str, Tensor]"], "Tensor"]
 """(strong, weak, w, parameters, memory) to the guided prediction; memory lasts for one run of a sampler."""
 
 
+class Style(NamedTuple):
+    """How figures draw a rule: colour (Okabe and Ito's palette, safe for colour-blind readers), marker and line.
+
+    Beyond seven colours related rules share one; the marker and the line tell them apart.
+    """
+
+    colour: str = "#7F7F7F"
+    marker: str = "o"
+    line: Line = "-"
+
+
+PLAIN = Style()
+
+
 @dataclass(frozen=True)
 class Branch:
-    """One call of a denoiser: under which condition, by which checkpoint, with whose gamma, disturbed or not."""
+    """One call of a denoiser: under which condition, by which checkpoint, with whose gamma, perturbed or not."""
 
     condition: Condition = "given"
     checkpoint: CheckpointName = "main"
     sparsity: Sparsity = "dense"
-    disturbed: Disturbance | None = None
+    perturbation: type[Perturbation] | None = None
 
     def __post_init__(self) -> None:
         require_choice(self.condition, Condition, "Branch.condition")
         require_choice(self.checkpoint, CheckpointName, "Branch.checkpoint")
         require_choice(self.sparsity, Sparsity, "Branch.sparsity")
-        if self.disturbed is not None:
-            require_choice(self.disturbed, Disturbance, "Branch.disturbed")
+        kind: object = self.perturbation
+        known = isinstance(kind, type) and issubclass(kind, Perturbation) and not isabstract(kind)
+        if kind is not None and not known:
+            raise UserError(
+                f"{kind!r} is not a kind of perturbation",
+                where="Branch.perturbation",
+                fix="give a class that derives from Perturbation and defines its attention and its added_macs",
+            )
 
     def gamma(self, guidance: Guidance, progress: float = 0.0) -> float:
         """Share of tokens that skip work in this branch; all of them where the whole path is dropped."""
@@ -76,9 +97,9 @@ class Parameter:
     low: float = 0.0
     high: float = math.inf
     default: Value | None = None
-    """What holds where a suite says nothing; None for a setting that must be given."""
+    """The value where a suite gives none; None for a setting that must be given."""
     text: TextForm | None = None
-    """The text form it is written in, if it is no number."""
+    """The text form it is written in, if it is not a number."""
     whole: bool = False
 
     def __post_init__(self) -> None:
@@ -103,15 +124,15 @@ class Rule:
     sparser_weak: bool = False
     """Whether gamma_strong < gamma_weak is what makes the weak branch weak."""
     gammas_default: float | None = None
-    """What gammas are where a suite says nothing; None where they must be given."""
+    """The gammas where a suite gives none; None where they must be given."""
     dense_because: str = ""
-    """Why no tokens can be dropped in any branch, where that has a reason."""
+    """Why no branch can drop tokens, where there is a reason."""
     combine: Combine | None = None
     """The pure function over the predictions of a rule that is not linear."""
     space: Space = "any"
     """Where it acts: any space for a linear rule, the network's own prediction, the denoised image, the velocity."""
     samplers: tuple[str, ...] = ()
-    """Samplers that can serve it, where not all can."""
+    """Samplers it works with, where it does not work with all."""
     note: str = ""
     works: tuple[str, ...] = ()
     """What to cite: keys of `report/citations/references.bib`."""
@@ -119,7 +140,7 @@ class Rule:
     rank: int = 1000
     """Its place in lists and legends; of equals, the first by name."""
     example: Mapping[str, Value] = field(default_factory=dict, hash=False)
-    """Settings that its cost is quoted for, where it has no defaults."""
+    """Settings at which its cost is quoted, where it has no defaults."""
 
     def __post_init__(self) -> None:
         require_choice(self.space, Space, "Rule.space")
@@ -174,6 +195,17 @@ def combine(strong: T, weak: T, scale: float) -> T:
     return weak + scale * (strong - weak)  # type: ignore[operator]
 
 
-def push(guided: T, strong: T, perturbed: T, strength: float) -> T:
+def add_perturbed_guidance(guided: T, strong: T, perturbed: T, strength: float) -> T:
     """Away from a perturbed prediction, on top of other guidance: guided + s (strong - perturbed)."""
     return guided + strength * (strong - perturbed)  # type: ignore[operator]
+
+
+def rescale(guided: Tensor, strong: Tensor, share: float) -> Tensor:
+    """CFG-rescale: guided (phi std(strong) / std(guided) + 1 - phi), deviations per sample over (C, H, W).
+
+    Shrinks any rule's prediction (B, C, H, W) towards the strong one's spread; 0 changes nothing (Lin et al., arXiv
+    2305.08891, section 3.4). The prediction is the family's: velocity, noise, or EDM's denoised image.
+    """
+    dims = tuple(range(1, guided.ndim))
+    ratio = strong.std(dims, keepdim=True) / guided.std(dims, keepdim=True)
+    return guided * (share * ratio + (1 - share))

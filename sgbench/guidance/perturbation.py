@@ -1,49 +1,72 @@
-"""A branch that is weak because some of its blocks are disturbed: what happens in which blocks."""
+"""What blocks of a perturbed branch do instead of their own work. A kind is a class in the file of its rule."""
 
 from __future__ import annotations
 
-import math
 import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
-from sgbench.base.choices import require_choice
+if TYPE_CHECKING:
+    from torch import Tensor
 
-Kind = Literal["identity", "blur", "skip"]
-# No network has so many, and a range is written out.
+# More than any network has: it bounds the memory of a range.
 MOST_BLOCKS = 10_000
 
 
+class BlockCost(NamedTuple):
+    """What one block costs for one image where nothing is perturbed, in multiply-accumulates."""
+
+    linear: int
+    attention: int
+    normalised: int
+    """Elements of LayerNorm."""
+    image_attention: int
+    """The part of `attention` in which image tokens attend to each other."""
+    width: int
+    """Of the queries, all heads together."""
+    grid_tokens: int
+
+
 @dataclass(frozen=True)
-class Perturbation:
-    """`identity`: attention returns its values; `blur`: queries are blurred over the grid; `skip`: no block at all.
+class Perturbation(ABC):
+    """One kind of perturbation, and the blocks it acts on, numbered from 0 in the order they run in."""
 
-    Blocks are numbered in the order they run in, from 0.
-    """
+    name: ClassVar[str]
+    """As records of cost call it."""
+    meaning: ClassVar[str]
+    """What happens to the branch, in two or three words."""
+    skips_blocks: ClassVar[bool] = False
+    """Whether the blocks do not run at all. Otherwise their attention is perturbed, which not all networks allow."""
+    draws_blocks: ClassVar[bool] = False
+    """Whether each evaluation draws its blocks at random: a share `drop` of the network's, among those named."""
 
-    kind: Kind
     layers: tuple[int, ...]
-    sigma: float = math.inf
-    """Standard deviation of the blur in tokens; at infinity every query is the mean query."""
 
-    def __post_init__(self) -> None:
-        require_choice(self.kind, Kind, "Perturbation.kind")
+    @classmethod
+    def of(cls, layers: tuple[int, ...], parameters: Mapping[str, float | str]) -> Self:
+        """The perturbation of some blocks under the parameters of its rule."""
+        return cls(layers)
 
-    def skips(self, layer: int) -> bool:
-        """Whether the block does not run."""
-        return self.kind == "skip" and layer in self.layers
+    @abstractmethod
+    def attention(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+        """What image tokens get in place of attention, in the shape of `query` (B, heads, N, d).
 
-    def attention(self, layer: int) -> Perturbation | None:
-        """What the block's attention has to know."""
-        return self if self.kind != "skip" and layer in self.layers else None
+        Queries are those of image tokens. Keys and values are of all tokens, the N of the image last.
+        """
+
+    @abstractmethod
+    def added_macs(self, block: BlockCost) -> tuple[int, int, int]:
+        """What it adds to the cost of a block, below 0 where it saves: linear, attention, normalised elements."""
 
 
 @cache
 def layers(text: str) -> tuple[int, ...]:
-    """`7-9,12` as (7, 8, 9, 12). Raises ValueError, with what to write, for what is no list of blocks."""
+    """`7-9,12` as (7, 8, 9, 12). Raises ValueError, with what to write, for text that is not a list of blocks."""
     if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text.replace(" ", "")):
-        raise ValueError(f"{text!r} is no list of blocks: write numbers from 0 and ranges, such as 7-9 or 2,5,8-10")
+        raise ValueError(f"{text!r} is not a list of blocks: write numbers from 0 and ranges, such as 7-9 or 2,5,8-10")
     found: set[int] = set()
     for part in text.replace(" ", "").split(","):
         first, _, last = part.partition("-")

@@ -8,7 +8,7 @@ SG_PAPER = "arXiv 2601.01608"
 
 
 class Preset(NamedTuple):
-    """A rule and the sweep keys that come with the name; what is not among them is the suite's to give."""
+    """A rule and the sweep keys that its name brings; the suite gives the others."""
 
     name: str
     rule: str

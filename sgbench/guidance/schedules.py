@@ -1,7 +1,12 @@
-"""Sparsity and scale as functions of sampling progress (0 at the first step, 1 at the end), written as text.
+"""What changes in the course of sampling: gammas, the scale, and whether guidance acts at all; each is written as text.
 
-Of gamma: `linear 0 to 0.6`, `cosine 0.6 to 0`. Of the scale, as a share of w - 1: `constant`, `linear`, `cosine` and
-`power-cosine P`, rising from 0 to 1, or falling from 1 to 0 with ` falling` behind.
+Progress is 0 at the first step and 1 at the end. Text forms:
+- gamma: `linear 0 to 0.6`, `cosine 0.6 to 0`;
+- scale, as a share of w - 1: `constant`, `linear`, `cosine` and `power-cosine P`, rising from 0 to 1, or falling from 1
+  to 0 with ` falling` at the end;
+- interval of guidance, outside which the strong branch alone is called: `always`, `progress 0.2 to 0.8` (from <= p <
+  to) and `noise 0.05 to 0.7` (from < level <= to: t in [0, 1] for flows, sigma for EDM, (timestep + 1) / 1000 for the
+  discrete process; half open as in Kynkaanniemi et al., arXiv 2404.07724).
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ SHAPES: dict[str, Callable[[float, float], float]] = {
     "cosine": lambda p, exponent: (1 - math.cos(math.pi * p)) / 2,
     "power-cosine": lambda p, exponent: (1 - math.cos(math.pi * p**exponent)) / 2,
 }
-CONSTANT = "constant"
+CONSTANT, ALWAYS = "constant", "always"
 
 
 def exactly(number: float) -> str:
@@ -45,7 +50,7 @@ class GammaSchedule(NamedTuple):
 
 
 class ScaleSchedule(NamedTuple):
-    """The share of w - 1 that is in force."""
+    """The share of w - 1 that is applied."""
 
     shape: str
     power: float = 1.0
@@ -69,10 +74,12 @@ class ScaleSchedule(NamedTuple):
 
 @cache
 def gamma_schedule(text: str) -> GammaSchedule:
-    """The schedule that a text form stands for. Raises ValueError, with what to write, for one that means nothing."""
+    """Parse the text form. Raises ValueError, with what to write, for an invalid one."""
     found = re.fullmatch(rf"(linear|cosine) {NUMBER} to {NUMBER}", text.strip())
     if found is None:
-        raise ValueError(f"{text!r} is no schedule of gamma: write a number, or `cosine 0.6 to 0` or `linear 0 to 0.6`")
+        raise ValueError(
+            f"{text!r} is not a schedule of gamma: write a number, or `cosine 0.6 to 0` or `linear 0 to 0.6`"
+        )
     schedule = GammaSchedule(found[1], float(found[2]), float(found[3]))
     for end in (schedule.start, schedule.end):
         if not 0 <= end < 1:
@@ -82,15 +89,15 @@ def gamma_schedule(text: str) -> GammaSchedule:
 
 @cache
 def scale_schedule(text: str) -> ScaleSchedule:
-    """The schedule that a text form stands for. Raises ValueError, with what to write, for one that means nothing."""
+    """Parse the text form. Raises ValueError, with what to write, for an invalid one."""
     words = text.split()
     falling = words[-1:] == ["falling"]
     shape, *rest = (words[:-1] if falling else words) or [""]
     power = float(rest[0]) if len(rest) == 1 and re.fullmatch(NUMBER, rest[0]) else None
     if shape not in SHAPES or len(rest) != (shape == "power-cosine") or (rest and not power) or power == math.inf:
         raise ValueError(
-            f"{text!r} is no schedule of the scale: write constant, linear, cosine or `power-cosine 4`, "
-            "with ` falling` behind it for one that falls"
+            f"{text!r} is not a schedule of the scale: write constant, linear, cosine or `power-cosine 4`, "
+            "followed by ` falling` for one that falls"
         )
     if shape == "constant" and falling:
         raise ValueError("a constant scale does not fall: write constant")
@@ -103,5 +110,46 @@ def gamma_at(gamma: float | str, progress: float) -> float:
 
 
 def spell(gamma: float | str) -> str:
-    """A gamma in as few characters as tell it apart."""
+    """A gamma as text, for messages."""
     return gamma if isinstance(gamma, str) else f"{gamma:g}"
+
+
+class Interval(NamedTuple):
+    """Where guidance acts, in sampling progress or in noise level."""
+
+    clock: str
+    start: float
+    end: float
+
+    def holds(self, progress: float, noise: float) -> bool:
+        """Whether an evaluation at this progress and noise level is guided. An interval of width 0 holds none."""
+        if self.clock == "noise":
+            return self.start < noise <= self.end
+        return self.start <= progress < self.end or (self.end == 1 <= progress and self.start < 1)
+
+
+EVERYWHERE = Interval("progress", 0.0, 1.0)
+
+
+@cache
+def interval(text: str) -> Interval:
+    """Parse the text form. Raises ValueError, with what to write, for an invalid one."""
+    if text.strip() == ALWAYS:
+        return EVERYWHERE
+    found = re.fullmatch(rf"(progress|noise) {NUMBER} to {NUMBER}", text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is not an interval: write always, `progress 0.2 to 0.8` or `noise 0 to 0.7`")
+    clock, start, end = found[1], float(found[2]), float(found[3])
+    if math.isinf(end):
+        raise ValueError(f"{text!r} is not an interval: give levels that are numbers")
+    if start > end:
+        raise ValueError(f"{text!r} ends before it starts: swap the two numbers")
+    if clock == "progress" and end > 1:
+        raise ValueError(f"{text!r} goes beyond 1: progress is a share of the steps, from 0 to 1")
+    return Interval(clock, start, end)
+
+
+def spell_interval(text: str) -> str:
+    """The text form in its shortest spelling; all of sampling is `always`."""
+    found = interval(text)
+    return ALWAYS if found == EVERYWHERE else f"{found.clock} {exactly(found.start)} to {exactly(found.end)}"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sgbench.guidance.intervals import ALWAYS
-from sgbench.guidance.schedules import CONSTANT, spell
+from sgbench.guidance.schedules import ALWAYS, CONSTANT, spell
 from sgbench.guidance.subset_rules import Sharing, SubsetRule
 
 
 class Guidance(NamedTuple):
-    """One guidance rule with its settings; settings that the rule does not use are neutral."""
+    """One guidance rule with its settings; settings that a rule does not take have their neutral value."""
 
     rule: str
     scale: float = 1.0

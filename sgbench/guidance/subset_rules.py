@@ -1,4 +1,4 @@
-"""The ways to choose which tokens a branch keeps, and how two branches' choices go together."""
+"""How many tokens a branch keeps, which ones, and how two branches' choices go together."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ SHARING: dict[Sharing, str] = {
     "independent": "each branch draws its own tokens",
     "shared": "both branches keep the first tokens of one order: the same at equal gamma, else nested",
 }
+
+
+def kept_tokens(grid: int, gamma: float) -> int:
+    """Tokens that do work at sparsity gamma: N - int(N gamma)."""
+    return grid - int(grid * gamma)
 
 
 def group_shape(gamma: float) -> tuple[int, int] | None:

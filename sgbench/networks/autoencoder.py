@@ -74,5 +74,5 @@ def decode(decoder: Decoder, latents: Tensor) -> Tensor:
 
 
 def preview(latents: Tensor) -> Tensor:
-    """A stand-in for decoding where there is no decoder: the first three latent channels, one pixel each."""
+    """The first three latent channels, one pixel each, in place of an image where there is no decoder."""
     return latents[:, :3] / 3

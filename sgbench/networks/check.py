@@ -1,13 +1,13 @@
-"""Prove a family's network right: replay the recorded runs of its published implementation.
+"""Check a family's network: replay the recorded runs of its published implementation.
 
 A golden file holds a published state dict, inputs and outputs; `tests/golden/README.md` describes the format.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,14 +20,15 @@ from sgbench.files.headers import UNUSED
 from sgbench.guidance import combine
 from sgbench.guidance.schedules import scale_schedule
 from sgbench.models.families import recognise
-from sgbench.models.family import Family, Prediction
-from sgbench.networks.build import Network, build
+from sgbench.models.family import Family
+from sgbench.models.family import Prediction as PredictionKind
 from sgbench.networks.checkpoints import load_strict, pick_weights
+from sgbench.networks.denoiser import Denoiser, build
 from sgbench.networks.loading import adapt
 from sgbench.networks.prediction import predict
+from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.samplers.clocks import TRAINED_STEPS
-from sgbench.samplers.settings import Sampler, SamplerName
-from sgbench.samplers.solve import solve
+from sgbench.samplers.settings import Prediction, Sampler
 
 FORWARD_TOLERANCE, TRAJECTORY_TOLERANCE = 1e-4, 1e-3
 NUMBER = r"(\d+(?:\.\d+)?)"
@@ -50,7 +51,7 @@ class Golden(NamedTuple):
     """A golden file with its network, ready to replay."""
 
     family: Family
-    network: Network
+    network: Denoiser
     config: dict[str, Any]
     tensors: dict[str, Tensor]
     where: str
@@ -70,7 +71,7 @@ class Golden(NamedTuple):
 
     @property
     def null(self) -> Tensor:
-        """The condition that stands for none."""
+        """The null condition."""
         if self.family.text:
             return torch.zeros_like(self.given)
         return torch.full_like(self.given, self.network.architecture.null_label)
@@ -85,7 +86,7 @@ def check_file(path: Path) -> tuple[Family, list[Case]]:
         raise UserError("the file records no outputs", where=str(path), fix="record at least one out/... tensor")
     replay = _trajectory if "sampler" in golden.config else _forward
     usual = TRAJECTORY_TOLERANCE if "sampler" in golden.config else FORWARD_TOLERANCE
-    # A run in which the usual one would hide a mistake may ask for more.
+    # A file may set a tighter tolerance, where the usual one would hide a mistake.
     tolerance = min(usual, float(golden.config.get("tolerance", usual)))
     cases = []
     for name in names:
@@ -137,10 +138,9 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise UserError(
             f"this is not a readable golden file ({plain(error)})", where=str(path), fix="give a safetensors file"
         ) from error
-    try:
+    config = None
+    with contextlib.suppress(ValueError):
         config = json.loads(text or "")
-    except ValueError:
-        config = None
     if not isinstance(config, dict):
         raise UserError(
             "the file has no config",
@@ -165,26 +165,13 @@ def _forward(golden: Golden, name: str) -> Tensor:
     raise _unknown(golden, name)
 
 
-# How published samplers are called in `config`, by what the name begins with.
-RECORDED_SAMPLERS: dict[str, SamplerName] = {
-    "EDM Heun": "edm-heun",
-    "DDIM": "ddim",
-    "DDPM": "ddpm",
-    "euler-maruyama": "euler-maruyama",
-    "heun": "heun",
-    "euler": "euler",
-}
-
-
-CHURN_KEYS = ("churn", "churn_min", "churn_max", "churn_noise")
-
-
 def _trajectory(golden: Golden, name: str) -> Tensor:
     """A whole sampling run by the sampler that `config` names, with the noise of every step where it has any."""
     noise = golden.input("noise")
     noise = noise.double() if "float64" in str(golden.config["sampler"]) else noise
+    sampler = recorded_sampler(golden)
     guided = _guidance(golden, name)
-    return solve(recorded_sampler(golden), guided, noise, lambda step: golden.input("step_noise")[step])
+    return SAMPLERS[sampler.name].solve(sampler, guided, noise, lambda step: golden.input("step_noise")[step])
 
 
 def recorded_sampler(golden: Golden) -> Sampler:
@@ -192,19 +179,19 @@ def recorded_sampler(golden: Golden) -> Sampler:
     recorded, steps = str(golden.config["sampler"]), golden.config.get("steps")
     if not isinstance(steps, int) or steps < 1:
         raise UserError("a trajectory needs `steps`, a number", where=f"{golden.where}: config", fix="record it")
-    known = next((ours for start, ours in RECORDED_SAMPLERS.items() if recorded.startswith(start)), None)
+    # Recorded names begin with ours, in their authors' spelling: "EDM Heun, 18 steps", "DDIM".
+    spelt = recorded.lower().replace(" ", "-")
+    known = max((name for name in SAMPLERS if spelt.startswith(name)), key=len, default=None)
     if known is None:
         raise UserError(
-            f"unknown sampler {recorded!r}",
-            where=golden.where,
-            fix=f"record with one of: {', '.join(RECORDED_SAMPLERS)}",
+            f"unknown sampler {recorded!r}", where=golden.where, fix=f"record with one of: {', '.join(SAMPLERS)}"
         )
-    churn = {key: float(golden.config[key]) for key in CHURN_KEYS if key in golden.config}
-    return Sampler(known, steps, shift=float(golden.config.get("shift", 1.0)), **churn)
+    settings = {key: float(golden.config[key]) for key in SAMPLERS[known].takes if key in golden.config}
+    return Sampler(known, steps, **settings)
 
 
-def _guidance(golden: Golden, name: str) -> Callable[[Tensor, float, int], Tensor]:
-    """The guided prediction that a trajectory's name stands for."""
+def _guidance(golden: Golden, name: str) -> Prediction:
+    """The guided prediction that the name of a trajectory describes."""
     kind = _kind(golden)
     variance = golden.config["sampler"].startswith("DDPM")
 
@@ -214,41 +201,36 @@ def _guidance(golden: Golden, name: str) -> Callable[[Tensor, float, int], Tenso
     def none(x: Tensor, level: float, step: int) -> Tensor:
         return one(x, level, golden.given)
 
-    def cfg(x: Tensor, level: float, step: int, scale: float) -> Tensor:
+    def cfg(x: Tensor, level: float, scale: float) -> Tensor:
         return combine(one(x, level, golden.given), one(x, level, golden.null), scale)
 
     if name == "none":
         return none
-    if found := re.fullmatch(rf"cfg_{NUMBER}", name):
-        scale = float(found[1])
-        return lambda x, level, step: cfg(x, level, step, scale)
-    if found := re.fullmatch(rf"cfg_{NUMBER}_interval_{NUMBER}_{NUMBER}", name):
-        scale, low, high = map(float, found.groups())
-        return lambda x, level, step: cfg(x, level, step, scale) if low <= level <= high else none(x, level, step)
+    if found := re.fullmatch(rf"cfg_{NUMBER}(?:_interval_{NUMBER}_{NUMBER})?", name):
+        scale, low, high = float(found[1]), float(found[2] or "-inf"), float(found[3] or "inf")
+        return lambda x, level, step: cfg(x, level, scale) if low <= level <= high else none(x, level, step)
     if found := re.fullmatch(rf"cfg_{NUMBER}(?:_power_cosine_{NUMBER})?_first_(\d+)_channels", name):
         most, channels = float(found[1]), int(found[3])
         schedule = scale_schedule(f"power-cosine {found[2]}" if found[2] else "constant")
 
         def partly(x: Tensor, level: float, step: int) -> Tensor:
-            guided = cfg(x, level, step, 1 + (most - 1) * schedule.at(1 - level / TRAINED_STEPS))
+            guided = cfg(x, level, 1 + (most - 1) * schedule.at(1 - level / TRAINED_STEPS))
             return torch.cat([guided[:, :channels], none(x, level, step)[:, channels:]], dim=1)
 
         return partly
     if found := re.fullmatch(rf"pdg_{NUMBER}", name):
-        scale = float(found[1])
-        nothing = torch.zeros(len(golden.given), 0, dtype=torch.long)
-        return lambda x, level, step: combine(one(x, level, golden.given), one(x, level, golden.null, nothing), scale)
+        scale, nothing = float(found[1]), torch.zeros(len(golden.given), 0, dtype=torch.long)
+        return lambda x, level, step: combine(none(x, level, step), one(x, level, golden.null, nothing), scale)
     if found := re.fullmatch(rf"sg_{NUMBER}_{NUMBER}_{NUMBER}", name):
-        scale = float(found[3])
-        strong, weak = golden.input("ids_strong"), golden.input("ids_weak")
+        scale, strong, weak = float(found[3]), golden.input("ids_strong"), golden.input("ids_weak")
         return lambda x, level, step: combine(
             one(x, level, golden.given, strong[step]), one(x, level, golden.given, weak[step]), scale
         )
     raise _unknown(golden, name)
 
 
-def _kind(golden: Golden) -> Prediction:
-    """What the recorded sampler took the network for; TREAD's network was published with two samplers."""
+def _kind(golden: Golden) -> PredictionKind:
+    """What the network predicts to the recorded sampler; TREAD's network was published with two samplers."""
     if golden.config["sampler"].startswith("EDM Heun"):
         return "edm"
     return golden.family.prediction
@@ -256,7 +238,7 @@ def _kind(golden: Golden) -> Prediction:
 
 def _unknown(golden: Golden, name: str) -> UserError:
     return UserError(
-        f"out/{name} is no case this version knows",
+        f"out/{name} is not a known case",
         where=golden.where,
         fix="see tests/golden/README.md for the cases",
     )

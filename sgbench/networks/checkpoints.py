@@ -1,7 +1,7 @@
-"""Weights in files of others: read without running their code, find the network in them, load it strictly.
+"""Public checkpoints: read them without running their code, find the network's weights in them, load them strictly.
 
-Public checkpoints come as safetensors or as torch files, bare or wrapped in a training state, with names that
-carry what the network was wrapped in. Everything here says which of these it met and refuses to guess further.
+They come as safetensors or as torch files, bare or in a training state, with prefixes of what the network was wrapped
+in. Whatever else a file holds is refused with what was found, rather than guessed.
 """
 
 from __future__ import annotations
@@ -24,32 +24,22 @@ from sgbench.files.digest import unreadable
 from sgbench.networks.mismatch import explain_mismatch
 
 # Averaged weights first: they are what the published numbers were measured with.
-WRAPPERS = (
-    "ema",
-    "ema_state_dict",
-    "model_ema",
-    "state_dict",
-    "model_state_dict",
-    "model",
-    "state",
-    "net",
-    "module",
-)
+WRAPPERS = ("ema", "ema_state_dict", "model_ema", "state_dict", "model_state_dict", "model", "state", "net", "module")
 PREFIXES = ("module.", "_orig_mod.", "model.", "ema.", "dit.", "net.")
 MAX_NESTING = 6
 ZIP_MAGIC = b"PK\x03\x04"
-# What a download that went wrong leaves under the name of a checkpoint.
+# What a failed download leaves under the name of a checkpoint.
 NOT_WEIGHTS = {
     b"<!doctype": "a web page",
     b"<html": "a web page",
     b"<?xml": "a server's answer in XML",
-    b"version https://git-lfs": "a Git LFS pointer, not the file it stands for",
+    b"version https://git-lfs": "a Git LFS pointer instead of the file",
 }
 REFUSED = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
 
 
 class PickledObjectsError(UserError):
-    """A file that only full unpickling, which runs code from the file, can read."""
+    """A file that only full unpickling can read, which runs code from the file."""
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -93,7 +83,7 @@ def _read_torch(path: Path, mapped: bool) -> object:
                 "the file is a TorchScript program", where=str(path), fix="ask its author for a state dict"
             ) from error
         refused = REFUSED.search(message)
-        # Other objects, or a pickle protocol that the safe reader does not know, in an archive that is whole.
+        # Other objects, or a pickle protocol that the safe reader does not know, in an intact archive.
         if refused or (mapped and "WeightsUnpickler error" in message):
             raise PickledObjectsError(
                 "the file holds pickled objects that could run code"
@@ -117,7 +107,7 @@ def _damaged(path: Path, error: Exception) -> UserError:
 
 
 def pick_weights(content: object, where: str) -> tuple[dict[str, Tensor], str]:
-    """The network's weights out of whatever a checkpoint held, and a note of what was picked.
+    """The network's weights in the content of a checkpoint, and a note of what was picked.
 
     Averaged (EMA) weights win over plain ones. A prefix is stripped only when all names carry it, which leaves a
     submodule of that name alone. Raises UserError when there are no tensors.
@@ -144,23 +134,18 @@ def pick_weights(content: object, where: str) -> tuple[dict[str, Tensor], str]:
 
 
 def _tensors(content: object) -> dict[str, Tensor]:
-    """The tensors that a mapping names itself."""
+    """The tensors at the top level of a mapping."""
     if not isinstance(content, Mapping):
         return {}
     return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
 
 
-def _wrapper(content: object) -> str | None:
-    """The first wrapper key under which there are tensors at any depth."""
-    if not isinstance(content, Mapping):
-        return None
-    return next((key for key in WRAPPERS if _leads_to_tensors(content.get(key), MAX_NESTING)), None)
-
-
-def _leads_to_tensors(content: object, depth: int) -> bool:
+def _wrapper(content: object, depth: int = MAX_NESTING) -> str | None:
+    """The first wrapper key under which there are tensors, at most `depth` keys deep."""
     if depth == 0 or not isinstance(content, Mapping):
-        return False
-    return bool(_tensors(content)) or any(_leads_to_tensors(content.get(key), depth - 1) for key in WRAPPERS)
+        return None
+    inside = ((key, content.get(key)) for key in WRAPPERS)
+    return next((key for key, value in inside if _tensors(value) or _wrapper(value, depth - 1)), None)
 
 
 def load_strict(network: nn.Module, state: Mapping[str, Tensor], where: str, ignore: tuple[str, ...] = ()) -> None:
@@ -188,7 +173,7 @@ def save_weights(weights: Mapping[str, Tensor], path: Path, metadata: dict[str, 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            save_file(_apart(weights), temporary, metadata)
+            save_file(_unshared(weights), temporary, metadata)
             with temporary.open("rb+") as stream:
                 os.fsync(stream.fileno())
             temporary.replace(path)
@@ -203,13 +188,13 @@ def save_weights(weights: Mapping[str, Tensor], path: Path, metadata: dict[str, 
         ) from error
 
 
-def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Contiguous tensors that share no memory, as safetensors wants them."""
+def _unshared(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous tensors that share no memory, as safetensors requires."""
     taken: set[int] = set()
-    apart: dict[str, Tensor] = {}
+    unshared: dict[str, Tensor] = {}
     for name, tensor in weights.items():
         own = tensor.detach().contiguous()
         memory = own.untyped_storage().data_ptr()
-        apart[name] = own.clone() if memory in taken else own
+        unshared[name] = own.clone() if memory in taken else own
         taken.add(memory)
-    return apart
+    return unshared

@@ -1,4 +1,4 @@
-"""Any checkpoint to a safetensors file with nothing but the network's weights in it."""
+"""Convert any checkpoint to a safetensors file that holds the network's weights and nothing else."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from sgbench.base.errors import UserError
 from sgbench.files.digest import sha256_of
 from sgbench.networks.checkpoints import PickledObjectsError, pick_weights, read_content, save_weights
 
-# What finding Python's own libraries can depend on; no tokens, no proxies, no home.
+# What Python needs to find its libraries; no tokens, no proxies, no home.
 INHERITED = ("PATH", "LD_LIBRARY_PATH")
 
 
 def convert(path: Path, out: Path, trust_pickle: bool) -> dict[str, Any]:
     """Write the weights in `path` to `out`, values and dtypes as they are, and say what was done.
 
-    A file that holds pickled objects is read only with `trust_pickle`, in a process of its own: without the
-    caller's environment, in an empty folder, with stdin closed and few resources. That contains accidents. It is
-    no security boundary: the process has the rights of the user who starts it, so trust is meant literally.
+    A file that holds pickled objects is read only with `trust_pickle`, in a separate process: without the caller's
+    environment, in an empty folder, with stdin closed and few resources. That contains accidents, but is not a
+    security boundary: the process has the rights of the user who starts it.
     """
     if out.suffix != ".safetensors":
         raise UserError(
@@ -54,16 +54,16 @@ def convert(path: Path, out: Path, trust_pickle: bool) -> dict[str, Any]:
     }
 
 
-def _unpickled(path: Path, beside: Path) -> tuple[dict[str, Tensor], str]:
-    """The weights that a process of its own found in a pickled file, and its note of what it picked."""
+def _unpickled(path: Path, folder: Path) -> tuple[dict[str, Tensor], str]:
+    """The weights of a pickled file, read by a separate process, and a note of what it picked."""
     try:
-        beside.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix=".unpickle-", dir=beside)
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.TemporaryDirectory(prefix=".unpickle-", dir=folder)
     except OSError as error:
         raise UserError(
-            f"the folder cannot be written ({error.strerror})", where=str(beside), fix="choose another output"
+            f"the folder cannot be written ({error.strerror})", where=str(folder), fix="choose another output"
         ) from error
-    with folder as name:
+    with temporary as name:
         left = Path(name).resolve() / "weights.safetensors"
         command = [sys.executable, "-I", "-m", "sgbench.networks.unpickle", str(path.resolve()), str(left)]
         environment = {key: os.environ[key] for key in INHERITED if key in os.environ}
@@ -85,7 +85,7 @@ def _unpickled(path: Path, beside: Path) -> tuple[dict[str, Tensor], str]:
                 fix="install the package it names, if it names one, or save the bare state dict where it was made",
             )
         try:
-            # The process ran what the file asked for: what it left is read as carefully as any file.
+            # The process ran code from the file: its output is read as carefully as any file.
             with safe_open(left, "pt") as stored:
                 picked = (stored.metadata() or {}).get("picked", "")
             content = read_content(left)

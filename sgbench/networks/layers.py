@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import assert_never
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,17 +31,19 @@ class PatchEmbed(nn.Module):
 
 
 class TimestepEmbedder(nn.Module):
-    """Sinusoidal features of t (cosines first, then sines), then a two-layer MLP."""
+    """Sinusoidal features of scale t (cosines first, then sines), then a two-layer MLP."""
 
-    def __init__(self, width: int, frequencies: int = FREQUENCIES, activation: nn.Module | None = None) -> None:
+    def __init__(
+        self, width: int, scale: float = 1.0, frequencies: int = FREQUENCIES, activation: nn.Module | None = None
+    ) -> None:
         super().__init__()
-        self.frequencies = frequencies
+        self.scale, self.frequencies = scale, frequencies
         self.mlp = nn.Sequential(nn.Linear(frequencies, width), activation or nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, t: Tensor) -> Tensor:
         half = self.frequencies // 2
         exponent = torch.arange(half, dtype=torch.float32, device=t.device) / half
-        angles = t.float()[:, None] * torch.exp(-math.log(10000.0) * exponent)[None]
+        angles = (t * self.scale).float()[:, None] * torch.exp(-math.log(10000.0) * exponent)[None]
         features = torch.cat([angles.cos(), angles.sin()], dim=-1)
         return self.mlp(features.to(next(self.mlp.parameters()).dtype))
 
@@ -50,44 +52,20 @@ def attend(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    change: Perturbation | None = None,
+    perturbation: Perturbation | None = None,
     bias: Tensor | None = None,
     words: int = 0,
 ) -> Tensor:
-    """Attention (B, heads, N, d), or what a perturbation makes of it: the values, or attention of blurred queries.
+    """Attention (B, heads, N, d), or what a perturbation makes of that of image tokens.
 
-    The first `words` tokens are no part of the image and are never perturbed.
+    The first `words` tokens are not part of the image and are never perturbed.
     """
-    if change is None:
+    if perturbation is None:
         return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-    match change.kind:
-        case "identity":
-            perturbed = value[:, :, words:]
-        case "blur":
-            blurred = blur_queries(query[:, :, words:], change.sigma)
-            perturbed = F.scaled_dot_product_attention(blurred, key, value, attn_mask=bias)
-        case "skip":
-            raise ValueError("a skipped block has no attention")
-        case _:
-            assert_never(change.kind)
+    perturbed = perturbation.attention(query[:, :, words:], key, value, bias)
     if not words:
         return perturbed
     return torch.cat([F.scaled_dot_product_attention(query[:, :, :words], key, value), perturbed], dim=2)
-
-
-def blur_queries(query: Tensor, sigma: float) -> Tensor:
-    """Queries (B, heads, N, d) blurred over the square grid of tokens; the mean query at infinite sigma.
-
-    A separable Gaussian whose weights add up to 1 at every token, also at the border (arXiv 2408.00760, section 4).
-    """
-    if math.isinf(sigma):
-        return query.mean(dim=2, keepdim=True).expand_as(query)
-    side = math.isqrt(query.shape[2])
-    place = torch.arange(side, device=query.device, dtype=query.dtype)
-    # Column j holds the weights with which the tokens of a row, or of a column, enter token j.
-    kernel = torch.softmax(-((place[:, None] - place[None]) ** 2) / (2 * sigma**2), dim=0)
-    grid = query.unflatten(2, (side, side)).transpose(2, 4)
-    return (grid @ kernel).transpose(3, 4).matmul(kernel).permute(0, 1, 3, 4, 2).flatten(2, 3)
 
 
 class Attention(nn.Module):
@@ -99,12 +77,17 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, change: Perturbation | None = None) -> Tensor:
+    def forward(self, x: Tensor, *positions: Any, perturbation: Perturbation | None = None) -> Tensor:
         batch, tokens, width = x.shape
         qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = attend(query, key, value, change, words=self.words)
+        query, key, bias = self.with_positions(query, key, *positions)
+        mixed = attend(query, key, value, perturbation, bias, self.words)
         return self.proj(mixed.transpose(1, 2).reshape(batch, tokens, width))
+
+    def with_positions(self, query: Tensor, key: Tensor, *positions: Any) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Query and key (B, heads, N, d) once they know their positions, and a bias on their products."""
+        return query, key, None
 
 
 class MLP(nn.Module):
@@ -122,39 +105,68 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """A transformer block with adaptive layer norm (adaLN-Zero); the condition may have another width."""
 
-    def __init__(self, width: int, heads: int, condition_width: int, words: int = 0) -> None:
+    def __init__(self, attention: nn.Module, width: int, condition_width: int) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
-        self.attn = Attention(width, heads, words)
+        self.attn = attention
         self.norm2 = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
         self.mlp = MLP(width)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(condition_width, 6 * width))
 
-    def forward(self, x: Tensor, condition: Tensor, change: Perturbation | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, condition: Tensor, *positions: Any, perturbation: Perturbation | None = None
+    ) -> Tensor:
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.adaLN_modulation(condition).chunk(6, dim=1)
-        x = torch.addcmul(x, gate_a.unsqueeze(1), self.attn(modulate(self.norm1(x), shift_a, scale_a), change))
+        mixed = self.attn(modulate(self.norm1(x), shift_a, scale_a), *positions, perturbation=perturbation)
+        x = torch.addcmul(x, gate_a.unsqueeze(1), mixed)
         return torch.addcmul(x, gate_m.unsqueeze(1), self.mlp(modulate(self.norm2(x), shift_m, scale_m)))
+
+
+class PlainBlock(nn.Module):
+    """A transformer block without a condition, for captions."""
+
+    def __init__(self, norm1: nn.Module, attn: nn.Module, norm2: nn.Module, mlp: nn.Module) -> None:
+        super().__init__()
+        self.norm1, self.attn, self.norm2, self.mlp = norm1, attn, norm2, mlp
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
 
 
 class FinalLayer(nn.Module):
     """Modulated norm and a linear map: to patches at the end, or to the decoder's width."""
 
-    def __init__(self, width: int, out: int, condition_width: int) -> None:
+    def __init__(
+        self,
+        width: int,
+        out: int,
+        condition_width: int,
+        norm: nn.Module | None = None,
+        activation: nn.Module | None = None,
+    ) -> None:
         super().__init__()
-        self.norm_final = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
+        self.norm_final = norm or nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
         self.linear = nn.Linear(width, out)
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(condition_width, 2 * width))
+        self.adaLN_modulation = nn.Sequential(activation or nn.SiLU(), nn.Linear(condition_width, 2 * width))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         shift, scale = self.adaLN_modulation(condition).chunk(2, dim=1)
         return self.linear(modulate(self.norm_final(x), shift, scale))
 
 
-def run_block(block: nn.Module, layer: int, change: Perturbation | None, h: Tensor, *context: Tensor | None) -> Tensor:
+def run_block(block: nn.Module, layer: int, perturbation: Perturbation | None, h: Tensor, *context: Any) -> Tensor:
     """A block as it is, with its attention perturbed, or not at all. `layer` is its number in the network."""
-    if change is None:
+    if perturbation is None or layer not in perturbation.layers:
         return block(h, *context)
-    return h if change.skips(layer) else block(h, *context, change=change.attention(layer))
+    return h if perturbation.skips_blocks else block(h, *context, perturbation=perturbation)
+
+
+def run_stack(blocks: nn.ModuleList, first: int, perturbation: Perturbation | None, h: Tensor, *context: Any) -> Tensor:
+    """Blocks one after the other; the first of them is number `first` in the network."""
+    for layer, block in enumerate(blocks, start=first):
+        h = run_block(block, layer, perturbation, h, *context)
+    return h
 
 
 def gather_tokens(x: Tensor, kept: Tensor) -> Tensor:
@@ -167,16 +179,16 @@ def scatter_tokens(full: Tensor, kept: Tensor, part: Tensor) -> Tensor:
     return full.scatter(1, kept.unsqueeze(-1).expand(-1, -1, full.shape[-1]), part.to(full.dtype))
 
 
-def unpatchify(tokens: Tensor, patch: int, channels: int) -> Tensor:
-    """Tokens (B, N, patch * patch * channels), laid out (p, q, c), to images (B, C, H, W)."""
-    batch, count, _ = tokens.shape
-    side = math.isqrt(count)
+def unpatchify(tokens: Tensor, patch: int) -> Tensor:
+    """Tokens (B, N, patch * patch * C), laid out (p, q, c), to images (B, C, H, W)."""
+    batch, count, values = tokens.shape
+    side, channels = math.isqrt(count), values // patch**2
     grid = tokens.reshape(batch, side, side, patch, patch, channels)
     return grid.permute(0, 5, 1, 3, 2, 4).reshape(batch, channels, side * patch, side * patch)
 
 
-def unpatchify_channels_first(tokens: Tensor, patch: int, channels: int) -> Tensor:
-    """Tokens (B, N, channels * patch * patch), laid out (c, p, q), to images (B, C, H, W)."""
+def unpatchify_channels_first(tokens: Tensor, patch: int) -> Tensor:
+    """Tokens (B, N, C * patch * patch), laid out (c, p, q), to images (B, C, H, W)."""
     side = math.isqrt(tokens.shape[1])
     return F.fold(tokens.transpose(1, 2), side * patch, patch, stride=patch)
 

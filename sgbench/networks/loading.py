@@ -14,14 +14,14 @@ from sgbench.files.digest import require_recorded, sha256_of
 from sgbench.files.headers import LAST_LAYER, UNUSED
 from sgbench.models.catalogue import Checkpoint, Entry
 from sgbench.models.family import Family
-from sgbench.networks.build import Network, build
 from sgbench.networks.checkpoints import load_strict, read_state
+from sgbench.networks.denoiser import Denoiser, build
 from sgbench.zoo.weights import load_weights
 
 RANDOM_SEED = 0
 
 
-def load_network(entry: Entry, which: Literal["main", "auxiliary"], device: torch.device) -> Network:
+def load_network(entry: Entry, which: Literal["main", "auxiliary"], device: torch.device) -> Denoiser:
     """The network with verified weights, in evaluation mode. Raises UserError when they are missing or do not fit."""
     checkpoint = entry.main if which == "main" else entry.auxiliary
     if checkpoint is None:
@@ -38,8 +38,8 @@ def load_network(entry: Entry, which: Literal["main", "auxiliary"], device: torc
     return network.eval().requires_grad_(False).to(device)
 
 
-def adapt(network: Network, family: Family, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Published weights without the half of the last layer that the family never uses."""
+def adapt(network: Denoiser, family: Family, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Published weights without the half of the last layer that the family does not use."""
     adapted = dict(state)
     out = network.architecture.out_channels
     for name in LAST_LAYER:
@@ -51,9 +51,9 @@ def adapt(network: Network, family: Family, state: Mapping[str, Tensor]) -> dict
 
 
 def present(entry: Entry, checkpoint: Checkpoint) -> Path | None:
-    """The checkpoint's file, compared with the digest the suite insists on; None where it is no file of its own.
+    """The checkpoint's file or folder, checked against the digest of the suite; None for weights without one.
 
-    Raises UserError when it is not there or another one.
+    Raises UserError when it is missing or has another digest.
     """
     path = checkpoint.path
     if path is None:

@@ -1,4 +1,4 @@
-"""MaskDiT: dropped tokens leave before the encoder; a learned embedding stands in for them in a light decoder."""
+"""MaskDiT: dropped tokens leave before the encoder; a learned embedding replaces them in a light decoder."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.families.maskdit import MaskDiTArchitecture
+from sgbench.networks.denoiser import ClassDenoiser
 from sgbench.networks.layers import (
+    Attention,
     Block,
     FinalLayer,
-    PatchEmbed,
-    TimestepEmbedder,
     gather_tokens,
     initialise,
-    run_block,
+    run_stack,
     scatter_tokens,
     sincos_positions,
-    unpatchify,
 )
 
 
@@ -34,48 +33,32 @@ class OneHotEmbedder(nn.Module):
         return self.embedding_table(one_hot.to(self.embedding_table.weight.dtype))
 
 
-class MaskDiT(nn.Module):
+class MaskDiT(ClassDenoiser):
     """Denoiser of the `maskdit` family; see `networks/denoiser.py` for the contract."""
 
+    architecture: MaskDiTArchitecture
+
     def __init__(self, architecture: MaskDiTArchitecture) -> None:
-        super().__init__()
+        super().__init__(architecture, OneHotEmbedder)
         a = architecture
-        self.architecture = a
-        width, light = a.hidden_size, a.decoder_hidden_size
-        side = a.input_size // a.patch_size
-        self.x_embedder = PatchEmbed(a.patch_size, a.in_channels, width)
-        self.t_embedder = TimestepEmbedder(width)
-        self.y_embedder = OneHotEmbedder(a.num_classes, width)
-        self.pos_embed = nn.Parameter(sincos_positions(width, side), requires_grad=False)
-        self.blocks = nn.ModuleList(Block(width, a.num_heads, width) for _ in range(a.depth))
+        width, light, side = a.hidden_size, a.decoder_hidden_size, a.input_size // a.patch_size
+        self.blocks = nn.ModuleList(Block(Attention(width, a.num_heads), width, width) for _ in range(a.depth))
         self.decoder_layer = FinalLayer(width, light, width)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, light))
         self.decoder_pos_embed = nn.Parameter(sincos_positions(light, side), requires_grad=False)
-        self.decoder_blocks = nn.ModuleList(Block(light, a.decoder_num_heads, width) for _ in range(a.decoder_depth))
+        self.decoder_blocks = nn.ModuleList(
+            Block(Attention(light, a.decoder_num_heads), light, width) for _ in range(a.decoder_depth)
+        )
         self.final_layer = FinalLayer(light, a.patch_size**2 * a.out_channels, width)
         initialise(self)
         nn.init.normal_(self.mask_token, std=0.02)
 
-    def forward(
-        self,
-        x: Tensor,
-        t: Tensor,
-        condition: Tensor,
-        tokens: Tensor | None = None,
-        change: Perturbation | None = None,
-    ) -> Tensor:
+    def run_blocks(self, h: Tensor, c: Tensor, tokens: Tensor | None, perturbation: Perturbation | None) -> Tensor:
         a = self.architecture
-        h = self.x_embedder(x) + self.pos_embed
-        c = self.t_embedder(t * a.time_scale) + self.y_embedder(condition)
         if tokens is not None:
             h = gather_tokens(h, tokens)
-        for layer, block in enumerate(self.blocks):
-            h = run_block(block, layer, change, h, c)
-        h = self.decoder_layer(h, c)
+        h = self.decoder_layer(run_stack(self.blocks, 0, perturbation, h, c), c)
         if tokens is not None:
             stand_in = self.mask_token.to(h.dtype).expand(h.shape[0], a.grid_tokens, -1)
             h = scatter_tokens(stand_in, tokens, h)
-        h = h + self.decoder_pos_embed
-        for layer, block in enumerate(self.decoder_blocks, start=a.depth):
-            h = run_block(block, layer, change, h, c)
-        return unpatchify(self.final_layer(h, c), a.patch_size, a.out_channels)
+        return run_stack(self.decoder_blocks, a.depth, perturbation, h + self.decoder_pos_embed, c)

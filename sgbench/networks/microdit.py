@@ -1,10 +1,12 @@
 """MicroDiT: a text-to-image DiT; every patch passes a light mixer before patches are masked (arXiv 2407.15811).
 
-Masked patches come out as zeros: the published model was never meant to draw with patches masked, so a sparse
-branch is meaningful on its kept tokens only and its use in guidance is marked experimental.
+Masked patches are predicted as zeros: the published model was not made for sampling with masked patches. A sparse
+branch is meaningful on its kept tokens only, so its use in guidance is marked experimental.
 """
 
 from __future__ import annotations
+
+from collections import OrderedDict
 
 import torch
 import torch.nn.functional as F
@@ -12,13 +14,16 @@ from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.families.microdit import TIME_FREQUENCIES, MicroBlock, MicroDiTArchitecture
+from sgbench.networks.denoiser import Denoiser
 from sgbench.networks.layers import (
+    FinalLayer,
     PatchEmbed,
+    PlainBlock,
     TimestepEmbedder,
     attend,
     gather_tokens,
     modulate,
-    run_block,
+    run_stack,
     scatter_tokens,
     sincos_positions,
     unpatchify,
@@ -30,11 +35,11 @@ def norm(width: int) -> nn.LayerNorm:
     return nn.LayerNorm(width, eps=1e-6, bias=False)
 
 
-def mix(query: Tensor, key: Tensor, value: Tensor, heads: int, change: Perturbation | None = None) -> Tensor:
+def mix(query: Tensor, key: Tensor, value: Tensor, heads: int, perturbation: Perturbation | None = None) -> Tensor:
     """Attention over (B, N, D) tensors; query and key are normalised over all heads together."""
     query, key = (F.layer_norm(part, part.shape[-1:], eps=1e-6).to(value.dtype) for part in (query, key))
     query, key, value = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (query, key, value))
-    return attend(query, key, value, change).transpose(1, 2).flatten(2)
+    return attend(query, key, value, perturbation).transpose(1, 2).flatten(2)
 
 
 class SelfAttention(nn.Module):
@@ -46,9 +51,9 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(width, 3 * inner, bias=bias)
         self.proj = nn.Linear(inner, width, bias=bias)
 
-    def forward(self, x: Tensor, change: Perturbation | None = None) -> Tensor:
+    def forward(self, x: Tensor, perturbation: Perturbation | None = None) -> Tensor:
         query, key, value = self.qkv(x).chunk(3, dim=-1)
-        return self.proj(mix(query, key, value, self.heads, change))
+        return self.proj(mix(query, key, value, self.heads, perturbation))
 
 
 class CrossAttention(nn.Module):
@@ -105,7 +110,7 @@ class ExpertChoice(nn.Module):
 
 
 class CaptionMLP(nn.Module):
-    """Two linear layers with GELU and a norm between."""
+    """Two linear layers with GELU and a norm between: from channels of the text encoder, or width, to width."""
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
@@ -115,32 +120,6 @@ class CaptionMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(self.norm(F.gelu(self.fc1(x), approximate="tanh")))
-
-
-class CaptionProjection(nn.Module):
-    """From the text encoder's channels to the model's width."""
-
-    def __init__(self, channels: int, width: int) -> None:
-        super().__init__()
-        self.y_proj = CaptionMLP(channels, width)
-
-    def forward(self, caption: Tensor) -> Tensor:
-        return self.y_proj(caption)
-
-
-class CaptionBlock(nn.Module):
-    """A plain transformer block over the caption's tokens."""
-
-    def __init__(self, width: int, head_width: int, inner: int, bias: bool) -> None:
-        super().__init__()
-        self.norm1 = norm(width)
-        self.attn = SelfAttention(width, width, head_width, bias)
-        self.norm2 = norm(width)
-        self.mlp = GatedMLP(width, inner, bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attn(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
 
 
 class Block(nn.Module):
@@ -159,25 +138,13 @@ class Block(nn.Module):
         )
         self.adaLN_modulation = nn.Sequential(nn.GELU(approximate="tanh"), nn.Linear(a.hidden_size, 6 * width))
 
-    def forward(self, x: Tensor, caption: Tensor, condition: Tensor, change: Perturbation | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, caption: Tensor, condition: Tensor, perturbation: Perturbation | None = None
+    ) -> Tensor:
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.adaLN_modulation(condition).chunk(6, dim=1)
-        x = torch.addcmul(x, gate_a.unsqueeze(1), self.attn(modulate(self.norm1(x), shift_a, scale_a), change))
+        x = torch.addcmul(x, gate_a.unsqueeze(1), self.attn(modulate(self.norm1(x), shift_a, scale_a), perturbation))
         x = x + self.cross_attn(self.norm2(x), caption)
         return torch.addcmul(x, gate_m.unsqueeze(1), self.mlp(modulate(self.norm3(x), shift_m, scale_m)))
-
-
-class FinalLayer(nn.Module):
-    """Modulated norm and a linear map to patches."""
-
-    def __init__(self, width: int, out: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(width, out)
-        self.adaLN_modulation = nn.Sequential(nn.GELU(approximate="tanh"), nn.Linear(width, 2 * width))
-        self.norm_final = norm(width)
-
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        shift, scale = self.adaLN_modulation(condition).chunk(2, dim=1)
-        return self.linear(modulate(self.norm_final(x), shift, scale))
 
 
 def _change_width(inputs: int, outputs: int, bias: bool) -> nn.Module:
@@ -186,23 +153,28 @@ def _change_width(inputs: int, outputs: int, bias: bool) -> nn.Module:
     return nn.Sequential(norm(inputs), nn.Linear(inputs, outputs, bias=bias))
 
 
-class MicroDiT(nn.Module):
+class MicroDiT(Denoiser):
     """Denoiser of the `microdit` family; its condition is a caption embedding (B, L, caption_channels)."""
 
+    architecture: MicroDiTArchitecture
     pos_embed: Tensor
     mask_token: Tensor
 
     def __init__(self, architecture: MicroDiTArchitecture) -> None:
-        super().__init__()
+        super().__init__(architecture)
         a = architecture
-        self.architecture = a
         width, light = a.hidden_size, a.patch_mixer_dim
         self.x_embedder = PatchEmbed(a.patch_size, a.in_channels, width)
-        self.t_embedder = TimestepEmbedder(width, TIME_FREQUENCIES, nn.GELU(approximate="tanh"))
+        self.t_embedder = TimestepEmbedder(width, a.time_scale, TIME_FREQUENCIES, nn.GELU(approximate="tanh"))
         positions = sincos_positions(width, a.input_size // a.patch_size, a.pos_interp_scale)
         self.register_buffer("pos_embed", positions)
-        self.y_embedder = CaptionProjection(a.caption_channels, width)
-        self.y_emb_preprocess = CaptionBlock(width, a.head_dim, a.caption_mlp_width, a.use_bias)
+        self.y_embedder = nn.Sequential(OrderedDict(y_proj=CaptionMLP(a.caption_channels, width)))
+        self.y_emb_preprocess = PlainBlock(
+            norm(width),
+            SelfAttention(width, width, a.head_dim, a.use_bias),
+            norm(width),
+            GatedMLP(width, a.caption_mlp_width, a.use_bias),
+        )
         self.pooled_y_emb_process = CaptionMLP(width, width)
         self.patch_mixer = nn.ModuleList(Block(sizes, a) for sizes in a.mixer_blocks)
         self.patch_mixer_map_xin = _change_width(width, light, a.use_bias)
@@ -210,7 +182,9 @@ class MicroDiT(nn.Module):
         self.patch_mixer_map_y = _change_width(width, light, a.use_bias)
         self.blocks = nn.ModuleList(Block(sizes, a) for sizes in a.backbone_blocks)
         self.register_buffer("mask_token", torch.zeros(1, 1, a.patch_size**2 * a.out_channels))
-        self.final_layer = FinalLayer(width, a.patch_size**2 * a.out_channels)
+        self.final_layer = FinalLayer(
+            width, a.patch_size**2 * a.out_channels, width, norm(width), nn.GELU(approximate="tanh")
+        )
 
     def forward(
         self,
@@ -218,11 +192,11 @@ class MicroDiT(nn.Module):
         t: Tensor,
         condition: Tensor,
         tokens: Tensor | None = None,
-        change: Perturbation | None = None,
+        perturbation: Perturbation | None = None,
     ) -> Tensor:
         a = self.architecture
         caption = self.y_emb_preprocess(self.y_embedder(condition))
-        c = self.t_embedder(t * a.time_scale) + self.pooled_y_emb_process(caption.mean(dim=1))
+        c = self.t_embedder(t) + self.pooled_y_emb_process(caption.mean(dim=1))
         h = self.patch_mixer_map_xin(self.x_embedder(x) + self.pos_embed)
         light_caption = self.patch_mixer_map_y(caption)
         for block in self.patch_mixer:
@@ -230,9 +204,7 @@ class MicroDiT(nn.Module):
         if tokens is not None:
             h = gather_tokens(h, tokens)
         h = self.patch_mixer_map_xout(h)
-        for layer, block in enumerate(self.blocks):
-            h = run_block(block, layer, change, h, caption, c)
-        patches = self.final_layer(h, c)
+        patches = self.final_layer(run_stack(self.blocks, 0, perturbation, h, caption, c), c)
         if tokens is not None:
             patches = scatter_tokens(self.mask_token.expand(h.shape[0], a.grid_tokens, -1), tokens, patches)
-        return unpatchify(patches, a.patch_size, a.out_channels)
+        return unpatchify(patches, a.patch_size)

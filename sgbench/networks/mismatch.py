@@ -1,4 +1,4 @@
-"""Why weights do not fit a network, told from names and shapes alone."""
+"""Why weights do not fit a network, from names and shapes alone."""
 
 from __future__ import annotations
 
@@ -85,32 +85,27 @@ def _sizes(expected: Shapes, found: Shapes) -> list[str]:
         ours, theirs = expected.get(name, ()), found.get(name, ())
         return ours != theirs and len(ours) == len(theirs)
 
+    def both(name: str) -> str:
+        return f"{list(found[name])} in the file, {list(expected[name])} in the network"
+
     if differ(WIDTH):
         return [f"they are of another size: width {found[WIDTH][0]} in the file, {expected[WIDTH][0]} in the network"]
     reasons = []
     patch, out, classes = "x_embedder.proj.weight", "final_layer.linear.weight", "y_embedder.embedding_table.weight"
-    positions = [name for name in expected if POSITIONS.search(name) and differ(name)]
     if differ(patch):
         (_, *theirs), (_, *ours) = found[patch], expected[patch]
         what = "patch size or number of channels"
         if len(ours) == 3:
             what = "patch size" if theirs[1:] != ours[1:] else "number of channels"
         reasons.append(f"they are of another {what}: {theirs} inputs per token in the file, {ours} in the network")
-    elif differ(out):
-        theirs_out, ours_out = found[out][0], expected[out][0]
-        if theirs_out == 2 * ours_out:
-            reasons.append("the file has a learned sigma (twice the output channels) and the network has none")
-        elif ours_out == 2 * theirs_out:
-            reasons.append("the network has a learned sigma (twice the output channels) and the file has none")
-    if positions:
-        name = positions[0]
-        theirs_at, ours_at = list(found[name]), list(expected[name])
-        reasons.append(f"they are of another resolution: {name} is {theirs_at} in the file, {ours_at} in the network")
+    elif differ(out) and found[out][0] == 2 * expected[out][0]:
+        reasons.append("the file has a learned sigma (twice the output channels) and the network has none")
+    elif differ(out) and expected[out][0] == 2 * found[out][0]:
+        reasons.append("the network has a learned sigma (twice the output channels) and the file has none")
+    if positions := [name for name in expected if POSITIONS.search(name) and differ(name)]:
+        reasons.append(f"they are of another resolution: {positions[0]} is {both(positions[0])}")
     if differ(classes):
-        theirs_rows, ours_rows = list(found[classes]), list(expected[classes])
-        reasons.append(
-            f"they are of another number of classes: a table of {theirs_rows} in the file, {ours_rows} in the network"
-        )
+        reasons.append(f"they are of another number of classes: a table of {both(classes)}")
     return reasons
 
 

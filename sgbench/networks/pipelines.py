@@ -6,8 +6,9 @@ use but not which code to run. What the parts do together is left to the pipelin
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,54 +22,37 @@ from sgbench.models.components import read_json
 from sgbench.models.families.prx import read_pipeline
 from sgbench.networks.autoencoder import Decoder
 from sgbench.networks.prx import PRX, no_diffusers, with_mask
+from sgbench.networks.text_encoder import TextEncoder
 
-# Bounds memory: the text encoder is larger than the denoiser, and captions are padded to their full length.
-BATCH = 16
 LOCAL = {"local_files_only": True, "use_safetensors": True, "output_loading_info": True}
 # diffusers' other way of loading needs a library that nothing here depends on.
 DIFFUSERS = {**LOCAL, "low_cpu_mem_usage": False}
 
 
-class Captions:
-    """Captions to the condition of PRX as its pipeline encodes them: cleaned, padded, with a mask."""
+class Captions(TextEncoder):
+    """Captions to the condition of PRX as its pipeline encodes them: cleaned, padded, with a mask.
+
+    Embeddings and mask are (N, caption_tokens, caption_channels + 1).
+    """
 
     def __init__(self, pipeline: Any, caption_tokens: int) -> None:
-        self.pipeline, self.caption_tokens = pipeline, caption_tokens
-
-    @torch.inference_mode()
-    def encode(self, captions: Sequence[str]) -> Tensor:
-        """Embeddings and mask (N, caption_tokens, caption_channels + 1) in float32.
-
-        Raises UserError for a caption that the pipeline would cut off.
-        """
-        for caption in captions:
-            self.check_length(caption)
-        parts = [self._encode(captions[start : start + BATCH]) for start in range(0, len(captions), BATCH)]
-        return torch.cat(parts) if parts else self.null()[:0]
+        self.pipeline, self.longest = pipeline, caption_tokens
 
     def null(self) -> Tensor:
-        """What stands for no caption (1, caption_tokens, caption_channels + 1): the empty text."""
+        """The empty text."""
         return self.encode([""])
+
+    def _count(self, caption: str) -> int:
+        return len(self.pipeline.tokenizer(self.pipeline.text_preprocessor.clean_text(caption))["input_ids"])
 
     def _encode(self, captions: Sequence[str]) -> Tensor:
         words, mask, _, _ = self.pipeline.encode_prompt(
             list(captions),
             device=self.pipeline.text_encoder.device,
             do_classifier_free_guidance=False,
-            tokenizer_max_length=self.caption_tokens,
+            tokenizer_max_length=self.longest,
         )
         return with_mask(words.float(), mask)
-
-    def check_length(self, caption: str) -> None:
-        """Raise UserError for a caption that would be cut off."""
-        cleaned = self.pipeline.text_preprocessor.clean_text(caption)
-        count = len(self.pipeline.tokenizer(cleaned)["input_ids"])
-        if count > self.caption_tokens:
-            raise UserError(
-                f"the caption has {count} tokens and the text encoder reads {self.caption_tokens}",
-                where=f"caption {caption!r}",
-                fix="shorten it",
-            )
 
 
 class Pipeline(NamedTuple):
@@ -83,7 +67,7 @@ def load_pipeline(folder: Path, routes: Routes, device: torch.device, resolution
     """The model in `folder` with image tokens routed past blocks, for images of `resolution` pixels or its own.
 
     The denoiser is float32, text encoder and decoder are bfloat16 where a GPU has it. Raises UserError when the
-    folder is no such pipeline, a part is damaged or incomplete, or diffusers or transformers is missing.
+    folder is not such a pipeline, a part is damaged or incomplete, or diffusers or transformers is missing.
     """
     architecture = read_pipeline(folder, routes, resolution)
     diffusers, transformers = _libraries()
@@ -92,6 +76,10 @@ def load_pipeline(folder: Path, routes: Routes, device: torch.device, resolution
     kind = read_json(folder / "vae" / "config.json")["_class_name"]
     autoencoder = _load(getattr(diffusers, kind), folder / "vae", DIFFUSERS)
     encoder = _load_text_encoder(folder / "text_encoder")
+    with _reading(folder / "tokenizer"):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            folder / "tokenizer", local_files_only=True, trust_remote_code=False
+        )
     with warnings.catch_warnings():
         # The pipeline is made of a class that diffusers itself calls deprecated.
         warnings.filterwarnings("ignore", ".*LoraLoaderMixin", FutureWarning)
@@ -99,7 +87,7 @@ def load_pipeline(folder: Path, routes: Routes, device: torch.device, resolution
             transformer=None,
             scheduler=None,
             text_encoder=encoder.to(device, low).eval().requires_grad_(False),
-            tokenizer=_load_tokenizer(transformers, folder / "tokenizer"),
+            tokenizer=tokenizer,
         )
     return Pipeline(
         PRX(architecture, transformer).eval().requires_grad_(False).to(device, torch.float32),
@@ -125,10 +113,8 @@ def _libraries() -> tuple[Any, Any]:
 
 def _load(kind: Any, folder: Path, how: dict[str, bool], **more: Any) -> Any:
     """One part with all its weights. Both libraries would fill in what is missing at random."""
-    try:
+    with _reading(folder):
         part, found = kind.from_pretrained(folder, **how, **more)
-    except Exception as error:  # A damaged folder can end either library in any way.
-        raise _unreadable(folder, error) from error
     lacking = sorted([*found["missing_keys"], *map(str, found["mismatched_keys"])])
     if lacking:
         raise UserError(
@@ -145,27 +131,23 @@ def _load_text_encoder(folder: Path) -> Any:
     settings = import_module("transformers.models.t5gemma.configuration_t5gemma")
     kind = import_module("transformers.models.t5gemma.modeling_t5gemma").T5GemmaEncoder
     both = "encoder" in read_json(folder / "config.json")
-    try:
+    with _reading(folder):
         if both:
             config = settings.T5GemmaConfig.from_pretrained(folder, local_files_only=True).encoder
         else:
             config = settings.T5GemmaModuleConfig.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # As above.
-        raise _unreadable(folder, error) from error
     return _load(kind, folder, LOCAL, config=config)
 
 
-def _load_tokenizer(transformers: Any, folder: Path) -> Any:
+@contextlib.contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Whatever a damaged folder makes one of the libraries raise, as a UserError."""
     try:
-        return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # As above.
-        raise _unreadable(folder, error) from error
-
-
-def _unreadable(folder: Path, error: Exception) -> UserError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-    return UserError(
-        f"the {folder.name} of the pipeline cannot be read ({reason})",
-        where=str(folder),
-        fix="download the folder again",
-    )
+        yield
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise UserError(
+            f"the {folder.name} of the pipeline cannot be read ({reason})",
+            where=str(folder),
+            fix="download the folder again",
+        ) from error

@@ -1,4 +1,4 @@
-"""From a network's raw output to what samplers and guidance work on: velocity, denoised image or noise."""
+"""From a network's raw output to what samplers and guidance use: velocity, denoised image or noise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.family import Prediction
 from sgbench.networks.denoiser import Denoiser
-from sgbench.samplers.discrete import image_of, signal_levels
+from sgbench.samplers.clocks import image_of, signal_levels
 
 
 def predict(
@@ -22,7 +22,7 @@ def predict(
     level: float,
     condition: Tensor,
     tokens: Tensor | None,
-    change: Perturbation | None = None,
+    perturbation: Perturbation | None = None,
     variance: bool = False,
 ) -> Tensor:
     """The prediction of one branch (B, C, H, W) in the terms of `kind`, in the dtype of x; of edm in float32.
@@ -31,21 +31,31 @@ def predict(
     and a timestep in 0..999 for epsilon. x is (B, C, H, W) of any floating dtype; the network sees float32. Channels
     beyond C, where a network also predicts a variance, are dropped unless `variance` asks for them.
     """
+    given, channels = x.float(), x.shape[1]
+
+    def raw(x: Tensor, time: float) -> Tensor:
+        # One row of time for all samples: its embedding is computed once.
+        times = torch.full((1,), time, device=x.device)
+        return network(x, times, condition, tokens, perturbation).float()
+
     match kind:
         case "edm":
-            return _denoised(network, sigma_data, x, level, condition, tokens, change)
+            # EDM's preconditioned denoiser (arXiv 2206.00364, table 1).
+            total = level**2 + sigma_data**2
+            output = raw(given / math.sqrt(total), math.log(level) / 4)[:, :channels]
+            return sigma_data**2 / total * given + level * sigma_data / math.sqrt(total) * output
         case "velocity" | "epsilon":
-            raw = _call(network, x.float(), level, condition, tokens, change)
+            found = raw(given, level)
         case "velocity-from-noise":
             # SiT's clock runs the other way, and so does its velocity.
-            raw = -_call(network, x.float(), 1 - level, condition, tokens, change)
+            found = -raw(given, 1 - level)
         case _:
             assert_never(kind)
-    return (raw if variance else raw[:, : x.shape[1]]).to(x.dtype)
+    return (found if variance else found[:, :channels]).to(x.dtype)
 
 
 def to_image(kind: Prediction, prediction: Tensor, x: Tensor, level: float) -> Tensor:
-    """The denoised image that a prediction stands for, at the same x and level."""
+    """The denoised image that corresponds to a prediction at x and its level."""
     match kind:
         case "edm":
             return prediction
@@ -58,7 +68,7 @@ def to_image(kind: Prediction, prediction: Tensor, x: Tensor, level: float) -> T
 
 
 def from_image(kind: Prediction, image: Tensor, x: Tensor, level: float) -> Tensor:
-    """The prediction that stands for a denoised image: the inverse of `to_image`."""
+    """The prediction that corresponds to a denoised image: the inverse of `to_image`."""
     match kind:
         case "edm":
             return image
@@ -73,31 +83,3 @@ def from_image(kind: Prediction, image: Tensor, x: Tensor, level: float) -> Tens
 
 def _signal(timestep: float) -> float:
     return float(signal_levels([int(timestep)])[0])
-
-
-def _denoised(
-    network: Denoiser,
-    sigma_data: float,
-    x: Tensor,
-    sigma: float,
-    condition: Tensor,
-    tokens: Tensor | None,
-    change: Perturbation | None,
-) -> Tensor:
-    """EDM's preconditioned denoiser (arXiv 2206.00364, table 1)."""
-    total = sigma**2 + sigma_data**2
-    x = x.float()
-    raw = _call(network, x / math.sqrt(total), math.log(sigma) / 4, condition, tokens, change)[:, : x.shape[1]]
-    return sigma_data**2 / total * x + sigma * sigma_data / math.sqrt(total) * raw
-
-
-def _call(
-    network: Denoiser,
-    x: Tensor,
-    time: float,
-    condition: Tensor,
-    tokens: Tensor | None,
-    change: Perturbation | None,
-) -> Tensor:
-    # One row of time for all samples: its embedding is computed once.
-    return network(x, torch.full((1,), time, device=x.device), condition, tokens, change).float()

@@ -15,21 +15,26 @@ from torch import Tensor, nn
 from sgbench.base.errors import UserError
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.families.prx import PRXArchitecture
+from sgbench.networks.denoiser import Denoiser
 from sgbench.networks.routing import RoutedBlocks
 
 # Rotary positions are the one argument of a block with an entry per image token: (B, 1, N, d / 2, 2, 2).
 PER_TOKEN = {"image_rotary_emb": 2}
+# Fields of the record that are not sizes of diffusers' constructor; it calls all others as the record does.
+OWN_FIELDS = {"family", "input_size", "trained_gamma", "caption_channels", "caption_tokens", "routes"}
 
 
-class PRX(nn.Module):
+class PRX(Denoiser):
     """Denoiser of the `prx` family around a diffusers PRXTransformer2DModel, whose blocks it takes over.
 
-    Its condition is caption embeddings (B, L, caption_channels), or with a mask as `with_mask` adds it; B may be 1.
+    Its condition is caption embeddings (B, L, caption_channels), with one more channel where `with_mask` added a mask;
+    B may be 1.
     """
 
+    architecture: PRXArchitecture
+
     def __init__(self, architecture: PRXArchitecture, transformer: Any) -> None:
-        super().__init__()
-        self.architecture = architecture
+        super().__init__(architecture)
         self.routed = RoutedBlocks(transformer.blocks, architecture.routes, PER_TOKEN)
         transformer.blocks = nn.ModuleList([self.routed])
         self.transformer = transformer
@@ -40,26 +45,26 @@ class PRX(nn.Module):
         t: Tensor,
         condition: Tensor,
         tokens: Tensor | None = None,
-        change: Perturbation | None = None,
+        perturbation: Perturbation | None = None,
     ) -> Tensor:
         """Velocity (B, C, H, W). Raises UserError for a perturbation of attention and for words of another width."""
-        if change is not None and change.kind != "skip":
+        if perturbation is not None and not perturbation.skips_blocks:
             raise UserError(
                 "the attention of PRX cannot be perturbed",
                 where="guidance",
                 fix="choose a rule that skips blocks, or one without a perturbed branch",
             )
         words, mask = self._split(condition.expand(len(x), -1, -1))
-        self.routed.tokens, self.routed.change = tokens, change
+        self.routed.tokens, self.routed.perturbation = tokens, perturbation
         try:
             return self.transformer(
                 hidden_states=x, timestep=t, encoder_hidden_states=words, attention_mask=mask, return_dict=False
             )[0]
         finally:
-            self.routed.tokens = self.routed.change = None
+            self.routed.tokens = self.routed.perturbation = None
 
     def _split(self, condition: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Words (B, L, C), and which of them are no padding (B, L) where the condition says so."""
+        """Words (B, L, C), and the mask of those that are not padding (B, L) where there is one."""
         given, channels = condition.shape[-1], self.architecture.caption_channels
         if given == channels:
             return condition, None
@@ -83,28 +88,13 @@ def random_prx(architecture: PRXArchitecture) -> PRX:
         from diffusers import PRXTransformer2DModel
     except ImportError as error:
         raise no_diffusers() from error
-    a = architecture
     kind: Any = PRXTransformer2DModel
-    transformer = kind(
-        in_channels=a.in_channels,
-        patch_size=a.patch_size,
-        context_in_dim=a.caption_channels,
-        hidden_size=a.hidden_size,
-        mlp_ratio=a.mlp_ratio,
-        num_heads=a.num_heads,
-        depth=a.depth,
-        axes_dim=list(a.axes_dim),
-        theta=a.theta,
-        time_factor=a.time_factor,
-        time_max_period=a.time_max_period,
-        bottleneck_size=a.bottleneck_size,
-        resolution_embeds=a.resolution_embeds,
-    )
-    return PRX(a, transformer)
+    sizes = architecture.model_dump(mode="json", exclude=OWN_FIELDS)
+    return PRX(architecture, kind(**sizes, context_in_dim=architecture.caption_channels))
 
 
 def no_diffusers() -> UserError:
-    """What to say where the libraries behind PRX are not installed."""
+    """The refusal where the libraries behind PRX are not installed."""
     return UserError(
         "PRX needs diffusers 0.36 and transformers 4.57 or newer, and one of them is missing or too old",
         where="model",

@@ -1,7 +1,6 @@
-"""Token routing for transformers of other libraries: image tokens skip a range of blocks and are put back after it.
+"""Token routing, TREAD (arXiv 2501.04765): image tokens skip a range of blocks and are put back after it.
 
-TREAD (arXiv 2501.04765). The networks of this project route in their own forward pass. Those of others call their
-blocks in a loop that cannot be reached, so the blocks themselves are exchanged for one that runs them all.
+Transformers of other libraries call their blocks in a loop of their own: all are replaced by one that runs and routes.
 """
 
 from __future__ import annotations
@@ -12,7 +11,27 @@ from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.architecture import Routes, check_routes
-from sgbench.networks.layers import gather_tokens, scatter_tokens
+from sgbench.networks.layers import gather_tokens, run_block, scatter_tokens
+
+
+def run_routed(
+    blocks: nn.ModuleList,
+    routes: Routes,
+    h: Tensor,
+    c: Tensor,
+    tokens: Tensor | None,
+    perturbation: Perturbation | None,
+) -> Tensor:
+    """All blocks on h (B, N, D) under c; tokens that are not kept (B, K) wait from the start of a route to its end."""
+    starts, ends = ({route[end] for route in routes} if tokens is not None else set() for end in (0, 1))
+    waiting = h
+    for layer, block in enumerate(blocks):
+        if tokens is not None and layer in starts:
+            waiting, h = h, gather_tokens(h, tokens)
+        h = run_block(block, layer, perturbation, h, c)
+        if tokens is not None and layer in ends:
+            h = scatter_tokens(waiting, tokens, h)
+    return h
 
 
 class RoutedBlocks(nn.Module):
@@ -30,29 +49,25 @@ class RoutedBlocks(nn.Module):
         self.starts = frozenset(first for first, _ in routes)
         self.ends = frozenset(last for _, last in routes)
         self.per_token = dict(per_token)
-        # Of the call that is under way: its caller has no other way to hand them over.
+        # Of the current call, which has no other way to pass them.
         self.tokens: Tensor | None = None
-        self.change: Perturbation | None = None
+        self.perturbation: Perturbation | None = None
 
     def forward(self, hidden_states: Tensor, **context: Tensor | None) -> Tensor:
         tokens, waiting, given = self.tokens, hidden_states, context
         for index, block in enumerate(self.blocks):
             if tokens is not None and index in self.starts:
                 waiting, hidden_states = hidden_states, gather_tokens(hidden_states, tokens)
-                given = self._of_kept(context, tokens)
-            if self.change is None or not self.change.skips(index):
+                given = context | {
+                    name: gather_along(value, tokens, dim)
+                    for name, dim in self.per_token.items()
+                    if (value := context.get(name)) is not None
+                }
+            if self.perturbation is None or index not in self.perturbation.layers:
                 hidden_states = block(hidden_states=hidden_states, **given)
             if tokens is not None and index in self.ends:
                 hidden_states, given = scatter_tokens(waiting, tokens, hidden_states), context
         return hidden_states
-
-    def _of_kept(self, context: Mapping[str, Tensor | None], tokens: Tensor) -> dict[str, Tensor | None]:
-        return {
-            name: gather_along(value, tokens, self.per_token[name])
-            if value is not None and name in self.per_token
-            else value
-            for name, value in context.items()
-        }
 
 
 def gather_along(x: Tensor, tokens: Tensor, dim: int) -> Tensor:

@@ -1,31 +1,30 @@
-"""Captions to embeddings by CLIP's text tower as MicroDiT reads them: the states of all words, not pooled.
+"""Captions to embeddings: what text encoders have in common, and CLIP's text tower as MicroDiT reads it.
 
 MicroDiT (arXiv 2407.15811, section 4) was trained on captions that DFN5B-CLIP-ViT-H-14-378 had encoded. Its published
-code runs the tower up to and including the last norm, and neither pools nor projects. No caption is all zeros.
+code runs the tower up to and including the last norm, and neither pools nor projects: it reads the states of all words.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import open_clip
 import torch
-from open_clip.transformer import QuickGELU, TextTransformer
 from torch import Tensor, nn
 
 from sgbench.base.errors import UserError
 from sgbench.files.digest import require_recorded, unreadable
-from sgbench.models.components import TEXT_ENCODER_WEIGHTS, first_file
+from sgbench.models.components import TEXT_ENCODER_WEIGHTS
 from sgbench.networks.checkpoints import load_strict, read_state
 
-# Bounds memory: a list of prompts may have thousands.
-BATCH = 64
+# Bounds memory: a text encoder may be larger than the denoiser, and pads captions to their full length.
+BATCH = 16
 CONFIG = "open_clip_config.json"
-# What a CLIP checkpoint holds besides the text tower up to its last norm.
+# Prefixes in a CLIP checkpoint that are not of the text tower up to its last norm.
 ELSEWHERE = ("visual.", "logit_scale", "logit_bias", "text_projection")
 # Start and end of a caption.
 MARKS = 2
@@ -45,92 +44,115 @@ class TowerSizes(NamedTuple):
 DFN5B = TowerSizes(context_length=77, vocab_size=49408, width=1024, heads=16, layers=24, quick_gelu=True)
 
 
-class CaptionEncoder(nn.Module):
+class TextEncoder(ABC):
+    """Encodes captions for a text-to-image network."""
+
+    longest: int
+    """Tokens that a caption may have."""
+
+    @abstractmethod
+    def null(self) -> Tensor:
+        """The embedding of the null condition (1, L, C)."""
+
+    @abstractmethod
+    def _count(self, caption: str) -> int:
+        """Tokens of a caption."""
+
+    @abstractmethod
+    def _encode(self, captions: Sequence[str]) -> Tensor:
+        """Embeddings (N, L, C) of at most a batch of captions."""
+
+    @torch.inference_mode()
+    def encode(self, captions: Sequence[str]) -> Tensor:
+        """Embeddings (N, L, C) in float32. Raises UserError for a caption that is too long: nothing is cut off."""
+        for caption in captions:
+            self.check_length(caption)
+        parts = [self._encode(captions[start : start + BATCH]) for start in range(0, len(captions), BATCH)]
+        return torch.cat(parts) if parts else self.null()[:0]
+
+    def check_length(self, caption: str) -> None:
+        """Raise UserError for a caption that would be cut off."""
+        count = self._count(caption)
+        if count > self.longest:
+            raise UserError(
+                f"the caption has {count} tokens and the text encoder reads {self.longest}",
+                where=f"caption {caption!r}",
+                fix="shorten it",
+            )
+
+
+class CLIPTextEncoder(TextEncoder, nn.Module):
     """open_clip's text tower and tokenizer; captions to (N, context_length, width)."""
 
     def __init__(self, sizes: TowerSizes = DFN5B) -> None:
         super().__init__()
-        self.sizes = sizes
+        import open_clip
+        from open_clip.transformer import QuickGELU, TextTransformer
+
+        self.sizes, self.longest = sizes, sizes.context_length - MARKS
+        shape = sizes._asdict()
+        activation = QuickGELU if shape.pop("quick_gelu") else nn.GELU
         self.tokenizer = open_clip.SimpleTokenizer(context_length=sizes.context_length)
-        self.tower = TextTransformer(
-            context_length=sizes.context_length,
-            vocab_size=sizes.vocab_size,
-            width=sizes.width,
-            heads=sizes.heads,
-            layers=sizes.layers,
-            pool_type="none",
-            proj_type="none",
-            act_layer=QuickGELU if sizes.quick_gelu else nn.GELU,
-        )
-
-    @torch.inference_mode()
-    def encode(self, captions: Sequence[str]) -> Tensor:
-        """Embeddings (N, context_length, width) in float32; on a GPU that has it computed in bfloat16, as published.
-
-        Raises UserError for a caption with more words than the tower reads: nothing is cut off.
-        """
-        for caption in captions:
-            self.check_length(caption)
-        parts = [captions[start : start + BATCH] for start in range(0, len(captions), BATCH)]
-        found = [self._states(part) for part in parts]
-        return torch.cat(found) if found else self.null()[:0]
+        self.tower = TextTransformer(**shape, pool_type="none", proj_type="none", act_layer=activation)
 
     def null(self) -> Tensor:
-        """What stands for no caption (1, context_length, width): zeros, not the embedding of an empty text."""
+        """Zeros (1, context_length, width), not the embedding of an empty text."""
         return torch.zeros(1, self.sizes.context_length, self.sizes.width, device=self._device)
 
-    def _states(self, captions: Sequence[str]) -> Tensor:
-        words = self.tokenizer(list(captions)).to(self._device)
-        with _published_precision(self._device):
-            return self.tower(words).float()
+    def _count(self, caption: str) -> int:
+        return len(self.tokenizer.encode(caption))
 
-    def check_length(self, caption: str) -> None:
-        """Raise UserError for a caption that would be cut off."""
-        count, most = len(self.tokenizer.encode(caption)), self.sizes.context_length - MARKS
-        if count > most:
-            raise UserError(
-                f"the caption has {count} tokens and the text encoder reads {most}",
-                where=f"caption {caption!r}",
-                fix="shorten it",
-            )
+    def _encode(self, captions: Sequence[str]) -> Tensor:
+        words = self.tokenizer(list(captions)).to(self._device)
+        # In bfloat16 on a GPU that has it, as published.
+        published = self._device.type == "cuda" and torch.cuda.is_bf16_supported()
+        with torch.autocast("cuda", torch.bfloat16) if published else contextlib.nullcontext():
+            return self.tower(words).float()
 
     @property
     def _device(self) -> torch.device:
         return self.tower.token_embedding.weight.device
 
 
-def load_text_encoder(path: Path, device: torch.device, sizes: TowerSizes = DFN5B) -> CaptionEncoder:
+def load_text_encoder(path: Path, device: torch.device, sizes: TowerSizes = DFN5B) -> CLIPTextEncoder:
     """The text tower of a CLIP model, from its weights alone or from a folder in open_clip's `local-dir` layout.
 
-    Raises UserError when there are no weights, or of another network than `sizes`.
+    Raises UserError when there are no weights, or weights of other sizes.
     """
     file = path
     if path.is_dir():
-        file = _weights_in(path)
+        held = next((path / name for name in TEXT_ENCODER_WEIGHTS if (path / name).is_file()), None)
+        if held is None:
+            raise UserError(
+                "the folder holds no weights of a text encoder",
+                where=str(path),
+                fix=f"put one of {', '.join(TEXT_ENCODER_WEIGHTS)} there, next to {CONFIG}",
+            )
+        file = held
         _check_config(path / CONFIG, sizes)
     require_recorded(file)
-    encoder = CaptionEncoder(sizes)
+    encoder = CLIPTextEncoder(sizes)
     state = {name.removeprefix("text."): tensor for name, tensor in read_state(file).items()}
     load_strict(encoder.tower, state, str(file), ignore=ELSEWHERE)
     return encoder.eval().requires_grad_(False).to(device)
 
 
-def _weights_in(folder: Path) -> Path:
-    file = first_file(folder, TEXT_ENCODER_WEIGHTS)
-    if file is None:
-        raise UserError(
-            "no weights of a text encoder are in the folder",
-            where=str(folder),
-            fix=f"put one of {', '.join(TEXT_ENCODER_WEIGHTS)} there, beside {CONFIG}",
-        )
-    return file
-
-
 def _check_config(path: Path, sizes: TowerSizes) -> None:
     """Refuse another network by its configuration: two towers of equal shapes may differ in their activation."""
-    found = _read_config(path)
-    expected = sizes._asdict()
-    other = [f"{name} is {found[name]}, not {expected[name]}" for name in expected if found[name] != expected[name]]
+    expected: dict[str, Any] = sizes._asdict()
+    try:
+        model = json.loads(path.read_text(encoding="utf-8"))["model_cfg"]
+        given = {"quick_gelu": bool(model.get("quick_gelu", False)), **model["text_cfg"]}
+        found = {**dict.fromkeys(expected), **given}
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            "the file is not an open_clip configuration with a text tower",
+            where=str(path),
+            fix="download the folder again",
+        ) from error
+    other = [f"{name} is {found[name]}, not {value}" for name, value in expected.items() if found[name] != value]
     unknown = sorted(found.keys() - expected.keys())
     if other or unknown:
         raise UserError(
@@ -138,25 +160,3 @@ def _check_config(path: Path, sizes: TowerSizes) -> None:
             where=str(path),
             fix="give the one that the model was trained with, DFN5B-CLIP-ViT-H-14-378 for MicroDiT",
         )
-
-
-def _read_config(path: Path) -> Mapping[str, Any]:
-    """The tower's entries of an open_clip configuration, with `quick_gelu` among them."""
-    try:
-        model = json.loads(path.read_text(encoding="utf-8"))["model_cfg"]
-        found = {"quick_gelu": bool(model.get("quick_gelu", False)), **model["text_cfg"]}
-        return {**dict.fromkeys(TowerSizes._fields), **found}
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            "the file is no configuration of open_clip with a text tower",
-            where=str(path),
-            fix="download the folder again",
-        ) from error
-
-
-def _published_precision(device: torch.device) -> contextlib.AbstractContextManager[object]:
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.autocast("cuda", torch.bfloat16)
-    return contextlib.nullcontext()

@@ -7,35 +7,19 @@ from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.embedded import TextDiTArchitecture
+from sgbench.networks.denoiser import Denoiser
 from sgbench.networks.layers import (
     MLP,
     Attention,
     Block,
     FinalLayer,
     PatchEmbed,
+    PlainBlock,
     TimestepEmbedder,
-    gather_tokens,
     initialise,
-    run_block,
-    scatter_tokens,
     sincos_positions,
-    unpatchify,
 )
-
-
-class TextBlock(nn.Module):
-    """A plain transformer block over the words."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(width, eps=1e-6)
-        self.attn = Attention(width, heads)
-        self.norm2 = nn.LayerNorm(width, eps=1e-6)
-        self.mlp = MLP(width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attn(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
+from sgbench.networks.routing import run_routed
 
 
 class TextEncoder(nn.Module):
@@ -45,7 +29,7 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.words = nn.Embedding(a.words, a.hidden_size)
         self.places = nn.Embedding(a.caption_tokens, a.hidden_size)
-        self.blocks = nn.ModuleList(TextBlock(a.hidden_size, a.num_heads) for _ in range(a.text_depth))
+        self.blocks = nn.ModuleList(_text_block(a.hidden_size, a.num_heads) for _ in range(a.text_depth))
         self.norm = nn.LayerNorm(a.hidden_size, eps=1e-6)
 
     def forward(self, words: Tensor) -> Tensor:
@@ -55,52 +39,41 @@ class TextEncoder(nn.Module):
         return self.norm(h)
 
 
-class TextDiT(nn.Module):
+def _text_block(width: int, heads: int) -> PlainBlock:
+    return PlainBlock(nn.LayerNorm(width, eps=1e-6), Attention(width, heads), nn.LayerNorm(width, eps=1e-6), MLP(width))
+
+
+class TextDiT(Denoiser):
     """Denoiser of the `textdit` family; its condition is word numbers (B, L)."""
 
+    architecture: TextDiTArchitecture
+
     def __init__(self, architecture: TextDiTArchitecture) -> None:
-        super().__init__()
+        super().__init__(architecture)
         a = architecture
-        self.architecture = a
         width = a.hidden_size
         self.x_embedder = PatchEmbed(a.patch_size, a.in_channels, width)
-        self.t_embedder = TimestepEmbedder(width)
+        self.t_embedder = TimestepEmbedder(width, a.time_scale)
         self.text_encoder = TextEncoder(a)
         self.pooled = nn.Linear(width, width)
         self.pos_embed = nn.Parameter(sincos_positions(width, a.input_size // a.patch_size), requires_grad=False)
-        self.blocks = nn.ModuleList(Block(width, a.num_heads, width, a.caption_tokens) for _ in range(a.depth))
+        self.blocks = nn.ModuleList(
+            Block(Attention(width, a.num_heads, a.caption_tokens), width, width) for _ in range(a.depth)
+        )
         self.final_layer = FinalLayer(width, a.patch_size**2 * a.out_channels, width)
         initialise(self)
-        # Words start out as far apart as patches do; a 0.02 of class embeddings takes long to tell them apart.
+        # The deviation of 0.02 of class embeddings would leave words too similar for a long time.
         nn.init.normal_(self.text_encoder.words.weight, std=1.0)
 
-    def forward(
-        self,
-        x: Tensor,
-        t: Tensor,
-        condition: Tensor,
-        tokens: Tensor | None = None,
-        change: Perturbation | None = None,
-    ) -> Tensor:
-        a = self.architecture
-        patches = self.x_embedder(x) + self.pos_embed
+    def embed(self, x: Tensor, t: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         words = self.text_encoder(condition).expand(len(x), -1, -1)
-        c = self.t_embedder(t * a.time_scale) + self.pooled(words.mean(dim=1))
-        h = torch.cat([words, patches], dim=1)
-        kept = None if tokens is None else _with_words(tokens, a.caption_tokens)
-        starts = {first for first, _ in a.routes} if kept is not None else set()
-        ends = {last for _, last in a.routes} if kept is not None else set()
-        waiting = h
-        for index, block in enumerate(self.blocks):
-            if kept is not None and index in starts:
-                waiting, h = h, gather_tokens(h, kept)
-            h = run_block(block, index, change, h, c)
-            if kept is not None and index in ends:
-                h = scatter_tokens(waiting, kept, h)
-        return unpatchify(self.final_layer(h[:, a.caption_tokens :], c), a.patch_size, a.out_channels)
+        patches = self.x_embedder(x) + self.pos_embed
+        return torch.cat([words, patches], dim=1), self.t_embedder(t) + self.pooled(words.mean(dim=1))
 
-
-def _with_words(tokens: Tensor, words: int) -> Tensor:
-    """Indices into words and patches together: every word, and the kept patches (B, K) -> (B, words + K)."""
-    every = torch.arange(words, device=tokens.device).expand(len(tokens), -1)
-    return torch.cat([every, tokens + words], dim=1)
+    def run_blocks(self, h: Tensor, c: Tensor, tokens: Tensor | None, perturbation: Perturbation | None) -> Tensor:
+        """The states of the patches; words are never routed."""
+        words = self.architecture.caption_tokens
+        if tokens is not None:
+            every_word = torch.arange(words, device=tokens.device).expand(len(tokens), -1)
+            tokens = torch.cat([every_word, tokens + words], dim=1)
+        return run_routed(self.blocks, self.architecture.routes, h, c, tokens, perturbation)[:, words:]

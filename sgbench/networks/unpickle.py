@@ -1,8 +1,8 @@
-"""The process that `convert` starts for a pickled file: it runs what the file asks for and keeps only tensors.
+"""The process that `convert` starts for a pickled file: it runs the file's code and keeps only tensors.
 
     python -I -m sgbench.networks.unpickle IN OUT.safetensors
 
-Ends with 0, or with 1 and one line on stderr.
+Exits with 0, or with 1 and one line on stderr.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def limit(largest_file: int) -> None:
 
 
 def without_modules(content: object, depth: int = MAX_NESTING) -> object:
-    """Whole networks that were pickled become their state dicts."""
+    """Replace pickled networks by their state dicts."""
     if isinstance(content, nn.Module):
         return content.state_dict()
     if isinstance(content, Mapping) and depth:
@@ -39,8 +39,8 @@ def without_modules(content: object, depth: int = MAX_NESTING) -> object:
 
 
 def main(source: Path, out: Path) -> int:
-    """Read `source` with everything it asks for, write the weights in it to `out`."""
-    # Tensors that share memory are written apart, so the weights may outgrow the file they came from.
+    """Unpickle `source` in full and write the weights in it to `out`."""
+    # Tensors that share memory are written separately, so the output may be larger than the input.
     limit(2 * source.stat().st_size + SPARE_BYTES)
     with source.open("rb") as stream:
         mapped = stream.read(len(ZIP_MAGIC)) == ZIP_MAGIC

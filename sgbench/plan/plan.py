@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sgbench.base.processor import processor_name, usable_cores, vector_unit
 from sgbench.cells.cell import Cell
-from sgbench.cells.cell_cost import image_macs
+from sgbench.cells.closed_form import image_macs
 from sgbench.cells.identity import cell_id
 from sgbench.metrics.weights import instrument_named
 from sgbench.plan.pace import Pace, extractors_of, known_pace, model_key

@@ -6,16 +6,10 @@ import math
 from typing import Any
 
 from sgbench.guidance import RULES, Branch, Rule
-from sgbench.guidance.branches import Disturbance, Parameter
+from sgbench.guidance.branches import Parameter
 from sgbench.guidance.presets import PRESETS
 from sgbench.guidance.subset_rules import SHARING, SUBSETS
 
-DISTURBED: dict[Disturbance, str] = {
-    "identity": "identity attention",
-    "blur": "blurred queries",
-    "skip": "blocks skipped",
-    "random skip": "random blocks skipped",
-}
 CONDITIONS = {"given": "c", "null": "null", "random": "random class"}
 SPACES = {
     "any": "linear: the same in velocity, noise and image space",
@@ -52,7 +46,7 @@ def card(rule: Rule) -> dict[str, Any]:
 def relative_cost(rule: Rule) -> float:
     """Multiply-accumulates of a guided image over those of an unguided one, at the rule's example settings."""
     from sgbench.cells.cell import Cell
-    from sgbench.cells.cell_cost import image_macs
+    from sgbench.cells.closed_form import image_macs
     from sgbench.guidance.settings import Guidance
     from sgbench.samplers.settings import Sampler
 
@@ -85,8 +79,8 @@ def _branch(branch: Branch) -> str:
         parts.append(f"gamma_{branch.sparsity}")
     if branch.sparsity == "path":
         parts.append("middle blocks left out")
-    if branch.disturbed is not None:
-        parts.append(DISTURBED[branch.disturbed])
+    if branch.perturbation is not None:
+        parts.append(branch.perturbation.meaning)
     return ", ".join(parts)
 
 

@@ -9,7 +9,7 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
@@ -19,7 +19,7 @@ from PIL import Image
 
 from sgbench.base.provenance import provenance
 from sgbench.cells.cell import Cell
-from sgbench.cells.cell_cost import image_macs
+from sgbench.cells.closed_form import CONVENTIONS, image_macs
 from sgbench.cells.identity import cell_id
 from sgbench.cells.program import Call, call_counts
 from sgbench.cost.macs import count_decoder, count_kept
@@ -90,14 +90,14 @@ def gallery_png(images: NDArray[np.uint8]) -> bytes:
 def counted_macs(cell: Cell, networks: Networks, call: Call) -> Macs:
     """fvcore's count of one call, traced once per model, checkpoint and number of kept tokens."""
     network = networks.of(call.branch)
-    change = call.change
-    if call.branch.disturbed == "random skip" and change is not None:
+    perturbation = call.perturbation
+    if perturbation is not None and perturbation.draws_blocks:
         # All blocks that may be skipped cost the same, so one count holds for every choice of as many.
-        same = layers(str(dict(cell.guidance.parameters)["layers"]))[: len(change.layers)]
-        change = replace(change, layers=same)
-    key = (cell.model, call.branch.checkpoint, call.kept, change)
+        same = layers(str(dict(cell.guidance.parameters)["layers"]))[: len(perturbation.layers)]
+        perturbation = replace(perturbation, layers=same)
+    key = (cell.model, call.branch.checkpoint, call.kept, perturbation)
     if key not in _counted:
-        _counted[key] = count_kept(network, call.kept, change)
+        _counted[key] = count_kept(network, call.kept, perturbation)
     return _counted[key]
 
 
@@ -105,14 +105,18 @@ def cost_record(cell: Cell, networks: Networks, store: Store, samples: int) -> d
     """cost.json of a cell whose first `samples` images are there."""
     branches = []
     for call, times in call_counts(cell):
+        branch, perturbation = call.branch, call.perturbation
         one = counted_macs(cell, networks, call)
         branches.append(
             {
-                **asdict(call.branch),
+                "condition": branch.condition,
+                "checkpoint": branch.checkpoint,
+                "sparsity": branch.sparsity,
+                "disturbed": None if branch.perturbation is None else branch.perturbation.name,
                 "gamma": call.gamma,
                 "kept_tokens": call.kept,
                 "grid_tokens": networks.main.architecture.grid_tokens,
-                "changed_blocks": None if call.change is None else list(call.change.layers),
+                "changed_blocks": None if perturbation is None else list(perturbation.layers),
                 "calls_per_image": times,
                 "macs": one.macs,
                 "paper": one.paper,
@@ -121,10 +125,7 @@ def cost_record(cell: Cell, networks: Networks, store: Store, samples: int) -> d
     image = image_macs(cell, lambda call: counted_macs(cell, networks, call))
     return {
         "counted_by": f"fvcore {metadata.version('fvcore')}, attention by a handler",
-        "conventions": {
-            "macs": "all products, attention included, LayerNorm 4 per element",
-            "paper": "no attention products, LayerNorm 2 per element (arXiv 2601.01608, Table 2)",
-        },
+        "conventions": CONVENTIONS,
         "branches": branches,
         "macs_per_image": image.macs,
         "paper_per_image": image.paper,

@@ -20,7 +20,7 @@ from sgbench.models import catalogue
 from sgbench.results.store import SHARD, Store, shard_sizes
 from sgbench.results.verified_files import Shard
 from sgbench.run.device import Batch, describe_device
-from sgbench.sampling.conditions import asked
+from sgbench.sampling.conditions import labels_for
 from sgbench.sampling.engine import Drawn, group_size, sample
 from sgbench.sampling.networks import Networks
 
@@ -109,7 +109,7 @@ class ShardMaker:
         self.made += drawing.next - drawing.indices.start
 
     def _draw(self, cell: Cell, drawing: _Drawing) -> None:
-        self.networks.conditions.prepare(asked(cell, drawing.indices))
+        self.networks.conditions.prepare(labels_for(cell, drawing.indices))
         while drawing.next < drawing.indices.stop:
             stop_if_asked()
 

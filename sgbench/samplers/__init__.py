@@ -1,1 +1,1 @@
-"""One sampler a file, as a pure function; clocks and settings need no torch."""
+"""Samplers: `methods/` holds one a file, around a pure function. No torch before images are sampled."""

@@ -1,4 +1,4 @@
-"""Draw the images of a cell: predictions to samples, samples to uint8, in groups that no request can change."""
+"""Generate the images of a cell: sample, decode, convert to uint8, in groups that do not depend on the request."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from sgbench.cells.cell import Cell
 from sgbench.guidance import RULES
 from sgbench.models import catalogue
 from sgbench.networks.autoencoder import decode, preview
-from sgbench.samplers.solve import solve, solve_plus_plus
-from sgbench.sampling.conditions import asked
+from sgbench.samplers.catalogue import SAMPLERS
+from sgbench.sampling.conditions import labels_for
 from sgbench.sampling.guided import GuidedPrediction, to_device
 from sgbench.sampling.networks import Networks
 
-# (tokens of the grid, images): how many a CPU draws together. Measured on two cores, in float32: small networks gain
-# from company up to about 24, XL/2 at 512 pixels not at all. All divide a shard.
+# (tokens of the grid, images): the batch of a CPU. Measured on two cores in float32: small networks gain up to about 24
+# images, XL/2 at 512 pixels not at all. All divide a shard.
 GROUPS = ((64, 24), (256, 8), (1024, 2))
 
 
 class Drawn(NamedTuple):
-    """Images uint8 (N, H, W, C) on the CPU, how many were drawn to get them, and the seconds of decoding latents."""
+    """Images uint8 (N, H, W, C) on the CPU, how many were generated for them, and the seconds of decoding latents."""
 
     images: Tensor
     made: int
@@ -34,10 +34,10 @@ class Drawn(NamedTuple):
 
 
 def group_size(grid_tokens: int) -> int:
-    """How many images a CPU always draws together.
+    """How many images a CPU always generates together.
 
-    Its matrix kernels differ with the number of rows, in the last bits and so now and then in an image. So image i
-    is drawn with the others of its group, whatever was asked for.
+    Its matrix kernels round differently for different numbers of rows. So image i is always generated with the others
+    of its group, whatever images are requested.
     """
     return next((images for tokens, images in GROUPS if grid_tokens <= tokens), 1)
 
@@ -45,7 +45,7 @@ def group_size(grid_tokens: int) -> int:
 def sample(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device) -> Drawn:
     """Images of the given sample indices.
 
-    On a CPU, and at one number of threads, they are the same bit for bit in whatever calls they are asked for.
+    On a CPU, at a given number of threads, they are the same bit for bit however calls divide them.
     Raises CellError when a prediction is not finite.
     """
     if device.type != "cpu":
@@ -59,7 +59,7 @@ def sample(cell: Cell, networks: Networks, indices: Sequence[int], device: torch
 
 @torch.inference_mode()
 def _draw(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device) -> Drawn:
-    """Images of the given sample indices, drawn together."""
+    """Images of the given sample indices, generated in one batch."""
     state = final_state(cell, networks, indices, device).float()
     began = time.perf_counter()
     images = state
@@ -81,12 +81,12 @@ def _draw(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.
 
 @torch.inference_mode()
 def final_state(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device) -> Tensor:
-    """Where the sampler ends (N, C, H, W), before decoding; in float64 where the published sampler keeps it so.
+    """The sampler's final state (N, C, H, W), before decoding; float64 where the published sampler keeps it so.
 
     Raises CellError when a prediction is not finite.
     """
     shape = networks.main.architecture.sample_shape
-    guided = GuidedPrediction(cell, networks, asked(cell, indices), indices, device)
+    guided = GuidedPrediction(cell, networks, labels_for(cell, indices), indices, device)
     noise = to_device(torch.from_numpy(randomness.noise(cell.seed, indices, shape)), device)
     if catalogue.entry(cell.model).family.float64_state:
         noise = noise.double()
@@ -94,11 +94,13 @@ def final_state(cell: Cell, networks: Networks, indices: Sequence[int], device: 
     def fresh(step: int) -> Tensor:
         return to_device(torch.from_numpy(randomness.step_noise(cell.seed, indices, shape, step)), device)
 
+    sampler = SAMPLERS[cell.sampler.name]
     if RULES[cell.guidance.rule].replaces_update:
-        state = solve_plus_plus(cell.sampler, guided.pair, noise)
+        assert sampler.solve_plus_plus is not None, "the suite's check lets no other sampler through"
+        state = sampler.solve_plus_plus(cell.sampler, guided.pair, noise)
     else:
-        state = solve(cell.sampler, guided, noise, fresh)
-    # What overflows outside of the predictions shows at the end, in float32 at the latest.
+        state = sampler.solve(cell.sampler, guided, noise, fresh)
+    # An overflow outside of the predictions shows here, in float32 at the latest.
     guided.finite.note(cell.sampler.steps - 1, "sampler's state", state.float())
     guided.finite.require(cell)
     return state

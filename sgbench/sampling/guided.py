@@ -1,4 +1,4 @@
-"""The guided prediction of a cell: what its program says is called, combined as its rule says."""
+"""The guided prediction of a cell: the calls of its program, combined by its rule."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ from torch import Tensor
 from sgbench.base.errors import CellError
 from sgbench.cells import randomness
 from sgbench.cells.cell import Cell, DType
-from sgbench.cells.conditions import choices
 from sgbench.cells.program import Call, Evaluation, Slot, program
-from sgbench.guidance import RULES, combine, push
-from sgbench.guidance.rescale import rescale
+from sgbench.guidance import RULES, add_perturbed_guidance, combine, rescale
 from sgbench.models import catalogue
 from sgbench.networks.prediction import from_image, predict, to_image
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.sampling.networks import Networks
-from sgbench.sampling.subsets import Subset, draw_subsets
+from sgbench.sampling.subsets import draw_subsets
 
 Predictions = Mapping[Slot, Tensor]
 
@@ -28,8 +26,7 @@ Predictions = Mapping[Slot, Tensor]
 class GuidedPrediction:
     """The guided prediction of some images as a function of (x, level, number of the evaluation), for one run.
 
-    All that does not depend on x is made here, before the first step: labels, token subsets, random classes. They go
-    to the device without waiting for it.
+    Labels, token subsets and random classes do not depend on x: they are made and sent to the device in advance.
     """
 
     def __init__(
@@ -45,11 +42,11 @@ class GuidedPrediction:
         self.given = networks.conditions.of(to_device(labels, device))
         self.random = None
         if any(branch.condition == "random" for branch in self.rule.branches):
-            drawn = randomness.random_classes(cell.seed, indices, len(self.evaluations), choices(cell))
+            drawn = randomness.random_classes(cell.seed, indices, len(self.evaluations), cell.num_conditions)
             self.random = to_device(torch.from_numpy(drawn), device)
         grid = networks.main.architecture.grid_tokens
         self.tokens = [
-            [None if subset is None else _indices(subset, device) for subset in subsets]
+            [None if subset is None else to_device(torch.from_numpy(subset), device) for subset in subsets]
             for subsets in draw_subsets(cell, self.evaluations, indices, grid)
         ]
 
@@ -84,7 +81,7 @@ class GuidedPrediction:
         if "weak" in part:
             guided = self._steered(strong, part["weak"], evaluation.scale, x[:, :channels], level)
         if "perturbed" in part:
-            guided = push(guided, strong, part["perturbed"], evaluation.strength)
+            guided = add_perturbed_guidance(guided, strong, part["perturbed"], evaluation.strength)
         if self.cell.guidance.rescale:
             guided = rescale(guided, strong, self.cell.guidance.rescale)
         self.finite.note(evaluation.moment.step, "guided combination", guided)
@@ -120,7 +117,7 @@ class GuidedPrediction:
                     level,
                     torch.cat(conditions),
                     torch.cat(subsets) if subsets else None,
-                    calls[0].change,
+                    calls[0].perturbation,
                     SAMPLERS[self.cell.sampler.name].needs_variance,
                 )
             if self.cell.compile == "cuda-graphs":
@@ -148,18 +145,14 @@ def _batches(calls: Sequence[Call]) -> list[list[int]]:
     """Positions of the calls that can share a batch: of one network, with equally many tokens and nothing perturbed."""
     together: dict[tuple[object, ...], list[int]] = {}
     for position, call in enumerate(calls):
-        alone = position if call.change is not None else None
+        alone = position if call.perturbation is not None else None
         together.setdefault((call.branch.checkpoint, call.kept, alone), []).append(position)
     return list(together.values())
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on its device; a copy to CUDA starts from pinned memory and nobody waits for it."""
+    """The tensor on its device; copies to CUDA are asynchronous, from pinned memory."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
-
-
-def _indices(subset: Subset, device: torch.device) -> Tensor:
-    return to_device(torch.from_numpy(subset), device)
 
 
 def _autocast(dtype: DType, device: torch.device) -> contextlib.AbstractContextManager[object]:
@@ -173,27 +166,25 @@ def _autocast(dtype: DType, device: torch.device) -> contextlib.AbstractContextM
 
 
 class Finite:
-    """Notes of a run's predictions: each is one flag that stays on the device until all of them are asked for.
+    """Whether the predictions of a run are finite: one flag each, on the device until the end of the run.
 
-    A flag per prediction, not one look at the end: samplers that clip turn an infinity into something that looks well.
+    The final state alone would not show it: samplers that clip turn an infinity into finite values.
     """
 
     def __init__(self) -> None:
-        self._notes: list[tuple[int, str]] = []
-        self._flags: list[Tensor] = []
+        self._notes: list[tuple[int, str, Tensor]] = []
 
     def note(self, step: int, what: str, values: Tensor) -> None:
-        """Keep whether `values` are finite, of the prediction `what` in a step counted from 0."""
-        self._notes.append((step, what))
-        self._flags.append(torch.isfinite(values).all())
+        """Record whether `values`, of the prediction `what` in a step counted from 0, are finite."""
+        self._notes.append((step, what, torch.isfinite(values).all()))
 
     def require(self, cell: Cell) -> None:
         """Raise CellError with the first prediction that was not finite. Waits for the device, once."""
-        if not self._flags:
+        if not self._notes:
             return
-        fine = torch.stack(self._flags).tolist()
-        for (step, what), good in zip(self._notes, fine, strict=True):
-            if not good:
+        flags = torch.stack([flag for _, _, flag in self._notes]).tolist()
+        for (step, what, _), finite in zip(self._notes, flags, strict=True):
+            if not finite:
                 raise CellError(
                     f"the denoiser's prediction is not finite in step {step + 1} of {cell.sampler.steps} ({what})",
                     where=cell.describe(),

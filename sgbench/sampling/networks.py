@@ -1,8 +1,10 @@
-"""The networks that a cell calls: loaded, on their device, compiled where the suite says so."""
+"""The networks that a cell calls, and their conditions: loaded, on their device, compiled where the suite says so."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, assert_never, cast
+import ctypes
+import platform
+from typing import NamedTuple, assert_never
 
 import torch
 
@@ -14,29 +16,25 @@ from sgbench.models.catalogue import Entry
 from sgbench.models.components import NONE, OWN, require_text_encoder
 from sgbench.models.families.prx import PRXArchitecture
 from sgbench.networks.autoencoder import Decoder, load_decoder
-from sgbench.networks.build import Network
+from sgbench.networks.denoiser import Denoiser
 from sgbench.networks.loading import load_network, present
-from sgbench.sampling.allocator import keep_freed_memory
-from sgbench.sampling.conditions import (
-    CaptionConditions,
-    ClassConditions,
-    Conditions,
-    NoCaptions,
-    WordConditions,
-)
+from sgbench.networks.text_encoder import load_text_encoder
+from sgbench.sampling.conditions import CaptionConditions, ClassConditions, Conditions, NoCaptions, WordConditions
 
 MOST_PROGRAMS = 100_000
+# (option, value) of mallopt, in glibc's malloc.h: no mappings, never trim, 64 MiB at a time.
+ALLOCATOR = ((-4, 0), (-1, -1), (-2, 64 * 2**20))
 
 
 class Networks(NamedTuple):
     """The checkpoints that a cell calls, on their device, in evaluation mode."""
 
-    main: Network
-    auxiliary: Network | None
+    main: Denoiser
+    auxiliary: Denoiser | None
     conditions: Conditions
     decoder: Decoder | None = None
 
-    def of(self, branch: Branch) -> Network:
+    def of(self, branch: Branch) -> Denoiser:
         """The network that serves `branch`."""
         match branch.checkpoint:
             case "main":
@@ -77,11 +75,11 @@ def _load_pipeline(cell: Cell, entry: Entry, device: torch.device) -> Networks:
     assert isinstance(entry.architecture, PRXArchitecture)
     found = load_pipeline(folder, entry.architecture.routes, device, entry.resolution)
     decoder = found.decoder if cell.autoencoder == OWN else load_decoder(cell.autoencoder, device)
-    return Networks(cast("Network", found.network), None, CaptionConditions(cell, found.captions, device), decoder)
+    return Networks(found.network, None, CaptionConditions(cell, found.captions, device), decoder)
 
 
 def load_conditions(cell: Cell, entry: Entry, device: torch.device) -> Conditions:
-    """What the cell's network is conditioned on. Raises UserError for prompts or an encoder that cannot be had."""
+    """What the cell's network is conditioned on. Raises UserError where prompts or the text encoder are missing."""
     match entry.architecture.conditions:
         case "classes":
             return ClassConditions(entry.classes, device)
@@ -90,17 +88,27 @@ def load_conditions(cell: Cell, entry: Entry, device: torch.device) -> Condition
         case "captions":
             if entry.unread or cell.text_encoder == NONE:
                 return NoCaptions(entry.architecture.condition_shape, device)
-            from sgbench.networks.text_encoder import load_text_encoder
-
             return CaptionConditions(cell, load_text_encoder(require_text_encoder(cell.text_encoder), device), device)
         case _:
             assert_never(entry.architecture.conditions)
 
 
-def compile_network(network: Network, how: Compiled, device: torch.device) -> None:
+def keep_freed_memory() -> bool:
+    """Let the C library keep the memory that tensors on a CPU free. Returns whether there is a glibc to do so.
+
+    A transformer block makes and drops temporaries of megabytes. By default glibc maps each anew, and the kernel hands
+    out zeroed pages one fault at a time: a sixth of the time of a small network on two cores.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    library = ctypes.CDLL(None)
+    return all(bool(library.mallopt(option, value)) for option, value in ALLOCATOR)
+
+
+def compile_network(network: Denoiser, how: Compiled, device: torch.device) -> None:
     """Have torch compile the network in place; shapes are static, so there is one program per number of tokens.
 
-    A sweep may have hundreds; torch would go back to eager calls after a few, and images would depend on the order.
+    A sweep may need hundreds. By default torch returns to eager calls after a few: images would depend on the order.
     """
     if how != "none":
         torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = MOST_PROGRAMS

@@ -1,4 +1,4 @@
-"""Which tokens a branch keeps: exactly so many, by coins, the same at every step, or evenly over groups of the grid."""
+"""The tokens that each call keeps, by the subset rule of its cell."""
 
 from __future__ import annotations
 

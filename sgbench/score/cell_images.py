@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from sgbench.base.errors import NoScoreError
 from sgbench.cells.cell import Cell
-from sgbench.cells.conditions import choices
 from sgbench.cells.prompts import load_prompts
 from sgbench.cells.randomness import labels
 from sgbench.images.files import Images
@@ -84,7 +83,7 @@ class CellImages(ImageSet):
         )
 
     def _labels(self, indices: range) -> Labels:
-        return labels(self.cell.seed, indices, choices(self.cell), self.cell.labels)
+        return labels(self.cell.seed, indices, self.cell.num_conditions, self.cell.labels)
 
 
 def outputs(images: ImageSet, name: str, compute: Compute) -> Arrays:

@@ -6,21 +6,18 @@ import math
 from collections.abc import Sequence
 
 from sgbench.base.errors import UserError
-from sgbench.cells.closed_form import kept_tokens
 from sgbench.cells.program import skipped_blocks
 from sgbench.files.headers import different_shapes
 from sgbench.guidance import Rule
-from sgbench.guidance.intervals import interval
 from sgbench.guidance.perturbation import layers
 from sgbench.guidance.rules.cfg_zero import ZERO_STEPS
-from sgbench.guidance.schedules import gamma_at, spell
+from sgbench.guidance.schedules import gamma_at, interval, spell
 from sgbench.guidance.settings import Guidance
-from sgbench.guidance.subset_rules import group_shape
+from sgbench.guidance.subset_rules import group_shape, kept_tokens
 from sgbench.metrics.references.catalogue import side_of
 from sgbench.models.catalogue import Entry
 from sgbench.models.components import NONE, OWN
-from sgbench.samplers.catalogue import SAMPLERS
-from sgbench.samplers.clocks import moments
+from sgbench.samplers.catalogue import SAMPLERS, moments
 from sgbench.samplers.settings import Sampler
 from sgbench.suite.schema import Suite
 from sgbench.suite.texts import check_captions
@@ -194,7 +191,7 @@ def _check_interval(guidance: Guidance, sampler: Sampler, where: str) -> None:
     texts = {"interval": guidance.interval, **dict(guidance.parameters)}
     for key in ("interval", "perturb_interval"):
         found = interval(str(texts[key])) if key in texts else None
-        if found is not None and found.clock == "noise" and found.end > 1 and sampler.name != "edm-heun":
+        if found is not None and found.clock == "noise" and found.end > 1 and SAMPLERS[sampler.name].clock != "edm":
             raise UserError(
                 f"{texts[key]} goes beyond 1, and the noise level of {sampler.name} is between 0 and 1",
                 where=f"{where}.{key}",
@@ -215,8 +212,8 @@ def _check_groups(model: Entry, guidance: Guidance, where: str) -> None:
 
 
 def _check_layers(rule: Rule, model: Entry, guidance: Guidance, where: str) -> None:
-    disturbed = None if rule.perturbed is None else rule.perturbed.disturbed
-    if disturbed in ("identity", "blur") and not model.architecture.attention_perturbs:
+    kind = None if rule.perturbed is None else rule.perturbed.perturbation
+    if kind is not None and not kind.skips_blocks and not model.architecture.attention_perturbs:
         raise UserError(
             f"the attention of {model.family.title} cannot be perturbed",
             where=where,
@@ -230,7 +227,7 @@ def _check_layers(rule: Rule, model: Entry, guidance: Guidance, where: str) -> N
             where=f"{where}.layers",
             fix="name blocks in that range",
         )
-    if rule.perturbed is None or rule.perturbed.disturbed != "random skip":
+    if kind is None or not kind.draws_blocks:
         return
     count = skipped_blocks(blocks, float(parameters["drop"]))
     if count > len(chosen):

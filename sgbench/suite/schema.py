@@ -19,13 +19,12 @@ from sgbench.base.choices import suggestion
 from sgbench.cells.cell import Compiled, DType, LabelPolicy
 from sgbench.guidance import RULES
 from sgbench.guidance.branches import Parameter
-from sgbench.guidance.intervals import spell_interval
 from sgbench.guidance.perturbation import layers, spell_layers
-from sgbench.guidance.schedules import gamma_schedule, scale_schedule
+from sgbench.guidance.schedules import gamma_schedule, scale_schedule, spell_interval
 from sgbench.guidance.subset_rules import Sharing, SubsetRule
 from sgbench.metrics.catalogue import METRICS
 from sgbench.models.spec import text_of
-from sgbench.samplers.settings import SamplerName
+from sgbench.samplers.catalogue import SamplerName
 
 
 def _as_list(value: object) -> object:

@@ -143,16 +143,16 @@ def _samplers(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Sampler]:
         for steps in entry.steps or [own.steps]:
             if kind.most_steps is not None and steps > kind.most_steps:
                 raise UserError(f"{name} takes at most {kind.most_steps} steps", where=where, fix="lower steps")
-            for shift in entry.shift or [own.shift if kind.shifts else 1.0]:
-                for churn in entry.churn or [own.churn if kind.churns else 0.0]:
+            for shift in entry.shift or [own.shift if "shift" in kind.takes else 1.0]:
+                for churn in entry.churn or [own.churn if "churn" in kind.takes else 0.0]:
                     plain = Sampler(name, steps, shift)
                     yield plain if not churn else Sampler(name, steps, shift, churn, *limits)
 
 
 def _check_sampler_keys(name: str, shifts: bool, churns: bool, where: str) -> None:
-    for given, key, able in ((shifts, "shift", SAMPLERS[name].shifts), (churns, "churn", SAMPLERS[name].churns)):
-        if given and not able:
-            able_ones = [other for other, kind in SAMPLERS.items() if getattr(kind, f"{key}s")]
+    for given, key in ((shifts, "shift"), (churns, "churn")):
+        if given and key not in SAMPLERS[name].takes:
+            able_ones = [other for other, kind in SAMPLERS.items() if key in kind.takes]
             raise UserError(
                 f"the sampler {name} has no {key}", where=f"{where}.{key}", fix=f"remove it, or use {able_ones[0]}"
             )

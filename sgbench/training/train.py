@@ -25,7 +25,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from sgbench.base.atomic import write_atomic
 from sgbench.base.errors import UserError
 from sgbench.models.embedded import Recipe, Training
-from sgbench.networks.build import build
+from sgbench.networks.denoiser import build
 from sgbench.training.muon import Muon
 from sgbench.zoo.data import Split
 

@@ -29,7 +29,7 @@ from playwright.sync_api import CDPSession, Page, sync_playwright
 from sgbench import api
 from sgbench.base.provenance import provenance
 from sgbench.cells.cell import Cell
-from sgbench.cells.cell_cost import image_macs
+from sgbench.cells.closed_form import image_macs
 from sgbench.results.store import Store
 from sgbench.score.protocols import suite_protocols
 from sgbench.score.rows import build_rows

@@ -13,7 +13,7 @@ from PIL import Image
 from sgbench import api
 from sgbench.base.provenance import provenance
 from sgbench.cells.cell import Cell
-from sgbench.cells.cell_cost import image_macs
+from sgbench.cells.closed_form import image_macs
 from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.protocols import Protocol
 from sgbench.metrics.weights import extractor_id

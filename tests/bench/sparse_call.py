@@ -12,8 +12,9 @@ import statistics
 
 import torch
 
-from sgbench.cells.closed_form import call_macs, kept_tokens
+from sgbench.cells.closed_form import call_macs
 from sgbench.cost.measured import timed
+from sgbench.guidance.subset_rules import kept_tokens
 from sgbench.models import catalogue
 from sgbench.models.families.microdit import MicroDiTArchitecture
 from sgbench.networks.loading import load_network

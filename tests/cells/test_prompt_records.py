@@ -66,10 +66,10 @@ ENTRY = {"class": "dog", "count": 1}
 FAULTS = [
     ("{", r"the line is not JSON \(Expecting property name"),
     ("[" * 100_000, r"the line is not JSON \(RecursionError\)"),
-    ("[]", "the line is no JSON object"),
+    ("[]", "the line is not a JSON object"),
     (record(tag="couting"), r"unknown tag 'couting', did you mean 'counting'\?"),
-    (record(tag=None), "the tag is missing or no text"),
-    (record(tag=3), "the tag is missing or no text"),
+    (record(tag=None), "the tag is missing or not text"),
+    (record(tag=3), "the tag is missing or not text"),
     (record(prompt=None), "the prompt is missing or empty"),
     (record(prompt="  "), "the prompt is missing or empty"),
     (record(prompt=["a"]), "the prompt is missing or empty"),
@@ -80,10 +80,10 @@ FAULTS = [
     (record(include=["dog"]), "include is not a list of objects"),
     (record(exclude="dog"), "exclude is not a list of objects"),
     (record(include=[{"class": "dgo", "count": 1}]), r"unknown class 'dgo', did you mean 'dog'\?"),
-    (record(include=[{"count": 1}]), "the class is missing or no text"),
+    (record(include=[{"count": 1}]), "the class is missing or not text"),
     (record(include=[{**ENTRY, "colour": "red"}]), r"unknown key 'colour', did you mean 'color'\?"),
     (record(include=[{**ENTRY, "color": "gren"}]), r"unknown colour 'gren', did you mean 'green'\?"),
-    (record(include=[{**ENTRY, "color": None}]), "the colour is missing or no text"),
+    (record(include=[{**ENTRY, "color": None}]), "the colour is missing or not text"),
     (record(include=[{"class": "dog"}]), "the count of dog is None, not a positive whole number"),
     *((record(include=[{**ENTRY, "count": c}]), "the count of dog is") for c in (0, -1, 1.0, "2", True, [])),
     (record(exclude=[{**ENTRY, "count": 0}]), "the count of dog is 0"),
@@ -96,12 +96,12 @@ FAULTS = [
     (record(include=[ENTRY, {**ENTRY, "position": ["over", 0]}]), "unknown relation 'over'"),
     (record(include=[ENTRY, {**ENTRY, "position": ["bellow", 0]}]), r"'bellow', did you mean 'below'\?"),
     *(
-        (record(include=[ENTRY, {**ENTRY, "position": ["above", t]}]), "is no earlier entry of include")
+        (record(include=[ENTRY, {**ENTRY, "position": ["above", t]}]), "is not an earlier entry of include")
         for t in (1, -1, 2, False, "0", None)
     ),
     (
         record(include=[{**ENTRY, "position": ["above", 0]}]),
-        "the target 0 of a position is no earlier entry of include",
+        "the target 0 of a position is not an earlier entry of include",
     ),
 ]
 

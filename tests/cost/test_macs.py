@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgbench.cells.cell import Cell
-from sgbench.cells.cell_cost import image_macs
-from sgbench.cells.closed_form import call_macs, kept_macs, kept_tokens
+from sgbench.cells.closed_form import call_macs, image_macs, kept_macs
 from sgbench.cells.program import call_counts
 from sgbench.cost import macs
 from sgbench.guidance.settings import Guidance
+from sgbench.guidance.subset_rules import kept_tokens
 from sgbench.models.families.dit import DiTArchitecture
 from sgbench.models.families.maskdit import MaskDiTArchitecture
-from sgbench.networks.build import build
+from sgbench.networks.denoiser import build
 from sgbench.samplers.settings import Sampler
 
 # DiT-XL/2 with four output channels and the paper's route of 23 blocks, 2..24.

@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 
 from sgbench.cells.closed_form import kept_macs
 from sgbench.cost.macs import count_kept
-from sgbench.guidance.perturbation import Kind, Perturbation
+from sgbench.guidance.perturbation import Perturbation
+from sgbench.guidance.rules.perturbed_attention import IdentityAttention
+from sgbench.guidance.rules.skip_layers import SkippedBlocks
+from sgbench.guidance.rules.smoothed_energy import BlurredQueries
 from sgbench.models.architecture import Macs
 from sgbench.models.embedded import TextDiTArchitecture, load_recipe
-from sgbench.networks.build import build
+from sgbench.networks.denoiser import build
 
 GRID, WORDS = 16, 5
 layers = st.lists(st.integers(0, 2), min_size=1, max_size=3, unique=True).map(lambda found: tuple(sorted(found)))
@@ -44,24 +47,24 @@ def test_fvcore_counts_the_closed_form(
 @pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(
-    kind=st.sampled_from(["identity", "skip"]),
+    kind=st.sampled_from([IdentityAttention, SkippedBlocks]),
     layers=layers,
     kept=st.integers(1, GRID),
     words=st.integers(1, 9),
 )
 def test_fvcore_counts_perturbed_blocks_at_any_number_of_kept_tokens(
-    kind: Kind, layers: tuple[int, ...], kept: int, words: int
+    kind: type[Perturbation], layers: tuple[int, ...], kept: int, words: int
 ) -> None:
-    a, change = tiny(caption_tokens=words), Perturbation(kind, layers)
-    assert count_kept(build(a).eval(), kept, change) == kept_macs(a, kept, change)
+    a, perturbation = tiny(caption_tokens=words), kind(layers)
+    assert count_kept(build(a).eval(), kept, perturbation) == kept_macs(a, kept, perturbation)
 
 
 @pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(layers=layers, sigma=st.sampled_from([0.5, 2.0, float("inf")]), words=st.integers(1, 9))
 def test_fvcore_counts_a_blur_of_the_full_grid(layers: tuple[int, ...], sigma: float, words: int) -> None:
-    a, change = tiny(caption_tokens=words), Perturbation("blur", layers, sigma)
-    assert count_kept(build(a).eval(), GRID, change) == kept_macs(a, GRID, change)
+    a, perturbation = tiny(caption_tokens=words), BlurredQueries(layers, sigma)
+    assert count_kept(build(a).eval(), GRID, perturbation) == kept_macs(a, GRID, perturbation)
 
 
 @pytest.mark.slow
@@ -97,7 +100,7 @@ def test_fewer_tokens_cost_less_only_inside_the_route(kept: int) -> None:
 def test_skipping_takes_a_block_and_the_identity_its_products_of_patches() -> None:
     a = tiny()
     plain, block = kept_macs(a, GRID), a.block_macs(GRID)[1]
-    skipped, identity = (kept_macs(a, GRID, Perturbation(kind, (1,))) for kind in ("skip", "identity"))
+    skipped, identity = (kept_macs(a, GRID, kind((1,))) for kind in (SkippedBlocks, IdentityAttention))
     assert skipped == plain.plus(block.times(-1))
     # Words go on attending to all tokens: of n + L queries, L are left.
     assert plain.attention - identity.attention == block.attention * GRID // (GRID + WORDS)

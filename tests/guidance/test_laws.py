@@ -11,18 +11,17 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sgbench.cells.cell import Cell
-from sgbench.cells.cell_cost import image_macs
+from sgbench.cells.closed_form import image_macs
 from sgbench.cost.macs import count_kept
-from sgbench.guidance import RULES, combine, push
+from sgbench.guidance import RULES, add_perturbed_guidance, combine, rescale
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.guidance.rescale import rescale
 from sgbench.guidance.rules.apg import project
 from sgbench.guidance.rules.cfg_zero import fit
 from sgbench.guidance.rules.tangential import damp
 from sgbench.guidance.settings import Guidance
 from sgbench.models.architecture import Architecture, Macs
 from sgbench.models.family import Prediction
-from sgbench.networks.build import Network
+from sgbench.networks.denoiser import Denoiser
 from sgbench.networks.prediction import from_image, to_image
 from sgbench.samplers.settings import Sampler
 from sgbench.sampling.engine import final_state
@@ -71,11 +70,11 @@ def run(
     return final_state(cell(name, guidance, seed), networks, indices or [0, 1, 2], CPU)
 
 
-def counted(network: Network, kept: int, change: Perturbation | None) -> Macs:
+def counted(network: Denoiser, kept: int, perturbation: Perturbation | None) -> Macs:
     """What fvcore counts of a call: it traces for a quarter of a second, so each distinct call is traced once."""
-    key = (network.architecture, kept, change)
+    key = (network.architecture, kept, perturbation)
     if key not in COUNTED:
-        COUNTED[key] = count_kept(network, kept, change)
+        COUNTED[key] = count_kept(network, kept, perturbation)
     return COUNTED[key]
 
 
@@ -289,12 +288,14 @@ def test_linear_rules_agree_in_every_space(
 ) -> None:
     """Native prediction or denoised image; the velocity is between the two for any kind."""
     x, strong, weak, perturbed = predictions(shape, seed, 4)
-    native = push(combine(strong, weak, scale), strong, perturbed, strength)
+    native = add_perturbed_guidance(combine(strong, weak, scale), strong, perturbed, strength)
     images = [to_image(kind, prediction, x, level) for prediction in (strong, weak, perturbed)]
-    through_images = push(combine(images[0], images[1], scale), images[0], images[2], strength)
+    through_images = add_perturbed_guidance(combine(images[0], images[1], scale), images[0], images[2], strength)
     assert torch.allclose(from_image(kind, through_images, x, level), native)
     velocities = [(x - image) / 0.5 for image in images]
-    through_velocities = push(combine(velocities[0], velocities[1], scale), velocities[0], velocities[2], strength)
+    through_velocities = add_perturbed_guidance(
+        combine(velocities[0], velocities[1], scale), velocities[0], velocities[2], strength
+    )
     assert torch.allclose(x - 0.5 * through_velocities, through_images)
 
 
@@ -341,10 +342,10 @@ def test_a_cell_costs_what_fvcore_counts_of_the_calls_it_really_makes(
     made: list[tuple[int, Perturbation | None, int]] = []
 
     def note(module: torch.nn.Module, inputs: tuple[Tensor | Perturbation | None, ...], output: Tensor) -> None:
-        x, tokens, change = inputs[0], inputs[3], inputs[4]
+        x, tokens, perturbation = inputs[0], inputs[3], inputs[4]
         grid = networks.main.architecture.grid_tokens
         assert isinstance(x, Tensor)
-        made.append((tokens.shape[1] if isinstance(tokens, Tensor) else grid, change, len(x)))  # type: ignore[arg-type]
+        made.append((tokens.shape[1] if isinstance(tokens, Tensor) else grid, perturbation, len(x)))  # type: ignore[arg-type]
 
     assert networks.auxiliary is not None
     hooks = [network.register_forward_hook(note) for network in (networks.main, networks.auxiliary)]
@@ -353,6 +354,6 @@ def test_a_cell_costs_what_fvcore_counts_of_the_calls_it_really_makes(
     for hook in hooks:
         hook.remove()
     total = Macs(0, 0, 0)
-    for kept, change, rows in made:
-        total = total.plus(counted(networks.main, kept, change).times(rows))
+    for kept, perturbation, rows in made:
+        total = total.plus(counted(networks.main, kept, perturbation).times(rows))
     assert image_macs(chosen).times(images) == total

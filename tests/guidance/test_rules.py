@@ -6,13 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgbench.guidance import RULES, Branch, combine
+from sgbench.guidance.rules.perturbed_attention import IdentityAttention
+from sgbench.guidance.rules.skip_layers import SkippedBlocks
+from sgbench.guidance.rules.smoothed_energy import BlurredQueries
+from sgbench.guidance.rules.stochastic_blocks import RandomSkippedBlocks
 from sgbench.guidance.settings import Guidance
 
 NUMBERS = st.floats(-100, 100)
 
 
 def test_rules_are_what_their_papers_say() -> None:
-    """Strong, weak and perturbed branch as (condition, checkpoint, whose gamma, what is disturbed)."""
+    """Strong, weak and perturbed branch as (condition, checkpoint, whose gamma, its perturbation)."""
     dense, sparse = Branch("given", "main", "dense"), Branch("given", "main", "strong")
     null, sparse_null = Branch("null", "main", "dense"), Branch("null", "main", "weak")
     assert {name: rule.branches for name, rule in RULES.items()} == {
@@ -28,10 +32,10 @@ def test_rules_are_what_their_papers_say() -> None:
         "cfg++": (sparse, sparse_null),
         "cfg-zero": (sparse, sparse_null),
         "tcfg": (sparse, sparse_null),
-        "pag": (dense, null, Branch(disturbed="identity")),
-        "seg": (dense, null, Branch(disturbed="blur")),
-        "slg": (dense, null, Branch(disturbed="skip")),
-        "s2": (dense, null, Branch(disturbed="random skip")),
+        "pag": (dense, null, Branch(perturbation=IdentityAttention)),
+        "seg": (dense, null, Branch(perturbation=BlurredQueries)),
+        "slg": (dense, null, Branch(perturbation=SkippedBlocks)),
+        "s2": (dense, null, Branch(perturbation=RandomSkippedBlocks)),
     }
 
 

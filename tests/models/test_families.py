@@ -19,7 +19,7 @@ from sgbench.models.families.mdtv2 import MDTv2Architecture
 from sgbench.models.families.microdit import MicroDiTArchitecture
 from sgbench.models.families.prx import PRXArchitecture, prx_from_config
 from sgbench.models.family import Request
-from sgbench.networks.build import Network, build
+from sgbench.networks.denoiser import Denoiser, build
 from sgbench.networks.prx import PRX
 
 BATCH, GRID = 2, 36
@@ -68,7 +68,7 @@ def tiny(name: str) -> Architecture:
     return FAMILIES[name].from_config(CONFIGS[name])
 
 
-def network(name: str) -> Network:
+def network(name: str) -> Denoiser:
     """A tiny network in which every parameter matters: freshly made ones put out nothing but zeros."""
     made = build(tiny(name)).eval().requires_grad_(False)
     for number, parameter in enumerate(made.parameters()):
@@ -91,7 +91,7 @@ def subset(grid: int, kept: int, seed: int = 0) -> Tensor:
     )
 
 
-def tokens_seen(made: Network, tokens: Tensor | None, device: str = "cpu") -> dict[str, list[int]]:
+def tokens_seen(made: Denoiser, tokens: Tensor | None, device: str = "cpu") -> dict[str, list[int]]:
     """How many tokens each block of each stack was given, in the order of the calls."""
     seen: dict[str, list[int]] = {}
     hooks = []
@@ -121,7 +121,7 @@ def expected_sparse(name: str, a: Architecture, kept: int) -> dict[str, list[int
     return {"blocks": [kept if first <= index <= last else a.grid_tokens for index in range(depths["blocks"])]}
 
 
-def stacks(made: Network) -> Mapping[str, torch.nn.ModuleList]:
+def stacks(made: Denoiser) -> Mapping[str, torch.nn.ModuleList]:
     """The stacks of blocks by name; PRX keeps its blocks where they are routed."""
     children = (made.routed if isinstance(made, PRX) else made).named_children()
     return {name: child for name, child in children if isinstance(child, torch.nn.ModuleList)}

@@ -21,8 +21,8 @@ from sgbench.models.families.maskdit import MaskDiTArchitecture
 from sgbench.models.families.mdtv2 import MDTv2Architecture
 from sgbench.models.families.microdit import MicroDiTArchitecture
 from sgbench.models.families.sprint import SprintArchitecture
-from sgbench.networks.build import Network, build
 from sgbench.networks.check import check_file
+from sgbench.networks.denoiser import Denoiser, build
 from tests import tiny_model, warm
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("*.safetensors"))
@@ -331,7 +331,7 @@ def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def network(architecture: Architecture) -> Network:
+def network(architecture: Architecture) -> Denoiser:
     """A network in which every parameter matters: freshly made ones put out nothing but zeros."""
     made = build(architecture).eval().requires_grad_(False)
     for number, parameter in enumerate(made.parameters()):
@@ -343,7 +343,7 @@ def shuffled(tokens: int, kept: int, seed: int) -> Tensor:
     return torch.stack([torch.randperm(tokens, generator=generator(seed + b))[:kept] for b in range(BATCH)])
 
 
-def state_of(made: Network, odd: Odd) -> Tensors:
+def state_of(made: Denoiser, odd: Odd) -> Tensors:
     extra = {name: torch.randn(shape, generator=generator(1)) for name, shape in odd.extra_state}
     return {f"state/{name}": tensor for name, tensor in {**made.state_dict(), **extra}.items()}
 
@@ -394,7 +394,7 @@ def euler(velocity: Callable[[Tensor, float, int], Tensor], x: Tensor, steps: in
     return x
 
 
-def timed(made: Network, x: Tensor, t: float, labels: Tensor, tokens: Tensor | None = None) -> Tensor:
+def timed(made: Denoiser, x: Tensor, t: float, labels: Tensor, tokens: Tensor | None = None) -> Tensor:
     return made(x.float(), torch.full((len(x),), t), labels, tokens)[:, : x.shape[1]]
 
 
@@ -562,7 +562,7 @@ def test_cases_that_cannot_be_replayed(tmp_path: Path) -> None:
     config, tensors = golden("tread_dit")
     path = tmp_path / "x.safetensors"
     unknown = {**tensors, "out/danse": tensors["out/dense"]}
-    assert "out/danse is no case this version knows" in sentence(recorded(path, config, unknown))
+    assert "out/danse is not a known case" in sentence(recorded(path, config, unknown))
     without_ids = {key: tensor for key, tensor in tensors.items() if key != "in/ids_keep_0.5"}
     assert "a recorded case needs in/ids_keep_0.5" in sentence(recorded(path, config, without_ids))
     without_labels = {key: tensor for key, tensor in tensors.items() if key != "in/y"}
@@ -571,7 +571,7 @@ def test_cases_that_cannot_be_replayed(tmp_path: Path) -> None:
     assert "the file records no outputs" in sentence(recorded(path, config, nothing))
     config, tensors = golden("traj_tread_euler")
     unknown = {**tensors, "out/cgf_1.5": tensors["out/cfg_1.5"]}
-    assert "out/cgf_1.5 is no case this version knows" in sentence(recorded(path, config, unknown))
+    assert "out/cgf_1.5 is not a known case" in sentence(recorded(path, config, unknown))
     assert "unknown sampler 'dpm++'" in sentence(recorded(path, {**config, "sampler": "dpm++"}, tensors))
     without_ids = {key: tensor for key, tensor in tensors.items() if key != "in/ids_weak"}
     assert "a recorded case needs in/ids_weak" in sentence(recorded(path, config, without_ids))

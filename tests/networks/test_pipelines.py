@@ -21,10 +21,11 @@ from sgbench.cells.program import program
 from sgbench.guidance import combine
 from sgbench.guidance.settings import Guidance
 from sgbench.networks.autoencoder import decode
-from sgbench.networks.pipelines import BATCH, Pipeline, load_pipeline
+from sgbench.networks.pipelines import Pipeline, load_pipeline
 from sgbench.networks.prediction import predict
+from sgbench.networks.text_encoder import BATCH
+from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.samplers.settings import Sampler
-from sgbench.samplers.solve import solve
 from sgbench.sampling.subsets import draw_subsets
 
 diffusers = pytest.importorskip("diffusers", reason="the extra hf is not installed")
@@ -203,7 +204,9 @@ def test_sparse_guidance_draws_images_from_captions(loaded: Pipeline) -> None:
         return combine(strong, weak, evaluations[number].scale)
 
     with torch.inference_mode():
-        images = decode(loaded.decoder, solve(cell.sampler, guided, noise(), lambda step: noise()))
+        images = decode(
+            loaded.decoder, SAMPLERS[cell.sampler.name].solve(cell.sampler, guided, noise(), lambda step: noise())
+        )
     assert images.shape == (len(CAPTIONS), 3, 32, 32)
     assert torch.isfinite(images).all()
 

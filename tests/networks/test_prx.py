@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from sgbench.base.errors import UserError
-from sgbench.guidance.perturbation import Perturbation
+from sgbench.guidance.rules.perturbed_attention import IdentityAttention
+from sgbench.guidance.rules.skip_layers import SkippedBlocks
 from sgbench.models.families.prx import PRXArchitecture, prx_from_config
 from sgbench.networks.prx import PRX, random_prx, with_mask
 
@@ -109,15 +110,15 @@ def test_padding_is_not_read() -> None:
 def test_a_call_leaves_nothing_behind() -> None:
     wrapped = network()
     dense = wrapped(*inputs())
-    wrapped(*inputs(), torch.tensor([[0], [1]]), Perturbation("skip", (1,)))
+    wrapped(*inputs(), torch.tensor([[0], [1]]), SkippedBlocks((1,)))
     assert torch.equal(wrapped.transformer(*inputs()[:2], inputs()[2][..., :12], inputs()[2][..., 12] > 0)[0], dense)
 
 
 def test_skipping_every_block_leaves_patches_alone_with_the_time() -> None:
     wrapped = network()
     x, t, condition = inputs()
-    skipped = wrapped(x, t, condition, change=Perturbation("skip", (0, 1, 2, 3)))
-    assert torch.equal(skipped, wrapped(x, t, condition * 2, change=Perturbation("skip", (0, 1, 2, 3))))
+    skipped = wrapped(x, t, condition, perturbation=SkippedBlocks((0, 1, 2, 3)))
+    assert torch.equal(skipped, wrapped(x, t, condition * 2, perturbation=SkippedBlocks((0, 1, 2, 3))))
     assert not torch.equal(skipped, wrapped(x, t, condition))
 
 
@@ -133,7 +134,7 @@ def test_the_routed_network_compiles_as_one_graph() -> None:
 
 def test_a_perturbed_attention_is_refused() -> None:
     with pytest.raises(UserError, match=r"attention of PRX cannot be perturbed; choose a rule that skips blocks"):
-        network()(*inputs(), change=Perturbation("identity", (1,)))
+        network()(*inputs(), perturbation=IdentityAttention((1,)))
 
 
 def test_words_of_another_encoder_are_refused() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from sgbench.guidance.perturbation import Perturbation
+from sgbench.guidance.rules.skip_layers import SkippedBlocks
 from sgbench.networks.routing import RoutedBlocks, gather_along
 
 
@@ -75,7 +75,7 @@ def test_an_argument_that_is_not_given_stays_away() -> None:
 def test_a_skipped_block_does_not_run_inside_a_route_or_at_its_ends() -> None:
     state, context = inputs()
     blocks = routed((1, 3))
-    blocks.tokens, blocks.change = torch.tensor([[3, 1], [0, 5]]), Perturbation("skip", (1, 3, 4))
+    blocks.tokens, blocks.perturbation = torch.tensor([[3, 1], [0, 5]]), SkippedBlocks((1, 3, 4))
     blocks(hidden_states=state, **context)
     assert [block.seen for block in blocks.blocks] == [[TOKENS], [], [2], [], []]
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from sgbench.models.families.dit import DiTArchitecture
 from sgbench.models.families.maskdit import MaskDiTArchitecture
-from sgbench.networks.build import build
+from sgbench.networks.denoiser import build
 
 SIZES = {
     "input_size": 8, "patch_size": 2, "in_channels": 1, "hidden_size": 16, "depth": 5, "num_heads": 2, "num_classes": 3,

@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
-from sgbench.guidance.perturbation import Kind, Perturbation
+from sgbench.guidance.perturbation import Perturbation
+from sgbench.guidance.rules.perturbed_attention import IdentityAttention
+from sgbench.guidance.rules.skip_layers import SkippedBlocks
+from sgbench.guidance.rules.smoothed_energy import BlurredQueries, blur_queries
 from sgbench.models.embedded import TextDiTArchitecture, load_recipe
-from sgbench.networks.build import build
-from sgbench.networks.layers import attend, blur_queries
+from sgbench.networks.denoiser import build
+from sgbench.networks.layers import attend
 from sgbench.networks.textdit import TextDiT
 
 SIZES: dict[str, Any] = {
@@ -49,13 +52,15 @@ def subset(kept: int, seed: int = 0) -> Tensor:
     )
 
 
-def states(made: TextDiT, tokens: Tensor | None, change: Perturbation | None = None) -> list[tuple[Tensor, Tensor]]:
+def states(
+    made: TextDiT, tokens: Tensor | None, perturbation: Perturbation | None = None
+) -> list[tuple[Tensor, Tensor]]:
     """What went into and came out of each block's attention (B, words and patches, D)."""
     seen: list[tuple[Tensor, Tensor]] = []
     hooks = [
         block.attn.register_forward_hook(lambda _, args, out: seen.append((args[0], out))) for block in made.blocks
     ]
-    made(*inputs(), tokens, change)
+    made(*inputs(), tokens, perturbation)
     for hook in hooks:
         hook.remove()
     return seen
@@ -153,11 +158,10 @@ def test_a_fresh_network_predicts_nothing_and_its_words_are_apart() -> None:
 # Perturbations
 
 
-@pytest.mark.parametrize("kind", ["identity", "blur"])
-@pytest.mark.parametrize("sigma", [1.5, math.inf])
-def test_perturbed_attention_leaves_words_alone(kind: Kind, sigma: float) -> None:
+@pytest.mark.parametrize("perturbation", [IdentityAttention((2,)), BlurredQueries((2,), 1.5), BlurredQueries((2,))])
+def test_perturbed_attention_leaves_words_alone(perturbation: Perturbation) -> None:
     made = network()
-    plain, found = states(made, None), states(made, None, Perturbation(kind, (2,), sigma))
+    plain, found = states(made, None), states(made, None, perturbation)
     for layer in (0, 1):
         assert torch.equal(found[layer][1], plain[layer][1])
     assert torch.equal(found[2][0], plain[2][0])
@@ -169,9 +173,9 @@ def test_perturbed_attention_leaves_words_alone(kind: Kind, sigma: float) -> Non
 
 def test_the_identity_gives_patches_their_own_values() -> None:
     """PAG (arXiv 2403.17377, equation 9): of the fused projection, only values reach the output."""
-    made, change = network(), Perturbation("identity", (0,))
+    made, perturbation = network(), IdentityAttention((0,))
     attention = made.blocks[0].attn
-    ((given_one, found), *_) = states(made, None, change)
+    ((given_one, found), *_) = states(made, None, perturbation)
     values = attention.qkv(given_one)[..., 2 * 24 :]
     assert gap(attention.proj(values)[:, WORDS:], found[:, WORDS:]) < 1e-5
 
@@ -183,22 +187,22 @@ def test_attention_with_words_by_its_definition(seed: int, sigma: float, words: 
     query, key, value = (torch.randn(2, 3, words + 9, 4, generator=generator) for _ in range(3))
     blurred = torch.cat([query[:, :, :words], blur_queries(query[:, :, words:], sigma)], dim=2)
     expected = torch.softmax(blurred @ key.mT / 2, dim=-1) @ value
-    assert gap(expected, attend(query, key, value, Perturbation("blur", (0,), sigma), words=words)) < 1e-5
+    assert gap(expected, attend(query, key, value, BlurredQueries((0,), sigma), words=words)) < 1e-5
     plain = torch.softmax(query @ key.mT / 2, dim=-1) @ value
     assert gap(plain, attend(query, key, value, words=words)) < 1e-5
     expected = torch.cat([plain[:, :, :words], value[:, :, words:]], dim=2)
-    assert gap(expected, attend(query, key, value, Perturbation("identity", (0,)), words=words)) < 1e-5
+    assert gap(expected, attend(query, key, value, IdentityAttention((0,)), words=words)) < 1e-5
 
 
 def test_the_mean_query_is_that_of_patches_alone() -> None:
     """At infinite sigma all patches attend alike, whatever the words ask for."""
     generator = torch.Generator().manual_seed(0)
     query, key, value = (torch.randn(1, 1, WORDS + 9, 4, generator=generator) for _ in range(3))
-    change = Perturbation("blur", (0,))
-    found = attend(query, key, value, change, words=WORDS)[:, :, WORDS:]
+    perturbation = BlurredQueries((0,))
+    found = attend(query, key, value, perturbation, words=WORDS)[:, :, WORDS:]
     assert gap(found, found[:, :, :1].expand_as(found)) < 1e-6
     query[:, :, :WORDS] = 100
-    assert torch.equal(attend(query, key, value, change, words=WORDS)[:, :, WORDS:], found)
+    assert torch.equal(attend(query, key, value, perturbation, words=WORDS)[:, :, WORDS:], found)
 
 
 @pytest.mark.parametrize("skipped", [(0,), (1,), (3,), (1, 4)])
@@ -209,10 +213,10 @@ def test_a_skipped_block_hands_words_and_patches_on(skipped: tuple[int, ...]) ->
         shut.blocks[layer].adaLN_modulation[1].weight.zero_()
         shut.blocks[layer].adaLN_modulation[1].bias.zero_()
     for tokens in (None, subset(9)):
-        found = made(*inputs(), tokens, Perturbation("skip", skipped))
+        found = made(*inputs(), tokens, SkippedBlocks(skipped))
         assert torch.equal(found, shut(*inputs(), tokens))
         assert gap(made(*inputs(), tokens), found) > 1e-3
-    assert len(states(made, None, Perturbation("skip", skipped))) == 5 - len(skipped)
+    assert len(states(made, None, SkippedBlocks(skipped))) == 5 - len(skipped)
 
 
 def test_without_blocks_only_the_mean_of_the_words_counts() -> None:
@@ -222,10 +226,10 @@ def test_without_blocks_only_the_mean_of_the_words_counts() -> None:
         block.attn.proj.weight.zero_()
     made.text_encoder.places.weight.zero_()
     x, t, words = inputs()
-    nothing = Perturbation("skip", (0, 1, 2, 3, 4))
-    found = made(x, t, words, change=nothing)
-    assert gap(found, made(x, t, words.flip(1), change=nothing)) < 1e-5
-    assert gap(found, made(x, t, NULL, change=nothing)) > 1e-3
+    nothing = SkippedBlocks((0, 1, 2, 3, 4))
+    found = made(x, t, words, perturbation=nothing)
+    assert gap(found, made(x, t, words.flip(1), perturbation=nothing)) < 1e-5
+    assert gap(found, made(x, t, NULL, perturbation=nothing)) > 1e-3
 
 
 # Sizes

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from sgbench import api
 from sgbench.cells.closed_form import call_macs
 from sgbench.models import catalogue
-from sgbench.networks.build import build
+from sgbench.networks.denoiser import build
 from sgbench.results.store import Store
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.suite.sweep import expand

@@ -26,10 +26,10 @@ from sgbench.models import catalogue
 from sgbench.models.components import autoencoder_sha256, pipeline_sha256
 from sgbench.models.families import FAMILIES
 from sgbench.models.families.microdit import MicroDiTArchitecture
-from sgbench.networks import text_encoder
-from sgbench.networks.build import build
-from sgbench.networks.text_encoder import TowerSizes
+from sgbench.networks.denoiser import build
+from sgbench.networks.text_encoder import CLIPTextEncoder, TowerSizes, load_text_encoder
 from sgbench.results.store import Store
+from sgbench.sampling import networks
 from sgbench.suite.sweep import expand
 from tests.stored import stored_images
 
@@ -226,10 +226,10 @@ Microdit = Callable[..., Path]
 def microdit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Microdit:
     """A suite file of a small MicroDiT, with all of its files beside it."""
     monkeypatch.setitem(FAMILIES, "microdit", replace(FAMILIES["microdit"], sized=lambda request: MICRODIT))
-    small = partial(text_encoder.load_text_encoder, sizes=TOWER)
-    monkeypatch.setattr(text_encoder, "load_text_encoder", small)
+    small = partial(load_text_encoder, sizes=TOWER)
+    monkeypatch.setattr(networks, "load_text_encoder", small)
     save_file(moved(build(MICRODIT)).state_dict(), tmp_path / "microdit.safetensors")
-    save_file(moved(text_encoder.CaptionEncoder(TOWER).tower).state_dict(), tmp_path / "tower.safetensors")
+    save_file(moved(CLIPTextEncoder(TOWER).tower).state_dict(), tmp_path / "tower.safetensors")
     autoencoder(4).save_pretrained(tmp_path / "vae")
 
     def write(**changes: Any) -> Path:

@@ -13,15 +13,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sgbench.cells.cell import Cell
+from sgbench.guidance import RULES
 from sgbench.guidance.settings import Guidance
-from sgbench.samplers.catalogue import SAMPLERS
-from sgbench.samplers.clocks import flow_times, kept_timesteps, moments, noise_levels
-from sgbench.samplers.ddim import sample_ddim
-from sgbench.samplers.discrete import signal_levels
-from sgbench.samplers.edm_heun import sample_edm_heun
-from sgbench.samplers.euler import sample_euler
+from sgbench.samplers.catalogue import SAMPLERS, moments
+from sgbench.samplers.clocks import flow_times, kept_timesteps, signal_levels
+from sgbench.samplers.methods.ddim import sample_ddim
+from sgbench.samplers.methods.edm_heun import noise_levels, sample_edm_heun
+from sgbench.samplers.methods.euler import sample_euler
 from sgbench.samplers.settings import Sampler as Settings
-from sgbench.samplers.solve import solve
 from sgbench.sampling.engine import group_size, sample
 from sgbench.sampling.networks import load_networks
 
@@ -185,8 +184,8 @@ def test_the_moments_that_costs_are_made_of_are_the_evaluations_made(name: str, 
         made.append((level, evaluation))
         return torch.zeros(1, 2 if SAMPLERS[name].needs_variance else 1, 2, 2)
 
-    settings = Settings(name, steps, churn=churn if SAMPLERS[name].churns else 0.0)
-    solve(settings, prediction, torch.ones(1, 1, 2, 2), no_noise)
+    settings = Settings(name, steps, churn=churn if "churn" in SAMPLERS[name].takes else 0.0)
+    SAMPLERS[name].solve(settings, prediction, torch.ones(1, 1, 2, 2), no_noise)
     assert [number for _, number in made] == list(range(SAMPLERS[name].evaluations(steps)))
     assert [level for level, _ in made] == [moment.level for moment in moments(settings)]
 
@@ -211,3 +210,7 @@ def test_every_evaluation_and_branch_is_one_row_an_image(rule: str, branches: in
     # Branches of equal shape share a call.
     assert len(rows) == (2 if rule == "sg" else 1) * SAMPLERS["euler"].evaluations(3)
     assert sum(rows) == branches * SAMPLERS["euler"].evaluations(3) * group_size(64)
+
+
+def test_samplers_have_the_update_of_cfg_plus_plus_where_the_rule_says_so() -> None:
+    assert RULES["cfg++"].samplers == tuple(name for name, kind in SAMPLERS.items() if kind.solve_plus_plus)

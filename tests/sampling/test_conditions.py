@@ -16,7 +16,7 @@ from sgbench.guidance import RULES
 from sgbench.guidance.settings import Guidance
 from sgbench.samplers.settings import Sampler
 from sgbench.sampling import conditions
-from sgbench.sampling.conditions import CaptionConditions, ClassConditions, NoCaptions, WordConditions, asked
+from sgbench.sampling.conditions import CaptionConditions, ClassConditions, NoCaptions, WordConditions, labels_for
 from sgbench.sampling.engine import group_size, sample
 from sgbench.sampling.networks import Networks, load_networks
 from sgbench.zoo.shapes.captions import MAX_WORDS, PAD, WORDS, token_ids
@@ -144,12 +144,12 @@ def test_no_captions_are_zeros() -> None:
 
 def test_image_i_is_asked_for_prompt_i_modulo_their_number(tmp_path: Path) -> None:
     path = prompt_file(tmp_path, "a circle", "a ring", "a star")
-    assert asked(cell(path), [0, 1, 2, 3, 301]).tolist() == [0, 1, 2, 0, 1]
-    drawn = asked(cell(path, labels="random"), range(300))
+    assert labels_for(cell(path), [0, 1, 2, 3, 301]).tolist() == [0, 1, 2, 0, 1]
+    drawn = labels_for(cell(path, labels="random"), range(300))
     assert set(drawn.tolist()) == {0, 1, 2}
-    assert drawn.tolist() != asked(cell(path), range(300)).tolist()
+    assert drawn.tolist() != labels_for(cell(path), range(300)).tolist()
     # The first images of a longer run are those of a shorter one.
-    assert asked(cell(path, labels="random"), range(10)).tolist() == drawn[:10].tolist()
+    assert labels_for(cell(path, labels="random"), range(10)).tolist() == drawn[:10].tolist()
 
 
 # Images of the packaged model

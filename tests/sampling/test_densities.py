@@ -10,15 +10,13 @@ import torch
 from torch import Tensor
 
 from sgbench.guidance import combine
-from sgbench.samplers.cfg_plus_plus import sample_ddim_plus_plus, sample_euler_plus_plus
-from sgbench.samplers.clocks import churned_levels, flow_times, kept_timesteps, noise_levels, stochastic_times
-from sgbench.samplers.ddim import sample_ddim
-from sgbench.samplers.ddpm import sample_ddpm
-from sgbench.samplers.discrete import signal_levels
-from sgbench.samplers.edm_heun import sample_edm_heun
-from sgbench.samplers.euler import sample_euler
-from sgbench.samplers.euler_maruyama import sample_euler_maruyama
-from sgbench.samplers.heun import sample_heun
+from sgbench.samplers.clocks import flow_times, kept_timesteps, signal_levels
+from sgbench.samplers.methods.ddim import sample_ddim, sample_ddim_plus_plus
+from sgbench.samplers.methods.ddpm import sample_ddpm
+from sgbench.samplers.methods.edm_heun import churned_levels, noise_levels, sample_edm_heun
+from sgbench.samplers.methods.euler import sample_euler, sample_euler_plus_plus
+from sgbench.samplers.methods.euler_maruyama import sample_euler_maruyama, stochastic_times
+from sgbench.samplers.methods.heun import sample_heun
 from sgbench.samplers.settings import Sampler
 
 MEAN, DEVIATION = 0.7, 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from functools import cache
 
@@ -15,11 +16,11 @@ from sgbench.cost.macs import count_kept
 from sgbench.guidance import RULES as RULES_BY_NAME
 from sgbench.guidance.settings import Guidance
 from sgbench.samplers.clocks import flow_times
-from sgbench.samplers.euler import sample_euler
+from sgbench.samplers.methods.euler import sample_euler
 from sgbench.samplers.settings import Sampler
-from sgbench.sampling.conditions import asked
+from sgbench.sampling.conditions import labels_for
 from sgbench.sampling.engine import final_state, group_size, sample
-from sgbench.sampling.networks import Networks, compile_network, load_networks
+from sgbench.sampling.networks import Networks, compile_network, keep_freed_memory, load_networks
 from tests import tiny_model
 
 CPU = torch.device("cpu")
@@ -131,7 +132,7 @@ def test_a_prediction_that_is_not_finite_is_named() -> None:
 
 
 def test_labels_follow_the_index() -> None:
-    assert asked(cell(RULES[0]), [0, 13, 29]).tolist() == [0, 3, 9]
+    assert labels_for(cell(RULES[0]), [0, 13, 29]).tolist() == [0, 3, 9]
 
 
 def test_euler_is_exact_where_velocity_is_constant() -> None:
@@ -205,3 +206,7 @@ def test_cuda_graphs_need_cuda() -> None:
     chosen = cell(Guidance("none"))._replace(compile="cuda-graphs")
     with pytest.raises(UserError, match="CUDA graphs need a CUDA device, and this is cpu"):
         load_networks(chosen, False, CPU)
+
+
+def test_glibc_agrees_and_other_libraries_are_left_alone() -> None:
+    assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")

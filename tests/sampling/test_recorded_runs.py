@@ -72,7 +72,7 @@ def test_the_engine_ends_where_the_published_sampler_did(
     architecture = golden.network.architecture
     entry = Entry(path.stem, path.stem, family, architecture, Checkpoint("random"), None, in_pixels=True)
     monkeypatch.setattr(catalogue, "entry", lambda name, where="": entry)
-    monkeypatch.setattr(engine, "asked", lambda cell, indices: golden.given)
+    monkeypatch.setattr(engine, "labels_for", lambda cell, indices: golden.given)
     noise, tensors = golden.input("noise"), golden.tensors
     monkeypatch.setattr(randomness, "noise", lambda *_: noise.numpy())
     monkeypatch.setattr(randomness, "step_noise", lambda *draw: tensors["in/step_noise"][draw[-1]].numpy())

@@ -88,9 +88,9 @@ def valid(draw: st.DrawFn) -> dict[str, Any]:
     sampler = draw(st.sampled_from(samplers))
     kind = SAMPLERS[sampler]
     extras: dict[str, Any] = {}
-    if kind.shifts and draw(st.booleans()):
+    if "shift" in kind.takes and draw(st.booleans()):
         extras["shift"] = draw(st.sampled_from([1, 2.5]))
-    if kind.churns and draw(st.booleans()):
+    if "churn" in kind.takes and draw(st.booleans()):
         extras |= {"churn": 40, "churn_min": 0.05, "churn_max": 50}
     sweep = draw(st.lists(entries(samplers), min_size=1, max_size=3))
     content: dict[str, Any] = {

@@ -205,16 +205,16 @@ def test_scales_that_a_rule_forbids(suite_file: Write, rule: str, scale: float, 
     [
         ("gamma_weak", "cosine 0.6 to 1", "'cosine 0.6 to 1' leaves [0, 1) at 1"),
         ("gamma_weak", "linear 1.5 to 0", "leaves [0, 1) at 1.5"),
-        ("gamma_weak", "sine 0.6 to 0", "'sine 0.6 to 0' is no schedule of gamma"),
-        ("gamma_weak", "linear 0.6", "is no schedule of gamma"),
+        ("gamma_weak", "sine 0.6 to 0", "'sine 0.6 to 0' is not a schedule of gamma"),
+        ("gamma_weak", "linear 0.6", "is not a schedule of gamma"),
         ("interval", "progress 0.2 to 1.2", "goes beyond 1"),
         ("interval", "progress 0.8 to 0.2", "ends before it starts"),
-        ("interval", "steps 1 to 2", "'steps 1 to 2' is no interval: write always"),
+        ("interval", "steps 1 to 2", "'steps 1 to 2' is not an interval: write always"),
         ("interval", "noise 0 to 5", "goes beyond 1, and the noise level of euler is between 0 and 1"),
-        ("scale_schedule", "power-cosine", "is no schedule of the scale"),
-        ("scale_schedule", "linear 4", "is no schedule of the scale"),
+        ("scale_schedule", "power-cosine", "is not a schedule of the scale"),
+        ("scale_schedule", "linear 4", "is not a schedule of the scale"),
         ("scale_schedule", "constant falling", "a constant scale does not fall"),
-        ("scale_schedule", "falling", "'falling' is no schedule of the scale"),
+        ("scale_schedule", "falling", "'falling' is not a schedule of the scale"),
         ("gamma_weak", 0.01, "at gamma 0 and 0.01 both branches of SG keep 64 of 64 tokens"),
         ("sharing", "shared", "SG has no sharing: it does not drop tokens in two branches"),
         ("scale", True, "a number is expected, but True was given"),
@@ -284,7 +284,7 @@ def test_blocks_that_are_not_there(suite_file: Write) -> None:
     entry = {"guidance": "slg", "perturb_scale": 2}
     assert "SLG needs layers: the blocks that are perturbed" in refused(suite_file, entry)
     assert "fashion-tiny has no block 8, only 0 to 7" in refused(suite_file, {**entry, "layers": "6-8"})
-    assert "'7 to 9' is no list of blocks" in refused(suite_file, {**entry, "layers": "7 to 9"})
+    assert "'7 to 9' is not a list of blocks" in refused(suite_file, {**entry, "layers": "7 to 9"})
     drawn = {"guidance": "s2", "layers": "3-4", "drop": 0.5}
     assert "4 of 8 blocks are to be skipped, and only 2 are listed" in refused(suite_file, drawn)
     mixed = {"guidance": "s2", "layers": "6-8"}

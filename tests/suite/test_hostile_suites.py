@@ -170,8 +170,8 @@ CFG = {"guidance": "cfg", "scale": 2}
         ({"suite": "con"}, "suite: a name that ends in a dot"),
         ({"suite": "a."}, "suite: a name that ends in a dot, or names a device"),
         ({"samples": 10**30}, "samples: input should be less than"),
-        ({"sweep": [{**CFG, "interval": "noise 0 to 1e999"}]}, "is no interval"),
-        ({"sweep": [{**CFG, "scale_schedule": "power-cosine 1e999"}]}, "is no schedule of the scale"),
+        ({"sweep": [{**CFG, "interval": "noise 0 to 1e999"}]}, "is not an interval"),
+        ({"sweep": [{**CFG, "scale_schedule": "power-cosine 1e999"}]}, "is not a schedule of the scale"),
         ({"sweep": [{"guidance": "slg", "layers": "1-999999999999"}]}, "goes beyond block 10000"),
         ({"sweep": [{"guidance": "slg", "layers": "9" * 5000 + "-1"}]}, "goes beyond block 10000"),
         (

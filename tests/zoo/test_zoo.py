@@ -10,7 +10,7 @@ import torch
 
 from sgbench.base.errors import UserError
 from sgbench.models import embedded
-from sgbench.networks.build import build
+from sgbench.networks.denoiser import build
 from sgbench.training.export import MAXIMUM_BYTES
 from sgbench.zoo import data, weights
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sgbench.guidance.branches import Branch, Parameter, Rule, Value
-from sgbench.guidance.style import Style
+from sgbench.guidance.branches import Branch, Parameter, Rule, Style, Value
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,7 +1,6 @@
 """Autoguidance: away from an early checkpoint of the same run, under the same condition."""
 
-from sgbench.guidance.branches import Branch, Rule
-from sgbench.guidance.style import Style
+from sgbench.guidance.branches import Branch, Rule, Style
 
 RULE = Rule(
     name="ag",

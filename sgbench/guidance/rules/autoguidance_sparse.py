@@ -1,7 +1,6 @@
 """Autoguidance and Sparse Guidance: an early checkpoint is the weak branch, each branch with its own gamma."""
 
-from sgbench.guidance.branches import Branch, Rule
-from sgbench.guidance.style import Style
+from sgbench.guidance.branches import Branch, Rule, Style
 
 RULE = Rule(
     name="ag+sg",

@@ -1,7 +1,6 @@
 """Classifier-free guidance: away from the unconditional prediction."""
 
-from sgbench.guidance.branches import Branch, Rule
-from sgbench.guidance.style import Style
+from sgbench.guidance.branches import Branch, Rule, Style
 
 RULE = Rule(
     name="cfg",

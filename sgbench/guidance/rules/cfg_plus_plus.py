@@ -1,7 +1,6 @@
 """CFG++: the image comes from the guided prediction, the noise put back from the unconditional one."""
 
-from sgbench.guidance.branches import Branch, Rule
-from sgbench.guidance.style import Style
+from sgbench.guidance.branches import Branch, Rule, Style
 
 RULE = Rule(
     name="cfg++",

@@ -1,7 +1,6 @@
 """CFG and Sparse Guidance in two calls: one weak branch that is both sparser and unconditional."""
 
-from sgbench.guidance.branches import Branch, Rule
-from sgbench.guidance.style import Style
+from sgbench.guidance.branches import Branch, Rule, Style
 
 RULE = Rule(
     name="cfg+sg",

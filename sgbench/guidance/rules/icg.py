@@ -1,7 +1,6 @@
 """Independent condition guidance: away from the prediction for a random class, fresh at every step."""
 
-from sgbench.guidance.branches import Branch, Rule
-from sgbench.guidance.style import Style
+from sgbench.guidance.branches import Branch, Rule, Style
 
 RULE = Rule(
     name="icg",

@@ -1,7 +1,6 @@
 """No guidance: the conditional prediction, dense or sparse."""
 
-from sgbench.guidance.branches import Branch, Rule
-from sgbench.guidance.style import Style
+from sgbench.guidance.branches import Branch, Rule, Style
 
 RULE = Rule(
     name="none",

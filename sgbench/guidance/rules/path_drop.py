@@ -1,7 +1,6 @@
 """Path-drop guidance: away from the unconditional prediction of the same network without its middle blocks."""
 
-from sgbench.guidance.branches import Branch, Rule
-from sgbench.guidance.style import Style
+from sgbench.guidance.branches import Branch, Rule, Style
 
 RULE = Rule(
     name="pdg",

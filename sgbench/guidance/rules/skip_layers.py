@@ -1,8 +1,32 @@
 """Skip-layer guidance (SLG): away from a prediction by the network without some of its blocks."""
 
-from sgbench.guidance.branches import Branch, Rule
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from sgbench.guidance.branches import Branch, Rule, Style
+from sgbench.guidance.perturbation import BlockCost, Perturbation
 from sgbench.guidance.rules.perturbed_attention import LAYERS, STRENGTH, WHEN
-from sgbench.guidance.style import Style
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SkippedBlocks(Perturbation):
+    """The blocks do not run."""
+
+    name: ClassVar[str] = "skip"
+    meaning: ClassVar[str] = "blocks skipped"
+    skips_blocks: ClassVar[bool] = True
+
+    def attention(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+        raise ValueError("a skipped block has no attention")
+
+    def added_macs(self, block: BlockCost) -> tuple[int, int, int]:
+        return -block.linear, -block.attention, -block.normalised
+
 
 RULE = Rule(
     name="slg",
@@ -15,7 +39,7 @@ RULE = Rule(
     formula="v(null) + w (v(c) - v(null)) + s (v(c) - v[blocks skipped](c))",
     strong=Branch(),
     weak=Branch(condition="null"),
-    perturbed=Branch(disturbed="skip"),
+    perturbed=Branch(perturbation=SkippedBlocks),
     parameters=(STRENGTH, LAYERS, WHEN),
     scale_default=1.0,
     note="w = 1, the default, leaves CFG out; Stable Diffusion 3.5 skips 7-9 with s 2.8 in progress 0.01 to 0.2",

@@ -1,7 +1,6 @@
 """Sparse Guidance: away from a sparser prediction of the same checkpoint, both conditional."""
 
-from sgbench.guidance.branches import Branch, Rule
-from sgbench.guidance.style import Style
+from sgbench.guidance.branches import Branch, Rule, Style
 
 RULE = Rule(
     name="sg",

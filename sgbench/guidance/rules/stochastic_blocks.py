@@ -1,10 +1,21 @@
 """S2-Guidance: away from a prediction by the network without a few blocks drawn at random at every step."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
-from sgbench.guidance.branches import Branch, Parameter, Rule
+from sgbench.guidance.branches import Branch, Parameter, Rule, Style
 from sgbench.guidance.rules.perturbed_attention import LAYERS, WHEN
-from sgbench.guidance.style import Style
+from sgbench.guidance.rules.skip_layers import SkippedBlocks
+
+
+@dataclass(frozen=True)
+class RandomSkippedBlocks(SkippedBlocks):
+    """Blocks that are drawn at random at every step do not run."""
+
+    name: ClassVar[str] = "random skip"
+    meaning: ClassVar[str] = "random blocks skipped"
+    draws_blocks: ClassVar[bool] = True
+
 
 RULE = Rule(
     name="s2",
@@ -17,7 +28,7 @@ RULE = Rule(
     formula="v(null) + w (v(c) - v(null)) - s (v[random blocks skipped](c) - v(c))",
     strong=Branch(),
     weak=Branch(condition="null"),
-    perturbed=Branch(disturbed="random skip"),
+    perturbed=Branch(perturbation=RandomSkippedBlocks),
     parameters=(
         Parameter("perturb_scale", "omega, the push away from the perturbed branch", default=0.25),
         replace(LAYERS, meaning="the blocks that may be drawn, from 0: all but the critical ones"),

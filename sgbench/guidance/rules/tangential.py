@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sgbench.guidance.branches import Branch, Rule, Value, combine
-from sgbench.guidance.style import Style
+from sgbench.guidance.branches import Branch, Rule, Style, Value, combine
 
 if TYPE_CHECKING:
     from torch import Tensor

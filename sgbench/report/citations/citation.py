@@ -9,7 +9,7 @@ from importlib import resources
 from sgbench.cells.cell import Cell
 from sgbench.cells.prompts import PUBLIC as PROMPTS
 from sgbench.guidance import RULES
-from sgbench.guidance.intervals import ALWAYS
+from sgbench.guidance.schedules import ALWAYS
 from sgbench.metrics.catalogue import METRICS, qualities
 from sgbench.metrics.metric import HOME
 from sgbench.metrics.protocols import extractor_of

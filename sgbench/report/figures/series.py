@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sgbench.guidance import RULES
-from sgbench.guidance.style import Line
+from sgbench.guidance.branches import Line
 from sgbench.models import catalogue, spec
 from sgbench.report.figures import plotting
 from sgbench.report.figures.grids import ALIKE, grouped, numeric_gammas
