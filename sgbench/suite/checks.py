@@ -21,7 +21,7 @@ from sgbench.samplers.catalogue import SAMPLERS, moments
 from sgbench.samplers.settings import Sampler
 from sgbench.suite.schema import Suite
 from sgbench.suite.texts import check_captions
-from sgbench.zoo.shapes.scenes import SIDE
+from sgbench.zoo.shapes.captions import SIDE
 
 
 def check_model(model: Entry, suite: Suite, samplers: Sequence[str], where: str, sampler_key: str) -> None:

@@ -17,8 +17,8 @@ from scipy import ndimage
 from sgbench.base.errors import UserError
 from sgbench.metrics.judges.catalogue import DRAWN_RULES, drawn_digest
 from sgbench.metrics.judges.geneval import Detection
-from sgbench.zoo.shapes.captions import COLOURS, SHAPES
-from sgbench.zoo.shapes.scenes import SIDE, Floats, Thing, coverage, render, training_example
+from sgbench.zoo.shapes.captions import COLOURS, SHAPES, SIDE
+from sgbench.zoo.shapes.scenes import Floats, Thing, coverage, render, training_example
 
 # A smaller patch is the rim of something else: the smallest shape covers three times as many pixels.
 LEAST_PIXELS = 12

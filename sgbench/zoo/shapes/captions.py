@@ -15,6 +15,8 @@ from sgbench.base.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
+# Width and height of the images, in pixels.
+SIDE: Final = 32
 SHAPES: Final = ("circle", "square", "triangle", "cross", "ring", "diamond", "star", "heart")
 PLURALS: Final = ("circles", "squares", "triangles", "crosses", "rings", "diamonds", "stars", "hearts")
 # sRGB; backgrounds are greys between 100 and 156, far from all of them.

@@ -8,11 +8,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sgbench.zoo.shapes.captions import COLOURS, HELD_OUT_PAIRS, TASK_SHARES, Caption, sample_caption
+from sgbench.zoo.shapes.captions import COLOURS, HELD_OUT_PAIRS, SIDE, TASK_SHARES, Caption, sample_caption
 
 Floats = NDArray[np.float64]
-# Of the images, in pixels.
-SIDE: Final = 32
 # Range of the grey level of the background.
 GROUNDS: Final = (100, 156)
 # Half widths in pixels by number of objects.

@@ -15,8 +15,8 @@ from sgbench.base.errors import UserError
 from sgbench.metrics.judges.catalogue import DRAWN_RULES, drawn_digest
 from sgbench.metrics.judges.shapes_judge import IMAGES, LEAST_PIXELS, SEED, detect, measure, moments
 from sgbench.models.embedded import load_recipe, recipe_names
-from sgbench.zoo.shapes.captions import COLOURS, SHAPES
-from sgbench.zoo.shapes.scenes import SIDE, Scene, Thing, coverage, render
+from sgbench.zoo.shapes.captions import COLOURS, SHAPES, SIDE
+from sgbench.zoo.shapes.scenes import Scene, Thing, coverage, render
 
 shapes, colours = st.sampled_from(SHAPES), st.sampled_from(sorted(COLOURS))
 places, sizes = st.floats(11, 21), st.floats(5.0, 8.0)

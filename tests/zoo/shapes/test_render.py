@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgbench.zoo.shapes.captions import COLOURS, SHAPES
-from sgbench.zoo.shapes.scenes import SIDE, Scene, Thing, coverage, render
+from sgbench.zoo.shapes.captions import COLOURS, SHAPES, SIDE
+from sgbench.zoo.shapes.scenes import Scene, Thing, coverage, render
 
 # The tips of a star lie farther out than what is called its half width, and those of a heart and a diamond a little.
 REACH = {"star": 1.34, "heart": 1.13, "diamond": 1.09}

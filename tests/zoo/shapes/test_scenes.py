@@ -25,11 +25,12 @@ from sgbench.zoo.shapes.captions import (
     NUMBERS,
     RELATIONS,
     SHAPES,
+    SIDE,
     Caption,
     sample_caption,
     token_ids,
 )
-from sgbench.zoo.shapes.scenes import SIDE, Scene, Thing, coverage, render, sample_scene, training_example
+from sgbench.zoo.shapes.scenes import Scene, Thing, coverage, render, sample_scene, training_example
 
 pytestmark = pytest.mark.slow
 
