@@ -4,8 +4,6 @@ Reads what to measure from stdin as JSON (a suite, keys of models, names of extr
 and prints a `Pace` as JSON. It imports everything a bench does, and no module imports it.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import sys

@@ -1,7 +1,5 @@
 """Writing files whole or not at all, and one sentence for a disk that refuses."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import hashlib

@@ -1,7 +1,5 @@
 """Reading files of unknown origin: regular files only, up to a number of bytes."""
 
-from __future__ import annotations
-
 import os
 import stat
 from pathlib import Path

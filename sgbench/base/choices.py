@@ -1,7 +1,5 @@
 """Names and values from a known set: any other is refused early, with the nearest one as a suggestion. No torch."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any, get_args

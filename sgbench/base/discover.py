@@ -1,7 +1,5 @@
 """What the files of a folder define under one name: rules, samplers and metrics need no table. No torch."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import iter_modules

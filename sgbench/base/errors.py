@@ -1,7 +1,5 @@
 """The exceptions that users see."""
 
-from __future__ import annotations
-
 from sgbench.base.printable import printable, shortened
 
 # Names and values from files may be of any length.

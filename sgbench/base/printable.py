@@ -1,7 +1,5 @@
 """Text of unknown origin made safe to print: no escape sequences, line breaks or changes of direction."""
 
-from __future__ import annotations
-
 import unicodedata
 from typing import Final
 

@@ -1,7 +1,5 @@
 """What this machine's processor is and can do, without torch."""
 
-from __future__ import annotations
-
 import os
 import platform
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Progress as an object that stages report to and that the caller displays."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 

@@ -1,7 +1,5 @@
 """What made a result: the version and commit of this package, and whether its files have changes."""
 
-from __future__ import annotations
-
 import platform
 import subprocess
 from functools import cache

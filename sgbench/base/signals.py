@@ -1,7 +1,5 @@
 """SIGINT and SIGTERM: work stops, finished files are kept, and the exit status says which signal it was."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,7 +1,5 @@
 """Multiply-accumulates in closed form: of one denoiser call, from the architecture alone, and of a cell. No torch."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import lru_cache
 

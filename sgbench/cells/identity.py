@@ -4,8 +4,6 @@ Batch size, device, threads, paths and the number of images are left out: none o
 A change of the fields or of their meaning needs a new VERSION; a golden test pins the ids of this one.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

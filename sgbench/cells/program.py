@@ -1,7 +1,5 @@
 """The calls of a cell, evaluation by evaluation: the one list that costs are counted from and the engine executes."""
 
-from __future__ import annotations
-
 from collections import Counter
 from functools import lru_cache
 from typing import Literal, NamedTuple

@@ -4,8 +4,6 @@ The form is that of github.com/djghosh13/geneval, prompts/evaluation_metadata.js
 and make a prompt easier, so unknown keys are refused too.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection
 from typing import Any, Final, TypeGuard

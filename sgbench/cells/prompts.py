@@ -4,8 +4,6 @@ Read are: text, one prompt a line; JSON lines, an object with `prompt` a line (G
 a JSON list of strings; CSV with a column `prompt`; a folder of such files, each a group of its own (HPSv2's styles).
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io

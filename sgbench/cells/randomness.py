@@ -4,8 +4,6 @@ No generator is advanced from one image to the next, so images do not depend on 
 the worker; two cells of a suite share noise and labels at the same index.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import assert_never

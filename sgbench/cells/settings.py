@@ -1,7 +1,5 @@
 """The settings of a cell as columns of rows, derived from its fields: a new field is a new column. No torch."""
 
-from __future__ import annotations
-
 import json
 from typing import Any, Final
 

@@ -4,8 +4,6 @@ Exit status: 0 done, 1 an error the user can fix (one sentence on stderr), 2 usa
 found a regression, 130 stopped by SIGINT, 143 by SIGTERM.
 """
 
-from __future__ import annotations
-
 import shlex
 import sys
 from pathlib import Path

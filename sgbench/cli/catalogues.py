@@ -1,7 +1,5 @@
 """What suites can name and what comes with sgbench: `sgbench reference`, `sgbench prompts`, `sgbench suites`."""
 
-from __future__ import annotations
-
 import shlex
 from collections import Counter
 from pathlib import Path

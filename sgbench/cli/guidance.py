@@ -1,7 +1,5 @@
 """`sgbench guidance`: the guidance rules; `sgbench flops`: what guided sampling costs."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

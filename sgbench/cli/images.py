@@ -1,7 +1,5 @@
 """Images scored, written for other tools, and compared with training images: `sgbench score`, `export`, `nearest`."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """`sgbench models`: published families and checkpoints: list, info, fetch, convert, check."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """What several commands share: their options, and how they find entries, fetch files and say what they did."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import sys

@@ -1,7 +1,5 @@
 """Commands on finished results and reports: `sgbench compare`, `cite`, `publish`, `doctor`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

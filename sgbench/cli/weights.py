@@ -1,7 +1,5 @@
 """`sgbench weights`: the weights that metrics need, and which are on this machine: list, fetch, verify."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import typer

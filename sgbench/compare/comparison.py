@@ -1,7 +1,5 @@
 """The comparison as a whole: every pair with its findings, and what a gate would fail on."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path

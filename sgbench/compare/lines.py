@@ -1,7 +1,5 @@
 """What is compared: a line per cell and number of images, or per set of images; and which lines correspond."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import PurePath

@@ -1,7 +1,5 @@
 """What can be compared: results of a suite, a table of rows, a cell, or a document that `sgbench score` printed."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Hashable, Mapping
 from pathlib import Path

@@ -3,8 +3,6 @@
 Changes of scores are tested paired or unpaired, by Student's t, corrected for the number of comparisons.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple

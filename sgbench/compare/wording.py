@@ -1,7 +1,5 @@
 """A comparison as Markdown: changes first, then what is not comparable and why; the rest is counted."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """What one call, one guided step and one image cost, for any family and size: in closed form and by fvcore's count."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 from sgbench.base.choices import unknown

@@ -4,8 +4,6 @@ fvcore alone counts scaled-dot-product attention as nothing, which would favour 
 not know must be in ALLOWED, or the count is refused.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 import warnings

@@ -4,8 +4,6 @@ Time is measured batch by batch, with the device synchronised, and summarised by
 from the driver of NVIDIA devices. Peak memory is device memory on CUDA, resident memory of the process elsewhere.
 """
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """One cell's folder: what the cell is, its shards and features, its records and pictures."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import re

@@ -1,7 +1,5 @@
 """The lock, protocols and rows of a tree, each compared with what it is made from."""
 
-from __future__ import annotations
-
 from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path

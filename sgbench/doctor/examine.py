@@ -1,7 +1,5 @@
 """The whole examination: every results tree and report asked for, and the installation; repairs where wanted."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """What the doctor finds: a file, what is wrong with it, and what to do."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple

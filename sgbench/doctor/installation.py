@@ -4,8 +4,6 @@
 `tests/golden/record_extractors.py` recorded for each packaged extractor.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import shutil

@@ -1,7 +1,5 @@
 """sha256 of large files, recorded in a small file beside each so that it is computed once. No torch."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

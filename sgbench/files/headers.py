@@ -1,7 +1,5 @@
 """Names and shapes of a safetensors file, read from its header alone. No torch."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open

@@ -1,7 +1,5 @@
 """Where a checkpoint named by a path, an address or a hub id is on this machine. No torch, no network."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path, PurePosixPath

@@ -1,7 +1,5 @@
 """Settings with a name: a rule with the values that a paper printed for it."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 SG_PAPER = "arXiv 2601.01608"

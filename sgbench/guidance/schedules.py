@@ -9,8 +9,6 @@ Progress is 0 at the first step and 1 at the end. Text forms:
   discrete process; half open as in Kynkaanniemi et al., arXiv 2404.07724).
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The settings of guidance that a cell holds. No torch."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from sgbench.guidance.schedules import ALWAYS, CONSTANT, spell

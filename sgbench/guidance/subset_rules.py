@@ -1,7 +1,5 @@
 """How many tokens a branch keeps, which ones, and how two branches' choices go together."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

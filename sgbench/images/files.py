@@ -1,7 +1,5 @@
 """Reading image files and npz archives of unknown origin; errors name the file and what is wrong with it."""
 
-from __future__ import annotations
-
 import io
 import math
 import os

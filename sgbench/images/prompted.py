@@ -4,8 +4,6 @@ GenEval's folders hold NNNNN/metadata.jsonl with a prompt's record, and NNNNN/sa
 images, as github.com/djghosh13/geneval has them: its evaluator and this one can read each other's sets. No torch.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import re

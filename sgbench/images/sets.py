@@ -4,8 +4,6 @@ All are sets of uint8 images of one size and one kind of colour, read in parts. 
 of the file: nothing is resized, flattened or skipped.
 """
 
-from __future__ import annotations
-
 import hashlib
 import zipfile
 import zlib

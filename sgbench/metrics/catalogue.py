@@ -7,8 +7,6 @@ sfid, kid, inception_score, cmmd, lpips, geneval, the hpsv2 family) mean what th
 metrics have a judge instead of an extractor; a name that ends in _x100 is the form that published tables show.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from sgbench.base.choices import unknown

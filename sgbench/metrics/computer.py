@@ -1,7 +1,5 @@
 """From features to scores; what is the same for all sets of images is prepared once."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache

@@ -1,7 +1,5 @@
 """Run an extractor over images: in fixed batches, in float32 whatever fast modes are on, finite values only."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol

@@ -4,8 +4,6 @@ A file is looked for in the project's folder first ($SGBENCH_WEIGHTS, or `metric
 libraries keep their own copies. Only `sgbench weights fetch` downloads anything.
 """
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import os

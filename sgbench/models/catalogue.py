@@ -3,8 +3,6 @@
 A name is that of an embedded model, of a public checkpoint (`public.py`), or a model written out (`spec.py`).
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import cache
 from pathlib import Path

@@ -4,8 +4,6 @@ A part is named by a local folder in diffusers' or open_clip's layout, by a Hugg
 brings its `own` autoencoder. Nothing here uses the network.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The models that this project trains: recipes under `zoo/configs`, the record of the text-to-image one. No torch."""
 
-from __future__ import annotations
-
 import math
 from importlib import resources
 from typing import Annotated, ClassVar, Literal

@@ -1,7 +1,5 @@
 """A model family: its network, prediction and clock, and how published configs and checkpoints read. No torch."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

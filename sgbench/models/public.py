@@ -4,8 +4,6 @@ Addresses are from the projects' own pages. No project publishes digests, so the
 in a sidecar file and in every row.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@
 tread-sit XL/2 256 weights=random
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Mapping

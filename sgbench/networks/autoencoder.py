@@ -1,7 +1,5 @@
 """Latents to images through diffusers' AutoencoderKL (extra `hf`)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -3,8 +3,6 @@
 A golden file holds a published state dict, inputs and outputs; `tests/golden/README.md` describes the format.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import re

@@ -4,8 +4,6 @@ They come as safetensors or as torch files, bare or in a training state, with pr
 in. Whatever else a file holds is refused with what was found, rather than guessed.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

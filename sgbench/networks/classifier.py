@@ -1,7 +1,5 @@
 """fashion-cnn: the small convolutional classifier whose features the embedded suites are scored with."""
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 

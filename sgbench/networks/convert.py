@@ -1,7 +1,5 @@
 """Convert any checkpoint to a safetensors file that holds the network's weights and nothing else."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

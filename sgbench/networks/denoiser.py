@@ -1,7 +1,5 @@
 """What guidance and sampling need of a network, whatever its family, and how one is built from its record."""
 
-from __future__ import annotations
-
 from importlib import import_module
 
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """DiT, dense or with TREAD routes: routed tokens skip the blocks of a route and are put back after it."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation

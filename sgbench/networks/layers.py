@@ -1,7 +1,5 @@
 """The parts that DiT-style transformers are made of. Names follow the published state dicts."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """From a catalogue entry to a network with its weights."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal

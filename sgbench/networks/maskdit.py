@@ -1,7 +1,5 @@
 """MaskDiT: dropped tokens leave before the encoder; a learned embedding replaces them in a light decoder."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

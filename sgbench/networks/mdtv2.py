@@ -1,7 +1,5 @@
 """MDTv2: a masked encoder with long skips, a block that fills in what was masked, a decoder over all tokens."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

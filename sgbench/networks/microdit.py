@@ -4,8 +4,6 @@ Masked patches are predicted as zeros: the published model was not made for samp
 branch is meaningful on its kept tokens only, so its use in guidance is marked experimental.
 """
 
-from __future__ import annotations
-
 from collections import OrderedDict
 
 import torch

@@ -1,7 +1,5 @@
 """Why weights do not fit a network, from names and shapes alone."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence

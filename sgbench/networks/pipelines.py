@@ -4,8 +4,6 @@ Every part is loaded by a class that is named here, from safetensors, on this ma
 use but not which code to run. What the parts do together is left to the pipeline's own methods.
 """
 
-from __future__ import annotations
-
 import contextlib
 import warnings
 from collections.abc import Iterator, Sequence

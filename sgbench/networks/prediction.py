@@ -1,7 +1,5 @@
 """From a network's raw output to what samplers and guidance use: velocity, denoised image or noise."""
 
-from __future__ import annotations
-
 import math
 from typing import assert_never
 

@@ -5,8 +5,6 @@ timestep / 1000, which its flow-matching scheduler defines as the share sigma of
 (1 - sigma) image, and steps by x + (sigma' - sigma) * output: the output is dx / dsigma = noise - image.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

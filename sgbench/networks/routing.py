@@ -3,8 +3,6 @@
 Transformers of other libraries call their blocks in a loop of their own: all are replaced by one that runs and routes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn

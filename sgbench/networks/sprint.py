@@ -1,7 +1,5 @@
 """SPRINT: dropped tokens skip the middle, where a learned token replaces them; dense features are fused in after it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

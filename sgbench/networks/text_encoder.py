@@ -4,8 +4,6 @@ MicroDiT (arXiv 2407.15811, section 4) was trained on captions that DFN5B-CLIP-V
 code runs the tower up to and including the last norm, and neither pools nor projects: it reads the states of all words.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 from abc import ABC, abstractmethod

@@ -1,7 +1,5 @@
 """A small text-to-image DiT with routes: words and patches attend to each other in every block, words always."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

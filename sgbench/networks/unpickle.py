@@ -5,8 +5,6 @@
 Exits with 0, or with 1 and one line on stderr.
 """
 
-from __future__ import annotations
-
 import resource
 import sys
 from collections.abc import Mapping

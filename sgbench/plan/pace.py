@@ -4,8 +4,6 @@ A default would be wrong by a factor of three from one processor to the next, so
 first measure the packaged models of a suite, with `python -m sgbench.measure`.
 """
 
-from __future__ import annotations
-
 import fcntl
 import importlib.metadata
 import json

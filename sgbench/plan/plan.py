@@ -1,7 +1,5 @@
 """The cost card of a suite: cells, images, GMACs, bytes, an estimate of the minutes, and bounds on them with Ray."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple

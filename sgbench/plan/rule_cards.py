@@ -1,7 +1,5 @@
 """A description of every rule: the source of `sgbench guidance` and of docs/guidance.md. No torch."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -10,8 +10,6 @@ reports/<suite>/
   report.json                 what the report says, and the files it consists of
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -1,7 +1,5 @@
 """table.md: the report as one Markdown document, for a pull request or a README."""
 
-from __future__ import annotations
-
 import re
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Sentences about what a suite asked for and its rows lack."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pandas as pd

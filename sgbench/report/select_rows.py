@@ -1,7 +1,5 @@
 """Rows as the report uses them: the suite's own, checked to be of one protocol, grouped by model and rule."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence

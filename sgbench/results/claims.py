@@ -8,8 +8,6 @@ locks, processes may duplicate work; results are unaffected.
 Closing any descriptor of a file drops all locks that the process has on it: no other code may open `.claims`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import fcntl

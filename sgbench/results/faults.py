@@ -3,8 +3,6 @@
 A cell's `failure.json` exists from the failure until a run completes the cell. The same command tries it again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """Finding a cell by its folder or its id."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from sgbench.base.bounded import is_there

@@ -3,8 +3,6 @@
 Every check of rows is made here and in `schema.py`; whoever gets rows from `read_rows` takes them as they are.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Final

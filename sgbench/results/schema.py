@@ -8,8 +8,6 @@
 6  parameters of rules as JSON; where EDM's sampler churns, and how
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The device of a run: which one, how to name it in a result, how long it may take, and what its memory holds."""
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Callable
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """The engine of a run: this process, or Ray. Imports neither torch nor Ray."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from importlib import util
 from typing import NamedTuple

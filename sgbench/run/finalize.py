@@ -3,8 +3,6 @@
 cost.json holds multiply-accumulates as fvcore counts them on the networks that ran, and measured times.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import math

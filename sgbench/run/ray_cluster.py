@@ -1,7 +1,5 @@
 """The cluster of the Ray engine: an existing one, or one on this machine that listens on loopback alone."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os

@@ -4,8 +4,6 @@ Ray schedules, assigns GPUs and repeats tasks whose worker died. The driver, her
 missing, submits enough tasks to keep the workers busy, and handles their outcomes.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import time

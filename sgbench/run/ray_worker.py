@@ -3,8 +3,6 @@
 Runs in processes that Ray starts, on any machine that sees the results folder.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import signal

@@ -1,7 +1,5 @@
 """Run the cells of a suite in this process: make what is missing, keep what is there; or time its cells again."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial

@@ -1,7 +1,5 @@
 """One process's share of a run: the cells of a model in turn, a shard each, while others do the same."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

@@ -1,7 +1,5 @@
 """The samplers by name, as their files in `methods/` define them. No torch."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 

@@ -1,7 +1,5 @@
 """What networks are conditioned on. Classes and prompts are numbers; some networks take words or embeddings instead."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Generate the images of a cell: sample, decode, convert to uint8, in groups that do not depend on the request."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The guided prediction of a cell: the calls of its program, combined by its rule."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Mapping, Sequence
 from typing import assert_never

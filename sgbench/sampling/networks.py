@@ -1,7 +1,5 @@
 """The networks that a cell calls, and their conditions: loaded, on their device, compiled where the suite says so."""
 
-from __future__ import annotations
-
 import ctypes
 import platform
 from typing import NamedTuple, assert_never

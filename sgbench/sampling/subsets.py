@@ -1,7 +1,5 @@
 """The tokens that each call keeps, by the subset rule of its cell."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import assert_never

@@ -5,8 +5,6 @@ whole process, which must not change the images that are being generated. Failur
 follows, which makes what is missing and reports what is wrong.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import subprocess

@@ -1,7 +1,5 @@
 """A cell's images for other evaluators: ADM's npz (`arr_0` uint8 (N, H, W, 3), `arr_1` labels), GenEval's folders."""
 
-from __future__ import annotations
-
 import math
 import zipfile
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Score sets of images of any origin, so that other tools' results stand in one table with ours."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple

@@ -5,8 +5,6 @@ training images. Of other references only the real images are known, not what a 
 then images of the reference. Distances are Euclidean, in the reference's home extractor.
 """
 
-from __future__ import annotations
-
 import functools
 import io
 import math

@@ -1,7 +1,5 @@
 """The protocols under which this version scores a suite. No torch."""
 
-from __future__ import annotations
-
 from sgbench.cells.prompts import load_prompts
 from sgbench.images.sets import QUANTISATION, ImageSetInfo
 from sgbench.metrics.catalogue import image_metrics

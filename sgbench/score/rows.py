@@ -3,8 +3,6 @@
 Rows are derived: `build_rows` makes them from cell.json, cost.json, scores.json and failure.json only.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

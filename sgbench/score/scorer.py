@@ -1,7 +1,5 @@
 """Score the cells of a suite: what is up to date is kept, the rest is computed, cell by cell."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """Score one set of images after another, a cell's or another tool's: one pass for each extractor and judge."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack

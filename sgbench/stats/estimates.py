@@ -5,8 +5,6 @@ distance's finite-sample bias once more and exclude the estimate itself. Groups 
 that labels assigned in turn are spread evenly over them.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ Uncertainty comes from the jackknife replicates of all cells at once: cells of a
 deleting a group of images moves them together, and that covariance is what pairs them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 

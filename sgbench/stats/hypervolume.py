@@ -1,7 +1,5 @@
 """Hypervolume: how much of a stated box of cost and value a frontier covers, as one number per rule."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Whether a model supports a suite's settings; every refusal says why."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

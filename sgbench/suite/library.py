@@ -3,8 +3,6 @@
 The files are in `suites/` of a checkout; a wheel carries that folder inside the package.
 """
 
-from __future__ import annotations
-
 from os.path import lexists
 from pathlib import Path
 from typing import Final

@@ -1,7 +1,5 @@
 """Read a suite file. Every fault is one sentence: what, in which file and key, and what to do."""
 
-from __future__ import annotations
-
 import types
 import typing
 from pathlib import Path

@@ -1,7 +1,5 @@
 """From a sweep entry to the settings of one rule: every combination, each value checked against the rule's ranges."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Expand a suite into its cells: every combination of what each sweep entry lists."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import Final

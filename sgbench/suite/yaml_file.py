@@ -3,8 +3,6 @@
 Anchors, aliases and merge keys may be used; what they stand for counts as often as it is used.
 """
 
-from __future__ import annotations
-
 from collections.abc import Hashable
 from typing import Any, Final
 

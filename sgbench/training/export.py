@@ -1,7 +1,5 @@
 """Turn trained weights into package data: half precision, a sha256 for each file, a model card."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

@@ -4,8 +4,6 @@ torch.optim.Muon computes in bfloat16, which processors without such units emula
 model, against 0.05 s here.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from typing import Any

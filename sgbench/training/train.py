@@ -4,8 +4,6 @@ Every random number of a step comes from (seed, step), so a run that was stopped
 With `dtype: bfloat16` the forward and backward pass work on a copy; master weights, optimiser and EMA stay in float32.
 """
 
-from __future__ import annotations
-
 import copy
 import io
 import json

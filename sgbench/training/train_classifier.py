@@ -1,7 +1,5 @@
 """Train `fashion-cnn`: a few epochs of SGD with flips and small shifts, on the zoo's training split."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

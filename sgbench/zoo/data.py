@@ -5,8 +5,6 @@ split), so images are sorted by their own digests before a seeded split.
 Images: Zalando Research, MIT licence (arXiv 1708.07747).
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -1,7 +1,5 @@
 """The guidance rules, one a file: every file here has a RULE, and no table lists them."""
 
-from __future__ import annotations
-
 from sgbench.base.discover import found
 from sgbench.guidance.branches import Rule
 

@@ -1,7 +1,5 @@
 """Extractors of features: every file here has EXTRACTORS, and no table lists them. No torch until one is loaded."""
 
-from __future__ import annotations
-
 from sgbench.base.discover import found
 from sgbench.metrics.instrument import Extractor
 

@@ -4,8 +4,6 @@ A judge of preference gives raw values, one for each pair. Published tables ofte
 so that form has a metric of its own and the two are never mixed.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 

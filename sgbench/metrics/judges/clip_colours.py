@@ -4,8 +4,6 @@ An object is cut out, its background painted grey by its mask, and assigned the 
 nearest. The published evaluator runs this in half precision on a GPU; here it is float32 everywhere.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final

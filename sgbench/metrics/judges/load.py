@@ -1,7 +1,5 @@
 """A judge by its name, ready to run: images and their prompts to one value each."""
 
-from __future__ import annotations
-
 import pkgutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack

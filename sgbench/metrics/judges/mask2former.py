@@ -10,8 +10,6 @@ on its short side, whatever a processor in the folder says. A confidence is clas
 masks may overlap; transformers' own post-processing takes the quality at 384 x 384 and gives a pixel to one object.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -5,8 +5,6 @@ shape at the place and size given by its own centre of mass and area. The score 
 over union, in coverages, with the best shape.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any, NamedTuple
 

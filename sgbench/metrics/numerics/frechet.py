@@ -6,8 +6,6 @@ so one distance is one symmetric eigenvalue problem. With fewer images than feat
 N x N products of the centred images, and no covariance is ever regularised.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -3,8 +3,6 @@
 Salimans et al. (arXiv 1606.03498). In float64; logits are those of the 2015 graph without bias.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

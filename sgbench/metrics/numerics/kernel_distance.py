@@ -6,8 +6,6 @@ pairs are used; torch-fidelity averages 100 random subsets of 1,000, which has t
 CMMD (Jayasumana et al., arXiv 2401.09603): k = exp(-|x - y|^2 / 200), biased: those pairs are in; times 1,000.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

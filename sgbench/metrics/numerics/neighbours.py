@@ -4,8 +4,6 @@ Squared Euclidean distances in float32 around the real images' mean, as |x|^2 + 
 time, so memory stays bounded at any number of images.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

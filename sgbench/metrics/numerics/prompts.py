@@ -1,7 +1,5 @@
 """Prompt-based scores: composition (mean of the tasks, as GenEval's overall score), and human preference."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 

@@ -5,8 +5,6 @@ The process reads JSON lines {"id", "path", "prompt"} from stdin and answers {"i
 that hangs can be distinguished from a slow one.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os

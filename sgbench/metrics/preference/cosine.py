@@ -1,7 +1,5 @@
 """Scorers that are a function of the cosine of an image's and its prompt's embedding by a CLIP of open_clip."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

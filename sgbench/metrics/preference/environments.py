@@ -4,8 +4,6 @@ Environments are in $SGBENCH_ENVIRONMENTS, or `environments` in the models folde
 written last, so an environment is either complete or absent.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

@@ -1,7 +1,5 @@
 """Checks of pairs of an image and a prompt, for every scorer."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -4,8 +4,6 @@ Stand-alone on purpose: it may use Python 3.9, the standard library and the scor
 {"id", "path", "prompt"}, answers {"id", "score"} after a first {"ready": true}, and ends with its input.
 """
 
-from __future__ import annotations
-
 import argparse
 import functools
 import gzip

@@ -1,7 +1,5 @@
 """Build references: from a folder of images, from ADM's npz, and the packaged one from Fashion-MNIST."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -4,8 +4,6 @@ Names: the packaged `fashion-mnist`; ADM's reference batches `imagenet-256` and 
 `sgbench reference fetch` puts them. Anything else is the path of a built reference, an npz in ADM's layout, or images.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Open a reference by name or path: packaged, published, built, or made from images here."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Files of a reference: parts as safetensors with their digests, packed and quantised where nothing is lost."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

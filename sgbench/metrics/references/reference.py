@@ -7,8 +7,6 @@
 A missing part is made from the source's images where those are available.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple

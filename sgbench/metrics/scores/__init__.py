@@ -1,7 +1,5 @@
 """The metrics, one kind in each file: every file here has METRICS, and no table lists them. No torch, no numpy."""
 
-from __future__ import annotations
-
 from sgbench.base.discover import found
 from sgbench.metrics.metric import Metric
 

@@ -1,7 +1,5 @@
 """The model families: a file for each network, found by its FAMILIES; no table lists them. No torch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

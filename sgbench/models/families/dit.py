@@ -1,7 +1,5 @@
 """The families around the DiT network: DiT and SiT, dense, with REPA, or with TREAD's routes. No torch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial

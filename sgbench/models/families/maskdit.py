@@ -1,7 +1,5 @@
 """MaskDiT (Zheng et al.): an encoder over the kept tokens, a light decoder over all, EDM preconditioning. No torch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 

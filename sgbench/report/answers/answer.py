@@ -1,7 +1,5 @@
 """What all answers of a report share: their shape, the baseline, and how differences read."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar

@@ -1,7 +1,5 @@
 """Hypervolume of each rule: one number for a whole frontier, with the reference point stated."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

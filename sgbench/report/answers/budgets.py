@@ -1,7 +1,5 @@
 """Best quality of each rule within a fixed budget."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Each rule against the baseline: what it saves at the baseline's best quality, and quality at the best settings."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 from typing import NamedTuple

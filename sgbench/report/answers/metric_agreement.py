@@ -1,7 +1,5 @@
 """Whether the suite's metrics agree about the guidance rules: the ranking of their best cells in each."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Sequence

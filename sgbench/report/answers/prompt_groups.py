@@ -1,7 +1,5 @@
 """Scores of each group of prompts, for every rule's best cell."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pandas as pd

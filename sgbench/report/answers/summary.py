@@ -1,7 +1,5 @@
 """The sentences of a report: the summary first, then a section for each question."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """A suite without metrics: theoretical speed-up in MACs, and measured speed-up."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from sgbench.guidance import RULES

@@ -1,7 +1,5 @@
 """BibTeX of what a suite rests on: paper, rules, samplers, models, data, metrics, statistics, software. No torch."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib import resources

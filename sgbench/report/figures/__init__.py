@@ -1,7 +1,5 @@
 """The static figures of a report, one per file."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pandas as pd

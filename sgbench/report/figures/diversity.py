@@ -3,8 +3,6 @@
 The second is LPIPS to the unguided image of the same seed (figure 7 of arXiv 2601.01608).
 """
 
-from __future__ import annotations
-
 import matplotlib as mpl
 import numpy as np
 import pandas as pd

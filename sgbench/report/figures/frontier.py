@@ -1,7 +1,5 @@
 """Quality against compute: one frontier per rule, hollow marks for ties, labels at the points that matter."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import matplotlib as mpl

@@ -1,7 +1,5 @@
 """Grids over (gamma_strong, gamma_weak) in the rows: which cells form one, all else equal."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

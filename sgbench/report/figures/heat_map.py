@@ -1,7 +1,5 @@
 """Quality over (gamma_strong, gamma_weak), a panel per scale: figures 6 and 8 of arXiv 2601.01608."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import matplotlib as mpl

@@ -1,7 +1,5 @@
 """Labels at the points that matter, placed where they cover neither each other nor the plot."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """What all figures share: their look, record, captions, axes and legends, and how they become files."""
 
-from __future__ import annotations
-
 import io
 import textwrap
 from collections.abc import Iterable

@@ -3,8 +3,6 @@
 Figures 4, 5 and 7 of arXiv 2601.01608.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath

@@ -1,7 +1,5 @@
 """The content of a page, which is all that `render_page` takes."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import pandas as pd

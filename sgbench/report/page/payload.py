@@ -1,7 +1,5 @@
 """The cells as compact JSON for the page's scripts: column by column, without replicates."""
 
-from __future__ import annotations
-
 import json
 import math
 from functools import cache

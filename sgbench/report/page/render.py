@@ -3,8 +3,6 @@
 Vega, Vega-Lite and vega-embed come from the package vl-convert-python; the page's policy allows its own scripts only.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re

@@ -1,7 +1,5 @@
 """SVG files of matplotlib as elements of a page: without what only a file needs, and with what they share held once."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from html import escape

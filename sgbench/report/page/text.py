@@ -1,7 +1,5 @@
 """Untrusted strings for readers: characters that are invisible or reverse the text are escaped."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -4,8 +4,6 @@
 WebP if that is smaller and fast enough, else the PNG.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Sequence
 from typing import NamedTuple

@@ -3,8 +3,6 @@
 The second is figure 4 of arXiv 2601.01608 from our rows. Lines and images are uncurated.
 """
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Sequence

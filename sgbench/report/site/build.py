@@ -10,8 +10,6 @@ Links are relative and nothing carries a date: the same reports give the same by
 one and takes its place when it is complete, so a call that fails or is cut short leaves the old one as it was.
 """
 
-from __future__ import annotations
-
 import filecmp
 import json
 import shutil

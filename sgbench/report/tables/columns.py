@@ -1,7 +1,5 @@
 """The rows as tables: CSV and Parquet with plain numbers, text with errors next to the values; best values in bold."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """LaTeX tables for a paper: booktabs, best and tied values in bold, a caption that explains the numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Scenes of drawn shapes: placed after a caption and rendered, each a pure function of (seed, index). No torch."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
