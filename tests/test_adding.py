@@ -52,7 +52,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sgbench.guidance.branches import Branch, Rule, Style
-from sgbench.guidance.perturbation import Perturbation
+from sgbench.guidance.perturbation import Layers, Perturbation
 from sgbench.guidance.rules.perturbed_attention import LAYERS, STRENGTH, WHEN
 
 
@@ -78,7 +78,7 @@ RULE = Rule(
     parameters=(STRENGTH, LAYERS, WHEN),
     works=("ahn2024pag",),
     style=Style("#CC79A7", "8", ":"),
-    example={"layers": "12-15"},
+    example={"layers": Layers(range(12, 16))},
 )
 '''
 SAMPLER = '''

@@ -6,13 +6,12 @@ A change of the fields or of their meaning needs a new VERSION; a golden test pi
 
 import hashlib
 import json
-import math
 from typing import Any
 
 from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell
 from sgbench.cells.prompts import prompts_sha256
-from sgbench.guidance.settings import Guidance
+from sgbench.guidance.settings import Guidance, Value, guidance_of, plain
 from sgbench.models import catalogue
 from sgbench.models.components import autoencoder_sha256, text_encoder_sha256
 from sgbench.samplers.settings import Sampler
@@ -44,27 +43,22 @@ def cell_record(cell: Cell) -> dict[str, object]:
 
 def _not_neutral(settings: Guidance | Sampler, neutral: Guidance | Sampler) -> dict[str, Any]:
     """The first field, which names the kind, and all that is not neutral: a setting added later renames no cell."""
-    own, plain = settings._asdict(), neutral._asdict()
-    kind = next(iter(own))
-    found = {name: value for name, value in own.items() if name == kind or value != plain[name]}
-    return {name: plain_parameters(value) if name == "parameters" else value for name, value in found.items()}
+    kind = settings._fields[0]
+    own = {name: value for name, value in settings._asdict().items() if name == kind or value != getattr(neutral, name)}
+    return {name: plain_parameters(value) if name == "parameters" else plain(value) for name, value in own.items()}
 
 
-def plain_parameters(parameters: tuple[tuple[str, float | str], ...]) -> dict[str, float | str]:
-    """The parameters of a rule as JSON takes them: it has no infinity."""
-    return {name: "inf" if value == math.inf else value for name, value in parameters}
-
-
-def _parameters(record: dict[str, Any]) -> tuple[tuple[str, float | str], ...]:
-    return tuple((key, math.inf if value == "inf" else value) for key, value in record.items())
+def plain_parameters(parameters: tuple[tuple[str, Value], ...]) -> dict[str, object]:
+    """The parameters of a rule as JSON takes them."""
+    return {name: plain(value) for name, value in parameters}
 
 
 def cell_of(record: dict[str, Any]) -> Cell:
-    """The cell that a record tells of. Raises KeyError or TypeError for a record of another make."""
-    where, guidance = record.get("where", {}), record["guidance"]
+    """The cell that a record describes. Raises KeyError, TypeError or ValueError for any other record."""
+    where = record.get("where", {})
     return Cell(
         where.get("model", record["model"]),
-        Guidance(**{**guidance, "parameters": _parameters(guidance.get("parameters", {}))}),
+        guidance_of(record["guidance"]),
         Sampler(**record["sampler"]),
         record["seed"],
         record["labels"],

@@ -6,9 +6,9 @@ from typing import Literal, NamedTuple
 
 from sgbench.cells.cell import Cell
 from sgbench.guidance import RULES, Branch
-from sgbench.guidance.perturbation import Perturbation, layers
+from sgbench.guidance.perturbation import Layers, Perturbation
 from sgbench.guidance.rules.cfg_zero import ZERO_STEPS
-from sgbench.guidance.schedules import ALWAYS, CONSTANT, interval, scale_schedule
+from sgbench.guidance.schedules import ALWAYS, CONSTANT, GammaSchedule, Interval
 from sgbench.guidance.settings import Guidance
 from sgbench.guidance.subset_rules import kept_tokens
 from sgbench.models import catalogue
@@ -70,19 +70,19 @@ def _call_counts(cell: Cell) -> tuple[tuple[Call, int], ...]:
 
 def _is_steady(guidance: Guidance) -> bool:
     """Whether every evaluation makes the same calls."""
-    rule, parameters = RULES[guidance.rule], dict(guidance.parameters)
-    moves = isinstance(guidance.gamma_strong, str) or isinstance(guidance.gamma_weak, str)
+    rule = RULES[guidance.rule]
+    moves = isinstance(guidance.gamma_strong, GammaSchedule) or isinstance(guidance.gamma_weak, GammaSchedule)
     kind = rule.perturbed.perturbation if rule.perturbed is not None else None
     drawn = guidance.subset == "bernoulli" or (kind is not None and kind.draws_blocks)
-    limited = guidance.interval != ALWAYS or parameters.get("perturb_interval", ALWAYS) != ALWAYS
-    scheduled = guidance.scale_schedule != CONSTANT or float(parameters.get(ZERO_STEPS, 0)) > 0
+    limited = guidance.interval != ALWAYS or guidance.parameter("perturb_interval", ALWAYS) != ALWAYS
+    scheduled = guidance.scale_schedule != CONSTANT or guidance.parameter(ZERO_STEPS, 0.0) > 0
     return not (moves or drawn or limited or scheduled)
 
 
 def _evaluation(cell: Cell, number: int, moment: Moment) -> Evaluation:
     guidance = cell.guidance
-    rule, parameters = RULES[guidance.rule], dict(guidance.parameters)
-    if moment.step < float(parameters.get(ZERO_STEPS, 0)):
+    rule = RULES[guidance.rule]
+    if moment.step < guidance.parameter(ZERO_STEPS, 0.0):
         return Evaluation(moment, 1.0, 0.0, ())
     scale, strength = factors(guidance, moment)
     calls = [_call(cell, number, moment, "strong", rule.strong)]
@@ -95,21 +95,21 @@ def _evaluation(cell: Cell, number: int, moment: Moment) -> Evaluation:
 
 def factors(guidance: Guidance, moment: Moment) -> tuple[float, float]:
     """w and s at a moment: 1 and 0 where guidance does not act."""
-    rule, parameters = RULES[guidance.rule], dict(guidance.parameters)
+    rule = RULES[guidance.rule]
     scale, strength = 1.0, 0.0
     if not _acts(guidance.interval, moment):
         return scale, strength
-    share = scale_schedule(guidance.scale_schedule).at(moment.progress)
+    share = guidance.scale_schedule.at(moment.progress)
     if rule.takes_scale:
         # CFG++ is weakest at 0, all other rules are at 1.
         scale = guidance.scale * share if rule.replaces_update else 1 + (guidance.scale - 1) * share
-    if rule.perturbed is not None and _acts(str(parameters["perturb_interval"]), moment):
-        strength = float(parameters["perturb_scale"]) * share
+    if rule.perturbed is not None and _acts(guidance.parameter("perturb_interval", ALWAYS), moment):
+        strength = guidance.parameter("perturb_scale", 0.0) * share
     return scale, strength
 
 
-def _acts(text: str, moment: Moment) -> bool:
-    return interval(text).holds(moment.progress, moment.noise)
+def _acts(interval: Interval, moment: Moment) -> bool:
+    return interval.holds(moment.progress, moment.noise)
 
 
 def _call(cell: Cell, number: int, moment: Moment, slot: Slot, branch: Branch) -> Call:
@@ -136,17 +136,17 @@ def _bernoulli_count(cell: Cell, slot: Slot, number: int, grid: int, gamma: floa
 
 def _perturbation(cell: Cell, number: int, branch: Branch) -> Perturbation | None:
     """The perturbation of a call; blocks that are drawn at random are common to all images."""
-    kind, parameters = branch.perturbation, dict(cell.guidance.parameters)
+    kind, guidance = branch.perturbation, cell.guidance
     if kind is None:
         return None
-    chosen = layers(str(parameters["layers"]))
+    chosen = guidance.parameter("layers", Layers())
     if kind.draws_blocks:
         from sgbench.cells.randomness import Stream, generator
 
-        count = skipped_blocks(catalogue.entry(cell.model).architecture.blocks, float(parameters["drop"]))
+        count = skipped_blocks(catalogue.entry(cell.model).architecture.blocks, guidance.parameter("drop", 0.0))
         order = generator(cell.seed, Stream.BLOCKS, 0, number).permutation(len(chosen))
-        chosen = tuple(sorted(chosen[index] for index in order[:count].tolist()))
-    return kind.of(chosen, parameters)
+        chosen = Layers(sorted(chosen[index] for index in order[:count].tolist()))
+    return kind.of(chosen, guidance.numbers)
 
 
 def skipped_blocks(blocks: int, drop: float) -> int:

@@ -25,6 +25,7 @@ def settings(cell: Cell) -> dict[str, Any]:
             found |= {field: kind, **dict(others)}
         elif field not in FILES:
             found[field] = value
+    found |= {name: str(value) for name, value in found.items() if isinstance(value, tuple) and name != "parameters"}
     found["channels"] = "own" if found["channels"] is None else str(found["channels"])
     found["parameters"] = json.dumps(plain_parameters(cell.guidance.parameters)) if cell.guidance.parameters else ""
     return found

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from inspect import isabstract
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, assert_never
 
 from sgbench.base.choices import require_choice
 from sgbench.base.errors import UserError
@@ -23,18 +23,19 @@ from sgbench.guidance.schedules import gamma_at
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sgbench.guidance.settings import Guidance
+    from sgbench.guidance.settings import Guidance, Value
 
 T = TypeVar("T")
-Value = float | str
 Condition = Literal["given", "null", "random"]
 CheckpointName = Literal["main", "auxiliary"]
 Sparsity = Literal["dense", "strong", "weak", "path"]
 Space = Literal["any", "native", "image", "velocity"]
 TextForm = Literal["layers", "interval"]
 Line = Literal["-", "--", ":", "-."]
-Combine = Callable[["Tensor", "Tensor", float, Mapping[str, Value], "dict[str, Tensor]"], "Tensor"]
-"""(strong, weak, w, parameters, memory) to the guided prediction; memory lasts for one run of a sampler."""
+Combine = Callable[["Tensor", "Tensor", float, Mapping[str, float], "dict[str, Tensor]"], "Tensor"]
+"""(strong, weak, w, parameters, memory) to the guided prediction; memory lasts for one run of a sampler.
+
+Parameters are those of the rule that are numbers."""
 
 
 class Style(NamedTuple):
@@ -139,7 +140,7 @@ class Rule:
     style: Style = PLAIN
     rank: int = 1000
     """Its place in lists and legends; of equals, the first by name."""
-    example: Mapping[str, Value] = field(default_factory=dict, hash=False)
+    example: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Settings at which its cost is quoted, where it has no defaults."""
 
     def __post_init__(self) -> None:

@@ -6,7 +6,6 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 if TYPE_CHECKING:
@@ -46,8 +45,8 @@ class Perturbation(ABC):
     layers: tuple[int, ...]
 
     @classmethod
-    def of(cls, layers: tuple[int, ...], parameters: Mapping[str, float | str]) -> Self:
-        """The perturbation of some blocks under the parameters of its rule."""
+    def of(cls, layers: tuple[int, ...], parameters: Mapping[str, float]) -> Self:
+        """The perturbation of some blocks under the parameters of its rule that are numbers."""
         return cls(layers)
 
     @abstractmethod
@@ -62,9 +61,21 @@ class Perturbation(ABC):
         """What it adds to the cost of a block, below 0 where it saves: linear, attention, normalised elements."""
 
 
-@cache
-def layers(text: str) -> tuple[int, ...]:
-    """`7-9,12` as (7, 8, 9, 12). Raises ValueError, with what to write, for text that is not a list of blocks."""
+class Layers(tuple[int, ...]):
+    """Numbers of blocks, rising. The text form has ranges: `7-9,12`."""
+
+    def __str__(self) -> str:
+        runs: list[list[int]] = []
+        for layer in self:
+            if runs and layer == runs[-1][-1] + 1:
+                runs[-1].append(layer)
+            else:
+                runs.append([layer])
+        return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def layers(text: str) -> Layers:
+    """Parse the text form. Raises ValueError, with what to write, for text that is not a list of blocks."""
     if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text.replace(" ", "")):
         raise ValueError(f"{text!r} is not a list of blocks: write numbers from 0 and ranges, such as 7-9 or 2,5,8-10")
     found: set[int] = set()
@@ -76,15 +87,4 @@ def layers(text: str) -> tuple[int, ...]:
         if int(last or first) < int(first):
             raise ValueError(f"{part} ends before it starts: swap the two numbers")
         found |= set(range(int(first), int(last or first) + 1))
-    return tuple(sorted(found))
-
-
-def spell_layers(found: tuple[int, ...]) -> str:
-    """The inverse of `layers`, runs written as ranges."""
-    runs: list[list[int]] = []
-    for layer in found:
-        if runs and layer == runs[-1][-1] + 1:
-            runs[-1].append(layer)
-        else:
-            runs.append([layer])
-    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+    return Layers(sorted(found))

@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from sgbench.guidance.schedules import GammaSchedule
+
 SG_PAPER = "arXiv 2601.01608"
 
 
@@ -28,7 +30,7 @@ PRESETS: dict[str, Preset] = {
         Preset(
             "sg_fid",
             "ag+sg",
-            {"gamma_strong": "cosine 0 to 0.6", "gamma_weak": "cosine 0.6 to 0"},
+            {"gamma_strong": GammaSchedule("cosine", 0.0, 0.6), "gamma_weak": GammaSchedule("cosine", 0.6, 0.0)},
             f"{SG_PAPER}, Table 2, SG_FID",
             "the paper does not print w: give `scale`; its weak branch is the checkpoint of 50k iterations (2.5 %) of "
             "the same run, and its inverse of the cosine is read here as 0 to 0.6",

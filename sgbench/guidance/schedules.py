@@ -1,6 +1,7 @@
-"""What changes in the course of sampling: gammas, the scale, and whether guidance acts at all; each is written as text.
+"""What changes in the course of sampling: gammas, the scale, and whether guidance acts at all.
 
-Progress is 0 at the first step and 1 at the end. Text forms:
+Cells hold values; suites, ids and rows hold their text forms, which `str` gives in their shortest spelling. Progress is
+0 at the first step and 1 at the end. Text forms:
 - gamma: `linear 0 to 0.6`, `cosine 0.6 to 0`;
 - scale, as a share of w - 1: `constant`, `linear`, `cosine` and `power-cosine P`, rising from 0 to 1, or falling from 1
   to 0 with ` falling` at the end;
@@ -12,7 +13,6 @@ Progress is 0 at the first step and 1 at the end. Text forms:
 import math
 import re
 from collections.abc import Callable
-from functools import cache
 from typing import NamedTuple
 
 NUMBER = r"(\d+(?:\.\d*)?(?:e[+-]?\d+)?)"
@@ -23,7 +23,6 @@ SHAPES: dict[str, Callable[[float, float], float]] = {
     "cosine": lambda p, exponent: (1 - math.cos(math.pi * p)) / 2,
     "power-cosine": lambda p, exponent: (1 - math.cos(math.pi * p**exponent)) / 2,
 }
-CONSTANT, ALWAYS = "constant", "always"
 
 
 def exactly(number: float) -> str:
@@ -42,9 +41,11 @@ class GammaSchedule(NamedTuple):
         """Gamma at sampling progress in [0, 1]."""
         return self.start + (self.end - self.start) * SHAPES[self.shape](progress, 1.0)
 
-    def text(self) -> str:
-        """The text form in its shortest spelling."""
+    def __str__(self) -> str:
         return f"{self.shape} {exactly(self.start)} to {exactly(self.end)}"
+
+
+Gamma = float | GammaSchedule
 
 
 class ScaleSchedule(NamedTuple):
@@ -62,16 +63,15 @@ class ScaleSchedule(NamedTuple):
         done = SHAPES[self.shape](progress, self.power)
         return 1 - done if self.falling else done
 
-    def text(self) -> str:
-        """The text form in its shortest spelling."""
-        if self.shape == "power-cosine" and self.power == 1:
-            return self._replace(shape="cosine").text()
+    def __str__(self) -> str:
         power = f" {exactly(self.power)}" if self.shape == "power-cosine" else ""
         return f"{self.shape}{power}{' falling' if self.falling else ''}"
 
 
-@cache
-def gamma_schedule(text: str) -> GammaSchedule:
+CONSTANT = ScaleSchedule("constant")
+
+
+def gamma_schedule(text: str) -> Gamma:
     """Parse the text form. Raises ValueError, with what to write, for an invalid one."""
     found = re.fullmatch(rf"(linear|cosine) {NUMBER} to {NUMBER}", text.strip())
     if found is None:
@@ -82,10 +82,9 @@ def gamma_schedule(text: str) -> GammaSchedule:
     for end in (schedule.start, schedule.end):
         if not 0 <= end < 1:
             raise ValueError(f"{text!r} leaves [0, 1) at {end:g}: a gamma is a share of tokens below 1")
-    return schedule
+    return schedule if schedule.start != schedule.end else schedule.start
 
 
-@cache
 def scale_schedule(text: str) -> ScaleSchedule:
     """Parse the text form. Raises ValueError, with what to write, for an invalid one."""
     words = text.split()
@@ -99,17 +98,17 @@ def scale_schedule(text: str) -> ScaleSchedule:
         )
     if shape == "constant" and falling:
         raise ValueError("a constant scale does not fall: write constant")
-    return ScaleSchedule(shape, power or 1.0, falling)
+    return ScaleSchedule("cosine" if power == 1 else shape, power or 1.0, falling)
 
 
-def gamma_at(gamma: float | str, progress: float) -> float:
-    """A gamma as a cell holds it, number or text form, at sampling progress in [0, 1]."""
-    return gamma_schedule(gamma).at(progress) if isinstance(gamma, str) else gamma
+def gamma_at(gamma: Gamma, progress: float) -> float:
+    """A gamma at sampling progress in [0, 1]."""
+    return gamma.at(progress) if isinstance(gamma, GammaSchedule) else gamma
 
 
-def spell(gamma: float | str) -> str:
+def spell(gamma: Gamma) -> str:
     """A gamma as text, for messages."""
-    return gamma if isinstance(gamma, str) else f"{gamma:g}"
+    return str(gamma) if isinstance(gamma, GammaSchedule) else f"{gamma:g}"
 
 
 class Interval(NamedTuple):
@@ -125,15 +124,17 @@ class Interval(NamedTuple):
             return self.start < noise <= self.end
         return self.start <= progress < self.end or (self.end == 1 <= progress and self.start < 1)
 
+    def __str__(self) -> str:
+        return "always" if self == ALWAYS else f"{self.clock} {exactly(self.start)} to {exactly(self.end)}"
 
-EVERYWHERE = Interval("progress", 0.0, 1.0)
+
+ALWAYS = Interval("progress", 0.0, 1.0)
 
 
-@cache
 def interval(text: str) -> Interval:
     """Parse the text form. Raises ValueError, with what to write, for an invalid one."""
-    if text.strip() == ALWAYS:
-        return EVERYWHERE
+    if text.strip() == "always":
+        return ALWAYS
     found = re.fullmatch(rf"(progress|noise) {NUMBER} to {NUMBER}", text.strip())
     if found is None:
         raise ValueError(f"{text!r} is not an interval: write always, `progress 0.2 to 0.8` or `noise 0 to 0.7`")
@@ -145,9 +146,3 @@ def interval(text: str) -> Interval:
     if clock == "progress" and end > 1:
         raise ValueError(f"{text!r} goes beyond 1: progress is a share of the steps, from 0 to 1")
     return Interval(clock, start, end)
-
-
-def spell_interval(text: str) -> str:
-    """The text form in its shortest spelling; all of sampling is `always`."""
-    found = interval(text)
-    return ALWAYS if found == EVERYWHERE else f"{found.clock} {exactly(found.start)} to {exactly(found.end)}"

@@ -1,9 +1,28 @@
 """The settings of guidance that a cell holds. No torch."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
-from sgbench.guidance.schedules import ALWAYS, CONSTANT, spell
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from sgbench.guidance.perturbation import Layers, layers
+from sgbench.guidance.schedules import (
+    ALWAYS,
+    CONSTANT,
+    Gamma,
+    Interval,
+    ScaleSchedule,
+    gamma_schedule,
+    interval,
+    scale_schedule,
+    spell,
+)
 from sgbench.guidance.subset_rules import Sharing, SubsetRule
+
+Value = float | Layers | Interval
+"""What a parameter of a rule may be."""
+V = TypeVar("V", float, Layers, Interval)
 
 
 class Guidance(NamedTuple):
@@ -11,18 +30,26 @@ class Guidance(NamedTuple):
 
     rule: str
     scale: float = 1.0
-    gamma_strong: float | str = 0.0
-    """A number, or a schedule in its text form (`guidance/schedules.py`)."""
-    gamma_weak: float | str = 0.0
-    interval: str = ALWAYS
-    scale_schedule: str = CONSTANT
+    gamma_strong: Gamma = 0.0
+    gamma_weak: Gamma = 0.0
+    interval: Interval = ALWAYS
+    scale_schedule: ScaleSchedule = CONSTANT
     rescale: float = 0.0
     channels: int | None = None
     """How many channels are guided; None for those that the model's published sampler guides."""
     subset: SubsetRule = "exact"
     sharing: Sharing = "independent"
-    parameters: tuple[tuple[str, float | str], ...] = ()
+    parameters: tuple[tuple[str, Value], ...] = ()
     """The settings that only this rule has, by name, all of them."""
+
+    def parameter(self, name: str, default: V) -> V:
+        """A parameter of the rule; `default`, which is of its type, for rules without it."""
+        return dict(self.parameters).get(name, default)  # type: ignore[return-value]
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The parameters that are numbers."""
+        return {name: value for name, value in self.parameters if isinstance(value, int | float)}
 
     def describe(self) -> str:
         """The settings that are not neutral, in a few words."""
@@ -38,3 +65,33 @@ class Guidance(NamedTuple):
 SWEPT = ("scale", "gamma_strong", "gamma_weak", "parameters")
 NEUTRAL = Guidance._field_defaults
 OPTIONAL = tuple(name for name in NEUTRAL if name not in SWEPT)
+READERS = {
+    "gamma_strong": gamma_schedule,
+    "gamma_weak": gamma_schedule,
+    "interval": interval,
+    "scale_schedule": scale_schedule,
+}
+
+
+def plain(value: object) -> object:
+    """A setting as JSON takes it: numbers as they are, anything else by its text form."""
+    # JSON has no infinity.
+    return value if value is None or (isinstance(value, int | float) and value != math.inf) else str(value)
+
+
+def guidance_of(record: Mapping[str, Any]) -> Guidance:
+    """Guidance from its fields as `plain` gives them. Raises ValueError for text of no known form."""
+    found: dict[str, Any] = {
+        name: READERS[name](value) if name in READERS and isinstance(value, str) else value
+        for name, value in record.items()
+    }
+    parameters = {name: _parameter(value) for name, value in record.get("parameters", {}).items()}
+    return Guidance(**{**found, "parameters": tuple(parameters.items())})
+
+
+def _parameter(value: float | str) -> Value:
+    if not isinstance(value, str):
+        return value
+    if value == "inf":
+        return math.inf
+    return layers(value) if value[:1].isdigit() else interval(value)

@@ -6,6 +6,7 @@ from typing import Any
 from sgbench.guidance import RULES, Branch, Rule
 from sgbench.guidance.branches import Parameter
 from sgbench.guidance.presets import PRESETS
+from sgbench.guidance.settings import plain
 from sgbench.guidance.subset_rules import SHARING, SUBSETS
 
 CONDITIONS = {"given": "c", "null": "null", "random": "random class"}
@@ -58,8 +59,8 @@ def relative_cost(rule: Rule) -> float:
     # A perturbed branch is called at any push but 0, and its scale of 1 leaves CFG's branch out.
     parameters = tuple((name, 1.0 if value is None else value) for name, value in own.items())
     scale = rule.scale_default or (1.5 if rule.scale_range[1] > 1 else 0.6)
-    strong, weak = (example.get(key, 0.0) for key in ("gamma_strong", "gamma_weak"))
-    return macs(Guidance(rule.name, scale, strong, weak, parameters=parameters)) / macs(Guidance("none"))
+    gammas = {key: value for key, value in example.items() if key in ("gamma_strong", "gamma_weak")}
+    return macs(Guidance(rule.name, scale, **gammas, parameters=parameters)) / macs(Guidance("none"))
 
 
 def _example_text(rule: Rule) -> str:
@@ -98,7 +99,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         "name": parameter.name,
         "meaning": parameter.meaning,
         "range": "text" if parameter.text else numbers,
-        "default": ".inf" if parameter.default == math.inf else parameter.default,
+        "default": ".inf" if parameter.default == math.inf else plain(parameter.default),
     }
 
 

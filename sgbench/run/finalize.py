@@ -22,7 +22,7 @@ from sgbench.cells.identity import cell_id
 from sgbench.cells.program import Call, call_counts
 from sgbench.cost.macs import count_decoder, count_kept
 from sgbench.cost.measured import summarise
-from sgbench.guidance.perturbation import layers
+from sgbench.guidance.perturbation import Layers
 from sgbench.models.architecture import Macs
 from sgbench.results.faults import RECORD
 from sgbench.results.store import Store, shard_sizes
@@ -91,7 +91,7 @@ def counted_macs(cell: Cell, networks: Networks, call: Call) -> Macs:
     perturbation = call.perturbation
     if perturbation is not None and perturbation.draws_blocks:
         # All blocks that may be skipped cost the same, so one count holds for every choice of as many.
-        same = layers(str(dict(cell.guidance.parameters)["layers"]))[: len(perturbation.layers)]
+        same = cell.guidance.parameter("layers", Layers())[: len(perturbation.layers)]
         perturbation = replace(perturbation, layers=same)
     key = (cell.model, call.branch.checkpoint, call.kept, perturbation)
     if key not in _counted:

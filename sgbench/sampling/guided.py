@@ -33,7 +33,7 @@ class GuidedPrediction:
         self.cell, self.networks, self.device = cell, networks, device
         self.rule, self.family = RULES[cell.guidance.rule], catalogue.entry(cell.model).family
         self.evaluations = program(cell)
-        self.parameters = dict(cell.guidance.parameters)
+        self.parameters = cell.guidance.numbers
         self.memory: dict[str, Tensor] = {}
         self.finite = Finite()
         self.null = networks.conditions.null

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sgbench.cells.cell import Cell
 from sgbench.cells.program import Call, Evaluation
 from sgbench.cells.randomness import Stream, token_orders
+from sgbench.guidance.schedules import gamma_at
 from sgbench.guidance.subset_rules import group_shape
 
 Subset = NDArray[np.int64]
@@ -60,7 +61,7 @@ def _stream(cell: Cell, call: Call) -> Stream:
 
 def _group_shapes(cell: Cell) -> dict[str, tuple[int, int]]:
     """The groups of each branch; of one size where they share a subset, or the sparser would not be a part."""
-    gammas = {"strong": float(cell.guidance.gamma_strong), "weak": float(cell.guidance.gamma_weak)}
+    gammas = {"strong": gamma_at(cell.guidance.gamma_strong, 0.0), "weak": gamma_at(cell.guidance.gamma_weak, 0.0)}
     shapes = {slot: shape for slot, gamma in gammas.items() if (shape := group_shape(gamma)) is not None}
     largest = max(shapes.values())
     return dict.fromkeys(shapes, largest) if cell.guidance.sharing == "shared" else shapes

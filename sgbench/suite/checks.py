@@ -7,9 +7,9 @@ from sgbench.base.errors import UserError
 from sgbench.cells.program import skipped_blocks
 from sgbench.files.headers import different_shapes
 from sgbench.guidance import Rule
-from sgbench.guidance.perturbation import layers
+from sgbench.guidance.perturbation import Layers
 from sgbench.guidance.rules.cfg_zero import ZERO_STEPS
-from sgbench.guidance.schedules import gamma_at, interval, spell
+from sgbench.guidance.schedules import ALWAYS, GammaSchedule, gamma_at, spell
 from sgbench.guidance.settings import Guidance
 from sgbench.guidance.subset_rules import group_shape, kept_tokens
 from sgbench.metrics.references.catalogue import side_of
@@ -129,7 +129,7 @@ def check_served(rule: Rule, model: Entry, guidance: Guidance, sampler: Sampler,
             where=where,
             fix=f"use the sampler {' or '.join(rule.samplers)}, or another rule",
         )
-    zero_steps = float(dict(guidance.parameters).get(ZERO_STEPS, 0))
+    zero_steps = guidance.parameter(ZERO_STEPS, 0.0)
     if zero_steps >= sampler.steps:
         raise UserError(
             f"{zero_steps:g} zero steps of {sampler.steps} leave nothing to sample",
@@ -173,7 +173,7 @@ def _check_auxiliary(rule: Rule, model: Entry, where: str) -> None:
 def _check_fewer_tokens(rule: Rule, model: Entry, guidance: Guidance, sampler: Sampler, where: str) -> None:
     """Two gammas may differ and still keep equally many tokens of a small grid."""
     grid = model.architecture.grid_tokens
-    moves = isinstance(guidance.gamma_strong, str) or isinstance(guidance.gamma_weak, str)
+    moves = isinstance(guidance.gamma_strong, GammaSchedule) or isinstance(guidance.gamma_weak, GammaSchedule)
     for moment in moments(sampler)[: None if moves else 1]:
         gammas = [gamma_at(gamma, moment.progress) for gamma in (guidance.gamma_strong, guidance.gamma_weak)]
         strong, weak = (kept_tokens(grid, gamma) for gamma in gammas)
@@ -186,12 +186,11 @@ def _check_fewer_tokens(rule: Rule, model: Entry, guidance: Guidance, sampler: S
 
 
 def _check_interval(guidance: Guidance, sampler: Sampler, where: str) -> None:
-    texts = {"interval": guidance.interval, **dict(guidance.parameters)}
-    for key in ("interval", "perturb_interval"):
-        found = interval(str(texts[key])) if key in texts else None
-        if found is not None and found.clock == "noise" and found.end > 1 and SAMPLERS[sampler.name].clock != "edm":
+    found = {"interval": guidance.interval, "perturb_interval": guidance.parameter("perturb_interval", ALWAYS)}
+    for key, interval in found.items():
+        if interval.clock == "noise" and interval.end > 1 and SAMPLERS[sampler.name].clock != "edm":
             raise UserError(
-                f"{texts[key]} goes beyond 1, and the noise level of {sampler.name} is between 0 and 1",
+                f"{interval} goes beyond 1, and the noise level of {sampler.name} is between 0 and 1",
                 where=f"{where}.{key}",
                 fix="give levels up to 1",
             )
@@ -200,7 +199,7 @@ def _check_interval(guidance: Guidance, sampler: Sampler, where: str) -> None:
 def _check_groups(model: Entry, guidance: Guidance, where: str) -> None:
     side = math.isqrt(model.architecture.grid_tokens)
     for gamma in (guidance.gamma_strong, guidance.gamma_weak):
-        shape = None if isinstance(gamma, str) else group_shape(gamma)
+        shape = None if isinstance(gamma, GammaSchedule) else group_shape(gamma)
         if shape is None or side % shape[0] or side % shape[1]:
             raise UserError(
                 f"gamma {spell(gamma)} does not divide a grid of {side} x {side} into groups of 2 x 2 or 2 x 4 tokens",
@@ -217,8 +216,7 @@ def _check_layers(rule: Rule, model: Entry, guidance: Guidance, where: str) -> N
             where=where,
             fix="choose a rule that skips blocks, or one without a perturbed branch",
         )
-    parameters = dict(guidance.parameters)
-    chosen, blocks = layers(str(parameters["layers"])), model.architecture.blocks
+    chosen, blocks = guidance.parameter("layers", Layers()), model.architecture.blocks
     if chosen[-1] >= blocks:
         raise UserError(
             f"{model.name} has no block {chosen[-1]}, only 0 to {blocks - 1}",
@@ -227,7 +225,7 @@ def _check_layers(rule: Rule, model: Entry, guidance: Guidance, where: str) -> N
         )
     if kind is None or not kind.draws_blocks:
         return
-    count = skipped_blocks(blocks, float(parameters["drop"]))
+    count = skipped_blocks(blocks, guidance.parameter("drop", 0.0))
     if count > len(chosen):
         raise UserError(
             f"{count} of {blocks} blocks are to be skipped, and only {len(chosen)} are listed",
@@ -237,7 +235,7 @@ def _check_layers(rule: Rule, model: Entry, guidance: Guidance, where: str) -> N
     costs = model.architecture.block_macs(model.architecture.grid_tokens)
     if len({costs[layer] for layer in chosen}) > 1:
         raise UserError(
-            f"the blocks {parameters['layers']} of {model.name} differ in cost, so the cost per step would be random",
+            f"the blocks {chosen} of {model.name} differ in cost, so the cost per step would be random",
             where=f"{where}.layers",
             fix="name blocks of one kind",
         )

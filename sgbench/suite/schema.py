@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, assert_never
 
 from pydantic import (
@@ -10,6 +11,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
+    PlainValidator,
     PrivateAttr,
     create_model,
     model_validator,
@@ -19,8 +22,9 @@ from sgbench.base.choices import suggestion
 from sgbench.cells.cell import Compiled, DType, LabelPolicy
 from sgbench.guidance import RULES
 from sgbench.guidance.branches import Parameter
-from sgbench.guidance.perturbation import layers, spell_layers
-from sgbench.guidance.schedules import gamma_schedule, scale_schedule, spell_interval
+from sgbench.guidance.perturbation import Layers, layers
+from sgbench.guidance.schedules import Gamma, Interval, ScaleSchedule, gamma_schedule, interval, scale_schedule
+from sgbench.guidance.settings import plain
 from sgbench.guidance.subset_rules import Sharing, SubsetRule
 from sgbench.metrics.catalogue import METRICS
 from sgbench.models.spec import text_of
@@ -36,11 +40,10 @@ def _as_models(value: object) -> object:
     return [text_of(item) for item in value] if isinstance(value, list) else [text_of(value)]
 
 
-def _as_gamma(value: object) -> object:
-    """A share of tokens, or a schedule of it in its shortest text form."""
+def _as_gamma(value: object) -> Gamma:
+    """A share of tokens, or a schedule of it."""
     if isinstance(value, str):
-        schedule = gamma_schedule(value)
-        return schedule.text() if schedule.start != schedule.end else schedule.start
+        return gamma_schedule(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
         raise ValueError("gamma is a share of tokens in [0, 1), or a schedule such as `cosine 0.6 to 0`")
     return float(value)
@@ -50,10 +53,6 @@ def _as_channels(value: object) -> object:
     if value != "all" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         raise ValueError("channels is `all` or a number from 1")
     return value
-
-
-def _as_layers(value: object) -> object:
-    return spell_layers(layers(str(value)))
 
 
 def _as_metric(value: object) -> object:
@@ -97,11 +96,11 @@ def _as_shift(value: float) -> float:
     return value
 
 
-def _text(check: Any) -> BeforeValidator:
-    return BeforeValidator(lambda value: check(str(value)))
+def _read_by(parse: Callable[[str], object]) -> tuple[PlainValidator, PlainSerializer]:
+    """A key that is written as text and held as the value that `parse` makes of it."""
+    return PlainValidator(lambda value: parse(str(value))), PlainSerializer(str)
 
 
-Gamma = Annotated[float | str, BeforeValidator(_as_gamma)]
 NUMBER = BeforeValidator(_no_boolean)
 StepCount = Annotated[int, NUMBER, Field(gt=0, le=10_000)]
 Share = Annotated[float, NUMBER, Field(ge=0, le=1)]
@@ -110,12 +109,13 @@ Shift = Annotated[float, NUMBER, Field(gt=0, allow_inf_nan=False), AfterValidato
 Churn = Annotated[float, NUMBER, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, NUMBER, Field(allow_inf_nan=False)]
 Metric = Annotated[str, BeforeValidator(_as_metric)]
-Layers = Annotated[str, BeforeValidator(_as_layers)]
-IntervalText = Annotated[str, _text(spell_interval)]
 # One value may stand for a list of one.
 LIST = (BeforeValidator(_as_list), Field(min_length=1))
 Names = Annotated[list[str], *LIST]
-Gammas = Annotated[list[Gamma], *LIST]
+Gammas = Annotated[list[Annotated[Gamma, PlainValidator(_as_gamma), PlainSerializer(plain)]], *LIST]
+LayersKey = Annotated[Layers, *_read_by(layers)]
+IntervalKey = Annotated[Interval, *_read_by(interval)]
+ScaleScheduleKey = Annotated[ScaleSchedule, *_read_by(scale_schedule)]
 Numbers = Annotated[list[Finite], *LIST]
 
 
@@ -143,10 +143,10 @@ class _SweepKeys(_Strict):
     scale: Numbers | None = Field(default=None, description="w in weak + w (strong - weak)")
     gamma_strong: Gammas | None = Field(default=None, description="sparsity of the strong branch, in [0, 1)")
     gamma_weak: Gammas | None = Field(default=None, description="sparsity of the weak branch, in [0, 1)")
-    interval: Annotated[list[IntervalText], *LIST] | None = Field(
+    interval: Annotated[list[IntervalKey], *LIST] | None = Field(
         default=None, description="where guidance acts: always, `progress A to B` or `noise A to B`"
     )
-    scale_schedule: Annotated[list[Annotated[str, _text(lambda t: scale_schedule(t).text())]], *LIST] | None = Field(
+    scale_schedule: Annotated[list[ScaleScheduleKey], *LIST] | None = Field(
         default=None, description="how w grows from 1: constant, linear, cosine, `power-cosine P`; or ` falling` to 1"
     )
     rescale: Annotated[list[Share], *LIST] | None = Field(default=None, description="phi of CFG-rescale, in [0, 1]")
@@ -185,9 +185,9 @@ def _value_type(parameter: Parameter) -> Any:
         case None:
             return Annotated[float, NUMBER]
         case "layers":
-            return Layers
+            return LayersKey
         case "interval":
-            return IntervalText
+            return IntervalKey
         case _:
             assert_never(parameter.text)
 

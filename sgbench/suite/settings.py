@@ -7,9 +7,9 @@ from typing import Any
 
 from sgbench.base.errors import UserError
 from sgbench.guidance import RULES, Rule
-from sgbench.guidance.branches import Parameter, Value
-from sgbench.guidance.schedules import gamma_at, spell
-from sgbench.guidance.settings import NEUTRAL, OPTIONAL, Guidance
+from sgbench.guidance.branches import Parameter
+from sgbench.guidance.schedules import Gamma, gamma_at, spell
+from sgbench.guidance.settings import NEUTRAL, OPTIONAL, Guidance, Value
 from sgbench.models.catalogue import Entry
 from sgbench.suite.schema import SweepEntry
 
@@ -65,9 +65,7 @@ def _scales(rule: Rule, entry: SweepEntry, where: str) -> Sequence[float]:
     return entry.scale
 
 
-def _gammas(
-    rule: Rule, given: Sequence[float | str] | None, taken: bool, key: str, where: str
-) -> Sequence[float | str]:
+def _gammas(rule: Rule, given: Sequence[Gamma] | None, taken: bool, key: str, where: str) -> Sequence[Gamma]:
     if given is not None and not taken:
         because = f": {rule.dense_because}" if rule.dense_because else ""
         raise UserError(f"{rule.title} has no {key}{because}", where=f"{where}.{key}", fix="remove the key")
@@ -104,7 +102,7 @@ def _channels(value: int | str | None, model: Entry, where: str) -> int | None:
     return None if asked == min(model.family.guided_channels or channels, channels) else asked
 
 
-def _check_sparser(rule: Rule, strong: float | str, weak: float | str, where: str) -> None:
+def _check_sparser(rule: Rule, strong: Gamma, weak: Gamma, where: str) -> None:
     points = (index / (PROGRESS_POINTS - 1) for index in range(PROGRESS_POINTS))
     if all(gamma_at(strong, point) < gamma_at(weak, point) for point in points):
         return
@@ -139,10 +137,10 @@ def _values(rule: Rule, parameter: Parameter, given: Sequence[Value] | None, whe
                 fix=f"add `{parameter.name}: ...`",
             )
         return [parameter.default]
-    for value in given:
-        if parameter.text is not None:
-            continue
-        number = float(value)
+    if parameter.text is not None:
+        return given
+    for number in given:
+        assert isinstance(number, int | float)
         # Infinity is valid only where it is the default.
         endless = math.isinf(number) and number != parameter.default
         if endless or not parameter.low <= number <= parameter.high or (parameter.whole and number != int(number)):
@@ -153,4 +151,4 @@ def _values(rule: Rule, parameter: Parameter, given: Sequence[Value] | None, whe
                 where=f"{where}.{parameter.name}",
                 fix="correct the value",
             )
-    return given if parameter.text is not None else [float(value) for value in given]
+    return given

@@ -10,6 +10,8 @@ import pytest
 
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import VERSION, cell_id, cell_of, cell_record, located
+from sgbench.guidance.perturbation import layers
+from sgbench.guidance.schedules import ALWAYS, interval, scale_schedule
 from sgbench.guidance.settings import Guidance
 from sgbench.samplers.settings import Sampler
 from sgbench.zoo import weights
@@ -20,13 +22,18 @@ SEG = SG._replace(
     guidance=Guidance(
         "seg",
         1.5,
-        interval="noise 0 to 0.7",
-        scale_schedule="power-cosine 4",
+        interval=interval("noise 0 to 0.7"),
+        scale_schedule=scale_schedule("power-cosine 4"),
         rescale=0.7,
         channels=3,
         subset="bernoulli",
         sharing="shared",
-        parameters=(("perturb_scale", 3.0), ("layers", "3-4"), ("blur", float("inf")), ("perturb_interval", "always")),
+        parameters=(
+            ("perturb_scale", 3.0),
+            ("layers", layers("3-4")),
+            ("blur", float("inf")),
+            ("perturb_interval", ALWAYS),
+        ),
     ),
     sampler=Sampler("edm-heun", 5, churn=40.0),
     compile="default",
@@ -41,8 +48,8 @@ def test_ids_of_this_version_are_pinned(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 SETTINGS = {
-    "interval": "progress 0 to 0.5",
-    "scale_schedule": "linear",
+    "interval": interval("progress 0 to 0.5"),
+    "scale_schedule": scale_schedule("linear"),
     "rescale": 0.5,
     "channels": 3,
     "subset": "fixed",

@@ -6,10 +6,13 @@ import json
 
 from sgbench.cells.cell import Cell
 from sgbench.cells.settings import FILES, NEUTRAL, SETTINGS, parameters_text, settings
+from sgbench.guidance.perturbation import layers
+from sgbench.guidance.schedules import interval
 from sgbench.guidance.settings import Guidance
 from sgbench.samplers.settings import Sampler
 
-PARAMETERS = (("perturb_scale", 3.0), ("layers", "3-4"), ("blur", float("inf")), ("perturb_interval", "noise 0 to 0.7"))
+WHEN = interval("noise 0 to 0.7")
+PARAMETERS = (("perturb_scale", 3.0), ("layers", layers("3-4")), ("blur", float("inf")), ("perturb_interval", WHEN))
 CELL = Cell(
     *("fashion-routing", Guidance("seg", 2.0, 0.25, parameters=PARAMETERS), Sampler("edm-heun", 4, churn_noise=1.5)),
     *(7, "balanced", "float32"),
@@ -44,6 +47,11 @@ def test_neutral_columns_are_those_of_a_cell_that_sets_nothing() -> None:
 
 def test_parameters_are_json_with_their_types() -> None:
     found = settings(CELL)["parameters"]
-    assert json.loads(found) == {**dict(PARAMETERS), "blur": "inf"}
+    assert json.loads(found) == {
+        "perturb_scale": 3.0,
+        "layers": "3-4",
+        "blur": "inf",
+        "perturb_interval": "noise 0 to 0.7",
+    }
     assert parameters_text(found) == "perturb_scale 3, layers 3-4, blur inf, perturb_interval noise 0 to 0.7"
     assert parameters_text("") == parameters_text(float("nan")) == ""

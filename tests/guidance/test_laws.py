@@ -14,10 +14,11 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.closed_form import image_macs
 from sgbench.cost.macs import count_kept
 from sgbench.guidance import RULES, add_perturbed_guidance, combine, rescale
-from sgbench.guidance.perturbation import Perturbation
+from sgbench.guidance.perturbation import Perturbation, layers
 from sgbench.guidance.rules.apg import project
 from sgbench.guidance.rules.cfg_zero import fit
 from sgbench.guidance.rules.tangential import damp
+from sgbench.guidance.schedules import ALWAYS, gamma_schedule, interval, scale_schedule
 from sgbench.guidance.settings import Guidance
 from sgbench.models.architecture import Architecture, Macs
 from sgbench.models.family import Prediction
@@ -31,7 +32,7 @@ Tiny = Callable[[str, int], tuple[str, Networks]]
 CPU = torch.device("cpu")
 COUNTED: dict[tuple[Architecture, int, Perturbation | None], Macs] = {}
 PLAIN_APG = (("eta", 1.0), ("momentum", 0.0), ("norm_limit", 0.0))
-PERTURBED = (("perturb_scale", 1.5), ("layers", "1-2"), ("perturb_interval", "always"))
+PERTURBED = (("perturb_scale", 1.5), ("layers", layers("1-2")), ("perturb_interval", ALWAYS))
 EVERY = {
     "none": Guidance("none", gamma_strong=0.5),
     "cfg": Guidance("cfg", 2.0),
@@ -39,7 +40,7 @@ EVERY = {
     "ag": Guidance("ag", 2.0),
     "sg": Guidance("sg", 2.0, 0.25, 0.75),
     "cfg+sg": Guidance("cfg+sg", 2.0, 0.25, 0.75),
-    "ag+sg": Guidance("ag+sg", 2.0, 0.75, "cosine 0.6 to 0"),
+    "ag+sg": Guidance("ag+sg", 2.0, 0.75, gamma_schedule("cosine 0.6 to 0")),
     "pdg": Guidance("pdg", 2.0),
     "apg": Guidance("apg", 2.0, parameters=(("eta", 0.2), ("momentum", -0.5), ("norm_limit", 3.0))),
     "cfg++": Guidance("cfg++", 0.6),
@@ -153,16 +154,16 @@ def test_an_interval_of_width_zero_is_none_and_of_width_one_the_plain_rule(tiny:
     none, plain = run(tiny, Guidance("none"), seed), run(tiny, Guidance("cfg", scale), seed)
     for clock in ("progress", "noise"):
         for edge in ("0", "0.5", "1"):
-            empty = Guidance("cfg", scale, interval=f"{clock} {edge} to {edge}")
+            empty = Guidance("cfg", scale, interval=interval(f"{clock} {edge} to {edge}"))
             assert torch.equal(run(tiny, empty, seed), none)
-        assert torch.equal(run(tiny, Guidance("cfg", scale, interval=f"{clock} 0 to 1"), seed), plain)
+        assert torch.equal(run(tiny, Guidance("cfg", scale, interval=interval(f"{clock} 0 to 1")), seed), plain)
 
 
 @few
 @given(seed=seeds, rule=st.sampled_from([name for name in EVERY if RULES[name].guided]))
 def test_outside_its_interval_every_rule_is_the_strong_branch(tiny: Tiny, seed: int, rule: str) -> None:
     parameters = tuple((k, 0.0 if k == "zero_steps" else v) for k, v in EVERY[rule].parameters)
-    guidance = EVERY[rule]._replace(interval="progress 0 to 0", parameters=parameters)
+    guidance = EVERY[rule]._replace(interval=interval("progress 0 to 0"), parameters=parameters)
     strong = Guidance("none", 1.0, guidance.gamma_strong)
     assert close(run(tiny, guidance, seed, family_of(rule)), run(tiny, strong, seed, family_of(rule)), 1e-5)
 
@@ -322,23 +323,23 @@ def test_linear_rules_agree_in_every_space(
     seed=st.integers(0, 3),
     rule=st.sampled_from(sorted(EVERY)),
     subset=st.sampled_from(["exact", "bernoulli", "fixed", "groups"]),
-    interval=st.sampled_from(["always", "progress 0.2 to 0.8", "noise 0.2 to 0.9"]),
+    when=st.sampled_from(["always", "progress 0.2 to 0.8", "noise 0.2 to 0.9"]),
     schedule=st.sampled_from(["constant", "power-cosine 4", "linear falling"]),
 )
 def test_a_cell_costs_what_fvcore_counts_of_the_calls_it_really_makes(
-    tiny: Tiny, family: str, sampler: Sampler, seed: int, rule: str, subset: str, interval: str, schedule: str
+    tiny: Tiny, family: str, sampler: Sampler, seed: int, rule: str, subset: str, when: str, schedule: str
 ) -> None:
     assume(not RULES[rule].drops_path or family == "sprint")
     assume(not RULES[rule].samplers or sampler.name in RULES[rule].samplers)
     assume(RULES[rule].space != "velocity" or family in ("tread-sit", "sit", "sprint"))
     name, networks = tiny(family, seed)
     guidance = EVERY[rule]
-    if subset == "groups" and isinstance(guidance.gamma_weak, str):
+    if subset == "groups" and not isinstance(guidance.gamma_weak, float):
         guidance = guidance._replace(gamma_weak=0.25)
     if guidance.gamma_strong or guidance.gamma_weak:
         guidance = guidance._replace(subset=subset)
     if RULES[rule].guided:
-        guidance = guidance._replace(interval=interval, scale_schedule=schedule)
+        guidance = guidance._replace(interval=interval(when), scale_schedule=scale_schedule(schedule))
     made: list[tuple[int, Perturbation | None, int]] = []
 
     def note(module: torch.nn.Module, inputs: tuple[Tensor | Perturbation | None, ...], output: Tensor) -> None:

@@ -13,6 +13,8 @@ from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell
 from sgbench.cells.prompts import load_prompts
 from sgbench.guidance import RULES
+from sgbench.guidance.perturbation import layers
+from sgbench.guidance.schedules import ALWAYS
 from sgbench.guidance.settings import Guidance
 from sgbench.samplers.settings import Sampler
 from sgbench.sampling import conditions
@@ -23,7 +25,7 @@ from sgbench.zoo.shapes.captions import MAX_WORDS, PAD, WORDS, token_ids
 
 CPU = torch.device("cpu")
 GROUP = group_size(64)
-PERTURBED = (("perturb_scale", 2.0), ("layers", "2-3"), ("perturb_interval", "always"))
+PERTURBED = (("perturb_scale", 2.0), ("layers", layers("2-3")), ("perturb_interval", ALWAYS))
 GUIDANCE = [
     Guidance("none", 1.0, 0.5),
     Guidance("cfg", 2.0),

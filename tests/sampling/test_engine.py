@@ -14,6 +14,8 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.closed_form import kept_macs
 from sgbench.cost.macs import count_kept
 from sgbench.guidance import RULES as RULES_BY_NAME
+from sgbench.guidance.perturbation import layers
+from sgbench.guidance.schedules import ALWAYS
 from sgbench.guidance.settings import Guidance
 from sgbench.samplers.clocks import flow_times
 from sgbench.samplers.methods.euler import sample_euler
@@ -26,7 +28,7 @@ from tests import tiny_model
 CPU = torch.device("cpu")
 # Images of the embedded models that a CPU draws together.
 GROUP = group_size(64)
-PERTURBED = (("perturb_scale", 2.0), ("layers", "2-3"), ("perturb_interval", "always"))
+PERTURBED = (("perturb_scale", 2.0), ("layers", layers("2-3")), ("perturb_interval", ALWAYS))
 RULES = [
     Guidance("none", 1.0, 0.5, 0.0),
     Guidance("cfg", 2.0, 0.0, 0.0),
@@ -42,7 +44,7 @@ RULES = [
     Guidance("pag", 2.0, parameters=PERTURBED),
     Guidance("seg", 1.0, parameters=(*PERTURBED, ("blur", 1.5))),
     Guidance("slg", 2.0, parameters=PERTURBED),
-    Guidance("s2", 2.0, parameters=(*PERTURBED[:1], ("layers", "1-5"), *PERTURBED[2:], ("drop", 0.2))),
+    Guidance("s2", 2.0, parameters=(*PERTURBED[:1], ("layers", layers("1-5")), *PERTURBED[2:], ("drop", 0.2))),
 ]
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from sgbench.cells import randomness
 from sgbench.cells.cell import Cell
 from sgbench.cells.program import _call_counts, program
+from sgbench.guidance.schedules import interval, scale_schedule
 from sgbench.guidance.settings import Guidance
 from sgbench.models import catalogue
 from sgbench.models.catalogue import Checkpoint, Entry
@@ -39,11 +40,11 @@ def guidance_of(name: str) -> Guidance:
     if found := re.fullmatch(rf"pdg_{N}", name):
         return Guidance("pdg", float(found[1]))
     if found := re.fullmatch(rf"cfg_{N}_interval_{N}_{N}", name):
-        return Guidance("cfg", float(found[1]), interval=f"noise {found[2]} to {found[3]}")
+        return Guidance("cfg", float(found[1]), interval=interval(f"noise {found[2]} to {found[3]}"))
     found = re.fullmatch(rf"cfg_{N}(?:_power_cosine_{N})?(?:_first_(\d+)_channels)?", name)
     assert found is not None
     schedule = f"power-cosine {found[2]}" if found[2] else "constant"
-    return Guidance("cfg", float(found[1]), scale_schedule=schedule, channels=int(found[3] or 4))
+    return Guidance("cfg", float(found[1]), scale_schedule=scale_schedule(schedule), channels=int(found[3] or 4))
 
 
 CASES = [

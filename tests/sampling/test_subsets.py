@@ -7,6 +7,7 @@ import pytest
 
 from sgbench.cells.cell import Cell
 from sgbench.cells.program import program
+from sgbench.guidance.schedules import gamma_schedule
 from sgbench.guidance.settings import Guidance
 from sgbench.guidance.subset_rules import group_shape
 from sgbench.samplers.settings import Sampler
@@ -91,5 +92,5 @@ def test_bernoulli_has_the_law_of_independent_coins() -> None:
 
 
 def test_a_schedule_moves_the_number_of_tokens() -> None:
-    kept = [weak.shape[1] for _, weak in subsets(gamma_weak="linear 0.9 to 0.3")]
+    kept = [weak.shape[1] for _, weak in subsets(gamma_weak=gamma_schedule("linear 0.9 to 0.3"))]
     assert kept == [GRID - int(GRID * (0.9 - 0.6 * step / STEPS)) for step in range(STEPS)]

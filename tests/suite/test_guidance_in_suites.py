@@ -15,6 +15,8 @@ from sgbench.api import load_suite
 from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id, cell_of, cell_record, located
+from sgbench.guidance.perturbation import layers
+from sgbench.guidance.schedules import ALWAYS, gamma_schedule, interval
 from sgbench.guidance.settings import Guidance
 from sgbench.models import catalogue
 from sgbench.samplers.settings import Sampler
@@ -96,15 +98,15 @@ def test_a_rules_own_settings_and_their_defaults(suite_file: Write) -> None:
     parameters = [dict(cell.guidance.parameters) for cell in cells(suite_file(sweep=sweep))]
     assert parameters[0] == {"eta": 0.0, "momentum": -0.5, "norm_limit": 0.0}
     assert parameters[2] == {"zero_steps": 1.0}
-    assert parameters[3] == {"perturb_scale": 3.0, "layers": "2-3,5", "blur": 1.5, "perturb_interval": "always"}
-    assert parameters[5] == {"perturb_scale": 0.25, "layers": "1-6", "drop": 0.1, "perturb_interval": "always"}
+    assert parameters[3] == {"perturb_scale": 3.0, "layers": layers("2-3,5"), "blur": 1.5, "perturb_interval": ALWAYS}
+    assert parameters[5] == {"perturb_scale": 0.25, "layers": layers("1-6"), "drop": 0.1, "perturb_interval": ALWAYS}
 
 
 def test_presets_bring_the_papers_values(suite_file: Write) -> None:
     sweep = [{"guidance": ["sg_flops", "sg_fid"], "scale": 1.5}, {"guidance": ["sg_t2i_hpsv3", "sg_t2i_geneval"]}]
     assert [cell.guidance for cell in cells(suite_file(sweep=sweep))] == [
         Guidance("sg", 1.5, 0.5, 0.9),
-        Guidance("ag+sg", 1.5, "cosine 0 to 0.6", "cosine 0.6 to 0"),
+        Guidance("ag+sg", 1.5, gamma_schedule("cosine 0 to 0.6"), gamma_schedule("cosine 0.6 to 0")),
         Guidance("sg", 1.8, 0.1, 0.8),
         Guidance("cfg+sg", 2.5, 0.2, 0.7),
     ]
@@ -132,10 +134,13 @@ def test_compile_is_part_of_the_cell(suite_file: Write) -> None:
 def test_no_setting_is_rounded_on_the_way(suite_file: Write) -> None:
     entry = {"guidance": "sg", "scale": 2, "gamma_strong": 0, "gamma_weak": "cosine 0.9999999 to 0.5"}
     found = cells(suite_file(sweep=[{**entry, "interval": "progress 0.33333333 to 0.66666666"}]))[0].guidance
-    assert (found.gamma_weak, found.interval) == ("cosine 0.9999999 to 0.5", "progress 0.33333333 to 0.66666666")
+    assert (str(found.gamma_weak), str(found.interval)) == (
+        "cosine 0.9999999 to 0.5",
+        "progress 0.33333333 to 0.66666666",
+    )
     far = suite_file(sweep=[{"guidance": "cfg", "scale": 2, "interval": "noise 0.0000001 to 100000000000000000"}],
                      model=TREAD_EDM, sampler={"name": "edm-heun", "steps": 4}, **LATENT)  # fmt: skip
-    assert cells(far)[0].guidance.interval == "noise 1e-07 to 1e+17"
+    assert str(cells(far)[0].guidance.interval) == "noise 1e-07 to 1e+17"
 
 
 def test_records_read_back(suite_file: Write) -> None:
@@ -146,7 +151,7 @@ def test_records_read_back(suite_file: Write) -> None:
     ]
     for cell in cells(suite_file(sweep=sweep, compile="default")):
         assert cell_of(located(cell)) == cell
-    far = Guidance("sg", 2.0, 0.1, 0.7, interval="noise 1e-07 to 1e+17")
+    far = Guidance("sg", 2.0, 0.1, 0.7, interval=interval("noise 1e-07 to 1e+17"))
     assert cell_of(located(Cell("fashion-routing", far, Sampler("euler", 2), 0, "random", "float32"))).guidance == far
     plain = cell_record(cells(suite_file(sweep=[{"guidance": "cfg", "scale": 2}]))[0])
     # Neutral settings are not in it, so that a setting added later renames no cell.

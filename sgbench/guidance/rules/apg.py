@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sgbench.guidance.branches import Branch, Parameter, Rule, Style, Value
+from sgbench.guidance.branches import Branch, Parameter, Rule, Style
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 def project(
-    strong: Tensor, weak: Tensor, scale: float, parameters: Mapping[str, Value], memory: dict[str, Tensor]
+    strong: Tensor, weak: Tensor, scale: float, parameters: Mapping[str, float], memory: dict[str, Tensor]
 ) -> Tensor:
     """strong + (w - 1) (orthogonal + eta parallel), on denoised images (B, C, H, W).
 

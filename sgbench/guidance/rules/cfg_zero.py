@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sgbench.guidance.branches import Branch, Parameter, Rule, Style, Value, combine
+from sgbench.guidance.branches import Branch, Parameter, Rule, Style, combine
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,7 +14,7 @@ ZERO_STEPS = "zero_steps"
 
 
 def fit(
-    strong: Tensor, weak: Tensor, scale: float, parameters: Mapping[str, Value], memory: dict[str, Tensor]
+    strong: Tensor, weak: Tensor, scale: float, parameters: Mapping[str, float], memory: dict[str, Tensor]
 ) -> Tensor:
     """s weak + w (strong - s weak), s = <strong, weak> / |weak|^2 per sample (B, C, H, W)."""
     dims = tuple(range(1, strong.ndim))

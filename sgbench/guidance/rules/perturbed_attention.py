@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from sgbench.guidance.branches import Branch, Parameter, Rule, Style
-from sgbench.guidance.perturbation import BlockCost, Perturbation
+from sgbench.guidance.perturbation import BlockCost, Layers, Perturbation
+from sgbench.guidance.schedules import ALWAYS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 STRENGTH = Parameter("perturb_scale", "s, the push away from the perturbed branch")
 LAYERS = Parameter("layers", "the blocks that are perturbed, from 0, such as 7-9", text="layers")
 WHEN = Parameter(
-    "perturb_interval", "where the push away from the perturbed branch acts", default="always", text="interval"
+    "perturb_interval", "where the push away from the perturbed branch acts", default=ALWAYS, text="interval"
 )
 
 
@@ -39,7 +40,7 @@ RULE = Rule(
     works=("ahn2024pag",),
     style=Style("#CC79A7", "d", "--"),
     rank=120,
-    example={"layers": "12-15"},
+    example={"layers": Layers(range(12, 16))},
     formula="v(null) + w (v(c) - v(null)) + s (v(c) - v[attention = identity](c))",
     strong=Branch(),
     weak=Branch(condition="null"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from sgbench.guidance.branches import Branch, Rule, Style
-from sgbench.guidance.perturbation import BlockCost, Perturbation
+from sgbench.guidance.perturbation import BlockCost, Layers, Perturbation
 from sgbench.guidance.rules.perturbed_attention import LAYERS, STRENGTH, WHEN
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ RULE = Rule(
     works=("stability2024sd35", "hyung2025stg"),
     style=Style("#7F7F7F", "s", "--"),
     rank=140,
-    example={"layers": "7-9"},
+    example={"layers": Layers(range(7, 10))},
     formula="v(null) + w (v(c) - v(null)) + s (v(c) - v[blocks skipped](c))",
     strong=Branch(),
     weak=Branch(condition="null"),

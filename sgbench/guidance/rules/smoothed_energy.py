@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from sgbench.guidance.branches import Branch, Parameter, Rule, Style
-from sgbench.guidance.perturbation import BlockCost, Perturbation
+from sgbench.guidance.perturbation import BlockCost, Layers, Perturbation
 from sgbench.guidance.rules.perturbed_attention import LAYERS, STRENGTH, WHEN
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ class BlurredQueries(Perturbation):
     """Standard deviation of the blur in tokens; at infinity every query is the mean query."""
 
     @classmethod
-    def of(cls, layers: tuple[int, ...], parameters: Mapping[str, float | str]) -> Self:
-        return cls(layers, float(parameters["blur"]))
+    def of(cls, layers: tuple[int, ...], parameters: Mapping[str, float]) -> Self:
+        return cls(layers, parameters["blur"])
 
     def attention(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         from torch.nn.functional import scaled_dot_product_attention
@@ -66,7 +66,7 @@ RULE = Rule(
     works=("hong2024seg",),
     style=Style("#CC79A7", "H", ":"),
     rank=130,
-    example={"layers": "12-15"},
+    example={"layers": Layers(range(12, 16))},
     formula="v(null) + w (v(c) - v(null)) + s (v(c) - v[queries blurred by sigma](c))",
     strong=Branch(),
     weak=Branch(condition="null"),

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from sgbench.guidance.branches import Branch, Parameter, Rule, Style
+from sgbench.guidance.perturbation import Layers
 from sgbench.guidance.rules.perturbed_attention import LAYERS, WHEN
 from sgbench.guidance.rules.skip_layers import SkippedBlocks
 
@@ -24,7 +25,7 @@ RULE = Rule(
     works=("chen2025s2guidance",),
     style=Style("#7F7F7F", "^", ":"),
     rank=150,
-    example={"layers": "2-25"},
+    example={"layers": Layers(range(2, 26))},
     formula="v(null) + w (v(c) - v(null)) - s (v[random blocks skipped](c) - v(c))",
     strong=Branch(),
     weak=Branch(condition="null"),

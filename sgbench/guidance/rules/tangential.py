@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sgbench.guidance.branches import Branch, Rule, Style, Value, combine
+from sgbench.guidance.branches import Branch, Rule, Style, combine
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 def damp(
-    strong: Tensor, weak: Tensor, scale: float, parameters: Mapping[str, Value], memory: dict[str, Tensor]
+    strong: Tensor, weak: Tensor, scale: float, parameters: Mapping[str, float], memory: dict[str, Tensor]
 ) -> Tensor:
     """CFG with `weak` projected on the first right singular vector of [strong; weak], per sample (B, C, H, W).
 

@@ -53,15 +53,15 @@ OWN_WORKS: dict[str, Works] = {
 
 def _is_limited(cell: Cell) -> bool:
     """Whether guidance, or its perturbation, acts in a part of sampling alone."""
-    return {cell.guidance.interval, dict(cell.guidance.parameters).get("perturb_interval", ALWAYS)} != {ALWAYS}
+    return {cell.guidance.interval, cell.guidance.parameter("perturb_interval", ALWAYS)} != {ALWAYS}
 
 
 # What goes with any rule or sampler, and which cells use it; the rest of the settings have no source of their own.
 SETTINGS: dict[Use, Callable[[Cell], bool]] = {
     ("guidance in a limited interval", ("kynkaanniemi2024interval",)): _is_limited,
     ("rescaled guidance", ("lin2024flawed",)): lambda cell: bool(cell.guidance.rescale),
-    ("power-cosine schedule of the scale", ("gao2023mdt",)): lambda cell: cell.guidance.scale_schedule.startswith(
-        "power-cosine"
+    ("power-cosine schedule of the scale", ("gao2023mdt",)): lambda cell: (
+        cell.guidance.scale_schedule.shape == "power-cosine"
     ),
     ("tokens dropped in groups", ("park2025sprint",)): lambda cell: cell.guidance.subset == "groups",
     ("shifted time", ("esser2024sd3",)): lambda cell: cell.sampler.shift != 1,
