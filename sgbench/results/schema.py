@@ -42,19 +42,21 @@ def migrate(rows: pd.DataFrame, where: str) -> pd.DataFrame:
         if version < OLDEST:
             raise UserError(f"the rows use schema version {version}, which is no longer read", where=where, fix=AGAIN)
         if version > SCHEMA_VERSION:
-            raise UserError(
-                f"the rows use schema version {version}, and this version of sgbench reads up to {SCHEMA_VERSION}",
-                where=where,
-                fix="use the version of sgbench that wrote them, or a newer one",
-            )
+            what = f"the rows use schema version {version}, and this version of sgbench reads up to {SCHEMA_VERSION}"
+            raise UserError(what, where=where, fix="use the version of sgbench that wrote them, or a newer one")
     for version in range(versions[0], SCHEMA_VERSION):
         rows = STEPS[version](rows)
-    for column in EMPTY:
-        if column not in rows:
-            raise UserError(f"the rows have no column {column}", where=where, fix=AGAIN)
     # An empty text is nothing at all in a csv file.
-    texts = {name: rows[name].astype(object).fillna("") for name in EMPTY}
-    return _checked(rows.assign(schema=SCHEMA_VERSION, **texts), where)
+    texts = {name: rows[name].astype(object).fillna("") for name in EMPTY if name in rows}
+    rows = rows.assign(schema=SCHEMA_VERSION, **texts)
+    _require(rows, EMPTY + REQUIRED, where)
+    measured = rows[rows["failed"] == ""]
+    if not measured.empty:
+        _require(measured, MEASURED, where)
+    for rule in rows["guidance"].unique():
+        if rule not in RULES:
+            raise UserError(f"there is no guidance rule {rule!r} in this version", where=where, fix=AGAIN)
+    return rows
 
 
 def succeeded(rows: pd.DataFrame) -> pd.DataFrame:
@@ -65,9 +67,8 @@ def succeeded(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _versions(rows: pd.DataFrame, where: str) -> list[int]:
     if "schema" not in rows:
-        raise UserError(
-            "this is not a rows file: column `schema` is missing", where=where, fix="give a rows.csv of sgbench"
-        )
+        what = "this is not a rows file: column `schema` is missing"
+        raise UserError(what, where=where, fix="give a rows.csv of sgbench")
     numbers = pd.to_numeric(rows["schema"], errors="coerce")
     if numbers.isna().any() or (numbers % 1 != 0).any():
         raise UserError("the `schema` of a row is not a whole number", where=where, fix=AGAIN)
@@ -114,17 +115,6 @@ def _parameters_json(text: object) -> str:
 
 
 STEPS: dict[int, Callable[[pd.DataFrame], pd.DataFrame]] = {2: _from_2, 3: _from_3, 4: _from_4, 5: _from_5}
-
-
-def _checked(rows: pd.DataFrame, where: str) -> pd.DataFrame:
-    _require(rows, REQUIRED, where)
-    measured = rows[rows["failed"] == ""]
-    if not measured.empty:
-        _require(measured, MEASURED, where)
-    for rule in rows["guidance"].unique():
-        if rule not in RULES:
-            raise UserError(f"there is no guidance rule {rule!r} in this version", where=where, fix=AGAIN)
-    return rows
 
 
 def _require(rows: pd.DataFrame, columns: tuple[str, ...], where: str) -> None:
