@@ -82,18 +82,14 @@ def _from_2(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _from_3(rows: pd.DataFrame) -> pd.DataFrame:
     """Text came with prompts in some rows of version 3, and was absent from suites without any."""
-    nothing = pd.Series(float("nan"), rows.index)
-    return rows.assign(
-        prompts=rows.get("prompts", pd.Series("", rows.index)),
-        text_encoder_sha256=rows.get("text_encoder_sha256", nothing),
-        iterations=rows.get("iterations", nothing),
-        auxiliary_iterations=rows.get("auxiliary_iterations", nothing),
-    )
+    rows = rows if "prompts" in rows else rows.assign(prompts="")
+    unknown = ("text_encoder_sha256", "iterations", "auxiliary_iterations")
+    return rows.assign(**{name: float("nan") for name in unknown if name not in rows})
 
 
 def _from_4(rows: pd.DataFrame) -> pd.DataFrame:
     """Cells that failed had no row; a table of mixed versions has the column already."""
-    return rows.assign(failed=rows.get("failed", pd.Series("", rows.index)))
+    return rows if "failed" in rows else rows.assign(failed="")
 
 
 def _from_5(rows: pd.DataFrame) -> pd.DataFrame:

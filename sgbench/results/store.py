@@ -211,10 +211,7 @@ class Store(VerifiedFiles):
         return sum(min(count, found["images"]) for count, found in notes if found)
 
     def images_there(self, cell: Cell, limit: int | None = None) -> int:
-        """How many images of a cell are there according to the notes, from the first on without a gap.
-
-        At most `limit`. Raises UserError where there are none.
-        """
+        """How many images the notes count up to the first gap, at most `limit`. Raises UserError where it is none."""
         there = 0
         for number in itertools.count():
             notes = self._shard_notes(cell, number)
