@@ -11,11 +11,8 @@ def require_choice(value: object, choices: Any, where: str) -> None:
     """Raise UserError unless `value` is one of the Literal type `choices`."""
     known = get_args(choices)
     if value not in known:
-        raise UserError(
-            f"{value!r} is not one of its values",
-            where=where,
-            fix=f"choose one of {', '.join(map(repr, known))}, or handle the new value wherever the others are",
-        )
+        fix = f"choose one of {', '.join(map(repr, known))}, or handle the new value wherever the others are"
+        raise UserError(f"{value!r} is not one of its values", where=where, fix=fix)
 
 
 def suggestion(name: str, known: Sequence[str]) -> str:
@@ -30,8 +27,5 @@ def suggestion(name: str, known: Sequence[str]) -> str:
 def unknown(what: str, name: str, known: Iterable[str], where: str, fix: str = "") -> UserError:
     """The error for a name that is not among the known ones."""
     names = list(known)
-    return UserError(
-        f"there {'are' if what.endswith('s') else 'is'} no {what} {name!r}{suggestion(name, names)}",
-        where=where,
-        fix=fix or f"choose one of: {', '.join(names)}",
-    )
+    problem = f"there {'are' if what.endswith('s') else 'is'} no {what} {name!r}{suggestion(name, names)}"
+    return UserError(problem, where=where, fix=fix or f"choose one of: {', '.join(names)}")

@@ -1,7 +1,7 @@
 """The comparison as a whole: every pair with its findings, and what a gate would fail on."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,19 +26,14 @@ NAMED = 3
 QUIET: tuple[Verdict, ...] = ("same", "no significant difference")
 
 
-class Compared(NamedTuple):
-    """A pair and a finding for each of its scores and costs."""
-
-    pair: Pair
-    findings: list[Finding]
-
-
 class Comparison(NamedTuple):
     """Two sources, pair by pair."""
 
     a: Source
     b: Source
-    pairs: list[Compared]
+    pairs: list[Pair]
+    findings: list[tuple[Pair, Finding]]
+    """One for each score and cost of a pair, pair by pair."""
     only_a: list[Line]
     only_b: list[Line]
     tests: int
@@ -46,23 +41,19 @@ class Comparison(NamedTuple):
 
     def counts(self) -> dict[Verdict, int]:
         """How many findings there are of each verdict."""
-        return Counter(finding.verdict for _, finding in self.findings())
-
-    def findings(self) -> Iterable[tuple[Pair, Finding]]:
-        """Every finding with its pair."""
-        return ((one.pair, finding) for one in self.pairs for finding in one.findings)
+        return Counter(finding.verdict for _, finding in self.findings)
 
     def failures(self) -> list[str]:
         """What is worse, not comparable or missing in B, in sentences; empty where a gate passes."""
-        worse = Counter(title(f.measure) for _, f in self.findings() if f.verdict == "worse")
-        sentences = [f"{name} is worse in {_count(number, 'pair')}" for name, number in worse.items()]
+        worse = Counter(title(f.measure) for _, f in self.findings if f.verdict == "worse")
+        sentences = [f"{name} is worse in {counted(number, 'pair')}" for name, number in worse.items()]
         # What only B has is new, and nothing is lost.
-        refused = [f for _, f in self.findings() if f.verdict == "not comparable" and f.a == f.a]
+        refused = [f for _, f in self.findings if f.verdict == "not comparable" and f.a == f.a]
         if refused:
             first = f"{title(refused[0].measure)}: {refused[0].reason}"
-            sentences.append(f"{_count(len(refused), 'value')} of A cannot be compared (first: {first})")
+            sentences.append(f"{counted(len(refused), 'value')} of A cannot be compared (first: {first})")
         if self.only_a:
-            sentences.append(f"{_count(len(self.only_a), 'line')} of A have no counterpart in B: {named(self.only_a)}")
+            sentences.append(f"{counted(len(self.only_a), 'line')} of A have no counterpart in B: {named(self.only_a)}")
         return sentences
 
     def as_dict(self, everything: bool = False) -> dict[str, Any]:
@@ -77,8 +68,8 @@ class Comparison(NamedTuple):
             "tests": self.tests,
             "level": LEVEL,
             "verdicts": {verdict.replace(" ", "_"): counts[verdict] for verdict in sorted(counts)},
-            "images": dict(sorted(Counter(one.pair.images for one in self.pairs).items())),
-            "findings": [_finding(p, f) for p, f in self.findings() if everything or f.verdict not in QUIET],
+            "images": dict(sorted(Counter(pair.images for pair in self.pairs).items())),
+            "findings": [_finding(p, f) for p, f in self.findings if everything or f.verdict not in QUIET],
             "failures": self.failures(),
             "passed": not self.failures(),
         }
@@ -110,29 +101,25 @@ def compare_sources(
     for source, own in zip((first, second), present, strict=True):
         for metric in metrics or ():
             if metric not in own:
-                raise UserError(
-                    f"there is no score for {metric}", where=source.where, fix="score it first, or leave the metric out"
-                )
+                fix = "score it first, or leave the metric out"
+                raise UserError(f"there is no score for {metric}", where=source.where, fix=fix)
     matched = match(first.lines, second.lines)
     if not matched.pairs:
-        raise UserError(
-            f"no line of A has a counterpart in B ({named(first.lines)} against {named(second.lines)})",
-            where=both,
-            fix="compare results of the same settings, or one cell or set with one other",
-        )
+        what = f"no line of A has a counterpart in B ({named(first.lines)} against {named(second.lines)})"
+        fix = "compare results of the same settings, or one cell or set with one other"
+        raise UserError(what, where=both, fix=fix)
     wanted = set.union(*present) if metrics is None else set(metrics)
     ordered = [metric for metric in METRICS if metric in wanted]
-    pairs = [Compared(pair, [*score_findings(pair, ordered), *cost_findings(pair, seconds)]) for pair in matched.pairs]
-    found = [finding for one in pairs for finding in one.findings]
-    if all(finding.verdict == "not comparable" for finding in found):
-        reason = f"{title(found[0].measure)}: {found[0].reason}" if found else "they have no metric in common"
+    found: list[tuple[Pair, Finding]] = []
+    for pair in matched.pairs:
+        found += [(pair, finding) for finding in (*score_findings(pair, ordered), *cost_findings(pair, seconds))]
+    if all(finding.verdict == "not comparable" for _, finding in found):
+        reason = f"{title(found[0][1].measure)}: {found[0][1].reason}" if found else "they have no metric in common"
         raise UserError(f"not comparable: {reason}", where=both, fix="score both with the same options")
-    changes = [finding.change for finding in found if finding.change is not None and is_tested(finding)]
-    adjusted = iter(holm([change.p for change in changes]))
-    pairs = [
-        Compared(pair, [with_verdict(f, next(adjusted)) if is_tested(f) else f for f in own]) for pair, own in pairs
-    ]
-    return Comparison(first, second, pairs, matched.only_a, matched.only_b, len(changes))
+    tested = [finding.change.p for _, finding in found if finding.change is not None and is_tested(finding)]
+    adjusted = iter(holm(tested))
+    found = [(pair, with_verdict(f, next(adjusted)) if is_tested(f) else f) for pair, f in found]
+    return Comparison(first, second, matched.pairs, found, matched.only_a, matched.only_b, len(tested))
 
 
 def title(measure: str) -> str:
@@ -146,7 +133,8 @@ def named(lines: Sequence[Line]) -> str:
     return "; ".join(line.name for line in lines[:NAMED]) + more
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number and its noun, in the plural unless it is 1."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 

@@ -51,9 +51,8 @@ def open_source(name: str, results: Path) -> Source:
     scored = [folder for folder in folders if _rows_of(folder).is_file()] or folders[:1]
     if len(scored) > 1:
         suites = " and ".join(folder.parent.parent.name for folder in scored)
-        raise UserError(
-            f"the cell {name} has rows in {suites}", where=str(results), fix=f"give its folder: {scored[0]}"
-        )
+        what = f"the cell {name} has rows in {suites}"
+        raise UserError(what, where=str(results), fix=f"give its folder: {scored[0]}")
     return rows_source(_rows_of(scored[0]), name)._replace(where=f"cell {name}")
 
 

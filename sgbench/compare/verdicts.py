@@ -52,17 +52,15 @@ class Finding(NamedTuple):
 
 def score_findings(pair: Pair, metrics: Sequence[str]) -> list[Finding]:
     """A finding for each metric that either line has; tested ones get their verdict from `with_verdict`."""
-    return [
-        _score(pair, metric, pair.a.scores.get(metric), pair.b.scores.get(metric))
-        for metric in metrics
-        if metric in pair.a.scores or metric in pair.b.scores
-    ]
+    either = {**pair.a.scores, **pair.b.scores}
+    return [_score(pair, metric) for metric in metrics if metric in either]
 
 
-def _score(pair: Pair, metric: str, a: Score | None, b: Score | None) -> Finding:
+def _score(pair: Pair, metric: str) -> Finding:
+    a, b = pair.a.scores.get(metric), pair.b.scores.get(metric)
     if a is None or b is None:
         reason = "no value in A" if a is None else "no value in B"
-        return Finding(metric, _value(a), _value(b), "not comparable", reason=reason)
+        return Finding(metric, a.value if a else math.nan, b.value if b else math.nan, "not comparable", reason=reason)
     if a.protocol_id != b.protocol_id:
         found = differences(a.protocol, b.protocol) if a.protocol and b.protocol else []
         reason = "; ".join(found) or f"protocol {a.protocol_id} against {b.protocol_id}"
@@ -73,10 +71,6 @@ def _score(pair: Pair, metric: str, a: Score | None, b: Score | None) -> Finding
     values = zip((a.value, *a.replicates), (b.value, *b.replicates), strict=alike)
     same = alike and all(math.isclose(x, y, rel_tol=ACCURACY) for x, y in values)
     return Finding(metric, a.value, b.value, "same" if same else "no significant difference", change, paired)
-
-
-def _value(score: Score | None) -> float:
-    return float("nan") if score is None else score.value
 
 
 def is_tested(finding: Finding) -> bool:

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pandas as pd
 
-from sgbench.compare.comparison import QUIET, Comparison, named, title
+from sgbench.compare.comparison import QUIET, Comparison, counted, named, title
 from sgbench.compare.lines import Pair, Source
 from sgbench.compare.verdicts import LEVEL, SLOWER, Finding, Verdict
 from sgbench.stats.estimates import decimals
@@ -14,32 +14,21 @@ ORDER: tuple[Verdict, ...] = ("worse", "better", "changed", "no significant diff
 
 def markdown(comparison: Comparison, everything: bool = False) -> str:
     """The comparison as a table with sentences; with `everything`, unchanged values are listed as well."""
-    shown = [(p, f) for p, f in comparison.findings() if f.verdict in ORDER and (everything or f.verdict not in QUIET)]
+    shown = [(p, f) for p, f in comparison.findings if f.verdict in ORDER and (everything or f.verdict not in QUIET)]
     shown.sort(key=lambda one: ORDER.index(one[1].verdict))
     alone = len(comparison.pairs) == 1
     lines = [{**({} if alone else _what(pair)), **_line(finding)} for pair, finding in shown]
-    # Left as text: tabulate would round what looks like a number.
-    table = (
-        pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
-        if lines
-        else "No value that can be compared has changed."
-    )
-    return "\n".join(
-        [
-            f"A: {_source(comparison.a)}  ",
-            f"B: {_source(comparison.b)}",
-            "",
-            _pairs(comparison),
-            "",
-            table,
-            "",
-            *[f"- {sentence}" for sentence in [*_refused(comparison), *_rest(comparison, everything)]],
-        ]
-    )
+    table = "No value that can be compared has changed."
+    if lines:
+        # Left as text: tabulate would round what looks like a number.
+        table = pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
+    sources = f"A: {_source(comparison.a)}  \nB: {_source(comparison.b)}"
+    sentences = [f"- {sentence}" for sentence in [*_refused(comparison), *_rest(comparison, everything)]]
+    return "\n\n".join([sources, _pairs(comparison), table, "\n".join(sentences)])
 
 
 def _source(source: Source) -> str:
-    parts = [f"{source.where}, {len(source.lines):,} line{'' if len(source.lines) == 1 else 's'}"]
+    parts = [f"{source.where}, {counted(len(source.lines), 'line')}"]
     parts += [source.made_by] if source.made_by else []
     parts += [f"not known to this version: {', '.join(source.unknown)}"] if source.unknown else []
     return "; ".join(parts)
@@ -47,7 +36,7 @@ def _source(source: Source) -> str:
 
 def _pairs(comparison: Comparison) -> str:
     """How many pairs there are, how their lines differ, and what is on one side only."""
-    pairs = [one.pair for one in comparison.pairs]
+    pairs = comparison.pairs
     remarks = Counter(pair.remark for pair in pairs if pair.remark)
     images = Counter(pair.images for pair in pairs if pair.images != "unknown")
     notes = [f"{number:,} with {remark}" for remark, number in remarks.items()]
@@ -93,9 +82,9 @@ def _line(finding: Finding) -> dict[str, str]:
 
 def _refused(comparison: Comparison) -> list[str]:
     """A sentence for each measure that cannot be compared and each reason."""
-    reasons = Counter((f.measure, f.reason) for _, f in comparison.findings() if f.verdict == "not comparable")
+    reasons = Counter((f.measure, f.reason) for _, f in comparison.findings if f.verdict == "not comparable")
     return [
-        f"Not comparable: {title(measure)} of {number:,} pair{'' if number == 1 else 's'}, {reason}."
+        f"Not comparable: {title(measure)} of {counted(number, 'pair')}, {reason}."
         for (measure, reason), number in reasons.items()
     ]
 
@@ -105,7 +94,7 @@ def _rest(comparison: Comparison, everything: bool) -> list[str]:
     counts = comparison.counts()
     quiet = [f"{counts[verdict]:,} {verdict}" for verdict in QUIET if counts[verdict]]
     unchanged = [f"Unchanged: {', '.join(quiet)}."] if quiet and not everything else []
-    tests = f"{comparison.tests:,} comparison{'' if comparison.tests == 1 else 's'}"
+    tests = counted(comparison.tests, "comparison")
     return [
         *unchanged,
         f"Scores: significant at {LEVEL:.0%} after Holm's correction for {tests}; intervals are of each change alone.",

@@ -94,9 +94,8 @@ def _check_records(folder: Path, cell: Cell | None, shards: Notes, store: Store)
     """Findings of cost.json, scores.json, failure.json and the pictures."""
     there = sum(shards[number]["images"] for number in itertools.takewhile(shards.__contains__, itertools.count()))
     records = {name: read_record(folder / name) for name in ("cost.json", "scores.json", "failure.json")}
-    pictures = {name: read_picture(folder / name) for name in ("gallery.png", "nearest.png")}
     problems = {name: found.problem for name, found in records.items()}
-    problems |= {name: found.problem for name, found in pictures.items()}
+    problems |= {name: read_picture(folder / name).problem for name in ("gallery.png", "nearest.png")}
     for name, problem in problems.items():
         if problem and (there or name == "failure.json"):
             yield _removable(f"it is damaged: {problem}", REMEDIES[name], store, folder / name)

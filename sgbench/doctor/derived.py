@@ -77,7 +77,7 @@ def _is_protocol(key: str, value: object) -> bool:
 def check_rows(store: Store, cells: dict[str, Cell]) -> Iterator[Finding]:
     """Findings of rows.csv: it is the table that the cells' records give, byte for byte."""
     path = store.folder / "rows.csv"
-    ids = _ids(path)
+    ids = list(map(str, _column(path, "cell")))
     order = [*dict.fromkeys(name for name in ids if name in cells), *(name for name in cells if name not in ids)]
     built = build_rows([cells[name] for name in order], store)
     if not path.is_file():
@@ -95,25 +95,17 @@ def check_rows(store: Store, cells: dict[str, Cell]) -> Iterator[Finding]:
     elif damage:
         yield Finding(path, damage, remedy, repair)
     elif path.read_bytes() != rows_csv(built):
-        version = _version(path)
+        version = pd.to_numeric(_column(path, "schema"), errors="coerce").min()
         if version < SCHEMA_VERSION:
-            what = f"its rows use schema version {version}, and this version writes {SCHEMA_VERSION}"
+            what = f"its rows use schema version {version:g}, and this version writes {SCHEMA_VERSION}"
             yield note(path, what, remedy, repair)
         else:
             yield Finding(path, "its rows are not those that the cells give", remedy, repair)
 
 
-def _ids(path: Path) -> list[str]:
-    """The cells of the rows in their order; none where the table cannot be read."""
+def _column(path: Path, name: str) -> "pd.Series[str]":
+    """A column of the rows as text, in their order; empty where the table cannot be read."""
     try:
-        return [str(name) for name in pd.read_csv(path, usecols=["cell"], dtype=str)["cell"]]
+        return pd.read_csv(path, usecols=[name], dtype=str)[name]
     except (OSError, ValueError):
-        return []
-
-
-def _version(path: Path) -> int:
-    """The lowest schema version of the rows; this one's where the table cannot be read."""
-    try:
-        return int(pd.read_csv(path, usecols=["schema"])["schema"].min())
-    except (OSError, ValueError):
-        return SCHEMA_VERSION
+        return pd.Series(dtype=str)

@@ -67,11 +67,8 @@ def examine(
     names = sorted({path.name for path in trees})
     unknown = sorted(set(suites) - set(names))
     if unknown:
-        raise UserError(
-            f"there are no results of {unknown[0]!r}",
-            where=str(results),
-            fix=f"name one of: {', '.join(names) or 'none'}",
-        )
+        fix = f"name one of: {', '.join(names) or 'none'}"
+        raise UserError(f"there are no results of {unknown[0]!r}", where=str(results), fix=fix)
     chosen = [path for path in trees if not suites or path.name in suites]
     diagnosis = Diagnosis([], chosen, {})
 

@@ -40,11 +40,8 @@ def megabytes(progress: Progress, stage: str, total: int) -> Iterator[Callable[[
 
 def unreadable(path: Path, error: OSError) -> UserError:
     """The error for a file that the system does not let us read."""
-    return UserError(
-        f"the file cannot be read ({error.strerror or error})",
-        where=str(path),
-        fix="check the path and its permissions",
-    )
+    what = f"the file cannot be read ({error.strerror or error})"
+    return UserError(what, where=str(path), fix="check the path and its permissions")
 
 
 def sha256_file(path: Path, progress: Progress | None = None) -> str:
@@ -79,15 +76,11 @@ def read_sidecar(path: Path) -> dict[str, Any] | None:
 def recorded_sha256(path: Path) -> str | None:
     """The recorded digest, if the file still has the size and modification time that it was taken at."""
     record = read_sidecar(path)
-    if record is None:
-        return None
-    try:
+    with contextlib.suppress(OSError):
         now = path.stat()
-    except OSError:
-        return None
-    if (record["bytes"], record["mtime_ns"]) != (now.st_size, now.st_mtime_ns):
-        return None
-    return str(record["sha256"])
+        if record and (record["bytes"], record["mtime_ns"]) == (now.st_size, now.st_mtime_ns):
+            return str(record["sha256"])
+    return None
 
 
 def record_sha256(path: Path, sha256: str, source: str, seen: os.stat_result) -> None:
@@ -97,11 +90,9 @@ def record_sha256(path: Path, sha256: str, source: str, seen: os.stat_result) ->
     """
     record = {"sha256": sha256, "bytes": seen.st_size, "source": source, "mtime_ns": seen.st_mtime_ns}
     sidecar = sidecar_path(path)
-    try:
+    with contextlib.suppress(OSError):
         if read_sidecar(path) is not None or not sidecar.exists():
             write_atomic(sidecar, (json.dumps(record, indent=2) + "\n").encode())
-    except OSError:
-        return
 
 
 def sha256_of(path: Path, progress: Progress | None = None) -> str:
@@ -133,8 +124,6 @@ def require_recorded(path: Path) -> None:
         return
     found = sha256_file(path)
     if found != recorded:
-        raise UserError(
-            f"the file was damaged since its digest was taken (sha256 {found[:12]}, recorded {recorded[:12]})",
-            where=str(path),
-            fix=f"fetch or copy it again; where it is meant to be another file, delete {sidecar_path(path).name}",
-        )
+        what = f"the file was damaged since its digest was taken (sha256 {found[:12]}, recorded {recorded[:12]})"
+        fix = f"fetch or copy it again; where it is meant to be another file, delete {sidecar_path(path).name}"
+        raise UserError(what, where=str(path), fix=fix)

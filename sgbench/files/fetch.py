@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
 from sgbench.base.atomic import refusal, write_atomic
-from sgbench.base.errors import UserError
+from sgbench.base.errors import UserError, plain
 from sgbench.base.progress import Progress
 from sgbench.files.digest import megabytes, read_sidecar, record_sha256, sha256_file, sha256_of
 
@@ -43,11 +43,8 @@ def fetch(source: str, folder: Path, sha256: str | None, progress: Progress) -> 
         return local
     if HUB_NAME.fullmatch(source) and ".." not in source.split("/"):
         return _from_hub(source, folder, expected, progress)
-    raise UserError(
-        "there is no such file",
-        where=source,
-        fix="give a path, an http(s) address or owner/name/path/in/repo on the Hugging Face hub",
-    )
+    fix = "give a path, an http(s) address or owner/name/path/in/repo on the Hugging Face hub"
+    raise UserError("there is no such file", where=source, fix=fix)
 
 
 def _compare(found: str, expected: str | None, where: str, fix: str, delete: Callable[[], None] | None = None) -> None:
@@ -64,11 +61,9 @@ def _is_there(path: Path, source: str, expected: str | None, progress: Progress)
     record = read_sidecar(path)
     if expected is None:
         if record is None or record["source"] != source:
-            raise UserError(
-                f"another file already has this name (from {record['source'] if record else 'an unknown source'})",
-                where=str(path),
-                fix=f"move it away, or give the sha256 of {source} if it is the same file",
-            )
+            what = f"another file already has this name (from {record['source'] if record else 'an unknown source'})"
+            fix = f"move it away, or give the sha256 of {source} if it is the same file"
+            raise UserError(what, where=str(path), fix=fix)
         expected = record["sha256"]
     fix = "delete it to download it again, or correct the digest"
     _compare(sha256_of(path, progress), expected, str(path), fix)
@@ -81,9 +76,8 @@ def _from_address(source: str, folder: Path, expected: str | None, progress: Pro
     except ValueError as error:
         raise UserError(f"this is not a valid address ({error})", where=source, fix="correct it") from error
     if address.scheme not in ("http", "https"):
-        raise UserError(
-            f"the scheme {address.scheme}:// is not supported", where=source, fix="use https://, http:// or a path"
-        )
+        what = f"the scheme {address.scheme}:// is not supported"
+        raise UserError(what, where=source, fix="use https://, http:// or a path")
     name = PurePosixPath(unquote(address.path)).name
     if name in ("", ".", ".."):
         raise UserError("the address does not name a file", where=source, fix="give the address of the file itself")
@@ -115,20 +109,14 @@ def _download(part: PartialDownload, progress: Progress) -> None:
             headers["If-Range"] = part.validator
     with _open(part, Request(part.source, headers=headers)) as response:
         if response.headers.get_content_type() == "text/html":
-            raise UserError(
-                "the server answered with a web page instead of a file",
-                where=part.source,
-                fix="give the address of the file itself (of a Dropbox link, the one with dl=1)",
-            )
+            fix = "give the address of the file itself (of a Dropbox link, the one with dl=1)"
+            raise UserError("the server answered with a web page instead of a file", where=part.source, fix=fix)
         if part.have == 0 or response.status != http.HTTPStatus.PARTIAL_CONTENT:
             part.start(response.headers)
         elif not part.is_continued_by(response.headers["Content-Range"] or ""):
             part.drop()
-            raise UserError(
-                "the server sent a different part of the file than requested",
-                where=part.source,
-                fix="run the same command again: it starts over",
-            )
+            what = "the server sent a different part of the file than requested"
+            raise UserError(what, where=part.source, fix="run the same command again: it starts over")
         with megabytes(progress, "fetch", part.total or 0) as add, part.path.open("ab") as stream:
             add(part.have, f"{part.final.name} (kept)")
             while block := _next_block(response, part):
@@ -146,11 +134,8 @@ def _open(part: PartialDownload, request: Request) -> Any:
         error.close()
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             part.drop()
-        raise UserError(
-            f"the server answered {error.code} {error.reason}",
-            where=part.source,
-            fix="check the address, and whether it requires a login; then run the same command again",
-        ) from error
+        fix = "check the address, and whether it requires a login; then run the same command again"
+        raise UserError(f"the server answered {error.code} {error.reason}", where=part.source, fix=fix) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = error.reason if isinstance(error, URLError) else error
         raise UserError(f"the server cannot be reached ({reason})", where=part.source, fix=RESUMES) from error
@@ -158,12 +143,10 @@ def _open(part: PartialDownload, request: Request) -> Any:
 
 def _next_block(response: Any, part: PartialDownload) -> bytes:
     try:
-        block: bytes = response.read(BLOCK_BYTES)
+        return bytes(response.read(BLOCK_BYTES))
     except (OSError, http.client.HTTPException) as error:
-        raise UserError(
-            f"the connection broke after {part.have} bytes ({error})", where=part.source, fix=RESUMES
-        ) from error
-    return block
+        what = f"the connection broke after {part.have} bytes ({error})"
+        raise UserError(what, where=part.source, fix=RESUMES) from error
 
 
 def _from_hub(source: str, folder: Path, expected: str | None, progress: Progress) -> Path:
@@ -174,21 +157,15 @@ def _from_hub(source: str, folder: Path, expected: str | None, progress: Progres
     try:
         hub = importlib.import_module("huggingface_hub")
     except ImportError as error:
-        raise UserError(
-            "there is no such file, and the Hugging Face hub needs the package huggingface_hub",
-            where=source,
-            fix="pip install 'sgbench[hf]', or give the path of a file",
-        ) from error
+        what = "there is no such file, and the Hugging Face hub needs the package huggingface_hub"
+        raise UserError(what, where=source, fix="pip install 'sgbench[hf]', or give the path of a file") from error
     progress.say(f"{source}: from the Hugging Face hub")
     try:
         hub.hf_hub_download(repo_id=f"{owner}/{name}", filename=inside, local_dir=str(folder))
         seen = path.stat()
     except Exception as error:  # Its errors share no base class.
-        raise UserError(
-            f"the hub did not provide the file ({str(error).strip().partition(chr(10))[0]})",
-            where=source,
-            fix="check the name, and log in with `hf auth login` if the repository asks for it",
-        ) from error
+        fix = "check the name, and log in with `hf auth login` if the repository asks for it"
+        raise UserError(f"the hub did not provide the file ({plain(error)})", where=source, fix=fix) from error
     found = sha256_file(path, progress)
     _compare(found, expected, source, DELETED, path.unlink)
     record_sha256(path, found, source, seen)

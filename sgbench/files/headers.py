@@ -31,8 +31,7 @@ def different_shapes(first: Path, second: Path) -> str:
             return f"{name} is missing"
         if one[name] != other[name]:
             return f"{name} is {list(other[name])}, not {list(one[name])}"
-    more = next((name for name in other if name not in one), None)
-    return "" if more is None else f"{more} is new"
+    return next((f"{name} is new" for name in other if name not in one), "")
 
 
 def _used(found: dict[str, tuple[int, ...]] | None) -> dict[str, tuple[int, ...]]:

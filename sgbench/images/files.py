@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sgbench.base.bounded import read_bounded
-from sgbench.base.errors import UserError
+from sgbench.base.errors import UserError, plain
 from sgbench.files.digest import unreadable
 
 Images = NDArray[np.uint8]
@@ -46,18 +46,14 @@ def read_image(path: Path) -> Images:
             image.load()
             pixels = np.asarray(image)
     except Exception as error:  # A damaged file can end the decoder in any way.
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"the image is damaged ({reason})", where=str(path), fix="make it again") from error
+        raise UserError(f"the image is damaged ({plain(error)})", where=str(path), fix="make it again") from error
     if mode == "L":
         return pixels[..., None]
     if mode == "RGB":
         return pixels
     what = "an alpha channel" if mode in ("RGBA", "LA", "PA") else f"colours of kind {mode}"
-    raise UserError(
-        f"the image has {what}, and only 8-bit grey and RGB are scored",
-        where=str(path),
-        fix="convert it to one of these yourself",
-    )
+    problem = f"the image has {what}, and only 8-bit grey and RGB are scored"
+    raise UserError(problem, where=str(path), fix="convert it to one of these yourself")
 
 
 def _exact_mode(image: Image.Image) -> str:
@@ -123,8 +119,7 @@ def read_array(path: Path, name: str) -> NDArray[np.generic]:
 
 def damaged(path: Path, error: Exception) -> UserError:
     """The error for an npz that cannot be read."""
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return UserError(f"the npz is damaged ({reason})", where=str(path), fix="make or download it again")
+    return UserError(f"the npz is damaged ({plain(error)})", where=str(path), fix="make or download it again")
 
 
 def natural(text: str) -> list[tuple[int, str]]:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from sgbench.base.atomic import refusal, write_atomic
@@ -34,12 +33,9 @@ class PromptedImages(ImageSet):
     def __init__(self, images: FolderImages | NpzImages, prompts: PromptSet) -> None:
         number = len(prompts.prompts)
         if images.count % number:
-            raise NoScoreError(
-                f"{-images.count % number} images are missing: there are {images.count}, and {prompts.name} has "
-                f"{number} prompts",
-                where=images.where,
-                fix="generate the same number of images for every prompt, in the order of the prompts",
-            )
+            there = f"there are {images.count}, and {prompts.name} has {number} prompts"
+            fix = "generate the same number of images for every prompt, in the order of the prompts"
+            raise NoScoreError(f"{-images.count % number} images are missing: {there}", where=images.where, fix=fix)
         self.images, self.prompts = images, prompts
         self.where, self.count, self.quantisation = images.where, images.count, images.quantisation
         self.labels = np.arange(images.count) % number
@@ -73,9 +69,7 @@ def is_layout(folder: Path) -> bool:
 
 
 def write_layout(
-    folder: Path,
-    records: Sequence[Mapping[str, Any]],
-    images_of: Callable[[int], Sequence[NDArray[np.uint8]]],
+    folder: Path, records: Sequence[Mapping[str, Any]], images_of: Callable[[int], Sequence[Images]]
 ) -> None:
     """Write each prompt's record and its images uint8 (H, W, 3), which `images_of` gives by the prompt's number.
 
@@ -106,9 +100,8 @@ def read_layout(folder: Path) -> list[tuple[dict[str, Any], list[Path]]]:
     except OSError as error:
         raise unreadable(folder, error) from error
     if not places:
-        raise UserError(
-            "there are no prompts in the folder", where=str(folder), fix=f"give one that holds 00000/{METADATA}"
-        )
+        fix = f"give one that holds 00000/{METADATA}"
+        raise UserError("there are no prompts in the folder", where=str(folder), fix=fix)
     prompts, per_prompt = max(found) + 1, max(map(len, found.values()))
     missing = [
         f"{_prompt_name(index)}/{SAMPLES}/{_image_name(number)}"
@@ -116,11 +109,8 @@ def read_layout(folder: Path) -> list[tuple[dict[str, Any], list[Path]]]:
         for number in sorted(set(range(per_prompt)) - {int(path.stem) for path in found.get(index, [])})
     ]
     if missing:
-        raise NoScoreError(
-            f"{len(missing)} of {prompts * per_prompt} images are missing (first: {missing[0]})",
-            where=str(folder),
-            fix="generate the missing images: an incomplete set has no score",
-        )
+        what = f"{len(missing)} of {prompts * per_prompt} images are missing (first: {missing[0]})"
+        raise NoScoreError(what, where=str(folder), fix="generate the missing images: an incomplete set has no score")
     return [(_read_record(places[number] / METADATA), found[number]) for number in sorted(places)]
 
 
@@ -145,23 +135,17 @@ def _check_own(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
         metadata = path / METADATA
         known = path.name in own and (not metadata.exists() or metadata.read_bytes() == own[path.name])
         if not known and not path.name.startswith("."):
-            raise UserError(
-                f"the folder already holds something else ({path.name})",
-                where=str(folder),
-                fix="choose an empty folder, or the one where these prompts were being written",
-            )
+            fix = "choose an empty folder, or the one where these prompts were being written"
+            raise UserError(f"the folder already holds something else ({path.name})", where=str(folder), fix=fix)
 
 
-def _write_image(path: Path, image: NDArray[np.uint8]) -> None:
+def _write_image(path: Path, image: Images) -> None:
     if path.exists():
         # Pixels are compared: other versions of a library encode the same image differently.
         if np.array_equal(read_image(path), image):
             return
-        raise UserError(
-            "a different image has this name already",
-            where=str(path),
-            fix="choose an empty folder, or delete this one",
-        )
+        fix = "choose an empty folder, or delete this one"
+        raise UserError("a different image has this name already", where=str(path), fix=fix)
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")
     write_atomic(path, buffer.getvalue())
@@ -180,7 +164,6 @@ def _read_record(path: Path) -> dict[str, Any]:
         raise UserError(f"the file cannot be read ({error})", where=str(path), fix="give UTF-8 text") from error
     records = read_records(text, str(path), COCO_CLASSES, COLOURS)
     if len(records) > 1:
-        raise UserError(
-            f"the file holds {len(records)} prompts, and its folder is for one", where=str(path), fix="split it"
-        )
+        what = f"the file holds {len(records)} prompts, and its folder is for one"
+        raise UserError(what, where=str(path), fix="split it")
     return records[0]

@@ -65,18 +65,12 @@ class Seen(NamedTuple):
 def look(images: ImageSet) -> Seen:
     """Read a set that is to be scored. Raises NoScoreError for fewer than two images, and if all pixels are equal."""
     if images.count < 2:
-        raise NoScoreError(
-            f"there {'is one image' if images.count else 'are no images'}, and scores need a set",
-            where=images.where,
-            fix="give at least 20",
-        )
+        what = f"there {'is one image' if images.count else 'are no images'}, and scores need a set"
+        raise NoScoreError(what, where=images.where, fix="give at least 20")
     seen, low, high = scan(images)
     if low == high:
-        raise NoScoreError(
-            f"every pixel of all {images.count} images is {low}: the images are blank",
-            where=images.where,
-            fix="look at the images before scoring them",
-        )
+        what = f"every pixel of all {images.count} images is {low}: the images are blank"
+        raise NoScoreError(what, where=images.where, fix="look at the images before scoring them")
     return seen
 
 
@@ -109,19 +103,14 @@ def info_of(images: ImageSet, labels: str | None = None) -> ImageSetInfo:
 
 def check_against(seen: Seen, side: int | None, channels: int | None, reference: str, where: str) -> None:
     """Raise NoScoreError unless images have the size and the kind of colour of a reference's."""
+    theirs = f"those of the reference {reference}"
     if side is not None and seen.side != (side, side):
-        raise NoScoreError(
-            f"the images are {seen.side[0]} x {seen.side[1]} pixels, and those of the reference {reference} "
-            f"{side} x {side}",
-            where=where,
-            fix="resize them yourself, as the protocol of your comparison says, or choose another reference",
-        )
+        what = f"the images are {seen.side[0]} x {seen.side[1]} pixels, and {theirs} {side} x {side}"
+        fix = "resize them yourself, as the protocol of your comparison says, or choose another reference"
+        raise NoScoreError(what, where=where, fix=fix)
     if seen.channels == 1 and channels == 3:
-        raise NoScoreError(
-            f"the images are grey, and those of the reference {reference} in colour",
-            where=where,
-            fix="choose a grey reference, or convert them to RGB if that is what you mean to compare",
-        )
+        fix = "choose a grey reference, or convert them to RGB if that is what you mean to compare"
+        raise NoScoreError(f"the images are grey, and {theirs} in colour", where=where, fix=fix)
 
 
 class FolderImages(ImageSet):
@@ -134,11 +123,9 @@ class FolderImages(ImageSet):
         found = files_below(folder)
         odd = [p for p in found if p.suffix.lower() in OTHER_SUFFIXES]
         if odd:
-            raise UserError(
-                f"the folder also holds {odd[0].suffix} files, which are not read ({len(odd)} of them)",
-                where=str(odd[0]),
-                fix=f"convert them to png or move them away: what is scored is every {', '.join(SUFFIXES)} file",
-            )
+            what = f"the folder also holds {odd[0].suffix} files, which are not read ({len(odd)} of them)"
+            fix = f"convert them to png or move them away: what is scored is every {', '.join(SUFFIXES)} file"
+            raise UserError(what, where=str(odd[0]), fix=fix)
         found = [p for p in found if p.suffix.lower() in SUFFIXES]
         self.paths = sorted(found, key=lambda p: natural(p.relative_to(folder).as_posix()))
         self.where, self.count = str(folder), len(self.paths)
@@ -146,9 +133,8 @@ class FolderImages(ImageSet):
         if lossy:
             self.quantisation = f"uint8, read from {' and '.join(lossy)}"
         if not self.paths:
-            raise UserError(
-                "there are no images in the folder", where=self.where, fix=f"put {', '.join(SUFFIXES)} files into it"
-            )
+            fix = f"put {', '.join(SUFFIXES)} files into it"
+            raise UserError("there are no images in the folder", where=self.where, fix=fix)
 
     def parts(self) -> Iterator[Images]:
         """The decoded images. Raises UserError naming the first file that cannot be used."""
@@ -159,11 +145,8 @@ class FolderImages(ImageSet):
                 image = read_image(path)
                 first = first or (path, image.shape)
                 if image.shape != first[1]:
-                    raise UserError(
-                        f"the image is {_kind(image.shape)}, and {first[0].name} is {_kind(first[1])}",
-                        where=str(path),
-                        fix="score images of one size and one kind of colour",
-                    )
+                    what = f"the image is {_kind(image.shape)}, and {first[0].name} is {_kind(first[1])}"
+                    raise UserError(what, where=str(path), fix="score images of one size and one kind of colour")
                 part.append(image)
             yield np.stack(part)
 
@@ -179,28 +162,20 @@ class NpzImages(ImageSet):
         shape, kind, by_columns = header
         has_images = len(shape) == 4 and shape[3] in (1, 3) and min(shape[1:]) >= 1 and shape[0] >= 0
         if kind != np.uint8 or not has_images or by_columns:
-            raise UserError(
-                f"arr_0 is {kind} of shape {shape}{', stored by columns' if by_columns else ''}, and ADM's layout is "
-                "uint8 (N, height, width, 3)",
-                where=self.where,
-                fix="write the images as uint8, rounded and clamped; values that are not finite have no place there",
-            )
+            given = f"{kind} of shape {shape}{', stored by columns' if by_columns else ''}"
+            what = f"arr_0 is {given}, and ADM's layout is uint8 (N, height, width, 3)"
+            fix = "write the images as uint8, rounded and clamped; values that are not finite have no place there"
+            raise UserError(what, where=self.where, fix=fix)
         if shape[1] * shape[2] > MOST_PIXELS:
-            raise UserError(
-                f"an image of arr_0 has {shape[2]} x {shape[1]} pixels, and {MOST_PIXELS:,} are the most",
-                where=self.where,
-                fix="give smaller images",
-            )
+            what = f"an image of arr_0 has {shape[2]} x {shape[1]} pixels, and {MOST_PIXELS:,} are the most"
+            raise UserError(what, where=self.where, fix="give smaller images")
         self.count, self.shape = shape[0], shape[1:]
-        given = read_array(path, "arr_1") if read_header(path, "arr_1") else None
-        if given is not None and (given.shape != (self.count,) or not np.issubdtype(given.dtype, np.integer)):
-            raise UserError(
-                f"arr_1 is {given.dtype} of shape {given.shape}, and there are {self.count} images",
-                where=self.where,
-                fix="give one whole number per image, or leave it out",
-            )
-        if given is not None:
-            self.labels = given.astype(np.int64)
+        if read_header(path, "arr_1"):
+            labels = read_array(path, "arr_1")
+            if labels.shape != (self.count,) or not np.issubdtype(labels.dtype, np.integer):
+                what = f"arr_1 is {labels.dtype} of shape {labels.shape}, and there are {self.count} images"
+                raise UserError(what, where=self.where, fix="give one whole number per image, or leave it out")
+            self.labels = labels.astype(np.int64)
             self.label_policy = policy_of(self.labels)
 
     def parts(self) -> Iterator[Images]:
@@ -234,11 +209,8 @@ def open_images(path: Path) -> FolderImages | NpzImages:
         return FolderImages(path)
     if path.suffix == ".npz" and path.is_file():
         return NpzImages(path)
-    raise UserError(
-        "there is no such folder or npz of images",
-        where=str(path),
-        fix="give a folder of png, jpg or webp files, an npz in ADM's layout, or the folder of a cell",
-    )
+    fix = "give a folder of png, jpg or webp files, an npz in ADM's layout, or the folder of a cell"
+    raise UserError("there is no such folder or npz of images", where=str(path), fix=fix)
 
 
 def _kind(shape: tuple[int, ...]) -> str:

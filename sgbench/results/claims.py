@@ -76,7 +76,8 @@ class Claims:
     @contextlib.contextmanager
     def held(self, unit: str) -> Iterator[bool]:
         """Hold the claim on `unit` within the context; False where another process or thread holds it."""
-        byte = _byte(unit)
+        # 62 bits: what the offsets of every file system take.
+        byte = int.from_bytes(hashlib.blake2b(unit.encode(), digest_size=8).digest()) >> 2
         mine = self._take(byte)
         try:
             yield mine
@@ -124,11 +125,6 @@ def pauses() -> Iterator[float]:
     while True:
         yield pause
         pause = min(1.5 * pause, LONGEST_PAUSE)
-
-
-def _byte(unit: str) -> int:
-    """62 bits: what the offsets of every file system take."""
-    return int.from_bytes(hashlib.blake2b(unit.encode(), digest_size=8).digest()) >> 2
 
 
 def work_through(

@@ -18,11 +18,8 @@ def open_cell(folder: Path) -> tuple[Cell, Store]:
     suite = folder.resolve().parent.parent
     cell = named_cell(record, folder.resolve().name)
     if cell is None:
-        raise UserError(
-            "this is not a cell that this version and these weights can name",
-            where=str(folder),
-            fix="give a folder of results/<suite>/cells",
-        )
+        what = "this is not a cell that this version and these weights can name"
+        raise UserError(what, where=str(folder), fix="give a folder of results/<suite>/cells")
     return cell, Store(suite.parent, suite.name)
 
 
@@ -32,11 +29,8 @@ def find_cell(name: str, results: Path) -> tuple[Cell, Store]:
         return open_cell(Path(name))
     found = folders_of_cell(name, results)
     if not found:
-        raise UserError(
-            f"there is no cell {name!r}",
-            where=str(results),
-            fix="give an id as `sgbench plan` prints it, or its folder",
-        )
+        fix = "give an id as `sgbench plan` prints it, or its folder"
+        raise UserError(f"there is no cell {name!r}", where=str(results), fix=fix)
     # Suites may share a cell; one that has images is preferred.
     return open_cell(max(found, key=lambda folder: (folder / "shards").is_dir()))
 

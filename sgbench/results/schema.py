@@ -42,19 +42,21 @@ def migrate(rows: pd.DataFrame, where: str) -> pd.DataFrame:
         if version < OLDEST:
             raise UserError(f"the rows use schema version {version}, which is no longer read", where=where, fix=AGAIN)
         if version > SCHEMA_VERSION:
-            raise UserError(
-                f"the rows use schema version {version}, and this version of sgbench reads up to {SCHEMA_VERSION}",
-                where=where,
-                fix="use the version of sgbench that wrote them, or a newer one",
-            )
+            what = f"the rows use schema version {version}, and this version of sgbench reads up to {SCHEMA_VERSION}"
+            raise UserError(what, where=where, fix="use the version of sgbench that wrote them, or a newer one")
     for version in range(versions[0], SCHEMA_VERSION):
         rows = STEPS[version](rows)
-    for column in EMPTY:
-        if column not in rows:
-            raise UserError(f"the rows have no column {column}", where=where, fix=AGAIN)
     # An empty text is nothing at all in a csv file.
-    texts = {name: rows[name].astype(object).fillna("") for name in EMPTY}
-    return _checked(rows.assign(schema=SCHEMA_VERSION, **texts), where)
+    texts = {name: rows[name].astype(object).fillna("") for name in EMPTY if name in rows}
+    rows = rows.assign(schema=SCHEMA_VERSION, **texts)
+    _require(rows, EMPTY + REQUIRED, where)
+    measured = rows[rows["failed"] == ""]
+    if not measured.empty:
+        _require(measured, MEASURED, where)
+    for rule in rows["guidance"].unique():
+        if rule not in RULES:
+            raise UserError(f"there is no guidance rule {rule!r} in this version", where=where, fix=AGAIN)
+    return rows
 
 
 def succeeded(rows: pd.DataFrame) -> pd.DataFrame:
@@ -65,9 +67,8 @@ def succeeded(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _versions(rows: pd.DataFrame, where: str) -> list[int]:
     if "schema" not in rows:
-        raise UserError(
-            "this is not a rows file: column `schema` is missing", where=where, fix="give a rows.csv of sgbench"
-        )
+        what = "this is not a rows file: column `schema` is missing"
+        raise UserError(what, where=where, fix="give a rows.csv of sgbench")
     numbers = pd.to_numeric(rows["schema"], errors="coerce")
     if numbers.isna().any() or (numbers % 1 != 0).any():
         raise UserError("the `schema` of a row is not a whole number", where=where, fix=AGAIN)
@@ -81,18 +82,14 @@ def _from_2(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _from_3(rows: pd.DataFrame) -> pd.DataFrame:
     """Text came with prompts in some rows of version 3, and was absent from suites without any."""
-    nothing = pd.Series(float("nan"), rows.index)
-    return rows.assign(
-        prompts=rows.get("prompts", pd.Series("", rows.index)),
-        text_encoder_sha256=rows.get("text_encoder_sha256", nothing),
-        iterations=rows.get("iterations", nothing),
-        auxiliary_iterations=rows.get("auxiliary_iterations", nothing),
-    )
+    rows = rows if "prompts" in rows else rows.assign(prompts="")
+    unknown = ("text_encoder_sha256", "iterations", "auxiliary_iterations")
+    return rows.assign(**{name: float("nan") for name in unknown if name not in rows})
 
 
 def _from_4(rows: pd.DataFrame) -> pd.DataFrame:
     """Cells that failed had no row; a table of mixed versions has the column already."""
-    return rows.assign(failed=rows.get("failed", pd.Series("", rows.index)))
+    return rows if "failed" in rows else rows.assign(failed="")
 
 
 def _from_5(rows: pd.DataFrame) -> pd.DataFrame:
@@ -114,17 +111,6 @@ def _parameters_json(text: object) -> str:
 
 
 STEPS: dict[int, Callable[[pd.DataFrame], pd.DataFrame]] = {2: _from_2, 3: _from_3, 4: _from_4, 5: _from_5}
-
-
-def _checked(rows: pd.DataFrame, where: str) -> pd.DataFrame:
-    _require(rows, REQUIRED, where)
-    measured = rows[rows["failed"] == ""]
-    if not measured.empty:
-        _require(measured, MEASURED, where)
-    for rule in rows["guidance"].unique():
-        if rule not in RULES:
-            raise UserError(f"there is no guidance rule {rule!r} in this version", where=where, fix=AGAIN)
-    return rows
 
 
 def _require(rows: pd.DataFrame, columns: tuple[str, ...], where: str) -> None:

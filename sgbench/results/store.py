@@ -21,6 +21,7 @@ complete when its shards are there and match the digests in their notes. What do
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 from collections.abc import Callable, Iterable
@@ -84,11 +85,9 @@ class Store(VerifiedFiles):
         needed = sum(image_bytes(cell) * images for cell, images in missing if images)
         free = free_bytes(self.folder)
         if free is not None and needed > free:
-            raise UserError(
-                f"the missing images take {needed:,} bytes, and {free:,} are free",
-                where=str(self.folder),
-                fix="free disk space, choose another folder with --results, or generate fewer images with --limit",
-            )
+            what = f"the missing images take {needed:,} bytes, and {free:,} are free"
+            fix = "free disk space, choose another folder with --results, or generate fewer images with --limit"
+            raise UserError(what, where=str(self.folder), fix=fix)
 
     def write_mark(self, name: str) -> None:
         """Create or refresh an empty file in the suite's folder, by which machines check that they share it."""
@@ -110,12 +109,8 @@ class Store(VerifiedFiles):
         """Write rows.csv, and rows.parquet where pyarrow is installed."""
         path = self.folder / "rows.csv"
         self._write_table(path, rows_csv(rows))
-        try:
-            buffer = io.BytesIO()
-            rows.to_parquet(buffer, index=False)
-        except ImportError:
-            return path
-        self._write_table(path.with_suffix(".parquet"), buffer.getvalue())
+        with contextlib.suppress(ImportError):
+            self._write_table(path.with_suffix(".parquet"), rows.to_parquet(index=False))
         return path
 
     def read_rows(self) -> pd.DataFrame:
@@ -216,10 +211,7 @@ class Store(VerifiedFiles):
         return sum(min(count, found["images"]) for count, found in notes if found)
 
     def images_there(self, cell: Cell, limit: int | None = None) -> int:
-        """How many images of a cell are there according to the notes, from the first on without a gap.
-
-        At most `limit`. Raises UserError where there are none.
-        """
+        """How many images the notes count up to the first gap, at most `limit`. Raises UserError where it is none."""
         there = 0
         for number in itertools.count():
             notes = self._shard_notes(cell, number)
@@ -264,12 +256,9 @@ class Store(VerifiedFiles):
 
     def known_cells(self) -> list[Cell]:
         """Every cell of the tree that this version and these weights can still name, in the order of their ids."""
-        found = []
-        for path in sorted(self.folder.glob("cells/*/cell.json")):
-            cell = named_cell(self._read(path), path.parent.name)
-            if cell is not None:
-                found.append(cell)
-        return found
+        paths = sorted(self.folder.glob("cells/*/cell.json"))
+        cells = [named_cell(self._read(path), path.parent.name) for path in paths]
+        return [cell for cell in cells if cell is not None]
 
     def _shard_path(self, cell: Cell, number: int) -> Path:
         return self.cell_folder(cell) / "shards" / f"{number:05d}.npy"

@@ -208,11 +208,9 @@ class VerifiedFiles:
         """Write a file whole. Raises UserError where the file system refuses; nothing that was there is lost."""
         # A link in place of a folder must not lead what is written out of the tree, which itself may be a link.
         if not path.parent.resolve().is_relative_to(self.folder.resolve()):
-            raise UserError(
-                "a link leads out of the results tree, and nothing is written beyond it",
-                where=str(path.parent),
-                fix="remove the link; to keep the whole tree elsewhere, name that folder with --results",
-            )
+            what = "a link leads out of the results tree, and nothing is written beyond it"
+            fix = "remove the link; to keep the whole tree elsewhere, name that folder with --results"
+            raise UserError(what, where=str(path.parent), fix=fix)
         try:
             write_atomic(path, payload)
         except OSError as error:

@@ -38,7 +38,7 @@ def shifted(rows: pd.DataFrame, where: pd.Series, metric: str, factor: float) ->
 def moved(found: Comparison) -> dict[tuple[str, str], str]:
     """What changed: (cell, measure) and verdict."""
     quiet = ("same", "no significant difference")
-    return {(p.a.cell, f.measure): f.verdict for p, f in found.findings() if f.verdict not in quiet}
+    return {(p.a.cell, f.measure): f.verdict for p, f in found.findings if f.verdict not in quiet}
 
 
 @pytest.mark.parametrize("suite", ["fashion-mnist", "shapes"])
@@ -88,8 +88,8 @@ def test_swapping_the_sides_turns_every_sign(fashion: pd.DataFrame, write: Write
         write(fashion[fashion["model"] == m].assign(model="m"), f"{m}.csv") for m in fashion["model"].unique()[:2]
     ]
     there, back = compare(*models), compare(*models[::-1])
-    ours = {(p.a.cell, p.b.cell, f.measure): f for p, f in there.findings()}
-    theirs = {(p.b.cell, p.a.cell, f.measure): f for p, f in back.findings()}
+    ours = {(p.a.cell, p.b.cell, f.measure): f for p, f in there.findings}
+    theirs = {(p.b.cell, p.a.cell, f.measure): f for p, f in back.findings}
     assert ours.keys() == theirs.keys()
     assert {f.verdict for f in ours.values()} >= {"worse", "changed", "no significant difference"}
     for key, one in ours.items():
@@ -100,7 +100,7 @@ def test_swapping_the_sides_turns_every_sign(fashion: pd.DataFrame, write: Write
             assert other.change.lower == pytest.approx(-one.change.upper)
             assert other.adjusted_p == pytest.approx(one.adjusted_p, nan_ok=True)
     assert [line.cell for line in there.only_a] == [line.cell for line in back.only_b]
-    assert there.pairs[0].pair.remark.startswith("other checkpoint")
+    assert there.pairs[0].remark.startswith("other checkpoint")
 
 
 @pytest.mark.parametrize("shared", [0.0, 0.9])
@@ -139,7 +139,7 @@ def test_other_protocols_are_refused_by_their_difference(fashion: pd.DataFrame, 
     folder = ROOT / "results/fashion-mnist"
     other = write(fashion.assign(fd_protocol="ffffffffffff"))
     found = compare(folder, other)
-    reasons = Counter((f.measure, f.reason) for _, f in found.findings() if f.verdict == "not comparable")
+    reasons = Counter((f.measure, f.reason) for _, f in found.findings if f.verdict == "not comparable")
     ((measure, reason),) = reasons
     assert measure == "fd"
     assert reason.endswith("against ffffffffffff")
@@ -157,12 +157,12 @@ def test_gammas_that_are_text_in_one_table_only(fashion: pd.DataFrame, write: Wr
     other.loc[len(fashion) - 1, "gamma_weak"] = "cosine 0.6 to 0"
     found = compare(write(fashion), write(other, "b.csv"))
     assert len(found.pairs) == len(fashion) - 1
-    assert {one.pair.remark for one in found.pairs} == {"other id of the same settings"}
+    assert {pair.remark for pair in found.pairs} == {"other id of the same settings"}
 
 
 def test_named_metrics_alone_are_compared(fashion: pd.DataFrame, write: Write) -> None:
     found = compare(write(fashion), write(fashion), ["recall"], seconds=False)
-    assert {f.measure for _, f in found.findings()} == {"recall", "gmacs_per_image"}
+    assert {f.measure for _, f in found.findings} == {"recall", "gmacs_per_image"}
     for metrics, said in (
         (["recal"], "there is no metric 'recal', did you mean 'recall'?"),
         (["fid"], "rows.csv: there is no score for fid"),

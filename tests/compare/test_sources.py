@@ -78,18 +78,19 @@ def test_a_document_of_the_scorer(cell: str, tmp_path: Path) -> None:
     assert protocol is not None
     ours = Scored("ours", 960, scores["images_sha256"], {"fd": fd}, {"fd": protocol}, False, cell, 0)
     foreign = Scored("theirs", 960, "f" * 64, {"fd": fd}, {"fd": protocol}, True)
-    (pair,) = compare(RESULTS / "fashion-mnist", document(tmp_path / "a.json", ours.as_dict())).pairs
-    assert (pair.pair.a.cell, pair.pair.images, pair.pair.same_seed) == (cell, "equal", True)
-    assert {f.measure: f.verdict for f in pair.findings}["fd"] == "same"
-    (pair,) = compare(cell, document(tmp_path / "b.json", foreign.as_dict()), ["fd"], RESULTS).pairs
-    assert (pair.pair.images, pair.findings[0].paired) == ("differ", False)
+    found = compare(RESULTS / "fashion-mnist", document(tmp_path / "a.json", ours.as_dict()))
+    (pair,) = found.pairs
+    assert (pair.a.cell, pair.images, pair.same_seed) == (cell, "equal", True)
+    assert {f.measure: f.verdict for _, f in found.findings}["fd"] == "same"
+    ((pair, finding),) = compare(cell, document(tmp_path / "b.json", foreign.as_dict()), ["fd"], RESULTS).findings
+    assert (pair.images, finding.paired) == ("differ", False)
 
 
 def test_documents_answer_by_the_names_of_their_sets(tmp_path: Path) -> None:
     a = document(tmp_path / "a.json", one_set("x/one"), one_set("x/two"), one_set("three", scores={"later": SCORE}))
     b = document(tmp_path / "b.json", one_set("y/two"), one_set("y/one"))
     found = compare(a, b)
-    assert [one.pair.name for one in found.pairs] == ["x/one against y/one", "x/two against y/two"]
+    assert [pair.name for pair in found.pairs] == ["x/one against y/one", "x/two against y/two"]
     assert [line.name for line in found.only_a] == ["three"]
     assert found.a.unknown == ["later"]
 
