@@ -93,10 +93,10 @@ def check_file(path: Path) -> tuple[Family, list[Case]]:
         except (RuntimeError, IndexError) as error:
             what = f"the inputs of out/{name} do not fit the network ({plain(error)})"
             raise UserError(what, where=str(path), fix="record inputs of the config's sizes") from error
-        expected, error = golden.tensors[f"out/{name}"].double(), float("inf")
+        expected, distance = golden.tensors[f"out/{name}"].double(), float("inf")
         if found.shape == expected.shape:
-            error = float((found.double() - expected).abs().max() / expected.abs().max())
-        cases.append(Case(name, error, tolerance))
+            distance = float((found.double() - expected).abs().max() / expected.abs().max())
+        cases.append(Case(name, distance, tolerance))
     return golden.family, cases
 
 

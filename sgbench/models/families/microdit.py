@@ -63,16 +63,10 @@ class MicroDiTArchitecture(CaptionArchitecture):
 
     @property
     def mixer_blocks(self) -> tuple[MicroBlock, ...]:
-        """The patch mixer, block by block."""
-        return tuple(
-            self._block(
-                self.patch_mixer_dim,
-                self.patch_mixer_qkv_ratio,
-                self.patch_mixer_mlp_ratio,
-                index > 0 and self._has_experts(index),
-            )
-            for index in range(self.patch_mixer_depth)
-        )
+        """The patch mixer, block by block; its first one never has experts."""
+        sizes = self.patch_mixer_dim, self.patch_mixer_qkv_ratio, self.patch_mixer_mlp_ratio
+        experts = [index > 0 and self._has_experts(index) for index in range(self.patch_mixer_depth)]
+        return tuple(self._block(*sizes, found) for found in experts)
 
     @property
     def backbone_blocks(self) -> tuple[MicroBlock, ...]:
@@ -126,9 +120,8 @@ class MicroDiTArchitecture(CaptionArchitecture):
     def _block(self, width: int, qkv: float, ffn: float, experts: bool) -> MicroBlock:
         attention = width if qkv == 1 else _round_up(int(width * qkv), 2 * self.head_dim)
         inner = int(width * ffn)
-        return MicroBlock(
-            width, attention, _round_up(inner, self.multiple_of) if experts else self._gated(inner), experts
-        )
+        mlp = _round_up(inner, self.multiple_of) if experts else self._gated(inner)
+        return MicroBlock(width, attention, mlp, experts)
 
     def _gated(self, inner: int) -> int:
         return _round_up(int(2 * inner / 3), self.multiple_of)
