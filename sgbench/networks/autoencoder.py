@@ -44,11 +44,9 @@ def load_decoder(name: str, device: torch.device) -> Decoder | None:
     try:
         from diffusers import AutoencoderKL
     except ImportError as error:
-        raise UserError(
-            "latent models are decoded by diffusers, which is not installed",
-            where="autoencoder",
-            fix="pip install 'sgbench[hf]', or write `autoencoder: none` and no metrics for throughput work",
-        ) from error
+        fix = "pip install 'sgbench[hf]', or write `autoencoder: none` and no metrics for throughput work"
+        what = "latent models are decoded by diffusers, which is not installed"
+        raise UserError(what, where="autoencoder", fix=fix) from error
     kind: Any = AutoencoderKL
     try:
         loaded = kind.from_pretrained(file.parent, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False)

@@ -115,11 +115,9 @@ def open_golden(path: Path) -> Golden:
         network = build(family.from_config(sizes))
     except (KeyError, TypeError, ValueError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else plain(error)
-        raise UserError(
-            f"the file's config does not describe a {family.title} ({reason})",
-            where=f"{path}: config",
-            fix="record the published constructor's arguments in full",
-        ) from error
+        what = f"the file's config does not describe a {family.title} ({reason})"
+        fix = "record the published constructor's arguments in full"
+        raise UserError(what, where=f"{path}: config", fix=fix) from error
     state = {name.removeprefix("state/"): t for name, t in tensors.items() if name.startswith("state/")}
     weights, _ = pick_weights(state, str(path))
     load_strict(network, adapt(network, family, weights), str(path), ignore=UNUSED)

@@ -135,7 +135,8 @@ def train(recipe: Recipe, examples: Examples, folder: Path, device: str, report:
         nn.utils.clip_grad_norm_(master.parameters(), 1.0)
         for optimiser in optimisers:
             optimiser.step()
-        _update_ema(ema, master, min(plan.ema_decay, (1 + step) / (10 + step)))
+        weights, decay = master.state_dict(), min(plan.ema_decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_([ema[name] for name in weights], list(weights.values()), 1 - decay)
         done = step + 1
         if done == plan.early_step:
             early = {name: tensor.clone() for name, tensor in ema.items()}
@@ -223,12 +224,6 @@ def _loss(velocity: Tensor, target: Tensor, patch: int, tokens: Tensor | None, m
     on_seen = (per_token * seen).sum() / seen.sum()
     on_unseen = (per_token * (1 - seen)).sum() / (1 - seen).sum()
     return on_seen + masked_weight * on_unseen
-
-
-@torch.no_grad()
-def _update_ema(ema: dict[str, Tensor], model: nn.Module, decay: float) -> None:
-    weights = model.state_dict()
-    torch._foreach_lerp_([ema[name] for name in weights], list(weights.values()), 1 - decay)
 
 
 def _read_state(path: Path, recipe: Recipe) -> dict[str, Any] | None:
