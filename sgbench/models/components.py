@@ -41,7 +41,8 @@ def find_folder(name: str) -> Path | None:
 
 def first_file(folder: Path | None, names: tuple[str, ...]) -> Path | None:
     """The first of these files that the folder has, or None."""
-    return next((folder / name for name in names if (folder / name).is_file()), None) if folder else None
+    files = [folder / name for name in names] if folder is not None else []
+    return next((file for file in files if file.is_file()), None)
 
 
 def autoencoder_sha256(name: str) -> str:

@@ -98,13 +98,14 @@ class Sprint(Denoiser):
         a = self.architecture
         tables = (self.cosines, self.sines)
         h = layers.run_stack(self.encoder_blocks, 0, perturbation, h, c, *tables)
-        # The middle blocks see the kept tokens; elsewhere the learned token takes their place.
-        deep = h if tokens is None else self.mask_token.to(h.dtype).expand_as(h)
         if tokens is None:
             deep = layers.run_stack(self.middle_blocks, a.encoder_depth, perturbation, h, c, *tables)
-        elif tokens.shape[1]:
-            kept, tables_kept = layers.gather_tokens(h, tokens), [table[tokens].unsqueeze(1) for table in tables]
-            kept = layers.run_stack(self.middle_blocks, a.encoder_depth, perturbation, kept, c, *tables_kept)
-            deep = layers.scatter_tokens(deep, tokens, kept)
+        else:
+            # The middle blocks run on the kept tokens, if there are any; the learned token stands in for the others.
+            deep = self.mask_token.to(h.dtype).expand_as(h)
+            if tokens.shape[1]:
+                kept, positions = layers.gather_tokens(h, tokens), [table[tokens].unsqueeze(1) for table in tables]
+                kept = layers.run_stack(self.middle_blocks, a.encoder_depth, perturbation, kept, c, *positions)
+                deep = layers.scatter_tokens(deep, tokens, kept)
         h = self.renoise_linear(torch.cat([deep, h], dim=-1))
         return layers.run_stack(self.decoder_blocks, a.encoder_depth + a.middle_depth, perturbation, h, c, *tables)

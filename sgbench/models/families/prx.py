@@ -129,9 +129,9 @@ def read_pipeline(folder: Path, routes: Routes | None, resolution: int | None = 
     transformer = read_json(folder / "transformer" / "config.json")
     longest = read_json(folder / "tokenizer" / "tokenizer_config.json").get("model_max_length", CAPTION_TOKENS)
     try:
-        if vae["latent_channels"] != transformer["in_channels"]:
-            given = f"{vae['latent_channels']} channels, the transformer {transformer['in_channels']}"
-            raise ValueError(f"the autoencoder has {given}")
+        channels, expected = vae["latent_channels"], transformer["in_channels"]
+        if channels != expected:
+            raise ValueError(f"the autoencoder has {channels} channels, the transformer {expected}")
         return prx_from_config(
             transformer,
             resolution or index.get("default_sample_size", 512),
