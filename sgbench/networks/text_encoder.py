@@ -114,13 +114,11 @@ def load_text_encoder(path: Path, device: torch.device, sizes: TowerSizes = DFN5
 
     Raises UserError when there are no weights, or weights of other sizes.
     """
-    file = path
+    file = first_file(path, TEXT_ENCODER_WEIGHTS) if path.is_dir() else path
+    if file is None:
+        fix = f"put one of {', '.join(TEXT_ENCODER_WEIGHTS)} there, next to {CONFIG}"
+        raise UserError("the folder holds no weights of a text encoder", where=str(path), fix=fix)
     if path.is_dir():
-        held = first_file(path, TEXT_ENCODER_WEIGHTS)
-        if held is None:
-            fix = f"put one of {', '.join(TEXT_ENCODER_WEIGHTS)} there, next to {CONFIG}"
-            raise UserError("the folder holds no weights of a text encoder", where=str(path), fix=fix)
-        file = held
         _check_config(path / CONFIG, sizes)
     require_recorded(file)
     encoder = CLIPTextEncoder(sizes)
