@@ -78,7 +78,7 @@ def train(
         print(f"{name}: accuracy {classifier.accuracy:.4f} on {len(held_out.labels)} held-out images, {target}")
         return
     words = chosen.architecture.conditions == "words"
-    examples = training.ShapeExamples() if words else training.SplitExamples(images.load(folder)[0])
+    examples = training.shape_examples if words else training.SplitExamples(images.load(folder)[0])
     trained = training.train(chosen, examples, runs / name, device, _print_progress)
     export.export_model(chosen, trained, target)
     print(f"{name}: {target}")

@@ -33,8 +33,8 @@ def flops_card(question: Question) -> dict[str, Any]:
 
     Raises MiscountError when fvcore meets an operator it cannot count, or disagrees with the closed form.
     """
-    known = family(question.family, "FAMILY")
     model = _model(question)
+    known = model.family
     architecture = model.architecture
     rule = _rule(question, model)
     guidance = Guidance(rule.name, 1.0, question.gamma_strong, question.gamma_weak)
@@ -85,17 +85,11 @@ def _rule(question: Question, model: Entry) -> Rule:
         raise unknown("guidance rule", question.guidance, RULES, "--guidance")
     rule = RULES[question.guidance]
     if rule.perturbed is not None:
-        raise UserError(
-            f"what {rule.title} costs depends on the blocks it perturbs",
-            where="--guidance",
-            fix="write a suite with its layers, and run `sgbench plan`",
-        )
+        what = f"what {rule.title} costs depends on the blocks it perturbs"
+        raise UserError(what, where="--guidance", fix="write a suite with its layers, and run `sgbench plan`")
     if rule.drops_path and not model.architecture.drops_path:
-        raise UserError(
-            f"{rule.title} drops the middle path, and {model.family.title} has none",
-            where="--guidance",
-            fix="choose another rule, or the family sprint",
-        )
+        what = f"{rule.title} drops the middle path, and {model.family.title} has none"
+        raise UserError(what, where="--guidance", fix="choose another rule, or the family sprint")
     for name, value in (("gamma_strong", question.gamma_strong), ("gamma_weak", question.gamma_weak)):
         option = f"--{name.replace('_', '-')}"
         if not 0 <= value < 1:
@@ -103,11 +97,8 @@ def _rule(question: Question, model: Entry) -> Rule:
         if value and not getattr(rule, f"takes_{name}"):
             raise UserError(f"{rule.title} has no {name}", where=option, fix="leave it out, or choose another rule")
     if (question.gamma_strong or question.gamma_weak) and not model.architecture.can_drop_tokens:
-        raise UserError(
-            f"{model.family.title} has no route for dropped tokens",
-            where="--route",
-            fix="add --route FIRST-LAST, such as 2-24, or leave the gammas at 0",
-        )
+        fix = "add --route FIRST-LAST, such as 2-24, or leave the gammas at 0"
+        raise UserError(f"{model.family.title} has no route for dropped tokens", where="--route", fix=fix)
     return rule
 
 

@@ -13,8 +13,6 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import torch
 
-_CLEAR = Path("/proc/self/clear_refs")
-_STATUS = Path("/proc/self/status")
 T = TypeVar("T")
 
 
@@ -80,7 +78,7 @@ def reset_peak(device: torch.device) -> None:
     else:
         # "5" sets the process's high-water mark back to what it uses now (proc(5)).
         with contextlib.suppress(OSError):
-            _CLEAR.write_text("5")
+            Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_bytes(device: torch.device) -> int | None:
@@ -88,7 +86,7 @@ def peak_bytes(device: torch.device) -> int | None:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     with contextlib.suppress(OSError):
-        for line in _STATUS.read_text().splitlines():
+        for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     return None

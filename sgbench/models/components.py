@@ -39,17 +39,17 @@ def find_folder(name: str) -> Path | None:
     return repository / "snapshots" / revision
 
 
-def first_file(folder: Path, names: tuple[str, ...]) -> Path | None:
+def first_file(folder: Path | None, names: tuple[str, ...]) -> Path | None:
     """The first of these files that the folder has, or None."""
-    return next((folder / name for name in names if (folder / name).is_file()), None)
+    files = [folder / name for name in names] if folder is not None else []
+    return next((file for file in files if file.is_file()), None)
 
 
 def autoencoder_sha256(name: str) -> str:
     """The digest of the weights; `none`, `own` and `not fetched` stand for themselves."""
     if name in (NONE, OWN):
         return name
-    folder = find_folder(name)
-    file = None if folder is None else first_file(folder, AUTOENCODER_WEIGHTS)
+    file = first_file(find_folder(name), AUTOENCODER_WEIGHTS)
     return NOT_FETCHED if file is None else sha256_of(file) + _other_scale(file.with_name("config.json"))
 
 
@@ -80,9 +80,7 @@ def text_encoder_sha256(name: str) -> str:
     if name == NONE:
         return NONE
     found = _find_text_encoder(name)
-    if found is None:
-        return NOT_FETCHED
-    file = found if found.is_file() else first_file(found, TEXT_ENCODER_WEIGHTS)
+    file = found if found is not None and found.is_file() else first_file(found, TEXT_ENCODER_WEIGHTS)
     return NOT_FETCHED if file is None else sha256_of(file)
 
 
@@ -90,12 +88,11 @@ def require_text_encoder(name: str) -> Path:
     """The text encoder's file or folder. Raises UserError where it is not on this machine."""
     found = _find_text_encoder(name)
     if found is None:
-        raise UserError(
-            f"the text encoder {name} is not on this machine",
-            where="text_encoder",
-            fix=f"download it (`hf download {name}`) or give a file or folder as `text_encoder`; `none` with random "
-            "weights is for throughput benchmarks",
+        fix = (
+            f"download it (`hf download {name}`) or give a file or folder as `text_encoder`; `none` with random "
+            "weights is for throughput benchmarks"
         )
+        raise UserError(f"the text encoder {name} is not on this machine", where="text_encoder", fix=fix)
     return found
 
 
@@ -108,13 +105,13 @@ def pipeline_sha256(folder: Path) -> str:
     """One digest of all that images depend on: weights, configurations and tokenizer, part by part."""
     files = [file for file in sorted(folder.glob("*/*")) if file.suffix in PARTS and not file.name.startswith(".")]
     sidecars = {sidecar_path(file) for file in files}
-    lines = [f"{file.relative_to(folder).as_posix()} {_digest(file)}\n" for file in files if file not in sidecars]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _digest(file: Path) -> str:
-    """Only weights are large enough for their digest to be recorded in a sidecar file."""
-    return sha256_of(file) if file.suffix == ".safetensors" else sha256_file(file)
+    state = hashlib.sha256()
+    for file in files:
+        if file not in sidecars:
+            # Only weights are large enough for their digest to be recorded in a sidecar file.
+            digest = sha256_of(file) if file.suffix == ".safetensors" else sha256_file(file)
+            state.update(f"{file.relative_to(folder).as_posix()} {digest}\n".encode())
+    return state.hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -124,7 +121,12 @@ def read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise unreadable(path, error) from error
     except (ValueError, RecursionError) as error:
-        raise UserError("the file is not JSON", where=str(path), fix="download the folder again") from error
+        raise damaged("the file is not JSON", path) from error
     if not isinstance(content, dict):
-        raise UserError("the file is not a configuration", where=str(path), fix="download the folder again")
+        raise damaged("the file is not a configuration", path)
     return content
+
+
+def damaged(what: str, path: Path) -> UserError:
+    """The error for a file or a folder that a fresh download puts right."""
+    return UserError(what, where=str(path), fix="download the folder again")

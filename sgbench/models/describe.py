@@ -24,8 +24,7 @@ PATCH, OUT, CLASSES = "x_embedder.proj.weight", "final_layer.linear.weight", "y_
 def guess_layout(names: Iterable[str]) -> str | None:
     """How a network's parts are named: its family of networks, `diffusers`, or None where it is not recognised."""
     names = list(names)
-    record = _record(names)
-    if record is not None:
+    if record := _record(names):
         return str(record.model_fields["family"].default)
     return "diffusers" if any(name.startswith("transformer_blocks.") for name in names) else None
 
@@ -44,11 +43,7 @@ def stacks(names: Iterable[str]) -> dict[str, int]:
 
 
 def guess_families(shapes: Shapes) -> list[str]:
-    """The families whose networks have such weights.
-
-    DiT, SiT and TREAD share one network; the weights do not tell them apart beyond a learned sigma, which the
-    published DiT and SiT have and TREAD has not.
-    """
+    """The families whose networks have such weights; of those around DiT, a learned sigma rules out TREAD."""
     record = _record(shapes)
     return [f.name for f in FAMILIES.values() if f.architecture is record and f.fits(shapes)]
 

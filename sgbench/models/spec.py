@@ -15,27 +15,18 @@ from sgbench.models.architecture import Routes
 from sgbench.models.families import FAMILIES, family
 from sgbench.models.family import LATENT_SHRINK, SIZES, Request
 
-KEYS = (
-    *("family", "size", "resolution", "route", "weights", "sha256", "auxiliary"),
-    *("iterations", "auxiliary_iterations"),
-)
+KEYS = ("family", "size", "resolution", "route", "weights", "sha256", "auxiliary", "iterations", "auxiliary_iterations")
+ITERATIONS, COUNT = ("iterations", "auxiliary_iterations"), r"[1-9][0-9]{0,99}"
 RANDOM = "random"
 NO_RESOLUTION, PIXELS = "resolution {} is not supported", "give pixels, a multiple of 64, such as 256 or 512"
+SIZE_FORM = f"write a letter of {', '.join(SIZES)} and a patch of 2, 4 or 8, such as XL/2"
 # Of the values of keys: what they look like, what is wrong with any other, and what to write instead.
-PATTERNS = (
-    (
-        "size",
-        rf"({'|'.join(SIZES)})/[248]",
-        "there is no size {!r}",
-        f"write a letter of {', '.join(SIZES)} and a patch of 2, 4 or 8, such as XL/2",
-    ),
-    ("resolution", r"[0-9]{1,6}", NO_RESOLUTION, PIXELS),
-    ("sha256", r"[0-9a-f]{64}", "{} is not a sha256", "give 64 hexadecimal digits, or leave it out"),
-    *(
-        (key, r"[1-9][0-9]{0,99}", key + " {} is not a number of training iterations", "give a whole number")
-        for key in ("iterations", "auxiliary_iterations")
-    ),
-)
+PATTERNS = {
+    "size": (rf"({'|'.join(SIZES)})/[248]", "there is no size {!r}", SIZE_FORM),
+    "resolution": (r"[0-9]{1,6}", NO_RESOLUTION, PIXELS),
+    "sha256": (r"[0-9a-f]{64}", "{} is not a sha256", "give 64 hexadecimal digits, or leave it out"),
+    **{key: (COUNT, key + " {} is not a number of training iterations", "give a whole number") for key in ITERATIONS},
+}
 
 
 class Spec(NamedTuple):
@@ -60,7 +51,7 @@ class Spec(NamedTuple):
 
     def text(self) -> str:
         """The canonical text form; `parse` reads it back."""
-        optional = {key: getattr(self, key) for key in ("sha256", "auxiliary", "iterations", "auxiliary_iterations")}
+        optional = {key: getattr(self, key) for key in ("sha256", "auxiliary", *ITERATIONS)}
         rest = [f"{key}={shlex.quote(str(value))}" for key, value in optional.items() if value is not None]
         return " ".join([*self._head(), f"weights={shlex.quote(self.weights)}", *rest])
 
@@ -139,10 +130,10 @@ def from_fields(fields: Mapping[str, Any], where: str) -> Spec:
     for key in ("family", "weights") if pipeline else ("family", "size", "weights"):
         if key not in text or (key == "weights" and not text[key]):
             raise wrong(f"a model needs {key}", f"add `{key}: ...`")
-    for key in ("size", "sha256", "auxiliary", "iterations", "auxiliary_iterations"):
+    for key in ("size", "sha256", "auxiliary", *ITERATIONS):
         if pipeline and key in text:
             raise wrong(f"a pipeline has no {key} of its own", f"leave {key} out")
-    for key, pattern, what, fix in PATTERNS:
+    for key, (pattern, what, fix) in PATTERNS.items():
         if key in text and not re.fullmatch(pattern, text[key]):
             raise wrong(what.format(text[key]), fix)
     resolution = int(text.get("resolution", 256))
@@ -154,17 +145,10 @@ def from_fields(fields: Mapping[str, Any], where: str) -> Spec:
         raise wrong("an auxiliary checkpoint is a file", "give its path, or leave it out")
     if "auxiliary_iterations" in text and "auxiliary" not in text:
         raise wrong("there is no auxiliary checkpoint", "leave auxiliary_iterations out")
-    return Spec(
-        text["family"],
-        text.get("size", ""),
-        resolution,
-        parse_routes(text["route"], where) if "route" in text else None,
-        text["weights"],
-        text.get("sha256"),
-        text.get("auxiliary"),
-        int(text["iterations"]) if "iterations" in text else None,
-        int(text["auxiliary_iterations"]) if "auxiliary_iterations" in text else None,
-    )
+    routes = parse_routes(text["route"], where) if "route" in text else None
+    checkpoints = text["weights"], text.get("sha256"), text.get("auxiliary")
+    trained = [int(text[key]) if key in text else None for key in ITERATIONS]
+    return Spec(text["family"], text.get("size", ""), resolution, routes, *checkpoints, *trained)
 
 
 def _spell(route: object) -> str:

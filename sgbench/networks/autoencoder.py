@@ -37,28 +37,22 @@ def load_decoder(name: str, device: torch.device) -> Decoder | None:
     """
     if name in (NONE, OWN):
         return None
-    folder = find_folder(name)
-    file = None if folder is None else first_file(folder, AUTOENCODER_WEIGHTS)
+    file = first_file(find_folder(name), AUTOENCODER_WEIGHTS)
     if file is None:
         raise missing_autoencoder(name)
     require_recorded(file)
     try:
         from diffusers import AutoencoderKL
     except ImportError as error:
-        raise UserError(
-            "latent models are decoded by diffusers, which is not installed",
-            where="autoencoder",
-            fix="pip install 'sgbench[hf]', or write `autoencoder: none` and no metrics for throughput work",
-        ) from error
+        fix = "pip install 'sgbench[hf]', or write `autoencoder: none` and no metrics for throughput work"
+        what = "latent models are decoded by diffusers, which is not installed"
+        raise UserError(what, where="autoencoder", fix=fix) from error
     kind: Any = AutoencoderKL
     try:
         loaded = kind.from_pretrained(file.parent, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False)
     except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(
-            f"the autoencoder cannot be read ({str(error).splitlines()[0]})",
-            where=str(file.parent),
-            fix="fetch it again",
-        ) from error
+        what = f"the autoencoder cannot be read ({str(error).splitlines()[0]})"
+        raise UserError(what, where=str(file.parent), fix="fetch it again") from error
     dtype = torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
     return Decoder(loaded).to(device, dtype).eval().requires_grad_(False)
 

@@ -82,8 +82,8 @@ def check_file(path: Path) -> tuple[Family, list[Case]]:
     names = sorted(key.removeprefix("out/") for key in golden.tensors if key.startswith("out/"))
     if not names:
         raise UserError("the file records no outputs", where=str(path), fix="record at least one out/... tensor")
-    replay = _trajectory if "sampler" in golden.config else _forward
-    usual = TRAJECTORY_TOLERANCE if "sampler" in golden.config else FORWARD_TOLERANCE
+    sampled = "sampler" in golden.config
+    replay, usual = (_trajectory, TRAJECTORY_TOLERANCE) if sampled else (_forward, FORWARD_TOLERANCE)
     # A file may set a tighter tolerance, where the usual one would hide a mistake.
     tolerance = min(usual, float(golden.config.get("tolerance", usual)))
     cases = []
@@ -91,12 +91,12 @@ def check_file(path: Path) -> tuple[Family, list[Case]]:
         try:
             found = replay(golden, name)
         except (RuntimeError, IndexError) as error:
-            raise UserError(
-                f"the inputs of out/{name} do not fit the network ({plain(error)})",
-                where=str(path),
-                fix="record inputs of the config's sizes",
-            ) from error
-        cases.append(Case(name, _error(found, golden.tensors[f"out/{name}"]), tolerance))
+            what = f"the inputs of out/{name} do not fit the network ({plain(error)})"
+            raise UserError(what, where=str(path), fix="record inputs of the config's sizes") from error
+        expected, distance = golden.tensors[f"out/{name}"].double(), float("inf")
+        if found.shape == expected.shape:
+            distance = float((found.double() - expected).abs().max() / expected.abs().max())
+        cases.append(Case(name, distance, tolerance))
     return golden.family, cases
 
 
@@ -115,11 +115,9 @@ def open_golden(path: Path) -> Golden:
         network = build(family.from_config(sizes))
     except (KeyError, TypeError, ValueError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else plain(error)
-        raise UserError(
-            f"the file's config does not describe a {family.title} ({reason})",
-            where=f"{path}: config",
-            fix="record the published constructor's arguments in full",
-        ) from error
+        what = f"the file's config does not describe a {family.title} ({reason})"
+        fix = "record the published constructor's arguments in full"
+        raise UserError(what, where=f"{path}: config", fix=fix) from error
     state = {name.removeprefix("state/"): t for name, t in tensors.items() if name.startswith("state/")}
     weights, _ = pick_weights(state, str(path))
     load_strict(network, adapt(network, family, weights), str(path), ignore=UNUSED)
@@ -133,18 +131,14 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             text = (stored.metadata() or {}).get("config")
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise UserError(
-            f"this is not a readable golden file ({plain(error)})", where=str(path), fix="give a safetensors file"
-        ) from error
+        what = f"this is not a readable golden file ({plain(error)})"
+        raise UserError(what, where=str(path), fix="give a safetensors file") from error
     config = None
     with contextlib.suppress(ValueError):
         config = json.loads(text or "")
     if not isinstance(config, dict):
-        raise UserError(
-            "the file has no config",
-            where=str(path),
-            fix="record the published constructor's arguments as a JSON `config` in its metadata",
-        )
+        fix = "record the published constructor's arguments as a JSON `config` in its metadata"
+        raise UserError("the file has no config", where=str(path), fix=fix)
     return config, tensors
 
 
@@ -181,16 +175,16 @@ def recorded_sampler(golden: Golden) -> Sampler:
     spelt = recorded.lower().replace(" ", "-")
     known = max((name for name in SAMPLERS if spelt.startswith(name)), key=len, default=None)
     if known is None:
-        raise UserError(
-            f"unknown sampler {recorded!r}", where=golden.where, fix=f"record with one of: {', '.join(SAMPLERS)}"
-        )
+        fix = f"record with one of: {', '.join(SAMPLERS)}"
+        raise UserError(f"unknown sampler {recorded!r}", where=golden.where, fix=fix)
     settings = {key: float(golden.config[key]) for key in SAMPLERS[known].takes if key in golden.config}
     return Sampler(known, steps, **settings)
 
 
 def _guidance(golden: Golden, name: str) -> Prediction:
     """The guided prediction that the name of a trajectory describes."""
-    kind = _kind(golden)
+    # TREAD's network was published with two samplers.
+    kind: PredictionKind = "edm" if golden.config["sampler"].startswith("EDM Heun") else golden.family.prediction
     variance = golden.config["sampler"].startswith("DDPM")
 
     def one(x: Tensor, level: float, condition: Tensor, tokens: Tensor | None = None) -> Tensor:
@@ -227,22 +221,6 @@ def _guidance(golden: Golden, name: str) -> Prediction:
     raise _unknown(golden, name)
 
 
-def _kind(golden: Golden) -> PredictionKind:
-    """What the network predicts to the recorded sampler; TREAD's network was published with two samplers."""
-    if golden.config["sampler"].startswith("EDM Heun"):
-        return "edm"
-    return golden.family.prediction
-
-
 def _unknown(golden: Golden, name: str) -> UserError:
-    return UserError(
-        f"out/{name} is not a known case",
-        where=golden.where,
-        fix="see tests/golden/README.md for the cases",
-    )
-
-
-def _error(found: Tensor, expected: Tensor) -> float:
-    if found.shape != expected.shape:
-        return float("inf")
-    return float((found.double() - expected.double()).abs().max() / expected.abs().max())
+    fix = "see tests/golden/README.md for the cases"
+    return UserError(f"out/{name} is not a known case", where=golden.where, fix=fix)

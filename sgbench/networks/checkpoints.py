@@ -4,7 +4,6 @@ They come as safetensors or as torch files, bare or in a training state, with pr
 in. Whatever else a file holds is refused with what was found, rather than guessed.
 """
 
-import os
 import re
 import shlex
 import warnings
@@ -16,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from sgbench.base.atomic import temporary_name
+from sgbench.base.atomic import writing
 from sgbench.base.errors import UserError
 from sgbench.files.digest import unreadable
 from sgbench.networks.mismatch import explain_mismatch
@@ -77,18 +76,17 @@ def _read_torch(path: Path, mapped: bool) -> object:
     except Exception as error:  # A damaged file can end the reader in any way.
         message = str(error)
         if "TorchScript" in message:
-            raise UserError(
-                "the file is a TorchScript program", where=str(path), fix="ask its author for a state dict"
-            ) from error
+            what, fix = "the file is a TorchScript program", "ask its author for a state dict"
+            raise UserError(what, where=str(path), fix=fix) from error
         refused = REFUSED.search(message)
         # Other objects, or a pickle protocol that the safe reader does not know, in an intact archive.
         if refused or (mapped and "WeightsUnpickler error" in message):
+            first = f" (the first is {refused[1].rstrip('.')})" if refused else ""
+            command = f"sgbench models convert {shlex.quote(str(path))} {shlex.quote(path.stem)}.safetensors"
             raise PickledObjectsError(
-                "the file holds pickled objects that could run code"
-                + (f" (the first is {refused[1].rstrip('.')})" if refused else ""),
+                f"the file holds pickled objects that could run code{first}",
                 where=str(path),
-                fix="convert it once, in a process of its own, if you trust its source: sgbench models convert "
-                f"{shlex.quote(str(path))} {shlex.quote(path.stem)}.safetensors --trust-pickle",
+                fix=f"convert it once, in a process of its own, if you trust its source: {command} --trust-pickle",
             ) from error
         raise _damaged(path, error) from error
 
@@ -97,11 +95,8 @@ def _damaged(path: Path, error: Exception) -> UserError:
     reason = (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0]
     if "Weights only load failed" in reason:
         reason = "torch does not know its format"
-    return UserError(
-        f"the file is damaged or no checkpoint ({reason})",
-        where=str(path),
-        fix="compare its size and sha256 with its source's and download it again",
-    )
+    fix = "compare its size and sha256 with its source's and download it again"
+    return UserError(f"the file is damaged or no checkpoint ({reason})", where=str(path), fix=fix)
 
 
 def pick_weights(content: object, where: str) -> tuple[dict[str, Tensor], str]:
@@ -118,11 +113,9 @@ def pick_weights(content: object, where: str) -> tuple[dict[str, Tensor], str]:
     weights = _tensors(content)
     if not weights:
         found = ", ".join(map(str, list(content)[:8])) if isinstance(content, Mapping) else type(content).__name__
-        raise UserError(
-            f"no weights of a network are in the file (found: {found or 'nothing'})",
-            where=where,
-            fix="give a file with a state dict, bare or under one of " + ", ".join(WRAPPERS),
-        )
+        what = f"no weights of a network are in the file (found: {found or 'nothing'})"
+        fix = f"give a file with a state dict, bare or under one of {', '.join(WRAPPERS)}"
+        raise UserError(what, where=where, fix=fix)
     stripped = ""
     while prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in weights)), None):
         weights = {name.removeprefix(prefix): tensor for name, tensor in weights.items()}
@@ -133,9 +126,8 @@ def pick_weights(content: object, where: str) -> tuple[dict[str, Tensor], str]:
 
 def _tensors(content: object) -> dict[str, Tensor]:
     """The tensors at the top level of a mapping."""
-    if not isinstance(content, Mapping):
-        return {}
-    return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    items = content.items() if isinstance(content, Mapping) else ()
+    return {str(name): value for name, value in items if isinstance(value, Tensor)}
 
 
 def _wrapper(content: object, depth: int = MAX_NESTING) -> str | None:
@@ -156,34 +148,22 @@ def load_strict(network: nn.Module, state: Mapping[str, Tensor], where: str, ign
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     problem = explain_mismatch(expected, {name: tuple(tensor.shape) for name, tensor in kept.items()})
     if problem is not None:
-        raise UserError(
-            problem,
-            where=where,
-            fix="name the family and the size that the weights were made for "
-            f"(sgbench models info {shlex.quote(where)} shows what is in the file)",
-        )
+        shows = f"sgbench models info {shlex.quote(where)} shows what is in the file"
+        fix = f"name the family and the size that the weights were made for ({shows})"
+        raise UserError(problem, where=where, fix=fix)
     network.load_state_dict(kept)
 
 
 def save_weights(weights: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
     """Write tensors as they are to a safetensors file, whole or not at all. Raises UserError when it cannot."""
-    temporary = temporary_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            save_file(_unshared(weights), temporary, metadata)
-            with temporary.open("rb+") as stream:
-                os.fsync(stream.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with writing(path) as stream:
+            save_file(_unshared(weights), stream.name, metadata)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         needed = sum(tensor.nbytes for tensor in weights.values())
-        raise UserError(
-            f"the weights cannot be written ({error}): {needed:,} bytes are needed",
-            where=str(path),
-            fix="check the folder and the space left",
-        ) from error
+        what = f"the weights cannot be written ({error}): {needed:,} bytes are needed"
+        raise UserError(what, where=str(path), fix="check the folder and the space left") from error
 
 
 def _unshared(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -3,8 +3,6 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-WIDTHS = (24, 48, 96)
-FEATURES = WIDTHS[-1]
 CLASSES = 10
 
 
@@ -13,13 +11,9 @@ class FashionCNN(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        stages: list[nn.Module] = []
-        before = 1
-        for width in WIDTHS:
-            stages += [_convolution(before, width), _convolution(width, width)]
-            before = width
-        self.stages = nn.ModuleList(stages)
-        self.head = nn.Linear(FEATURES, CLASSES)
+        pairs = ((1, 24), (24, 24), (24, 48), (48, 48), (48, 96), (96, 96))
+        self.stages = nn.ModuleList(_convolution(before, after) for before, after in pairs)
+        self.head = nn.Linear(96, CLASSES)
 
     def features(self, images: Tensor) -> Tensor:
         """Features (N, 96) of images (N, 1, 32, 32) in [-1, 1]."""

@@ -27,9 +27,8 @@ def convert(path: Path, out: Path, trust_pickle: bool) -> dict[str, Any]:
     security boundary: the process has the rights of the user who starts it.
     """
     if out.suffix != ".safetensors":
-        raise UserError(
-            "the output is a safetensors file", where=str(out), fix=f"name it {out.with_suffix('.safetensors').name}"
-        )
+        fix = f"name it {out.with_suffix('.safetensors').name}"
+        raise UserError("the output is a safetensors file", where=str(out), fix=fix)
     if out.resolve() == path.resolve():
         raise UserError("input and output are the same file", where=str(path), fix="give another name")
     try:
@@ -58,9 +57,8 @@ def _unpickled(path: Path, folder: Path) -> tuple[dict[str, Tensor], str]:
         folder.mkdir(parents=True, exist_ok=True)
         temporary = tempfile.TemporaryDirectory(prefix=".unpickle-", dir=folder)
     except OSError as error:
-        raise UserError(
-            f"the folder cannot be written ({error.strerror})", where=str(folder), fix="choose another output"
-        ) from error
+        what = f"the folder cannot be written ({error.strerror})"
+        raise UserError(what, where=str(folder), fix="choose another output") from error
     with temporary as name:
         left = Path(name).resolve() / "weights.safetensors"
         command = [sys.executable, "-I", "-m", "sgbench.networks.unpickle", str(path.resolve()), str(left)]
@@ -77,20 +75,16 @@ def _unpickled(path: Path, folder: Path) -> tuple[dict[str, Tensor], str]:
             check=False,
         )
         if done.returncode or not left.is_file():
-            raise UserError(
-                f"the file could not be unpickled ({_reason(done)})",
-                where=str(path),
-                fix="install the package it names, if it names one, or save the bare state dict where it was made",
-            )
+            fix = "install the package it names, if it names one, or save the bare state dict where it was made"
+            raise UserError(f"the file could not be unpickled ({_reason(done)})", where=str(path), fix=fix)
         try:
             # The process ran code from the file: its output is read as carefully as any file.
             with safe_open(left, "pt") as stored:
                 picked = (stored.metadata() or {}).get("picked", "")
             content = read_content(left)
         except (OSError, SafetensorError) as error:
-            raise UserError(
-                f"the file could not be unpickled ({error})", where=str(path), fix="do not trust it"
-            ) from error
+            what = f"the file could not be unpickled ({error})"
+            raise UserError(what, where=str(path), fix="do not trust it") from error
         # Mapped into memory by now, so the folder may go.
         return pick_weights(content, str(path))[0], picked
 

@@ -22,4 +22,4 @@ class DiT(ClassDenoiser):
         initialise(self)
 
     def run_blocks(self, h: Tensor, c: Tensor, tokens: Tensor | None, perturbation: Perturbation | None) -> Tensor:
-        return run_routed(self.blocks, self.architecture.routes, h, c, tokens, perturbation)
+        return run_routed(self.blocks, self.architecture.routes, h, tokens, perturbation, {"condition": c})

@@ -153,11 +153,13 @@ class FinalLayer(nn.Module):
         return self.linear(modulate(self.norm_final(x), shift, scale))
 
 
-def run_block(block: nn.Module, layer: int, perturbation: Perturbation | None, h: Tensor, *context: Any) -> Tensor:
+def run_block(
+    block: nn.Module, layer: int, perturbation: Perturbation | None, h: Tensor, *context: Any, **named: Any
+) -> Tensor:
     """A block as it is, with its attention perturbed, or not at all. `layer` is its number in the network."""
     if perturbation is None or layer not in perturbation.layers:
-        return block(h, *context)
-    return h if perturbation.skips_blocks else block(h, *context, perturbation=perturbation)
+        return block(h, *context, **named)
+    return h if perturbation.skips_blocks else block(h, *context, perturbation=perturbation, **named)
 
 
 def run_stack(blocks: nn.ModuleList, first: int, perturbation: Perturbation | None, h: Tensor, *context: Any) -> Tensor:

@@ -49,48 +49,29 @@ def adapt(network: Denoiser, family: Family, state: Mapping[str, Tensor]) -> dic
 
 
 def present(entry: Entry, checkpoint: Checkpoint) -> Path | None:
-    """The checkpoint's file or folder, checked against the digest of the suite; None for weights without one.
+    """The checkpoint's file or folder, or None for weights without one.
 
-    Raises UserError when it is missing or has another digest.
+    Raises UserError when it is missing or has not the digest that the suite requires.
     """
-    path = checkpoint.path
+    path, source, public = checkpoint.path, checkpoint.source, entry.public
     if path is None:
         return None
-    if checkpoint.kind == "folder":
-        if not path.is_dir():
-            raise UserError(
-                f"the pipeline {checkpoint.source} is not on this machine",
-                where="model.weights",
-                fix=f"download it (`hf download {checkpoint.source}`), or give its folder",
-            )
-        return path
-    if not path.is_file():
-        raise _missing(entry, checkpoint, path)
-    if checkpoint.sha256 is not None and sha256_of(path) != checkpoint.sha256:
-        raise UserError(
-            f"the file has sha256 {sha256_of(path)[:12]}..., and the suite asks for {checkpoint.sha256[:12]}...",
-            where=str(path),
-            fix="fetch the right file, or correct sha256 in the suite",
-        )
-    return path
-
-
-def _missing(entry: Entry, checkpoint: Checkpoint, path: Path) -> UserError:
-    public = entry.public
-    if public is not None:
-        return UserError(
-            f"the weights of {public.name} are missing: {public.file} from {public.source} ({public.licence})",
-            where=str(path),
-            fix=f"fetch them with `sgbench models fetch {public.name}`, or put the file there",
-        )
-    if checkpoint.source is not None:
-        return UserError(
-            f"the weights were not fetched from {checkpoint.source}",
-            where=str(path),
-            fix=f"run `sgbench models fetch '{checkpoint.source}'`",
-        )
-    return UserError(
-        f"the weight file {path.name} is missing",
-        where=str(path),
-        fix=f"put weights of {entry.family.title} there, or correct the path",
-    )
+    where = str(path)
+    there = path.is_dir() if checkpoint.kind == "folder" else path.is_file()
+    if there:
+        if checkpoint.sha256 is None or sha256_of(path) == checkpoint.sha256:
+            return path
+        what = f"the file has sha256 {sha256_of(path)[:12]}..., and the suite asks for {checkpoint.sha256[:12]}..."
+        fix = "fetch the right file, or correct sha256 in the suite"
+    elif checkpoint.kind == "folder":
+        what, where = f"the pipeline {source} is not on this machine", "model.weights"
+        fix = f"download it (`hf download {source}`), or give its folder"
+    elif public is not None:
+        what = f"the weights of {public.name} are missing: {public.file} from {public.source} ({public.licence})"
+        fix = f"fetch them with `sgbench models fetch {public.name}`, or put the file there"
+    elif source is not None:
+        what, fix = f"the weights were not fetched from {source}", f"run `sgbench models fetch '{source}'`"
+    else:
+        what = f"the weight file {path.name} is missing"
+        fix = f"put weights of {entry.family.title} there, or correct the path"
+    raise UserError(what, where=where, fix=fix)

@@ -7,17 +7,8 @@ from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.families.mdtv2 import MDTv2Architecture
+from sgbench.networks import layers
 from sgbench.networks.denoiser import ClassDenoiser
-from sgbench.networks.layers import (
-    Attention,
-    Block,
-    FinalLayer,
-    gather_tokens,
-    initialise,
-    run_block,
-    scatter_tokens,
-    sincos_positions,
-)
 
 SPARE_DISTANCES = 3
 
@@ -46,7 +37,7 @@ class RelativePositionBias(nn.Module):
         return self.relative_position_bias_table[index].permute(0, 3, 1, 2)
 
 
-class BiasedAttention(Attention):
+class BiasedAttention(layers.Attention):
     """Self-attention with a relative position bias between the kept tokens (B, K), or all."""
 
     def __init__(self, width: int, heads: int, side: int) -> None:
@@ -58,7 +49,7 @@ class BiasedAttention(Attention):
         return query, key, self.rel_pos_bias(kept).to(query.dtype)
 
 
-class MDTBlock(Block):
+class MDTBlock(layers.Block):
     """A DiT block with biased attention; with `skip`, an earlier activation is mixed in first."""
 
     def __init__(self, width: int, heads: int, side: int, skip: bool = False) -> None:
@@ -89,30 +80,30 @@ class MDTv2(ClassDenoiser):
         self.en_outblocks = nn.ModuleList(MDTBlock(width, heads, side, skip=True) for _ in range(half))
         self.sideblocks = nn.ModuleList([MDTBlock(width, heads, side)])
         self.de_blocks = nn.ModuleList(MDTBlock(width, heads, side, skip=True) for _ in range(a.decoder_depth))
-        self.decoder_pos_embed = nn.Parameter(sincos_positions(width, side))
+        self.decoder_pos_embed = nn.Parameter(layers.sincos_positions(width, side))
         self.mask_token = nn.Parameter(torch.zeros(1, 1, width))
-        self.final_layer = FinalLayer(width, a.patch_size**2 * a.out_channels, width)
-        initialise(self)
+        self.final_layer = layers.FinalLayer(width, a.patch_size**2 * a.out_channels, width)
+        layers.initialise(self)
         nn.init.normal_(self.mask_token, std=0.02)
 
     def run_blocks(self, h: Tensor, c: Tensor, tokens: Tensor | None, perturbation: Perturbation | None) -> Tensor:
         embedded, half = h, self.architecture.encoder_half_depth
         if tokens is not None:
-            h = gather_tokens(h, tokens)
+            h = layers.gather_tokens(h, tokens)
         skips: list[Tensor] = []
         for layer, block in enumerate(self.en_inblocks):
-            h = run_block(block, layer, perturbation, h, c, tokens)
+            h = layers.run_block(block, layer, perturbation, h, c, tokens)
             skips.append(h)
         for layer, block in enumerate(self.en_outblocks, start=half):
-            h = run_block(block, layer, perturbation, h, c, tokens, skips.pop())
+            h = layers.run_block(block, layer, perturbation, h, c, tokens, skips.pop())
         h = h + self.decoder_pos_embed if tokens is None else self._fill_in(h, c, tokens)
         for layer, block in enumerate(self.de_blocks, start=2 * half):
-            h = run_block(block, layer, perturbation, h, c, None, embedded)
+            h = layers.run_block(block, layer, perturbation, h, c, None, embedded)
         return h
 
     def _fill_in(self, h: Tensor, c: Tensor, tokens: Tensor) -> Tensor:
         """All tokens again (B, N, D): kept ones as they were, the others from the side block."""
         stand_in = self.mask_token.to(h.dtype).expand(h.shape[0], self.architecture.grid_tokens, -1)
-        before = scatter_tokens(stand_in, tokens, h) + self.decoder_pos_embed
+        before = layers.scatter_tokens(stand_in, tokens, h) + self.decoder_pos_embed
         after = self.sideblocks[0](before, c, None)
-        return scatter_tokens(after, tokens, gather_tokens(before, tokens))
+        return layers.scatter_tokens(after, tokens, layers.gather_tokens(before, tokens))

@@ -12,20 +12,8 @@ from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.families.microdit import TIME_FREQUENCIES, MicroBlock, MicroDiTArchitecture
+from sgbench.networks import layers
 from sgbench.networks.denoiser import Denoiser
-from sgbench.networks.layers import (
-    FinalLayer,
-    PatchEmbed,
-    PlainBlock,
-    TimestepEmbedder,
-    attend,
-    gather_tokens,
-    modulate,
-    run_stack,
-    scatter_tokens,
-    sincos_positions,
-    unpatchify,
-)
 
 
 def norm(width: int) -> nn.LayerNorm:
@@ -37,7 +25,7 @@ def mix(query: Tensor, key: Tensor, value: Tensor, heads: int, perturbation: Per
     """Attention over (B, N, D) tensors; query and key are normalised over all heads together."""
     query, key = (F.layer_norm(part, part.shape[-1:], eps=1e-6).to(value.dtype) for part in (query, key))
     query, key, value = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (query, key, value))
-    return attend(query, key, value, perturbation).transpose(1, 2).flatten(2)
+    return layers.attend(query, key, value, perturbation).transpose(1, 2).flatten(2)
 
 
 class SelfAttention(nn.Module):
@@ -100,7 +88,7 @@ class ExpertChoice(nn.Module):
         share = self.gate(x).softmax(dim=-1).transpose(1, 2)
         weight, chosen = share.topk(int(self.capacity * tokens / experts), dim=-1)
         flat = chosen.flatten(1)
-        given = gather_tokens(x, flat).unflatten(1, (experts, -1)).transpose(0, 1).flatten(1, 2)
+        given = layers.gather_tokens(x, flat).unflatten(1, (experts, -1)).transpose(0, 1).flatten(1, 2)
         answer = torch.bmm(F.gelu(torch.bmm(given, self.w1.to(x.dtype))), self.w2.to(x.dtype))
         answer = answer.unflatten(1, (batch, -1)).transpose(0, 1)
         weighted = (weight.unsqueeze(-1) * answer).flatten(1, 2).to(x.dtype)
@@ -140,9 +128,10 @@ class Block(nn.Module):
         self, x: Tensor, caption: Tensor, condition: Tensor, perturbation: Perturbation | None = None
     ) -> Tensor:
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.adaLN_modulation(condition).chunk(6, dim=1)
-        x = torch.addcmul(x, gate_a.unsqueeze(1), self.attn(modulate(self.norm1(x), shift_a, scale_a), perturbation))
+        mixed = self.attn(layers.modulate(self.norm1(x), shift_a, scale_a), perturbation)
+        x = torch.addcmul(x, gate_a.unsqueeze(1), mixed)
         x = x + self.cross_attn(self.norm2(x), caption)
-        return torch.addcmul(x, gate_m.unsqueeze(1), self.mlp(modulate(self.norm3(x), shift_m, scale_m)))
+        return torch.addcmul(x, gate_m.unsqueeze(1), self.mlp(layers.modulate(self.norm3(x), shift_m, scale_m)))
 
 
 def _change_width(inputs: int, outputs: int, bias: bool) -> nn.Module:
@@ -162,12 +151,12 @@ class MicroDiT(Denoiser):
         super().__init__(architecture)
         a = architecture
         width, light = a.hidden_size, a.patch_mixer_dim
-        self.x_embedder = PatchEmbed(a.patch_size, a.in_channels, width)
-        self.t_embedder = TimestepEmbedder(width, a.time_scale, TIME_FREQUENCIES, nn.GELU(approximate="tanh"))
-        positions = sincos_positions(width, a.input_size // a.patch_size, a.pos_interp_scale)
+        self.x_embedder = layers.PatchEmbed(a.patch_size, a.in_channels, width)
+        self.t_embedder = layers.TimestepEmbedder(width, a.time_scale, TIME_FREQUENCIES, nn.GELU(approximate="tanh"))
+        positions = layers.sincos_positions(width, a.input_size // a.patch_size, a.pos_interp_scale)
         self.register_buffer("pos_embed", positions)
         self.y_embedder = nn.Sequential(OrderedDict(y_proj=CaptionMLP(a.caption_channels, width)))
-        self.y_emb_preprocess = PlainBlock(
+        self.y_emb_preprocess = layers.PlainBlock(
             norm(width),
             SelfAttention(width, width, a.head_dim, a.use_bias),
             norm(width),
@@ -179,10 +168,8 @@ class MicroDiT(Denoiser):
         self.patch_mixer_map_xout = _change_width(light, width, a.use_bias)
         self.patch_mixer_map_y = _change_width(width, light, a.use_bias)
         self.blocks = nn.ModuleList(Block(sizes, a) for sizes in a.backbone_blocks)
-        self.register_buffer("mask_token", torch.zeros(1, 1, a.patch_size**2 * a.out_channels))
-        self.final_layer = FinalLayer(
-            width, a.patch_size**2 * a.out_channels, width, norm(width), nn.GELU(approximate="tanh")
-        )
+        self.register_buffer("mask_token", torch.zeros(1, 1, a.patch_values))
+        self.final_layer = layers.FinalLayer(width, a.patch_values, width, norm(width), nn.GELU(approximate="tanh"))
 
     def forward(
         self,
@@ -196,13 +183,11 @@ class MicroDiT(Denoiser):
         caption = self.y_emb_preprocess(self.y_embedder(condition))
         c = self.t_embedder(t) + self.pooled_y_emb_process(caption.mean(dim=1))
         h = self.patch_mixer_map_xin(self.x_embedder(x) + self.pos_embed)
-        light_caption = self.patch_mixer_map_y(caption)
-        for block in self.patch_mixer:
-            h = block(h, light_caption, c)
+        h = layers.run_stack(self.patch_mixer, 0, None, h, self.patch_mixer_map_y(caption), c)
         if tokens is not None:
-            h = gather_tokens(h, tokens)
+            h = layers.gather_tokens(h, tokens)
         h = self.patch_mixer_map_xout(h)
-        patches = self.final_layer(run_stack(self.blocks, 0, perturbation, h, caption, c), c)
+        patches = self.final_layer(layers.run_stack(self.blocks, 0, perturbation, h, caption, c), c)
         if tokens is not None:
-            patches = scatter_tokens(self.mask_token.expand(h.shape[0], a.grid_tokens, -1), tokens, patches)
-        return unpatchify(patches, a.patch_size)
+            patches = layers.scatter_tokens(self.mask_token.expand(h.shape[0], a.grid_tokens, -1), tokens, patches)
+        return layers.unpatchify(patches, a.patch_size)

@@ -2,9 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from sgbench.models.describe import guess_layout, stacks
+from sgbench.models.describe import CLASSES, OUT, PATCH, guess_layout, stacks
 
 Shapes = Mapping[str, tuple[int, ...]]
 EXAMPLES = 3
@@ -19,22 +19,17 @@ def explain_mismatch(expected: Shapes, found: Shapes) -> str | None:
     reshaped = [name for name in expected if name in found and expected[name] != found[name]]
     if not missing + unexpected + reshaped:
         return None
-    groups = (
-        ("missing", [f"{name} {list(expected[name])}" for name in missing]),
-        ("unexpected", [f"{name} {list(found[name])}" for name in unexpected]),
-        (
-            "of another shape",
-            [f"{name} {list(found[name])}, in the network {list(expected[name])}" for name in reshaped],
-        ),
-    )
-    counts = "; ".join(f"{len(lines)} {what}{_examples(lines)}" for what, lines in groups)
-    return f"the weights do not fit the network, {_cause(expected, found)}. Of its {len(expected)} tensors {counts}"
-
-
-def _examples(lines: Sequence[str]) -> str:
-    if not lines:
-        return ""
-    return f" ({'; '.join(lines[:EXAMPLES])}{'; ...' if len(lines) > EXAMPLES else ''})"
+    groups = {
+        "missing": [f"{name} {list(expected[name])}" for name in missing],
+        "unexpected": [f"{name} {list(found[name])}" for name in unexpected],
+        "of another shape": [f"{name} {list(found[name])}, in the network {list(expected[name])}" for name in reshaped],
+    }
+    counts = []
+    for what, lines in groups.items():
+        examples = "; ".join(lines[:EXAMPLES] + ["..."] * (len(lines) > EXAMPLES))
+        counts.append(f"{len(lines)} {what} ({examples})" if lines else f"0 {what}")
+    tensors = f"Of its {len(expected)} tensors {'; '.join(counts)}"
+    return f"the weights do not fit the network, {_cause(expected, found)}. {tensors}"
 
 
 def _cause(expected: Shapes, found: Shapes) -> str:
@@ -69,10 +64,10 @@ def _depths(expected: Shapes, found: Shapes) -> list[str]:
     """Stacks of layers that are longer or shorter in the file."""
     network, file = stacks(expected), stacks(found)
     return [
-        f"they have {'fewer' if file.get(name, 0) < depth else 'more'} layers: "
-        f"{file.get(name, 0)} {name} in the file, {depth} in the network"
+        f"they have {'fewer' if file[name] < depth else 'more'} layers: "
+        f"{file[name]} {name} in the file, {depth} in the network"
         for name, depth in network.items()
-        if name in file and file[name] != depth
+        if file.get(name, depth) != depth
     ]
 
 
@@ -89,21 +84,20 @@ def _sizes(expected: Shapes, found: Shapes) -> list[str]:
     if differ(WIDTH):
         return [f"they are of another size: width {found[WIDTH][0]} in the file, {expected[WIDTH][0]} in the network"]
     reasons = []
-    patch, out, classes = "x_embedder.proj.weight", "final_layer.linear.weight", "y_embedder.embedding_table.weight"
-    if differ(patch):
-        (_, *theirs), (_, *ours) = found[patch], expected[patch]
+    if differ(PATCH):
+        (_, *theirs), (_, *ours) = found[PATCH], expected[PATCH]
         what = "patch size or number of channels"
         if len(ours) == 3:
             what = "patch size" if theirs[1:] != ours[1:] else "number of channels"
         reasons.append(f"they are of another {what}: {theirs} inputs per token in the file, {ours} in the network")
-    elif differ(out) and found[out][0] == 2 * expected[out][0]:
+    elif differ(OUT) and found[OUT][0] == 2 * expected[OUT][0]:
         reasons.append("the file has a learned sigma (twice the output channels) and the network has none")
-    elif differ(out) and expected[out][0] == 2 * found[out][0]:
+    elif differ(OUT) and expected[OUT][0] == 2 * found[OUT][0]:
         reasons.append("the network has a learned sigma (twice the output channels) and the file has none")
     if positions := [name for name in expected if POSITIONS.search(name) and differ(name)]:
         reasons.append(f"they are of another resolution: {positions[0]} is {both(positions[0])}")
-    if differ(classes):
-        reasons.append(f"they are of another number of classes: a table of {both(classes)}")
+    if differ(CLASSES):
+        reasons.append(f"they are of another number of classes: a table of {both(CLASSES)}")
     return reasons
 
 

@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from sgbench.base.errors import UserError
 from sgbench.models.architecture import Routes
-from sgbench.models.components import read_json
+from sgbench.models.components import damaged, read_json
 from sgbench.models.families.prx import read_pipeline
 from sgbench.networks.autoencoder import Decoder
 from sgbench.networks.prx import PRX, no_diffusers, with_mask
@@ -115,12 +114,8 @@ def _load(kind: Any, folder: Path, how: dict[str, bool], **more: Any) -> Any:
         part, found = kind.from_pretrained(folder, **how, **more)
     lacking = sorted([*found["missing_keys"], *map(str, found["mismatched_keys"])])
     if lacking:
-        raise UserError(
-            f"the weights do not fit the configuration: {len(lacking)} are missing or of another shape, {lacking[0]} "
-            "first",
-            where=str(folder),
-            fix="download the folder again",
-        )
+        count = f"{len(lacking)} are missing or of another shape, {lacking[0]} first"
+        raise damaged(f"the weights do not fit the configuration: {count}", folder)
     return part
 
 
@@ -129,11 +124,10 @@ def _load_text_encoder(folder: Path) -> Any:
     settings = import_module("transformers.models.t5gemma.configuration_t5gemma")
     kind = import_module("transformers.models.t5gemma.modeling_t5gemma").T5GemmaEncoder
     both = "encoder" in read_json(folder / "config.json")
+    record = settings.T5GemmaConfig if both else settings.T5GemmaModuleConfig
     with _reading(folder):
-        if both:
-            config = settings.T5GemmaConfig.from_pretrained(folder, local_files_only=True).encoder
-        else:
-            config = settings.T5GemmaModuleConfig.from_pretrained(folder, local_files_only=True)
+        read = record.from_pretrained(folder, local_files_only=True)
+        config = read.encoder if both else read
     return _load(kind, folder, LOCAL, config=config)
 
 
@@ -144,8 +138,4 @@ def _reading(folder: Path) -> Iterator[None]:
         yield
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise UserError(
-            f"the {folder.name} of the pipeline cannot be read ({reason})",
-            where=str(folder),
-            fix="download the folder again",
-        ) from error
+        raise damaged(f"the {folder.name} of the pipeline cannot be read ({reason})", folder) from error

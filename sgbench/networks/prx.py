@@ -47,11 +47,8 @@ class PRX(Denoiser):
     ) -> Tensor:
         """Velocity (B, C, H, W). Raises UserError for a perturbation of attention and for words of another width."""
         if perturbation is not None and not perturbation.skips_blocks:
-            raise UserError(
-                "the attention of PRX cannot be perturbed",
-                where="guidance",
-                fix="choose a rule that skips blocks, or one without a perturbed branch",
-            )
+            fix = "choose a rule that skips blocks, or one without a perturbed branch"
+            raise UserError("the attention of PRX cannot be perturbed", where="guidance", fix=fix)
         words, mask = self._split(condition.expand(len(x), -1, -1))
         self.routed.tokens, self.routed.perturbation = tokens, perturbation
         try:
@@ -68,11 +65,9 @@ class PRX(Denoiser):
             return condition, None
         if given == channels + 1:
             return condition[..., :channels], condition[..., channels] > 0
-        raise UserError(
-            f"the captions have {given} channels and the network reads {channels}",
-            where="text encoder",
-            fix="encode them with the text encoder of the network's own pipeline",
-        )
+        what = f"the captions have {given} channels and the network reads {channels}"
+        fix = "encode them with the text encoder of the network's own pipeline"
+        raise UserError(what, where="text encoder", fix=fix)
 
 
 def with_mask(words: Tensor, mask: Tensor) -> Tensor:
@@ -93,8 +88,5 @@ def random_prx(architecture: PRXArchitecture) -> PRX:
 
 def no_diffusers() -> UserError:
     """The refusal where the libraries behind PRX are not installed."""
-    return UserError(
-        "PRX needs diffusers 0.36 and transformers 4.57 or newer, and one of them is missing or too old",
-        where="model",
-        fix="pip install --upgrade 'sgbench[hf]'",
-    )
+    what = "PRX needs diffusers 0.36 and transformers 4.57 or newer, and one of them is missing or too old"
+    return UserError(what, where="model", fix="pip install --upgrade 'sgbench[hf]'")

@@ -4,6 +4,7 @@ Transformers of other libraries call their blocks in a loop of their own: all ar
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -16,56 +17,50 @@ def run_routed(
     blocks: nn.ModuleList,
     routes: Routes,
     h: Tensor,
-    c: Tensor,
     tokens: Tensor | None,
     perturbation: Perturbation | None,
+    context: Mapping[str, Any],
+    on_route: Mapping[str, Any] | None = None,
 ) -> Tensor:
-    """All blocks on h (B, N, D) under c; tokens that are not kept (B, K) wait from the start of a route to its end."""
+    """All blocks on h (B, N, D); tokens that are not kept (B, K) wait from the start of a route to its end.
+
+    Blocks are called with the arguments `context`, on routes with `on_route` where that differs.
+    """
     starts, ends = ({route[end] for route in routes} if tokens is not None else set() for end in (0, 1))
-    waiting = h
+    waiting, given = h, context
     for layer, block in enumerate(blocks):
         if tokens is not None and layer in starts:
-            waiting, h = h, gather_tokens(h, tokens)
-        h = run_block(block, layer, perturbation, h, c)
+            waiting, h, given = h, gather_tokens(h, tokens), on_route or context
+        h = run_block(block, layer, perturbation, h, **given)
         if tokens is not None and layer in ends:
-            h = scatter_tokens(waiting, tokens, h)
+            h, given = scatter_tokens(waiting, tokens, h), context
     return h
 
 
 class RoutedBlocks(nn.Module):
     """All blocks of a transformer as a single one, in which tokens may skip ranges of them.
 
-    It takes the place of blocks that are called with image tokens `hidden_states` (B, N, D) and the same keyword
-    arguments each, and that return image tokens. `per_token` names the arguments that hold something for every image
-    token, and the dimension that counts them; all others, such as words, are never routed.
+    It replaces blocks that are all called with image tokens `hidden_states` (B, N, D), their first argument, and the
+    same keyword arguments, and that return image tokens. `per_token` names the arguments with an entry per image token
+    and the dimension that counts them; all others, such as words, are never routed.
     """
 
     def __init__(self, blocks: Iterable[nn.Module], routes: Routes, per_token: Mapping[str, int]) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         check_routes(routes, len(self.blocks))
-        self.starts = frozenset(first for first, _ in routes)
-        self.ends = frozenset(last for _, last in routes)
-        self.per_token = dict(per_token)
+        self.routes, self.per_token = routes, dict(per_token)
         # Of the current call, which has no other way to pass them.
         self.tokens: Tensor | None = None
         self.perturbation: Perturbation | None = None
 
     def forward(self, hidden_states: Tensor, **context: Tensor | None) -> Tensor:
-        tokens, waiting, given = self.tokens, hidden_states, context
-        for index, block in enumerate(self.blocks):
-            if tokens is not None and index in self.starts:
-                waiting, hidden_states = hidden_states, gather_tokens(hidden_states, tokens)
-                given = context | {
-                    name: gather_along(value, tokens, dim)
-                    for name, dim in self.per_token.items()
-                    if (value := context.get(name)) is not None
-                }
-            if self.perturbation is None or index not in self.perturbation.layers:
-                hidden_states = block(hidden_states=hidden_states, **given)
-            if tokens is not None and index in self.ends:
-                hidden_states, given = scatter_tokens(waiting, tokens, hidden_states), context
-        return hidden_states
+        on_route = dict(context)
+        for name, dim in self.per_token.items():
+            value = context.get(name)
+            if self.tokens is not None and value is not None:
+                on_route[name] = gather_along(value, self.tokens, dim)
+        return run_routed(self.blocks, self.routes, hidden_states, self.tokens, self.perturbation, context, on_route)
 
 
 def gather_along(x: Tensor, tokens: Tensor, dim: int) -> Tensor:

@@ -8,18 +8,8 @@ from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.families.sprint import SprintArchitecture
+from sgbench.networks import layers
 from sgbench.networks.denoiser import Denoiser, LabelEmbedder
-from sgbench.networks.layers import (
-    Attention,
-    Block,
-    FinalLayer,
-    TimestepEmbedder,
-    gather_tokens,
-    initialise,
-    run_stack,
-    scatter_tokens,
-    unpatchify_channels_first,
-)
 
 
 class LinearPatchEmbed(nn.Module):
@@ -52,7 +42,7 @@ def rotate(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     return (x * cosines + turned * sines).to(x.dtype)
 
 
-class RotaryAttention(Attention):
+class RotaryAttention(layers.Attention):
     """Self-attention with per-head RMS norm on query and key and a rotary position embedding."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -77,7 +67,7 @@ class Sprint(Denoiser):
     architecture: SprintArchitecture
     cosines: Tensor
     sines: Tensor
-    unpatchify = staticmethod(unpatchify_channels_first)
+    unpatchify = staticmethod(layers.unpatchify_channels_first)
 
     def __init__(self, architecture: SprintArchitecture) -> None:
         super().__init__(architecture)
@@ -85,18 +75,18 @@ class Sprint(Denoiser):
         width, heads = a.hidden_size, a.num_heads
 
         def blocks(depth: int) -> nn.ModuleList:
-            return nn.ModuleList(Block(RotaryAttention(width, heads), width, width) for _ in range(depth))
+            return nn.ModuleList(layers.Block(RotaryAttention(width, heads), width, width) for _ in range(depth))
 
         self.x_embedder = LinearPatchEmbed(a.patch_size, a.in_channels, width)
-        self.t_embedder = TimestepEmbedder(width, a.time_scale)
+        self.t_embedder = layers.TimestepEmbedder(width, a.time_scale)
         self.y_embedder = LabelEmbedder(a.num_classes, width)
         self.encoder_blocks = blocks(a.encoder_depth)
         self.middle_blocks = blocks(a.middle_depth)
         self.decoder_blocks = blocks(a.decoder_depth)
         self.mask_token = nn.Parameter(torch.randn(1, 1, width) * 0.02, requires_grad=False)
         self.renoise_linear = nn.Linear(2 * width, width)
-        self.final_layer = FinalLayer(width, a.patch_size**2 * a.out_channels, width)
-        initialise(self)
+        self.final_layer = layers.FinalLayer(width, a.patch_size**2 * a.out_channels, width)
+        layers.initialise(self)
         cosines, sines = rotary_table(a.input_size // a.patch_size, width // heads)
         self.register_buffer("cosines", cosines, persistent=False)
         self.register_buffer("sines", sines, persistent=False)
@@ -106,20 +96,16 @@ class Sprint(Denoiser):
 
     def run_blocks(self, h: Tensor, c: Tensor, tokens: Tensor | None, perturbation: Perturbation | None) -> Tensor:
         a = self.architecture
-        every = (self.cosines, self.sines)
-        h = run_stack(self.encoder_blocks, 0, perturbation, h, c, *every)
-        deep = self._middle(h, c, tokens, perturbation)
-        h = self.renoise_linear(torch.cat([deep, h], dim=-1))
-        return run_stack(self.decoder_blocks, a.encoder_depth + a.middle_depth, perturbation, h, c, *every)
-
-    def _middle(self, h: Tensor, c: Tensor, tokens: Tensor | None, perturbation: Perturbation | None) -> Tensor:
-        """The middle blocks on the kept tokens; the learned token elsewhere. (B, N, D)"""
-        first = self.architecture.encoder_depth
+        tables = (self.cosines, self.sines)
+        h = layers.run_stack(self.encoder_blocks, 0, perturbation, h, c, *tables)
         if tokens is None:
-            return run_stack(self.middle_blocks, first, perturbation, h, c, self.cosines, self.sines)
-        stand_in = self.mask_token.to(h.dtype).expand_as(h)
-        if tokens.shape[1] == 0:
-            return stand_in
-        cosines, sines = self.cosines[tokens].unsqueeze(1), self.sines[tokens].unsqueeze(1)
-        part = run_stack(self.middle_blocks, first, perturbation, gather_tokens(h, tokens), c, cosines, sines)
-        return scatter_tokens(stand_in, tokens, part)
+            deep = layers.run_stack(self.middle_blocks, a.encoder_depth, perturbation, h, c, *tables)
+        else:
+            # The middle blocks run on the kept tokens, if there are any; the learned token stands in for the others.
+            deep = self.mask_token.to(h.dtype).expand_as(h)
+            if tokens.shape[1]:
+                kept, positions = layers.gather_tokens(h, tokens), [table[tokens].unsqueeze(1) for table in tables]
+                kept = layers.run_stack(self.middle_blocks, a.encoder_depth, perturbation, kept, c, *positions)
+                deep = layers.scatter_tokens(deep, tokens, kept)
+        h = self.renoise_linear(torch.cat([deep, h], dim=-1))
+        return layers.run_stack(self.decoder_blocks, a.encoder_depth + a.middle_depth, perturbation, h, c, *tables)

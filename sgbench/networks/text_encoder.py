@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from sgbench.base.errors import UserError
 from sgbench.files.digest import require_recorded, unreadable
-from sgbench.models.components import TEXT_ENCODER_WEIGHTS
+from sgbench.models.components import TEXT_ENCODER_WEIGHTS, damaged, first_file
 from sgbench.networks.checkpoints import load_strict, read_state
 
 # Bounds memory: a text encoder may be larger than the denoiser, and pads captions to their full length.
@@ -72,11 +72,8 @@ class TextEncoder(ABC):
         """Raise UserError for a caption that would be cut off."""
         count = self._count(caption)
         if count > self.longest:
-            raise UserError(
-                f"the caption has {count} tokens and the text encoder reads {self.longest}",
-                where=f"caption {caption!r}",
-                fix="shorten it",
-            )
+            what = f"the caption has {count} tokens and the text encoder reads {self.longest}"
+            raise UserError(what, where=f"caption {caption!r}", fix="shorten it")
 
 
 class CLIPTextEncoder(TextEncoder, nn.Module):
@@ -117,16 +114,11 @@ def load_text_encoder(path: Path, device: torch.device, sizes: TowerSizes = DFN5
 
     Raises UserError when there are no weights, or weights of other sizes.
     """
-    file = path
+    file = first_file(path, TEXT_ENCODER_WEIGHTS) if path.is_dir() else path
+    if file is None:
+        fix = f"put one of {', '.join(TEXT_ENCODER_WEIGHTS)} there, next to {CONFIG}"
+        raise UserError("the folder holds no weights of a text encoder", where=str(path), fix=fix)
     if path.is_dir():
-        held = next((path / name for name in TEXT_ENCODER_WEIGHTS if (path / name).is_file()), None)
-        if held is None:
-            raise UserError(
-                "the folder holds no weights of a text encoder",
-                where=str(path),
-                fix=f"put one of {', '.join(TEXT_ENCODER_WEIGHTS)} there, next to {CONFIG}",
-            )
-        file = held
         _check_config(path / CONFIG, sizes)
     require_recorded(file)
     encoder = CLIPTextEncoder(sizes)
@@ -145,16 +137,10 @@ def _check_config(path: Path, sizes: TowerSizes) -> None:
     except OSError as error:
         raise unreadable(path, error) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            "the file is not an open_clip configuration with a text tower",
-            where=str(path),
-            fix="download the folder again",
-        ) from error
+        raise damaged("the file is not an open_clip configuration with a text tower", path) from error
     other = [f"{name} is {found[name]}, not {value}" for name, value in expected.items() if found[name] != value]
     unknown = sorted(found.keys() - expected.keys())
     if other or unknown:
-        raise UserError(
-            f"the folder holds another text encoder ({', '.join([*other, *unknown])})",
-            where=str(path),
-            fix="give the one that the model was trained with, DFN5B-CLIP-ViT-H-14-378 for MicroDiT",
-        )
+        what = f"the folder holds another text encoder ({', '.join([*other, *unknown])})"
+        fix = "give the one that the model was trained with, DFN5B-CLIP-ViT-H-14-378 for MicroDiT"
+        raise UserError(what, where=str(path), fix=fix)

@@ -5,18 +5,8 @@ from torch import Tensor, nn
 
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.embedded import TextDiTArchitecture
+from sgbench.networks import layers
 from sgbench.networks.denoiser import Denoiser
-from sgbench.networks.layers import (
-    MLP,
-    Attention,
-    Block,
-    FinalLayer,
-    PatchEmbed,
-    PlainBlock,
-    TimestepEmbedder,
-    initialise,
-    sincos_positions,
-)
 from sgbench.networks.routing import run_routed
 
 
@@ -37,8 +27,9 @@ class TextEncoder(nn.Module):
         return self.norm(h)
 
 
-def _text_block(width: int, heads: int) -> PlainBlock:
-    return PlainBlock(nn.LayerNorm(width, eps=1e-6), Attention(width, heads), nn.LayerNorm(width, eps=1e-6), MLP(width))
+def _text_block(width: int, heads: int) -> nn.Module:
+    norm1, norm2 = nn.LayerNorm(width, eps=1e-6), nn.LayerNorm(width, eps=1e-6)
+    return layers.PlainBlock(norm1, layers.Attention(width, heads), norm2, layers.MLP(width))
 
 
 class TextDiT(Denoiser):
@@ -50,16 +41,16 @@ class TextDiT(Denoiser):
         super().__init__(architecture)
         a = architecture
         width = a.hidden_size
-        self.x_embedder = PatchEmbed(a.patch_size, a.in_channels, width)
-        self.t_embedder = TimestepEmbedder(width, a.time_scale)
+        self.x_embedder = layers.PatchEmbed(a.patch_size, a.in_channels, width)
+        self.t_embedder = layers.TimestepEmbedder(width, a.time_scale)
         self.text_encoder = TextEncoder(a)
         self.pooled = nn.Linear(width, width)
-        self.pos_embed = nn.Parameter(sincos_positions(width, a.input_size // a.patch_size), requires_grad=False)
+        self.pos_embed = nn.Parameter(layers.sincos_positions(width, a.input_size // a.patch_size), requires_grad=False)
         self.blocks = nn.ModuleList(
-            Block(Attention(width, a.num_heads, a.caption_tokens), width, width) for _ in range(a.depth)
+            layers.Block(layers.Attention(width, a.num_heads, a.caption_tokens), width, width) for _ in range(a.depth)
         )
-        self.final_layer = FinalLayer(width, a.patch_size**2 * a.out_channels, width)
-        initialise(self)
+        self.final_layer = layers.FinalLayer(width, a.patch_size**2 * a.out_channels, width)
+        layers.initialise(self)
         # The deviation of 0.02 of class embeddings would leave words too similar for a long time.
         nn.init.normal_(self.text_encoder.words.weight, std=1.0)
 
@@ -74,4 +65,5 @@ class TextDiT(Denoiser):
         if tokens is not None:
             every_word = torch.arange(words, device=tokens.device).expand(len(tokens), -1)
             tokens = torch.cat([every_word, tokens + words], dim=1)
-        return run_routed(self.blocks, self.architecture.routes, h, c, tokens, perturbation)[:, words:]
+        context = {"condition": c}
+        return run_routed(self.blocks, self.architecture.routes, h, tokens, perturbation, context)[:, words:]

@@ -20,13 +20,6 @@ OPEN_FILES = 256
 SPARE_BYTES = 1 << 26
 
 
-def limit(largest_file: int) -> None:
-    """Few open files, no core dump, no file above `largest_file` bytes."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
-
-
 def without_modules(content: object, depth: int = MAX_NESTING) -> object:
     """Replace pickled networks by their state dicts."""
     if isinstance(content, nn.Module):
@@ -39,7 +32,10 @@ def without_modules(content: object, depth: int = MAX_NESTING) -> object:
 def main(source: Path, out: Path) -> int:
     """Unpickle `source` in full and write the weights in it to `out`."""
     # Tensors that share memory are written separately, so the output may be larger than the input.
-    limit(2 * source.stat().st_size + SPARE_BYTES)
+    largest_file = 2 * source.stat().st_size + SPARE_BYTES
+    limits = {resource.RLIMIT_NOFILE: OPEN_FILES, resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: largest_file}
+    for what, most in limits.items():
+        resource.setrlimit(what, (most, most))
     with source.open("rb") as stream:
         mapped = stream.read(len(ZIP_MAGIC)) == ZIP_MAGIC
     try:

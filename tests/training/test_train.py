@@ -11,7 +11,7 @@ import torch
 from sgbench.base.errors import UserError
 from sgbench.models import embedded
 from sgbench.training.export import export_model, thin
-from sgbench.training.train import ShapeExamples, SplitExamples, batch_indices, rate, train
+from sgbench.training.train import Examples, SplitExamples, batch_indices, rate, shape_examples, train
 from sgbench.training.train_classifier import _augment
 from sgbench.zoo import data
 
@@ -28,9 +28,9 @@ def tiny_recipe(name: str = "fashion-routing", **changes: object) -> embedded.Re
     )
 
 
-def examples(name: str) -> ShapeExamples | SplitExamples:
+def examples(name: str) -> Examples:
     if name == "shapes":
-        return ShapeExamples()
+        return shape_examples
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (40, 32, 32), dtype=np.uint8)
     return SplitExamples(data.Split(images, rng.integers(0, 10, 40)))

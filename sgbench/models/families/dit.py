@@ -40,10 +40,7 @@ def _from_config(config: Mapping[str, Any], learn_sigma: bool, sigma_used: bool 
 
 
 def _sized(request: Request, learn_sigma: bool, sigma_used: bool = True, gamma: float = 0.0) -> DiTArchitecture:
-    """The record of a published size.
-
-    TREAD trained with `gamma` above 0 on a route from block 2 to the fourth from the end (2..8 of 12, 2..24 of 28).
-    """
+    """The record of a published size. TREAD (`gamma` above 0) has a route from block 2 to the fourth from the end."""
     own = ((2, request.size.depth - 4),) if gamma else ()
     routes = own if request.routes is None else request.routes
     named = [{"start_layer_idx": first, "end_layer_idx": last, "selection_ratio": gamma} for first, last in routes]

@@ -25,9 +25,8 @@ class MDTv2Architecture(VarianceArchitecture):
     @model_validator(mode="after")
     def _two_equal_halves(self) -> MDTv2Architecture:
         if self.decoder_depth >= self.depth or (self.depth - self.decoder_depth) % 2:
-            raise ValueError(
-                f"depth {self.depth} less decoder_depth {self.decoder_depth} must be an even number above 0"
-            )
+            depths = f"depth {self.depth} less decoder_depth {self.decoder_depth}"
+            raise ValueError(f"{depths} must be an even number above 0")
         return self
 
     @property

@@ -12,9 +12,25 @@ from sgbench.models.family import LATENT_CHANNELS, Family, Request
 
 TIME_FREQUENCIES = 512
 # The published XL model; the letters of the class-conditional families do not apply.
-DEPTH, WIDTH, HEAD_WIDTH = 28, 1024, 64
-RAMP = tuple(0.5 + 0.5 * index / (DEPTH - 1) for index in range(DEPTH))
-FFN_RAMP = tuple(0.5 + 3.5 * index / (DEPTH - 1) for index in range(DEPTH))
+PUBLISHED = {
+    "patch_size": 2,
+    "in_channels": LATENT_CHANNELS,
+    "dim": 1024,
+    "depth": 28,
+    "head_dim": 64,
+    "multiple_of": 256,
+    "caption_channels": 1024,
+    "qkv_multipliers": [0.5 + 0.5 * index / 27 for index in range(28)],
+    "ffn_multipliers": [0.5 + 3.5 * index / 27 for index in range(28)],
+    "patch_mixer_depth": 6,
+    "patch_mixer_dim": 768,
+    "patch_mixer_qkv_ratio": 1.0,
+    "patch_mixer_mlp_ratio": 4.0,
+    "use_bias": False,
+    "num_experts": 8,
+    "expert_capacity": 2.0,
+    "experts_every_n": 2,
+}
 
 
 class MicroBlock(NamedTuple):
@@ -63,16 +79,10 @@ class MicroDiTArchitecture(CaptionArchitecture):
 
     @property
     def mixer_blocks(self) -> tuple[MicroBlock, ...]:
-        """The patch mixer, block by block."""
-        return tuple(
-            self._block(
-                self.patch_mixer_dim,
-                self.patch_mixer_qkv_ratio,
-                self.patch_mixer_mlp_ratio,
-                index > 0 and self._has_experts(index),
-            )
-            for index in range(self.patch_mixer_depth)
-        )
+        """The patch mixer, block by block; its first one never has experts."""
+        sizes = self.patch_mixer_dim, self.patch_mixer_qkv_ratio, self.patch_mixer_mlp_ratio
+        experts = [index > 0 and self._has_experts(index) for index in range(self.patch_mixer_depth)]
+        return tuple(self._block(*sizes, found) for found in experts)
 
     @property
     def backbone_blocks(self) -> tuple[MicroBlock, ...]:
@@ -126,9 +136,8 @@ class MicroDiTArchitecture(CaptionArchitecture):
     def _block(self, width: int, qkv: float, ffn: float, experts: bool) -> MicroBlock:
         attention = width if qkv == 1 else _round_up(int(width * qkv), 2 * self.head_dim)
         inner = int(width * ffn)
-        return MicroBlock(
-            width, attention, _round_up(inner, self.multiple_of) if experts else self._gated(inner), experts
-        )
+        mlp = _round_up(inner, self.multiple_of) if experts else self._gated(inner)
+        return MicroBlock(width, attention, mlp, experts)
 
     def _gated(self, inner: int) -> int:
         return _round_up(int(2 * inner / 3), self.multiple_of)
@@ -166,27 +175,7 @@ def _spread(values: Sequence[float], depth: int) -> tuple[float, ...]:
 def _sized(request: Request) -> MicroDiTArchitecture:
     if (request.letter, request.patch) != ("XL", 2):
         raise ValueError("MicroDiT was published as XL/2 only")
-    return MicroDiTArchitecture(
-        input_size=request.side,
-        patch_size=request.patch,
-        in_channels=LATENT_CHANNELS,
-        hidden_size=WIDTH,
-        depth=DEPTH,
-        head_dim=HEAD_WIDTH,
-        multiple_of=256,
-        caption_channels=1024,
-        pos_interp_scale=request.side / 32,
-        qkv_ratios=RAMP,
-        ffn_ratios=FFN_RAMP,
-        patch_mixer_depth=6,
-        patch_mixer_dim=768,
-        patch_mixer_qkv_ratio=1.0,
-        patch_mixer_mlp_ratio=4.0,
-        num_experts=8,
-        expert_capacity=2.0,
-        experts_every_n=2,
-        trained_gamma=0.75,
-    )
+    return _from_config({**PUBLISHED, "input_size": request.side, "pos_interp_scale": request.side / 32})
 
 
 FAMILIES = (

@@ -9,14 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from sgbench.base.errors import UserError, plain
-from sgbench.models.architecture import (
-    TIME_FREQUENCIES,
-    CaptionArchitecture,
-    Macs,
-    RoutedArchitecture,
-    Routes,
-    total,
-)
+from sgbench.models.architecture import TIME_FREQUENCIES, CaptionArchitecture, Macs, RoutedArchitecture, Routes, total
 from sgbench.models.components import OWN, read_json
 from sgbench.models.family import Family, Request
 
@@ -124,27 +117,21 @@ def read_pipeline(folder: Path, routes: Routes | None, resolution: int | None = 
     Raises UserError when the folder is not of diffusers' layout, holds another pipeline, or its parts do not fit.
     """
     if not (folder / INDEX).is_file():
-        raise UserError(
-            f"no pipeline is in the folder: {INDEX} is missing",
-            where=str(folder),
-            fix="give a folder of diffusers' layout, such as a downloaded Photoroom/prx-512-t2i-sft",
-        )
+        fix = "give a folder of diffusers' layout, such as a downloaded Photoroom/prx-512-t2i-sft"
+        raise UserError(f"no pipeline is in the folder: {INDEX} is missing", where=str(folder), fix=fix)
     index = read_json(folder / INDEX)
     kind = index.get("_class_name")
     if kind != PIPELINE:
-        raise UserError(
-            f"the pipeline is {kind if isinstance(kind, str) else 'of unknown class'}, and only {PIPELINE} is known",
-            where=str(folder / INDEX),
-            fix=f"give a folder of a {PIPELINE}",
-        )
+        found = kind if isinstance(kind, str) else "of unknown class"
+        what = f"the pipeline is {found}, and only {PIPELINE} is known"
+        raise UserError(what, where=str(folder / INDEX), fix=f"give a folder of a {PIPELINE}")
     vae = read_json(folder / "vae" / "config.json")
     transformer = read_json(folder / "transformer" / "config.json")
     longest = read_json(folder / "tokenizer" / "tokenizer_config.json").get("model_max_length", CAPTION_TOKENS)
     try:
-        if vae["latent_channels"] != transformer["in_channels"]:
-            raise ValueError(
-                f"the autoencoder has {vae['latent_channels']} channels, the transformer {transformer['in_channels']}"
-            )
+        channels, expected = vae["latent_channels"], transformer["in_channels"]
+        if channels != expected:
+            raise ValueError(f"the autoencoder has {channels} channels, the transformer {expected}")
         return prx_from_config(
             transformer,
             resolution or index.get("default_sample_size", 512),
@@ -154,11 +141,9 @@ def read_pipeline(folder: Path, routes: Routes | None, resolution: int | None = 
             min(longest, CAPTION_TOKENS),
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"the pipeline's configurations make no model ({_reason(error)})",
-            where=str(folder),
-            fix="correct the resolution or the routes, or download the folder again",
-        ) from error
+        what = f"the pipeline's configurations make no model ({_reason(error)})"
+        fix = "correct the resolution or the routes, or download the folder again"
+        raise UserError(what, where=str(folder), fix=fix) from error
 
 
 def _reason(error: Exception) -> str:

@@ -65,18 +65,12 @@ def token_ids(caption: str, where: str = "prompt") -> list[int]:
     """
     words = caption.lower().split()
     if len(words) > MAX_WORDS:
-        raise UserError(
-            f"the caption {caption!r} has {len(words)} words, the shapes model reads {MAX_WORDS}",
-            where=where,
-            fix="shorten it",
-        )
+        what = f"the caption {caption!r} has {len(words)} words, the shapes model reads {MAX_WORDS}"
+        raise UserError(what, where=where, fix="shorten it")
     for word in words:
         if word not in _IDS:
-            raise UserError(
-                f"the shapes model does not know the word {word!r}{suggestion(word, WORDS)}",
-                where=where,
-                fix=f"write captions with: {' '.join(WORDS)}",
-            )
+            what = f"the shapes model does not know the word {word!r}{suggestion(word, WORDS)}"
+            raise UserError(what, where=where, fix=f"write captions with: {' '.join(WORDS)}")
     return [_IDS[word] for word in words] + [PAD] * (MAX_WORDS - len(words))
 
 
