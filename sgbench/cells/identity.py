@@ -70,7 +70,7 @@ def cell_of(record: dict[str, Any]) -> Cell:
     )
 
 
-def located(cell: Cell) -> dict[str, object]:
+def record_with_paths(cell: Cell) -> dict[str, object]:
     """The record and, beside what the id is made of, where this machine has the weights."""
     record = cell_record(cell)
     if record["model"] == cell.model and not (cell.autoencoder or cell.prompts):

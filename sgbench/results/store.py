@@ -33,7 +33,7 @@ import yaml
 from sgbench.base.atomic import free_bytes, refusal, remove_leftovers, write_atomic
 from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell
-from sgbench.cells.identity import cell_id, located, named_cell
+from sgbench.cells.identity import cell_id, named_cell, record_with_paths
 from sgbench.models import catalogue
 from sgbench.models.components import NONE
 from sgbench.results.verified_files import (
@@ -141,7 +141,7 @@ class Store(VerifiedFiles):
 
     def write_cell(self, cell: Cell) -> None:
         """Write cell.json."""
-        self.write_record(cell, "cell", located(cell))
+        self.write_record(cell, "cell", record_with_paths(cell))
 
     def write_record(self, cell: Cell, name: str, content: dict[str, Any]) -> None:
         """Write `name`.json of a cell: cell, cost or scores."""

@@ -35,7 +35,7 @@ class GuidedPrediction:
         self.evaluations = program(cell)
         self.parameters = cell.guidance.numbers
         self.memory: dict[str, Tensor] = {}
-        self.finite = Finite()
+        self.finite = FiniteCheck()
         self.null = networks.conditions.null
         self.given = networks.conditions.of(to_device(labels, device))
         self.random = None
@@ -163,7 +163,7 @@ def _autocast(dtype: DType, device: torch.device) -> contextlib.AbstractContextM
             assert_never(dtype)
 
 
-class Finite:
+class FiniteCheck:
     """Whether the predictions of a run are finite: one flag each, on the device until the end of the run.
 
     The final state alone would not show it: samplers that clip turn an infinity into finite values.

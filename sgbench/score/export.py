@@ -15,7 +15,7 @@ from sgbench.images.prompted import write_layout
 from sgbench.images.sets import look
 from sgbench.results.store import SHARD
 from sgbench.score.cell_images import CellImages
-from sgbench.suite.texts import check_records
+from sgbench.suite.prompt_checks import check_records
 
 
 class Exported(NamedTuple):

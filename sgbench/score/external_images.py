@@ -21,7 +21,7 @@ from sgbench.results.find_cell import open_cell
 from sgbench.score.cell_images import CellImages
 from sgbench.score.set_scorer import SetScorer
 from sgbench.stats.estimates import with_error
-from sgbench.suite.texts import check_records
+from sgbench.suite.prompt_checks import check_records
 
 Source = CellImages | FolderImages | LayoutImages | NpzImages | PromptedImages
 

@@ -17,8 +17,8 @@ from sgbench.models.catalogue import Entry
 from sgbench.models.components import NONE, OWN
 from sgbench.samplers.catalogue import SAMPLERS, moments
 from sgbench.samplers.settings import Sampler
+from sgbench.suite.prompt_checks import check_captions
 from sgbench.suite.schema import Suite
-from sgbench.suite.texts import check_captions
 from sgbench.zoo.shapes.captions import SIDE
 
 

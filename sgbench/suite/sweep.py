@@ -17,9 +17,9 @@ from sgbench.models.components import NONE
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.samplers.settings import Sampler
 from sgbench.suite.checks import check_model, check_served
+from sgbench.suite.prompt_checks import check_enough, check_texts
 from sgbench.suite.schema import Suite, SweepEntry
 from sgbench.suite.settings import guidance_settings
-from sgbench.suite.texts import check_enough, check_texts
 
 MOST_CELLS: Final = 1_000_000
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sgbench.cells.cell import Cell
-from sgbench.cells.identity import VERSION, cell_id, cell_of, cell_record, located
+from sgbench.cells.identity import VERSION, cell_id, cell_of, cell_record, record_with_paths
 from sgbench.guidance.perturbation import layers
 from sgbench.guidance.schedules import ALWAYS, interval, scale_schedule
 from sgbench.guidance.settings import Guidance
@@ -123,7 +123,7 @@ def test_a_record_of_prompts_holds_no_path_and_is_read_back(tmp_path: Path) -> N
     path.write_text("a circle\na ring\n")
     cell = asking(path)
     assert str(tmp_path) not in json.dumps(cell_record(cell))
-    assert cell_of(json.loads(json.dumps(located(cell)))) == cell
+    assert cell_of(json.loads(json.dumps(record_with_paths(cell)))) == cell
     assert "prompts" not in cell_record(SG)
 
 
@@ -136,4 +136,4 @@ def test_the_text_encoder_names_a_cell_by_its_content(tmp_path: Path) -> None:
     ids = [cell_id(cell) for cell in cells]
     assert ids[0] == ids[1] != ids[2]
     assert cell_id(asking("shapes")) not in ids
-    assert cell_of(json.loads(json.dumps(located(cells[0])))) == cells[0]
+    assert cell_of(json.loads(json.dumps(record_with_paths(cells[0])))) == cells[0]

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from sgbench.api import load_suite
 from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell
-from sgbench.cells.identity import cell_id, cell_of, cell_record, located
+from sgbench.cells.identity import cell_id, cell_of, cell_record, record_with_paths
 from sgbench.guidance.perturbation import layers
 from sgbench.guidance.schedules import ALWAYS, gamma_schedule, interval
 from sgbench.guidance.settings import Guidance
@@ -150,9 +150,12 @@ def test_records_read_back(suite_file: Write) -> None:
         {"guidance": "none"},
     ]
     for cell in cells(suite_file(sweep=sweep, compile="default")):
-        assert cell_of(located(cell)) == cell
+        assert cell_of(record_with_paths(cell)) == cell
     far = Guidance("sg", 2.0, 0.1, 0.7, interval=interval("noise 1e-07 to 1e+17"))
-    assert cell_of(located(Cell("fashion-routing", far, Sampler("euler", 2), 0, "random", "float32"))).guidance == far
+    assert (
+        cell_of(record_with_paths(Cell("fashion-routing", far, Sampler("euler", 2), 0, "random", "float32"))).guidance
+        == far
+    )
     plain = cell_record(cells(suite_file(sweep=[{"guidance": "cfg", "scale": 2}]))[0])
     # Neutral settings are not in it, so that a setting added later renames no cell.
     assert plain["guidance"] == {"rule": "cfg", "scale": 2.0}

@@ -12,7 +12,7 @@ import pytest
 from sgbench import api
 from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell
-from sgbench.cells.identity import cell_id, cell_of, cell_record, located
+from sgbench.cells.identity import cell_id, cell_of, cell_record, record_with_paths
 from sgbench.guidance.settings import Guidance
 from sgbench.models import catalogue
 from sgbench.results.store import Store
@@ -263,10 +263,10 @@ def test_cell_json_is_read_back(rule: str, tmp_path: Path) -> None:
     ]
     store = Store(tmp_path, "tiny")
     for one in written:
-        assert cell_of(json.loads(json.dumps(located(one)))) == one
+        assert cell_of(json.loads(json.dumps(record_with_paths(one)))) == one
         store.write_cell(one)
     assert sorted(store.known_cells()) == sorted(written)
-    assert "where" not in located(written[0])
+    assert "where" not in record_with_paths(written[0])
 
 
 def test_every_public_checkpoint_is_a_model_of_its_family() -> None:
