@@ -82,7 +82,7 @@ class Extractor(Instrument):
 class Judge(Instrument):
     """What gives one value, better when higher, to an image and its prompt."""
 
-    judges: Judged
+    judges: Judged = "preference"
     code: str
     """`module:function` below `sgbench.metrics`, which loads it from (judge, weight files, device)."""
     unit: str = ""

@@ -37,9 +37,8 @@ def load_judge(name: str, device: torch.device, stack: ExitStack) -> JudgeFn:
         case "composition":
             return loaded
         case "preference":
-            if isinstance(loaded, AbstractContextManager):
-                stack.enter_context(loaded)
-            return lambda images, prompts: loaded(list(images), [prompt.text for prompt in prompts])
+            score = stack.enter_context(loaded) if isinstance(loaded, AbstractContextManager) else loaded
+            return lambda images, prompts: score(list(images), [prompt.text for prompt in prompts])
         case _:
             assert_never(judge.judges)
 

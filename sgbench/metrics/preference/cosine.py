@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from sgbench.base.errors import NoScoreError
 from sgbench.metrics.extract import GPU_FACTOR, exact_arithmetic
 from sgbench.metrics.instrument import Judge
-from sgbench.metrics.preference.pairs import Images, check_pairs, checked
+from sgbench.metrics.preference.pairs import Images, check_pairs
 from sgbench.networks.checkpoints import load_strict, read_state
 
 BATCH = 16
@@ -74,7 +74,7 @@ class CosineScorer:
         with torch.inference_mode(), exact_arithmetic():
             for start in range(0, len(images), self.batch):
                 part = range(start, min(start + self.batch, len(images)))
-                batch = [self.prepare(checked(self.name, images[i], i), self.side) for i in part]
+                batch = [self.prepare(images[i], self.side) for i in part]
                 found[start : part.stop] = self._cosines(torch.stack(batch), [prompts[i] for i in part])
         scores = self.finish(found)
         bad = ~np.isfinite(scores)
