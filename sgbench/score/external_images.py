@@ -50,21 +50,6 @@ class Scored(NamedTuple):
         return {**made, "cell": self.cell, "seed": self.seed, "scores": scores}
 
 
-def check_metrics(metrics: Sequence[str], reference: str | None) -> None:
-    """Raises UserError for a metric that a set alone cannot have, for a missing reference, and for no metric."""
-    check_names(metrics)
-    for metric in metrics:
-        if isinstance(METRICS[metric], PairedMetric):
-            raise UserError(
-                f"{metric} compares the guided and the unguided image of one seed, which a set alone does not have",
-                where="--metrics",
-                fix="score a suite with it",
-            )
-    looking = image_metrics(metrics)
-    if looking and reference is None:
-        raise UserError(f"{looking[0]} compares images with a reference", where="--reference", fix="name one")
-
-
 def score_images(
     paths: Sequence[Path],
     reference: str | None,
@@ -106,33 +91,43 @@ def score_images(
 def _opened(
     paths: Sequence[Path], reference: str | None, metrics: Sequence[str], limit: int | None, prompts: str | None
 ) -> list[Source]:
-    """The opened sets, after checking that each can have every metric."""
-    check_metrics(metrics, reference)
+    """The opened sets, after checking that each can have every metric, and that there are metrics at all."""
+    check_names(metrics)
+    for metric in metrics:
+        if isinstance(METRICS[metric], PairedMetric):
+            raise UserError(
+                f"{metric} compares the guided and the unguided image of one seed, which a set alone does not have",
+                where="--metrics",
+                fix="score a suite with it",
+            )
+    looking = image_metrics(metrics)
+    if looking and reference is None:
+        raise UserError(f"{looking[0]} compares images with a reference", where="--reference", fix="name one")
     sources = [open_any(path, limit, prompts) for path in paths]
     for source in sources:
-        check_prompted(source, metrics)
+        for metric in metrics:
+            _check_prompts(source, metric)
     return sources
 
 
-def check_prompted(source: Source, metrics: Sequence[str]) -> None:
-    """Whether a set has the prompts that the metrics need. Raises UserError."""
-    for metric in metrics:
-        if METRICS[metric].text and source.prompts is None:
+def _check_prompts(source: Source, metric: str) -> None:
+    """Raises UserError unless a set has the prompts that a metric needs."""
+    if source.prompts is None:
+        if METRICS[metric].text:
             raise UserError(
                 f"{metric} judges images by their prompts, and these have none",
                 where=source.where,
                 fix="add --prompts FILE",
             )
-        if source.prompts is None:
-            continue
-        check_records(metric, source.prompts)
-        missing = -source.count % len(source.prompts.prompts)
-        if metric == "geneval" and missing:
-            raise NoScoreError(
-                f"{missing} images are missing: there are {source.count} of {len(source.prompts.prompts)} prompts",
-                where=source.where,
-                fix="generate equally many images of every prompt",
-            )
+        return
+    check_records(metric, source.prompts)
+    missing = -source.count % len(source.prompts.prompts)
+    if metric == "geneval" and missing:
+        raise NoScoreError(
+            f"{missing} images are missing: there are {source.count} of {len(source.prompts.prompts)} prompts",
+            where=source.where,
+            fix="generate equally many images of every prompt",
+        )
 
 
 def open_any(path: Path, limit: int | None, prompts: str | None = None) -> Source:

@@ -14,7 +14,7 @@ from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.numerics.frechet import Gaussian
 from sgbench.metrics.references.catalogue import CARD, HOME, PACKAGED, PUBLIC, check_name, folder
 from sgbench.metrics.references.parts import pack, write_card, write_part
-from sgbench.metrics.references.reference import Reference, open_reference
+from sgbench.metrics.references.reference import Reference
 from sgbench.zoo import weights as zoo
 
 # What ADM's npz stores: (part, mean, covariance).
@@ -25,7 +25,7 @@ def load_reference(reference: str, where: str = "--reference") -> Reference:
     """A reference by name or path. Raises UserError when it is missing or cannot be read."""
     check_name(reference, where)
     if reference in PACKAGED:
-        return open_reference(packaged_folder(reference))
+        return Reference(packaged_folder(reference))
     if reference in PUBLIC:
         public = PUBLIC[reference]
         if not public.path.is_file():
@@ -37,7 +37,7 @@ def load_reference(reference: str, where: str = "--reference") -> Reference:
         return from_npz(public.path, reference)
     path = Path(reference).expanduser()
     if (path / CARD).is_file():
-        return open_reference(path)
+        return Reference(path)
     if path.is_dir():
         return from_folder(path)
     if path.suffix == ".npz" and path.is_file():
@@ -86,14 +86,14 @@ def from_folder(path: Path, out: Path | None = None) -> Reference:
 
 def _opened(target: Path, source: ImageSet | None, digest: str, name: str) -> Reference:
     """The reference in a folder, under its current name. Raises UserError for one of another source."""
-    found = open_reference(target, source)
+    found = Reference(target, source)
     if found.sha256 != digest:
         raise UserError(
             f"the folder holds a reference of other images ({found.name})",
             where=str(target),
             fix="choose another folder with --out, or delete this one",
         )
-    found.card["name"] = name
+    found.name = found.card["name"] = name
     return found
 
 
