@@ -1,7 +1,4 @@
-"""What metrics measure with, as records: extractors of features, judges of images and prompts, and their weights.
-
-No torch, no numpy.
-"""
+"""What metrics measure with, as records: extractors, judges, and their weights. No torch, no numpy."""
 
 from __future__ import annotations
 

@@ -34,10 +34,8 @@ class Scored(NamedTuple):
     sha256: str
     scores: dict[str, dict[str, Any]]
     protocols: dict[str, Protocol]
-    foreign: bool
-    """Whether another tool may have made the images."""
     cell: str = ""
-    """The id of their cell; empty for other images."""
+    """The id of their cell; empty for images that another tool may have made."""
     seed: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -71,7 +69,7 @@ def score_images(
             scores, failure = scorer.score(source, info, metrics)
             if failure is not None:
                 raise failure
-            made_by = (cell_id(source.cell), source.cell.seed) if isinstance(source, CellImages) else ("", None)
+            made_by = (cell_id(source.cell), source.cell.seed) if isinstance(source, CellImages) else ()
             found.append(
                 Scored(
                     source.where,
@@ -79,7 +77,6 @@ def score_images(
                     seen.sha256,
                     {metric: scores[metric] for metric in metrics},
                     {metric: protocol(metric, info, scorer.reference) for metric in metrics},
-                    not isinstance(source, CellImages),
                     *made_by,
                 )
             )
@@ -178,7 +175,7 @@ def table(found: Sequence[Scored], metrics: Sequence[str]) -> tuple[pd.DataFrame
             if number:
                 gap = "; ".join(differences(protocols[0], chosen))
                 notes.append(f"{METRICS[metric].title}: columns (1) and ({number + 1}) are not comparable: {gap}")
-    if any(one.foreign for one in found):
+    if not all(one.cell for one in found):
         notes.append(
             "How other tools rounded their images to uint8 is not known; truncation makes them half a level darker."
         )

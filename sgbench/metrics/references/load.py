@@ -54,38 +54,38 @@ def packaged_folder(reference: str = "fashion-mnist") -> Path:
 
 def from_npz(path: Path, name: str, out: Path | None = None) -> Reference:
     """ADM's npz: its stored moments where it has them, its images for everything else."""
-    digest = sha256_of(path)
-    target = out or folder() / "kept" / digest[:16]
     source = NpzImages(path) if read_header(path, "arr_0") else None
-    if (target / CARD).is_file():
-        return _opened(target, source, digest, name)
     stored = {key: (mean, cov) for key, mean, cov in STORED if read_header(path, mean) and read_header(path, cov)}
     if source is None and not stored:
         raise UserError(
             "the npz holds neither images (arr_0) nor moments (mu, sigma)", where=str(path), fix="give ADM's layout"
         )
-    card = _card(name, digest, source, str(path))
-    for key, (mean, covariance) in stored.items():
-        moments = _moments(path, key, mean, covariance)
-        arrays = {"mean": moments.mean, "covariance": pack(moments.covariance)}
-        said = {"moments": "stored", "mean": "moments as stored in the file"}
-        card["parts"][key] = {**write_part(target, key, arrays), **said}
-    write_card(target, card)
-    return _opened(target, source, digest, name)
+    return _kept(path, name, sha256_of(path), source, stored, out)
 
 
 def from_folder(path: Path, out: Path | None = None) -> Reference:
     """A folder of images; its digest is that of the files' contents, whatever their names."""
     source = FolderImages(path)
     digest = hashlib.sha256("".join(sorted(sha256_file(p) for p in source.paths)).encode()).hexdigest()
+    return _kept(path, path.name, digest, source, {}, out)
+
+
+def _kept(
+    path: Path, name: str, digest: str, source: ImageSet | None, stored: dict[str, tuple[str, str]], out: Path | None
+) -> Reference:
+    """The reference in `out`, or kept under its digest, under its current name; made where there is none.
+
+    Raises UserError for a folder with a reference of another source.
+    """
     target = out or folder() / "kept" / digest[:16]
     if not (target / CARD).is_file():
-        write_card(target, _card(path.name, digest, source, str(path)))
-    return _opened(target, source, digest, path.name)
-
-
-def _opened(target: Path, source: ImageSet | None, digest: str, name: str) -> Reference:
-    """The reference in a folder, under its current name. Raises UserError for one of another source."""
+        card = _card(name, digest, source, str(path))
+        for key, (mean, covariance) in stored.items():
+            moments = _moments(path, key, mean, covariance)
+            arrays = {"mean": moments.mean, "covariance": pack(moments.covariance)}
+            said = {"moments": "stored", "mean": "moments as stored in the file"}
+            card["parts"][key] = {**write_part(target, key, arrays), **said}
+        write_card(target, card)
     found = Reference(target, source)
     if found.sha256 != digest:
         raise UserError(
