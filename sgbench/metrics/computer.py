@@ -1,6 +1,5 @@
 """From features to scores; what is the same for all sets of images is prepared once."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, TypeVar
@@ -17,7 +16,7 @@ from sgbench.metrics.metric import FeatureMetric, Fields
 from sgbench.metrics.numerics.frechet import Target, prepare_target
 from sgbench.metrics.numerics.neighbours import DENSITY_K, PRECISION_K, Real, Training, prepare_real
 from sgbench.metrics.protocols import extractor_of
-from sgbench.metrics.references.reference import Reference, alike, extraction, floor
+from sgbench.metrics.references.reference import Reference, alike, floor
 from sgbench.metrics.weights import extractor_digest
 
 T = TypeVar("T")
@@ -35,12 +34,10 @@ class Computer:
         self.loaded: Callable[[str], Loaded] = cache(lambda name: load_extractor(name, device))
         self._prepared: dict[tuple[str, ...], Any] = {}
         for metric in self.metrics:
-            needs = METRICS[metric].needs
-            extractor = self.extractor(metric)
+            chosen, extractor = METRICS[metric], self.extractor(metric)
             extractor_digest(extractor)
-            if needs:
-                what = "mean" if needs == "moments" else needs
-                reference.require(extractor, METRICS[metric].output, what, extraction(reference, self.loaded, progress))
+            if chosen.needs:
+                reference.require(extractor, chosen.output, chosen.needs, self.loaded, progress)
 
     def extractor(self, metric: str) -> str:
         """The extractor that a metric is measured in against this reference."""
@@ -84,10 +81,8 @@ class Computer:
         if output == "features":
             target, key = self.target(extractor, output), ("floor", extractor, str(info.samples), info.label_policy)
             found = self._once(key, lambda: floor(self.reference, extractor, target, info.samples, info.label_policy))
-        # With fewer images it would be another quantity.
-        if found is None or found.images != info.samples:
-            return {"floor": None, "floor_sd": None}
-        return {"floor": found.mean, "floor_sd": None if math.isnan(found.deviation) else found.deviation}
+        mean, deviation = found or (None, None)
+        return {"floor": mean, "floor_sd": deviation}
 
     def prepared(self, what: str, extractor: str, prepare: Callable[[NDArray[Any], torch.device], T]) -> T:
         """What `prepare` makes of the reference's features, made once."""

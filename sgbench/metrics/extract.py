@@ -1,8 +1,8 @@
 """Run an extractor over images: in fixed batches, in float32 whatever fast modes are on, finite values only."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +18,8 @@ from sgbench.metrics.weights import to_load
 GPU_FACTOR = 4
 HALF_NOISE = 3e-8
 Arrays = dict[str, NDArray[Any]]
-
-
-class Network(Protocol):
-    """Images uint8 (n, C, H, W) on the network's device to its outputs, each (n, ...)."""
-
-    def __call__(self, images: Tensor) -> dict[str, Tensor]: ...
+Network = Callable[[Tensor], dict[str, Tensor]]
+"""Images uint8 (n, C, H, W) on the network's device to its outputs, each (n, ...)."""
 
 
 class Loaded:

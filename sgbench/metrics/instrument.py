@@ -1,7 +1,4 @@
-"""What metrics measure with, as records: extractors of features, judges of images and prompts, and their weights.
-
-No torch, no numpy.
-"""
+"""What metrics measure with, as records: extractors, judges, and their weights. No torch, no numpy."""
 
 from __future__ import annotations
 
@@ -82,7 +79,7 @@ class Extractor(Instrument):
 class Judge(Instrument):
     """What gives one value, better when higher, to an image and its prompt."""
 
-    judges: Judged
+    judges: Judged = "preference"
     code: str
     """`module:function` below `sgbench.metrics`, which loads it from (judge, weight files, device)."""
     unit: str = ""

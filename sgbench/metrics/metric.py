@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 HOME = "home"
 """The extractor of a metric that is measured in the reference's home extractor."""
 Better = Literal["lower", "higher", ""]
-Needs = Literal["moments", "features", "training", ""]
+Needs = Literal["mean", "features", "training", ""]
 Fields = dict[str, Any]
 
 
@@ -49,7 +49,7 @@ class Metric(ABC):
     output: str = "features"
     """The extractor's output that it uses."""
     needs: Needs = "features"
-    """What it needs of the reference; empty for nothing."""
+    """What it needs of the reference, `mean` with the covariance; empty for nothing."""
 
     rank: ClassVar[int] = 1000
     """Its position in lists and among the columns of rows."""

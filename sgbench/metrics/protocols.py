@@ -105,9 +105,8 @@ def protocol(metric: str, info: ImageSetInfo, reference: Reference | None) -> Pr
     if not found.text:
         assert reference is not None
         extractor = extractor_of(metric, reference.home)
-        what = "mean" if found.needs == "moments" else found.needs
-        if what:
-            against, against_sha256 = reference.describe(extractor, found.output, what), reference.sha256
+        if found.needs:
+            against, against_sha256 = reference.describe(extractor, found.output, found.needs), reference.sha256
     return Protocol(
         metric,
         found.variant,

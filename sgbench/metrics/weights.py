@@ -77,7 +77,8 @@ def find(name: str, file: WeightFile) -> Path | None:
 
 def require(name: str) -> list[Path]:
     """The verified files of an entry, in order. Raises UserError when one is missing or has another digest."""
-    return [_verified(name, file) for file in known()[name].files]
+    entry = known()[name]
+    return [_verified(entry, file) for file in entry.files]
 
 
 def to_load(instrument: Instrument) -> list[Path]:
@@ -93,7 +94,7 @@ def to_load(instrument: Instrument) -> list[Path]:
 
 def digest(name: str) -> str:
     """The sha256 that stands in protocols: of the file, or of the digests of several. Raises UserError as `require`."""
-    return _combined([_sha256(name, path) for path in require(name)])
+    return _combined([_sha256(known()[name], path) for path in require(name)])
 
 
 def extractor_digest(extractor: str) -> str:
@@ -114,24 +115,25 @@ def _combined(digests: Sequence[str]) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def _sha256(name: str, path: Path) -> str:
+def _sha256(entry: Weights, path: Path) -> str:
     """Packaged files are small and hashed every time; the digest of others is recorded next to them."""
-    return sha256_file(path) if known()[name].packaged else sha256_of(path)
+    return sha256_file(path) if entry.packaged else sha256_of(path)
 
 
-def _verified(name: str, file: WeightFile) -> Path:
-    path = find(name, file)
+def _verified(entry: Weights, file: WeightFile) -> Path:
+    path, fetch = find(entry.name, file), f"run `sgbench weights fetch {entry.name}`"
     if path is None:
-        looked = ", ".join(str(p.parent) for p in places(name, file))
-        fix = "reinstall sgbench" if known()[name].packaged else f"run `sgbench weights fetch {name}`"
+        looked = ", ".join(str(p.parent) for p in places(entry.name, file))
         raise UserError(
-            f"the weights of {name} are missing (looked for {file.file} in {looked})", where=f"weights {name}", fix=fix
+            f"the weights of {entry.name} are missing (looked for {file.file} in {looked})",
+            where=f"weights {entry.name}",
+            fix="reinstall sgbench" if entry.packaged else fetch,
         )
-    found = _sha256(name, path)
+    found = _sha256(entry, path)
     if not found.startswith(file.sha256):
         raise UserError(
             f"the file is not {file.file} (sha256 {found[:12]}, expected {file.sha256[:12]})",
             where=str(path),
-            fix="reinstall sgbench" if known()[name].packaged else f"delete it and run `sgbench weights fetch {name}`",
+            fix="reinstall sgbench" if entry.packaged else f"delete it and {fetch}",
         )
     return path

@@ -42,23 +42,17 @@ class BackgroundFeatures(ExitStack):
         self.store = store
         names = extractors_for(suite, device)
         command = [sys.executable, "-m", "sgbench.score.background_features", str(device), *names]
-        self._worker = subprocess.Popen(
+        self.worker = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
         )
-        self.callback(self._worker.wait)
-        self.callback(self._worker.terminate)
+        self.callback(self.worker.wait)
+        self.callback(self.worker.terminate)
 
     def __call__(self, cell: Cell, number: int) -> None:
         """Queue a finished shard."""
-        assert self._worker.stdin is not None
+        assert self.worker.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            print(f"{number} {self.store.cell_folder(cell)}", file=self._worker.stdin, flush=True)
-
-    def wait(self) -> int:
-        """Wait until the queue is done; the worker's exit status."""
-        assert self._worker.stdin is not None
-        self._worker.stdin.close()
-        return self._worker.wait()
+            print(f"{number} {self.store.cell_folder(cell)}", file=self.worker.stdin, flush=True)
 
 
 def extractors_for(suite: Suite, device: torch.device) -> list[str]:

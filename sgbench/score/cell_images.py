@@ -3,10 +3,8 @@
 Of a cell it is kept shard by shard, with the digest of the shard, so it is made again for other images.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +15,9 @@ from sgbench.cells.prompts import load_prompts
 from sgbench.cells.randomness import labels
 from sgbench.images.files import Images
 from sgbench.images.sets import ImageSet
+from sgbench.metrics.references.reference import Load
 from sgbench.metrics.weights import extractor_id
 from sgbench.results.store import Store, shard_sizes
-
-if TYPE_CHECKING:
-    from sgbench.metrics.extract import Loaded
-
-    Load = Callable[[str], Loaded]
 
 Labels = NDArray[np.int64]
 Arrays = dict[str, NDArray[Any]]

@@ -34,10 +34,8 @@ class Scored(NamedTuple):
     sha256: str
     scores: dict[str, dict[str, Any]]
     protocols: dict[str, Protocol]
-    foreign: bool
-    """Whether another tool may have made the images."""
     cell: str = ""
-    """The id of their cell; empty for other images."""
+    """The id of their cell; empty for images that another tool may have made."""
     seed: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -48,21 +46,6 @@ class Scored(NamedTuple):
         }
         made = {"images": self.images, "samples": self.samples, "images_sha256": self.sha256}
         return {**made, "cell": self.cell, "seed": self.seed, "scores": scores}
-
-
-def check_metrics(metrics: Sequence[str], reference: str | None) -> None:
-    """Raises UserError for a metric that a set alone cannot have, for a missing reference, and for no metric."""
-    check_names(metrics)
-    for metric in metrics:
-        if isinstance(METRICS[metric], PairedMetric):
-            raise UserError(
-                f"{metric} compares the guided and the unguided image of one seed, which a set alone does not have",
-                where="--metrics",
-                fix="score a suite with it",
-            )
-    looking = image_metrics(metrics)
-    if looking and reference is None:
-        raise UserError(f"{looking[0]} compares images with a reference", where="--reference", fix="name one")
 
 
 def score_images(
@@ -86,7 +69,7 @@ def score_images(
             scores, failure = scorer.score(source, info, metrics)
             if failure is not None:
                 raise failure
-            made_by = (cell_id(source.cell), source.cell.seed) if isinstance(source, CellImages) else ("", None)
+            made_by = (cell_id(source.cell), source.cell.seed) if isinstance(source, CellImages) else ()
             found.append(
                 Scored(
                     source.where,
@@ -94,7 +77,6 @@ def score_images(
                     seen.sha256,
                     {metric: scores[metric] for metric in metrics},
                     {metric: protocol(metric, info, scorer.reference) for metric in metrics},
-                    not isinstance(source, CellImages),
                     *made_by,
                 )
             )
@@ -106,33 +88,43 @@ def score_images(
 def _opened(
     paths: Sequence[Path], reference: str | None, metrics: Sequence[str], limit: int | None, prompts: str | None
 ) -> list[Source]:
-    """The opened sets, after checking that each can have every metric."""
-    check_metrics(metrics, reference)
+    """The opened sets, after checking that each can have every metric, and that there are metrics at all."""
+    check_names(metrics)
+    for metric in metrics:
+        if isinstance(METRICS[metric], PairedMetric):
+            raise UserError(
+                f"{metric} compares the guided and the unguided image of one seed, which a set alone does not have",
+                where="--metrics",
+                fix="score a suite with it",
+            )
+    looking = image_metrics(metrics)
+    if looking and reference is None:
+        raise UserError(f"{looking[0]} compares images with a reference", where="--reference", fix="name one")
     sources = [open_any(path, limit, prompts) for path in paths]
     for source in sources:
-        check_prompted(source, metrics)
+        for metric in metrics:
+            _check_prompts(source, metric)
     return sources
 
 
-def check_prompted(source: Source, metrics: Sequence[str]) -> None:
-    """Whether a set has the prompts that the metrics need. Raises UserError."""
-    for metric in metrics:
-        if METRICS[metric].text and source.prompts is None:
+def _check_prompts(source: Source, metric: str) -> None:
+    """Raises UserError unless a set has the prompts that a metric needs."""
+    if source.prompts is None:
+        if METRICS[metric].text:
             raise UserError(
                 f"{metric} judges images by their prompts, and these have none",
                 where=source.where,
                 fix="add --prompts FILE",
             )
-        if source.prompts is None:
-            continue
-        check_records(metric, source.prompts)
-        missing = -source.count % len(source.prompts.prompts)
-        if metric == "geneval" and missing:
-            raise NoScoreError(
-                f"{missing} images are missing: there are {source.count} of {len(source.prompts.prompts)} prompts",
-                where=source.where,
-                fix="generate equally many images of every prompt",
-            )
+        return
+    check_records(metric, source.prompts)
+    missing = -source.count % len(source.prompts.prompts)
+    if metric == "geneval" and missing:
+        raise NoScoreError(
+            f"{missing} images are missing: there are {source.count} of {len(source.prompts.prompts)} prompts",
+            where=source.where,
+            fix="generate equally many images of every prompt",
+        )
 
 
 def open_any(path: Path, limit: int | None, prompts: str | None = None) -> Source:
@@ -183,7 +175,7 @@ def table(found: Sequence[Scored], metrics: Sequence[str]) -> tuple[pd.DataFrame
             if number:
                 gap = "; ".join(differences(protocols[0], chosen))
                 notes.append(f"{METRICS[metric].title}: columns (1) and ({number + 1}) are not comparable: {gap}")
-    if any(one.foreign for one in found):
+    if not all(one.cell for one in found):
         notes.append(
             "How other tools rounded their images to uint8 is not known; truncation makes them half a level darker."
         )

@@ -25,10 +25,10 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.images.files import Images, read_image
 from sgbench.images.sets import FolderImages, ImageSet, Seen, check_against
-from sgbench.metrics.extract import Loaded, load_extractor
+from sgbench.metrics.extract import load_extractor
 from sgbench.metrics.numerics.neighbours import Training, cloud, squared_distances
 from sgbench.metrics.references.load import load_reference
-from sgbench.metrics.references.reference import Reference, extraction
+from sgbench.metrics.references.reference import Load, Reference
 from sgbench.results.store import Store
 from sgbench.score.cell_images import CellImages, features_of
 from sgbench.zoo import data as zoo_data
@@ -71,9 +71,6 @@ class _Real(NamedTuple):
     pixels: Callable[[list[int]], Images]
     what: str
     held_out: NDArray[np.floating] | None
-
-
-Load = Callable[[str], Loaded]
 
 
 def find_nearest(
@@ -175,7 +172,7 @@ def _reference_of(cell: Cell, store: Store) -> str:
 def _training(reference: Reference, data: Path | None) -> _Real:
     """The 60,000 training images of Fashion-MNIST, whose features the reference keeps in their order."""
     home = reference.home
-    reference.require(home, "features", "training", None)
+    reference.require(home, "features", "training")
     train, _ = zoo_data.load(data or Path("data"))
     return _Real(
         reference.training(home, "features"),
@@ -187,30 +184,23 @@ def _training(reference: Reference, data: Path | None) -> _Real:
 
 def _of_reference(reference: Reference, data: Path | None, load: Load, progress: Progress) -> _Real:
     """The images that a reference was made from, and their features in the same order."""
-    source = reference.source if data is None else _source(reference, data)
+    if data is not None:
+        made = load_reference(str(data), "--data")
+        reference.source = made.source if made.sha256 == reference.sha256 else None
+    source = reference.source
     if source is None:
+        what = f"the reference {reference.name} keeps features of its images, not the images"
+        if data is not None:
+            what = f"these are not the images that the reference {reference.name} was made from"
         raise UserError(
-            f"the reference {reference.name} keeps features of its images, not the images",
-            where=str(reference.folder),
+            what,
+            where=str(data or reference.folder),
             fix="give the folder or npz that it was built from with --data",
         )
-    opened = Reference(reference.folder, reference.card, source)
-    opened.require(reference.home, "features", "features", extraction(opened, load, progress))
-    features = opened.features(reference.home, "features")
-    what = f"{source.count:,} images of the reference {reference.name}"
-    return _Real(features, lambda places: _pick(source, places), what, None)
-
-
-def _source(reference: Reference, data: Path) -> ImageSet:
-    """The images in `data`. Raises UserError unless the reference was made from them."""
-    made = load_reference(str(data), "--data")
-    if made.source is None or made.sha256 != reference.sha256:
-        raise UserError(
-            f"these are not the images that the reference {reference.name} was made from",
-            where=str(data),
-            fix="give the folder or npz that it was built from with --data",
-        )
-    return made.source
+    reference.require(reference.home, "features", "features", load, progress)
+    features = reference.features(reference.home, "features")
+    among = f"{source.count:,} images of the reference {reference.name}"
+    return _Real(features, lambda places: _pick(source, places), among, None)
 
 
 def _pick(source: ImageSet, places: list[int]) -> Images:

@@ -73,12 +73,12 @@ def counting(generated: np.ndarray, real: np.ndarray, rounds: int) -> None:
     # The oracles of this process come later: its high-water mark is ours until then.
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     prepared = prepare_real(real, torch.device("cpu"), (3, 5))
-    seconds, ours = best(lambda: precision_recall(generated, prepared), rounds)
-    other, more = best(lambda: density_coverage(generated, prepared), rounds)
+    seconds, (precision, recall) = best(lambda: precision_recall(generated, prepared), rounds)
+    other, (density, coverage) = best(lambda: density_coverage(generated, prepared), rounds)
     above = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
     shape = f"{len(generated):,} x {len(real):,} x {real.shape[1]:,}"
     print(f"precision and recall, {shape}: ours {seconds:.2f} s with 20 replicates, {above:.2f} GiB above the features")
-    print(f"  {ours.precision.value:.5f} {ours.recall.value:.5f}; density and coverage {other:.2f} s more")
+    print(f"  {precision.value:.5f} {recall.value:.5f}; density and coverage {other:.2f} s more")
     tensors = [torch.from_numpy(x) for x in (generated, real)]
     theirs, found = best(lambda: prc_features_to_metric(*tensors, prc_neighborhood=3, verbose=False), 1)
     print(f"  torch-fidelity {theirs:.2f} s, {theirs / seconds:.1f} times as long")
@@ -86,8 +86,8 @@ def counting(generated: np.ndarray, real: np.ndarray, rounds: int) -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         theirs, found = best(lambda: compute_prdc(real, generated, nearest_k=5), 1)
     print(f"  prdc (all four) {theirs:.2f} s, {theirs / (seconds + other):.1f} times as long as all four of ours")
-    for name in ("density", "coverage"):
-        print(f"  {name} {getattr(more, name).value:.5f}, prdc {found[name]:.5f}")
+    for name, ours in (("density", density), ("coverage", coverage)):
+        print(f"  {name} {ours.value:.5f}, prdc {found[name]:.5f}")
 
 
 def main() -> None:

@@ -76,8 +76,8 @@ def test_a_document_of_the_scorer(cell: str, tmp_path: Path) -> None:
     fd = {key: value for key, value in scores["fd"].items() if not key.startswith("protocol")}
     protocol = from_record(scores["fd"]["protocol"])
     assert protocol is not None
-    ours = Scored("ours", 960, scores["images_sha256"], {"fd": fd}, {"fd": protocol}, False, cell, 0)
-    foreign = Scored("theirs", 960, "f" * 64, {"fd": fd}, {"fd": protocol}, True)
+    ours = Scored("ours", 960, scores["images_sha256"], {"fd": fd}, {"fd": protocol}, cell, 0)
+    foreign = Scored("theirs", 960, "f" * 64, {"fd": fd}, {"fd": protocol})
     found = compare(RESULTS / "fashion-mnist", document(tmp_path / "a.json", ours.as_dict()))
     (pair,) = found.pairs
     assert (pair.a.cell, pair.images, pair.same_seed) == (cell, "equal", True)

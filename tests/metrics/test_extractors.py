@@ -57,30 +57,34 @@ def test_clean_inception_sees_what_clean_fid_shows(random_inception: Path) -> No
     assert not torch.allclose(clean_resize(batch), tensorflow_resize(batch), atol=1)
 
 
-def test_dinov2_equals_the_published_network() -> None:
+def test_dinov2_equals_the_published_network(tmp_path: Path) -> None:
     """Recorded from facebookresearch/dinov2, narrow and shallow, at 224 pixels from a position table for 518."""
-    from sgbench.metrics.extractors.dinov2 import build
+    from sgbench.metrics.extractors.dinov2 import load
 
     stored = load_file(GOLDEN / "dinov2.safetensors")
     state = {name.removeprefix("state/"): t.float() for name, t in stored.items() if name.startswith("state/")}
-    network = build(state, "golden", CPU, depth=2, heads=2)
+    torch.save(state, tmp_path / "golden.pth")
+    network = load([tmp_path / "golden.pth"], CPU, depth=2, heads=2)
     with torch.inference_mode():
         found = network(stored["in/x"])["features"]
     assert torch.allclose(found, stored["out/features"], atol=1e-5)
 
 
-def test_clip_embeddings_are_open_clips_and_of_length_one() -> None:
+def test_clip_embeddings_are_open_clips_and_of_length_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import open_clip
 
-    from sgbench.metrics.extractors.clip import embed
+    from sgbench.metrics.extractors.clip import load
 
     vision = {"image_size": 28, "layers": 2, "width": 64, "patch_size": 14}
     text = {"context_length": 8, "vocab_size": 100, "width": 32, "heads": 2, "layers": 1}
     torch.manual_seed(0)
     tower = open_clip.CLIP(embed_dim=16, vision_cfg=vision, text_cfg=text, quick_gelu=True).eval()
+    torch.save(tower.state_dict(), tmp_path / "clip.pt")
+    empty = open_clip.CLIP(embed_dim=16, vision_cfg=vision, text_cfg=text, quick_gelu=True)
+    monkeypatch.setattr(open_clip, "create_model", lambda *arguments, **named: empty)
     batch = torch.from_numpy(images(2, 28)).permute(0, 3, 1, 2)
     with torch.inference_mode():
-        found = embed(tower, CPU)(batch)["features"]
+        found = load([tmp_path / "clip.pt"], CPU)(batch)["features"]
         mean, deviation = (
             torch.tensor(x)[:, None, None] for x in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
         )

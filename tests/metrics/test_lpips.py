@@ -59,16 +59,13 @@ def test_equals_torch_fidelity(weights: list[Path], monkeypatch: pytest.MonkeyPa
     first, second = pair(20)
     with torch.inference_mode():
         expected = theirs(*(torch.from_numpy(x).permute(0, 3, 1, 2) for x in (first, second))).flatten().numpy()
-    estimate, distances = lpips(load(weights, CPU), [first[:3], first[3:]], [second], CPU)
+    distances = lpips(load(weights, CPU), [first[:3], first[3:]], [second], CPU)
     assert distances == pytest.approx(expected, rel=1e-5)
-    assert estimate.value == pytest.approx(float(expected.mean()), rel=1e-5)
-    assert estimate.standard_error == pytest.approx(float(expected.std(ddof=1)) / np.sqrt(20), rel=1e-4)
 
 
 def test_an_image_is_at_no_distance_from_itself(weights: list[Path]) -> None:
     first, _ = pair(20, channels=1)
-    estimate, _ = lpips(load(weights, CPU), [first], [first], CPU)
-    assert estimate.value == 0
+    assert not lpips(load(weights, CPU), [first], [first], CPU).any()
 
 
 @pytest.mark.full

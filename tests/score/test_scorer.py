@@ -259,7 +259,9 @@ def test_features_made_beside_a_run_are_those_of_the_scoring_pass(tmp_path: Path
         if name == "beside":
             with BackgroundFeatures(suite, store, cpu) as beside:
                 api.run_suite(suite, tmp_path / name, device="cpu", on_shard=beside)
-                assert beside.wait() == 0
+                assert beside.worker.stdin is not None
+                beside.worker.stdin.close()
+                assert beside.worker.wait() == 0
             assert len(list(store.folder.rglob("*.npz"))) == 2 * 2
         else:
             api.run_suite(suite, tmp_path / name, device="cpu")

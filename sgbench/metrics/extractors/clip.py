@@ -12,7 +12,6 @@ from sgbench.metrics.instrument import Extractor, WeightFile, Weights
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import open_clip
     import torch
     from torch import Tensor
 
@@ -24,20 +23,14 @@ MODEL = "ViT-L-14-336-quickgelu"
 def load(paths: list[Path], device: torch.device) -> Network:
     """Images uint8 (n, 3, H, W) to `features` (n, 768), each of length one; weights under open_clip's names."""
     import open_clip
+    import torch
+    from torch.nn import functional as F
 
     from sgbench.networks.checkpoints import load_strict, read_state
 
     network = open_clip.create_model(MODEL, pretrained=None, device="cpu")
     load_strict(network, read_state(paths[0]), str(paths[0]))
-    return embed(network.eval().requires_grad_(False).to(device), device)
-
-
-def embed(network: open_clip.CLIP, device: torch.device) -> Network:
-    """The image embeddings of a network on a device."""
-    import open_clip
-    import torch
-    from torch.nn import functional as F
-
+    network = network.eval().requires_grad_(False).to(device)
     side = int(network.visual.image_size[0])
     published = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
     mean, deviation = ((torch.tensor(x)[:, None, None] * 255).to(device) for x in published)

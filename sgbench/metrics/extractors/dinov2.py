@@ -22,21 +22,15 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 UNUSED = ("mask_token",)
 
 
-def load(paths: list[Path], device: torch.device) -> Network:
-    """Images uint8 (n, 3, H, W) to `features` (n, 1024)."""
-    from sgbench.networks.checkpoints import read_state
-
-    return build(read_state(paths[0]), str(paths[0]), device)
-
-
-def build(state: dict[str, Tensor], where: str, device: torch.device, depth: int = 24, heads: int = 16) -> Network:
-    """The network from a state dict, its width read from there. Raises UserError for one of another network."""
+def load(paths: list[Path], device: torch.device, depth: int = 24, heads: int = 16) -> Network:
+    """Images uint8 (n, 3, H, W) to `features` (n, 1024), whose width is read from the weights."""
     import timm
     import torch
     from torch.nn import functional as F
 
-    from sgbench.networks.checkpoints import load_strict
+    from sgbench.networks.checkpoints import load_strict, read_state
 
+    state, where = read_state(paths[0]), str(paths[0])
     table = state.get("pos_embed")
     if table is None or table.dim() != 3:
         raise UserError("there is no position table in the weights", where=where, fix="give dinov2_vitl14_pretrain.pth")

@@ -7,6 +7,7 @@ last, as ADM's evaluator flattens them. `logits` are without bias, as the Incept
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sgbench.metrics.instrument import Extractor, WeightFile, Weights
@@ -20,30 +21,18 @@ if TYPE_CHECKING:
 
     from sgbench.metrics.extract import Network
 
-    Resize = Callable[[Tensor], Tensor]
-
 SIDE = 299
 SPATIAL_BLOCK, SPATIAL_CHANNELS = "Mixed_6d", 7
 
 
-def load(paths: list[Path], device: torch.device) -> Network:
-    """As ADM's evaluator sees images; outputs as of `build`."""
-    return build(paths[0], device, tensorflow_resize)
-
-
-def load_clean(paths: list[Path], device: torch.device) -> Network:
-    """As clean-fid sees images; outputs as of `build`."""
-    return build(paths[0], device, clean_resize)
-
-
-def build(path: Path, device: torch.device, resize: Resize) -> Network:
+def load(paths: list[Path], device: torch.device, resize: Callable[[Tensor], Tensor]) -> Network:
     """Images uint8 (n, 3, H, W) to `features` (n, 2048), `spatial` (n, 2023) and `logits` (n, 1008)."""
     from torch import nn
 
     from sgbench.networks.checkpoints import load_strict, read_state
 
     network = nn.ModuleDict(network_layers())
-    load_strict(network, read_state(path), str(path))
+    load_strict(network, read_state(paths[0]), str(paths[0]))
     network = network.eval().requires_grad_(False).to(device)
 
     def outputs(images: Tensor) -> dict[str, Tensor]:
@@ -128,7 +117,7 @@ EXTRACTORS = (
         "RGB, TensorFlow-1 bilinear to 299 x 299, (x - 128) / 128",
         5.73,
         ("szegedy2016inception", "obukhov2020torchfidelity"),
-        load=load,
+        load=partial(load, resize=tensorflow_resize),
         widths={"features": 2048, "spatial": 2023, "logits": 1008},
         half=True,
     ),
@@ -139,7 +128,7 @@ EXTRACTORS = (
         "RGB, clean-fid's resize (PIL bicubic in float, antialiased) to 299 x 299, (x - 128) / 128",
         5.73,
         ("szegedy2016inception", "obukhov2020torchfidelity", "parmar2022cleanfid"),
-        load=load_clean,
+        load=partial(load, resize=clean_resize),
         widths={"features": 2048},
         half=True,
     ),

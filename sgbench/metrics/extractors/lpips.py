@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from sgbench.stats.estimates import Estimate
-
     Images = Iterable[NDArray[np.uint8]]
     Distance = Callable[[Tensor, Tensor], Tensor]
 
@@ -56,15 +54,12 @@ def load(paths: list[Path], device: torch.device) -> Distance:
     return distances
 
 
-def lpips(
-    network: Distance, guided: Images, unguided: Images, device: torch.device
-) -> tuple[Estimate, NDArray[np.float32]]:
-    """Mean distance of images uint8 (n, H, W, C) of the same seeds, with its exact error, and the distances (N,)."""
+def lpips(network: Distance, guided: Images, unguided: Images, device: torch.device) -> NDArray[np.float32]:
+    """Distances (N,) of images uint8 (n, H, W, C) of the same seeds."""
     import numpy as np
     import torch
 
     from sgbench.metrics.extract import exact_arithmetic, rebatched
-    from sgbench.stats.estimates import mean_estimate
 
     found = []
     with torch.inference_mode(), exact_arithmetic():
@@ -72,8 +67,7 @@ def lpips(
             coloured = (np.repeat(x, 3, axis=3) if x.shape[3] == 1 else x for x in pair)
             first, second = (torch.from_numpy(x).permute(0, 3, 1, 2).to(device) for x in coloured)
             found.append(network(first, second).cpu().numpy())
-    distances = np.concatenate(found)
-    return mean_estimate(distances), distances
+    return np.concatenate(found)
 
 
 _WEIGHTS = (

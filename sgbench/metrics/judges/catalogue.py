@@ -36,32 +36,32 @@ def drawn_digest() -> str:
     return hashlib.sha256(json.dumps(rule).encode()).hexdigest()
 
 
-def _from_hub(folder: str, licence: str, *files: str, size: int | None = None) -> tuple[WeightFile, ...]:
+def _weights(name: str, folder: str, licence: str, *files: str, used_by: str = "", size: int | None = None) -> Weights:
     """Files below hf://OWNER/NAME; `size` is the first one's."""
-    return tuple(
-        WeightFile(file, f"hf://{folder}/{file}", licence, None if number else size)
-        for number, file in enumerate(files)
-    )
+    sizes = [size, *(None for _ in files[1:])]
+    listed = (WeightFile(f, f"hf://{folder}/{f}", licence, n) for f, n in zip(files, sizes, strict=True))
+    return Weights(name, used_by or name, tuple(listed))
 
 
-CLIP = Weights(
+CLIP = _weights(
     "clip-vit-l14",
-    "geneval, clipscore",
-    _from_hub("timm/vit_large_patch14_clip_224.openai", "MIT", "open_clip_model.safetensors", size=1_710_500_000),
+    "timm/vit_large_patch14_clip_224.openai",
+    "MIT",
+    "open_clip_model.safetensors",
+    used_by="geneval, clipscore",
+    size=1_710_500_000,
 )
-MASK2FORMER = Weights(
-    "mask2former",
-    "geneval",
-    _from_hub(
-        "facebook/mask2former-swin-small-coco-instance",
-        "CC-BY-NC-4.0",
-        "model.safetensors",
-        "config.json",
-        size=276_000_000,
-    ),
+HUB_ID = "facebook/mask2former-swin-small-coco-instance"
+MASK2FORMER = _weights(
+    "mask2former", HUB_ID, "CC-BY-NC-4.0", "model.safetensors", "config.json", used_by="geneval", size=276_000_000
 )
-HPS_V2 = Weights("hpsv2", "hpsv2", _from_hub("xswu/HPSv2", "Apache-2.0", "HPS_v2_compressed.pt"))
-HPS_V2_1 = Weights("hpsv2.1", "hpsv2.1, hpsv2-package", _from_hub("xswu/HPSv2", "Apache-2.0", "HPS_v2.1_compressed.pt"))
+HPS_V2 = _weights("hpsv2", "xswu/HPSv2", "Apache-2.0", "HPS_v2_compressed.pt")
+HPS_V2_1 = _weights("hpsv2.1", "xswu/HPSv2", "Apache-2.0", "HPS_v2.1_compressed.pt", used_by="hpsv2.1, hpsv2-package")
+PICKSCORE = _weights(
+    "pickscore", "yuvalkirstain/PickScore_v1", "not stated by its publisher", "model.safetensors", size=3_944_000_000
+)
+IMAGEREWARD = _weights("imagereward", "THUDM/ImageReward", "Apache-2.0", "ImageReward.pt", "med_config.json")
+HPS_V3 = _weights("hpsv3", "MizzenAI/HPSv3", "Apache-2.0", "HPSv3.safetensors")
 
 _LIST = (
     Judge(
@@ -95,7 +95,6 @@ _LIST = (
             HPS_NATIVE,
             VIT_H,
             ("wu2023hpsv2", "ilharco2021openclip"),
-            judges="preference",
             code="preference.cosine:load_hps",
             unit=COSINE,
             factor=100,
@@ -110,7 +109,6 @@ _LIST = (
         f"installed torchvision does it (antialias on since 0.17), zero padding, {TOKENS}",
         VIT_H,
         ("wu2023hpsv2",),
-        judges="preference",
         code=WORKER,
         unit=COSINE,
         factor=100,
@@ -126,7 +124,6 @@ _LIST = (
         f"prefix 'A photo depicts', {CLIP_INPUT}, {TOKENS}",
         81.0,
         ("hessel2021clipscore", "radford2021clip", "ilharco2021openclip"),
-        judges="preference",
         code="preference.cosine:load_clipscore",
         unit="max(cosine, 0)",
         factor=100,
@@ -134,39 +131,20 @@ _LIST = (
     Judge(
         "pickscore",
         "PickScore v1 (arXiv 2305.01569)",
-        (
-            Weights(
-                "pickscore",
-                "pickscore",
-                _from_hub(
-                    "yuvalkirstain/PickScore_v1",
-                    "not stated by its publisher",
-                    "model.safetensors",
-                    size=3_944_000_000,
-                ),
-            ),
-        ),
+        (PICKSCORE,),
         f"exp(logit scale) times cosine in float32 (open_clip ViT-H-14), {CLIP_INPUT}, open_clip's tokens, {TOKENS}",
         VIT_H,
         ("kirstain2023pickscore", "ilharco2021openclip"),
-        judges="preference",
         code="preference.cosine:load_pickscore",
         unit="logits",
     ),
     Judge(
         "imagereward",
         "ImageReward v1.0 (arXiv 2304.05977)",
-        (
-            Weights(
-                "imagereward",
-                "imagereward",
-                _from_hub("THUDM/ImageReward", "Apache-2.0", "ImageReward.pt", "med_config.json"),
-            ),
-        ),
+        (IMAGEREWARD,),
         "standardised reward by package image-reward 1.5, its own transform, prompts cut at 35 tokens",
         80.0,
         ("xu2023imagereward",),
-        judges="preference",
         code=WORKER,
         unit="standardised reward",
         # The package imports OpenAI's clip, diffusers and parts of transformers that later versions moved, and
@@ -183,12 +161,11 @@ _LIST = (
     Judge(
         "hpsv3",
         "HPSv3 (arXiv 2508.03789)",
-        (Weights("hpsv3", "hpsv3", _from_hub("MizzenAI/HPSv3", "Apache-2.0", "HPSv3.safetensors")),),
+        (HPS_V3,),
         "mean of the predicted reward (mu) by package hpsv3 1.0.0, Qwen2-VL-7B in bfloat16 with torch's attention, "
         "the pixels of 448 x 448",
         4_000.0,
         ("ma2025hpsv3",),
-        judges="preference",
         code=WORKER,
         unit="mu",
         requirements=("hpsv3==1.0.0",),

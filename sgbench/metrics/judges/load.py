@@ -15,16 +15,19 @@ from sgbench.base.errors import UserError
 from sgbench.cells.prompts import Prompt
 from sgbench.metrics.instrument import Judge
 from sgbench.metrics.judges.catalogue import DRAWN_RULES, judge_named
+from sgbench.metrics.judges.geneval import Verdict
 from sgbench.metrics.judges.geneval import judge as decide
 from sgbench.metrics.preference.environments import check_installed
 from sgbench.metrics.weights import to_load
 
 Values = NDArray[np.float64]
 JudgeFn = Callable[[NDArray[np.uint8], Sequence[Prompt]], Values]
+OneJudged = Callable[[NDArray[np.uint8], Prompt], Verdict]
+"""An image uint8 (H, W, C) and its prompt to whether it is right."""
 
 
 def load_judge(name: str, device: torch.device, stack: ExitStack) -> JudgeFn:
-    """A judge from its verified weights: images uint8 (n, H, W, 3) and their prompts to values (n,).
+    """A judge from its verified weights: images uint8 (n, H, W, C) and their prompts to values (n,).
 
     One that runs in a process of its own ends with `stack`. Raises UserError when weights, a package or an environment
     are missing, or weights are damaged or of another network.
@@ -33,18 +36,24 @@ def load_judge(name: str, device: torch.device, stack: ExitStack) -> JudgeFn:
     paths = to_load(judge)
     check_installed(name, name)
     loaded: Any = pkgutil.resolve_name(f"sgbench.metrics.{judge.code}")(judge, paths, device)
+    if isinstance(loaded, AbstractContextManager):
+        loaded = stack.enter_context(loaded)
+
+    def right(images: NDArray[np.uint8], prompts: Sequence[Prompt]) -> Values:
+        # One by one: a hundred masks an image at full size do not fit into memory by the shard.
+        verdicts = [loaded(image, prompt).correct for image, prompt in zip(images, prompts, strict=True)]
+        return np.array(verdicts, dtype=np.float64)
+
     match judge.judges:
         case "composition":
-            return loaded
+            return right
         case "preference":
-            if isinstance(loaded, AbstractContextManager):
-                stack.enter_context(loaded)
             return lambda images, prompts: loaded(list(images), [prompt.text for prompt in prompts])
         case _:
             assert_never(judge.judges)
 
 
-def load_geneval(judge: Judge, paths: Sequence[Path], device: torch.device) -> JudgeFn:
+def load_geneval(judge: Judge, paths: Sequence[Path], device: torch.device) -> OneJudged:
     """GenEval: objects by Mask2Former, colours by CLIP, its rules on what they see."""
     from sgbench.metrics.judges import clip_colours, mask2former
 
@@ -56,29 +65,21 @@ def load_geneval(judge: Judge, paths: Sequence[Path], device: torch.device) -> J
         )
     detector, colours = mask2former.load(paths[0].parent, device), clip_colours.load(paths[-1], device)
 
-    def values(images: NDArray[np.uint8], prompts: Sequence[Prompt]) -> Values:
-        # One by one: a hundred masks an image at full size do not fit into memory by the shard.
-        verdicts = (
-            decide(prompt.record, detector([image])[0], partial(colours, image))
-            for image, prompt in zip(np.broadcast_to(images, (*images.shape[:3], 3)), prompts, strict=True)
-        )
-        return np.array([verdict.correct for verdict in verdicts], dtype=np.float64)
+    def verdict(image: NDArray[np.uint8], prompt: Prompt) -> Verdict:
+        coloured = np.broadcast_to(image, (*image.shape[:2], 3))
+        return decide(prompt.record, detector([coloured])[0], partial(colours, coloured))
 
-    return values
+    return verdict
 
 
-def load_drawn(judge: Judge, paths: Sequence[Path], device: torch.device) -> JudgeFn:
+def load_drawn(judge: Judge, paths: Sequence[Path], device: torch.device) -> OneJudged:
     """The detector of drawn shapes, with GenEval's rules on what it sees."""
     from sgbench.metrics.judges.shapes_judge import detect
 
-    def is_right(image: NDArray[np.uint8], prompt: Prompt) -> bool:
+    def verdict(image: NDArray[np.uint8], prompt: Prompt) -> Verdict:
         seen = detect(image)
         colours = {found.box: colour for found, colour in seen}
         detections = [found for found, _ in seen]
-        return decide(prompt.record, detections, lambda group: [colours[f.box] for f in group], DRAWN_RULES).correct
+        return decide(prompt.record, detections, lambda group: [colours[f.box] for f in group], DRAWN_RULES)
 
-    def values(images: NDArray[np.uint8], prompts: Sequence[Prompt]) -> Values:
-        right = [is_right(image, prompt) for image, prompt in zip(images, prompts, strict=True)]
-        return np.array(right, dtype=np.float64)
-
-    return values
+    return verdict

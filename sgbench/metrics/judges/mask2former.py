@@ -27,9 +27,9 @@ from sgbench.base.errors import UserError
 from sgbench.cells.prompt_records import COCO_CLASSES
 from sgbench.files.digest import unreadable
 from sgbench.metrics.extract import exact_arithmetic, rebatched
+from sgbench.metrics.judges.catalogue import HUB_ID
 from sgbench.metrics.judges.geneval import Detection
 
-HUB_ID: Final = "facebook/mask2former-swin-small-coco-instance"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 # Names of COCO's classes, old and new, where GenEval has others.
 ALIASES: Final = {

@@ -6,7 +6,7 @@ over union, in coverages, with the best shape.
 """
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +28,6 @@ NEAR = 1.0
 _NAMES = tuple(COLOURS)
 _PALETTE = np.array([COLOURS[name] for name in _NAMES], dtype=np.float64)
 _ROWS, _COLUMNS = (axis + 0.5 for axis in np.indices((SIDE, SIDE), dtype=np.float64))
-
-
-class Moments(NamedTuple):
-    """Of a shape of radius one: area, and centre of mass from its centre."""
-
-    area: float
-    x: float
-    y: float
 
 
 def detect(image: NDArray[np.uint8]) -> list[tuple[Detection, str]]:
@@ -76,26 +68,23 @@ def _named(pixels: Floats, ground: Floats, colour: int, inside: NDArray[np.bool_
 
 def _fitted(share: Floats, shape: str, area: float, x: float, y: float) -> Detection:
     """A shape of the same area and centre of mass, in its bounding square."""
-    of = moments(shape)
-    radius = float(np.sqrt(area / of.area))
-    x, y = x - of.x * radius, y - of.y * radius
+    unit_area, mass_x, mass_y = moments(shape)
+    radius = float(np.sqrt(area / unit_area))
+    x, y = x - mass_x * radius, y - mass_y * radius
     drawn = coverage(shape, x, y, radius)
     score = float(np.minimum(share, drawn).sum() / np.maximum(share, drawn).sum())
     return Detection(shape, (x - radius, y - radius, x + radius, y + radius), score, None)
 
 
 @cache
-def moments(shape: str) -> Moments:
-    """Measured on a large rendering."""
+def moments(shape: str) -> tuple[float, float, float]:
+    """Of a shape of radius one, on a large rendering: area, and centre of mass (x, y) from its centre."""
     side, radius = 512, 200.0
     drawn: NDArray[Any] = coverage(shape, side / 2, side / 2, radius, side)
     rows, columns = (axis + 0.5 - side / 2 for axis in np.indices((side, side)))
     area = drawn.sum()
-    return Moments(
-        float(area / radius**2),
-        float((drawn * columns).sum() / area / radius),
-        float((drawn * rows).sum() / area / radius),
-    )
+    x, y = (float((drawn * axis).sum() / area / radius) for axis in (columns, rows))
+    return float(area / radius**2), x, y
 
 
 def measure(images: int = IMAGES) -> dict[str, Any]:

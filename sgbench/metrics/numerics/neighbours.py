@@ -34,20 +34,6 @@ class Real(NamedTuple):
     radii: dict[int, Tensor]
 
 
-class PrecisionRecall(NamedTuple):
-    """Both estimates. Precision is a mean over generated images; recall's error is a jackknife's."""
-
-    precision: Estimate
-    recall: Estimate
-
-
-class DensityCoverage(NamedTuple):
-    """Both estimates. Density is a mean over generated images; coverage's error is a jackknife's."""
-
-    density: Estimate
-    coverage: Estimate
-
-
 def cloud(features: NDArray[np.floating], centre: Tensor) -> Cloud:
     """Put features (N, D) on the centre's device."""
     placed = torch.from_numpy(features.astype(np.float32)).to(centre.device) - centre
@@ -124,11 +110,11 @@ def _radii_of(points: Cloud, rows: Tensor, deleted: tuple[int, int], k: int) -> 
 
 
 @torch.inference_mode()
-def precision_recall(generated: NDArray[np.floating], real: Real, k: int = PRECISION_K) -> PrecisionRecall:
-    """Of generated features (N, D) in sample order; `real` was prepared with this k.
+def precision_recall(generated: NDArray[np.floating], real: Real, k: int = PRECISION_K) -> tuple[Estimate, Estimate]:
+    """Precision and recall of generated features (N, D) in sample order; `real` was prepared with this k.
 
     As ADM's evaluator takes them (Kynkaanniemi et al., arXiv 1904.06991), k = 3, <=. Precision: share of generated
-    samples inside the k-NN ball of some real one. Recall: the converse.
+    samples inside the k-NN ball of some real one. Recall: the converse; its error is a jackknife's.
     """
     samples = cloud(generated, real.centre)
     bounds = group_bounds(len(generated))
@@ -140,7 +126,7 @@ def precision_recall(generated: NDArray[np.floating], real: Real, k: int = PRECI
         inside |= (block <= real.radii[k][start:stop, None]).any(dim=0)
         covered.append(_covered(block, radii, bounds))
     recall = torch.cat(covered, dim=1).double().mean(dim=1).tolist()
-    return PrecisionRecall(mean_estimate(inside.cpu().double().numpy()), jackknife(recall[0], recall[1:]))
+    return mean_estimate(inside.cpu().double().numpy()), jackknife(recall[0], recall[1:])
 
 
 def _covered(block: Tensor, radii: Tensor, bounds: list[tuple[int, int]]) -> Tensor:
@@ -163,12 +149,12 @@ def _covered(block: Tensor, radii: Tensor, bounds: list[tuple[int, int]]) -> Ten
 
 
 @torch.inference_mode()
-def density_coverage(generated: NDArray[np.floating], real: Real, k: int = DENSITY_K) -> DensityCoverage:
-    """Of generated features (N, D) in sample order; `real` was prepared with this k.
+def density_coverage(generated: NDArray[np.floating], real: Real, k: int = DENSITY_K) -> tuple[Estimate, Estimate]:
+    """Density and coverage of generated features (N, D) in sample order; `real` was prepared with this k.
 
     As published (Naeem et al., arXiv 2002.09797): k = 5, strictly inside. Density: how many real k-NN balls hold a
-    generated sample, over k; it may pass one. Coverage: share of real images whose ball holds some generated sample.
-    Both take balls around real images only, so an outlier among the samples cannot help.
+    generated sample, over k; it may pass one. Coverage: share of real images whose ball holds some generated sample;
+    its error is a jackknife's. Both take balls around real images only: an outlier among the samples cannot help.
     """
     samples = cloud(generated, real.centre)
     bounds = group_bounds(len(generated))
@@ -183,7 +169,7 @@ def density_coverage(generated: NDArray[np.floating], real: Real, k: int = DENSI
     counts = by_group.sum(dim=0)
     replicates = [float((counts > own).double().mean()) for own in by_group.long()]
     coverage = jackknife(float((counts > 0).double().mean()), replicates)
-    return DensityCoverage(mean_estimate(balls.cpu().numpy() / k), coverage)
+    return mean_estimate(balls.cpu().numpy() / k), coverage
 
 
 class Training:
@@ -199,11 +185,3 @@ class Training:
         placed = cloud(images, self.centre)
         least = [block.amin(dim=1) for _, _, block in squared_distances(placed, self.cloud)]
         return torch.cat(least).double().sqrt().cpu().numpy()
-
-
-def nearest_training(generated: NDArray[np.floating], training: Training) -> Estimate:
-    """Mean distance of generated features (N, D) in sample order to the nearest training image, with its exact error.
-
-    Copies are far closer than unseen real images. It is not a measure of quality: bad images are farther away.
-    """
-    return mean_estimate(training.distances(generated))

@@ -17,10 +17,11 @@ from torch.nn import functional as F
 from sgbench.base.errors import NoScoreError
 from sgbench.metrics.extract import GPU_FACTOR, exact_arithmetic
 from sgbench.metrics.instrument import Judge
-from sgbench.metrics.preference.pairs import Images, check_pairs, checked
+from sgbench.metrics.preference.pairs import Images, check_pairs
 from sgbench.networks.checkpoints import load_strict, read_state
 
 BATCH = 16
+# OpenAI's ViT-L has an activation of its own, which a weight file does not record (see extractors/clip.py).
 VIT_H, VIT_L = "ViT-H-14", "ViT-L-14-quickgelu"
 Prepare = Callable[[NDArray[np.uint8], int], Tensor]
 Finish = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -70,13 +71,10 @@ class CosineScorer:
         values that are not finite.
         """
         check_pairs(self.name, images, prompts)
-        found = np.empty(len(images))
+        parts = [slice(start, start + self.batch) for start in range(0, len(images), self.batch)]
         with torch.inference_mode(), exact_arithmetic():
-            for start in range(0, len(images), self.batch):
-                part = range(start, min(start + self.batch, len(images)))
-                batch = [self.prepare(checked(self.name, images[i], i), self.side) for i in part]
-                found[start : part.stop] = self._cosines(torch.stack(batch), [prompts[i] for i in part])
-        scores = self.finish(found)
+            cosines = [self._cosines(images[part], prompts[part]) for part in parts]
+        scores = self.finish(np.concatenate([np.empty(0), *cosines]))
         bad = ~np.isfinite(scores)
         if bad.any():
             raise NoScoreError(
@@ -86,9 +84,10 @@ class CosineScorer:
             )
         return scores
 
-    def _cosines(self, images: Tensor, prompts: list[str]) -> NDArray[np.float32]:
-        pictures = self.network.encode_image(images.to(self.device), normalize=True)
-        texts = self.network.encode_text(self.tokenize(prompts).to(self.device), normalize=True)
+    def _cosines(self, images: Images, prompts: Sequence[str]) -> NDArray[np.float32]:
+        batch = torch.stack([self.prepare(image, self.side) for image in images])
+        pictures = self.network.encode_image(batch.to(self.device), normalize=True)
+        texts = self.network.encode_text(self.tokenize(list(prompts)).to(self.device), normalize=True)
         return np.asarray((pictures * texts).sum(dim=1).cpu().numpy())
 
 
@@ -106,8 +105,7 @@ def load_clipscore(judge: Judge, paths: Sequence[Path], device: torch.device) ->
     """CLIPScore (Hessel et al., arXiv 2104.08718, section 3) with OpenAI's ViT-L/14: max(cosine, 0).
 
     The paper multiplies by 2.5 and puts "A photo depicts" before a caption; text-to-image tables do neither and mostly
-    show 100 times the cosine. OpenAI trained with an approximation of GELU, which weights in a file do not say, so the
-    configuration does.
+    show 100 times the cosine.
     """
     network = build(VIT_L, read_state(paths[0]), str(paths[0]))
     return CosineScorer(judge.name, network, shortest_side, lambda cosines: np.maximum(cosines, 0), device)

@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from sgbench.base.atomic import write_atomic
@@ -60,27 +59,19 @@ def environment(name: str) -> Path:
 
 
 def create_environment(name: str, folder: Path) -> Path:
-    """Make `folder`/`name` with the requirements of a judge, and return its interpreter.
+    """Make `folder`/`name`, or make it again, with the requirements of a judge, and return its interpreter.
 
-    Installs from the package index that pip is set up for. Raises UserError as `make_environment`, and for a judge that
-    needs no environment.
+    pip installs from the index that it is set up for. Raises UserError, and leaves nothing behind, where it cannot;
+    also for a judge that needs no environment, and for a folder of another kind.
     """
-    return make_environment(folder / name, _needing(name).requirements)
-
-
-def make_environment(where: Path, requirements: Sequence[str]) -> Path:
-    """Make a virtual environment of this Python with these requirements, or make it again; return its interpreter.
-
-    Raises UserError, and leaves nothing behind, where pip cannot install them; also for a folder of another kind.
-    """
+    requirements, where = list(_needing(name).requirements), folder / name
     if where.exists() and not (where / "pyvenv.cfg").is_file():
         raise UserError("it exists and is not an environment", where=str(where), fix="choose another folder")
     try:
         _run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(where)], where)
-        if requirements:
-            pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(interpreter(where))]
-            _run([*pip, "install", "--quiet", *requirements], where)
-        write_atomic(where / CARD, json.dumps({"requirements": list(requirements)}).encode())
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(interpreter(where))]
+        _run([*pip, "install", "--quiet", *requirements], where)
+        write_atomic(where / CARD, json.dumps({"requirements": requirements}).encode())
     except BaseException:
         shutil.rmtree(where, ignore_errors=True)
         raise

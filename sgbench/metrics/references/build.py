@@ -14,7 +14,7 @@ from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.references.catalogue import HOME_PACKAGED, PACKAGED
 from sgbench.metrics.references.load import from_folder, from_npz
 from sgbench.metrics.references.parts import pack, quantise, write_card, write_part
-from sgbench.metrics.references.reference import Reference, checked_moments, extraction, open_reference, turns
+from sgbench.metrics.references.reference import Reference, checked_moments, turns
 from sgbench.metrics.weights import extractor_id
 from sgbench.zoo import data
 
@@ -45,8 +45,7 @@ def build_reference(
             fix=f"give a folder of images, an npz in ADM's layout, or {' or '.join(PACKAGED)}",
         )
     for name in extractors:
-        extract = extraction(made, lambda extractor: load_extractor(extractor, device), progress)
-        made.require(name, "features", "features", extract)
+        made.require(name, "features", "features", lambda extractor: load_extractor(extractor, device), progress)
     return made
 
 
@@ -100,7 +99,7 @@ def build_fashion(
             "training": "60,000 training images",
         }
     write_card(out, card)
-    return open_reference(out)
+    return Reference(out)
 
 
 def _parts(split: data.Split) -> Any:

@@ -14,7 +14,7 @@ from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.numerics.frechet import Gaussian
 from sgbench.metrics.references.catalogue import CARD, HOME, PACKAGED, PUBLIC, check_name, folder
 from sgbench.metrics.references.parts import pack, write_card, write_part
-from sgbench.metrics.references.reference import Reference, open_reference
+from sgbench.metrics.references.reference import Reference
 from sgbench.zoo import weights as zoo
 
 # What ADM's npz stores: (part, mean, covariance).
@@ -25,7 +25,7 @@ def load_reference(reference: str, where: str = "--reference") -> Reference:
     """A reference by name or path. Raises UserError when it is missing or cannot be read."""
     check_name(reference, where)
     if reference in PACKAGED:
-        return open_reference(packaged_folder(reference))
+        return Reference(packaged_folder(reference))
     if reference in PUBLIC:
         public = PUBLIC[reference]
         if not public.path.is_file():
@@ -37,7 +37,7 @@ def load_reference(reference: str, where: str = "--reference") -> Reference:
         return from_npz(public.path, reference)
     path = Path(reference).expanduser()
     if (path / CARD).is_file():
-        return open_reference(path)
+        return Reference(path)
     if path.is_dir():
         return from_folder(path)
     if path.suffix == ".npz" and path.is_file():
@@ -54,46 +54,46 @@ def packaged_folder(reference: str = "fashion-mnist") -> Path:
 
 def from_npz(path: Path, name: str, out: Path | None = None) -> Reference:
     """ADM's npz: its stored moments where it has them, its images for everything else."""
-    digest = sha256_of(path)
-    target = out or folder() / "kept" / digest[:16]
     source = NpzImages(path) if read_header(path, "arr_0") else None
-    if (target / CARD).is_file():
-        return _opened(target, source, digest, name)
     stored = {key: (mean, cov) for key, mean, cov in STORED if read_header(path, mean) and read_header(path, cov)}
     if source is None and not stored:
         raise UserError(
             "the npz holds neither images (arr_0) nor moments (mu, sigma)", where=str(path), fix="give ADM's layout"
         )
-    card = _card(name, digest, source, str(path))
-    for key, (mean, covariance) in stored.items():
-        moments = _moments(path, key, mean, covariance)
-        arrays = {"mean": moments.mean, "covariance": pack(moments.covariance)}
-        said = {"moments": "stored", "mean": "moments as stored in the file"}
-        card["parts"][key] = {**write_part(target, key, arrays), **said}
-    write_card(target, card)
-    return _opened(target, source, digest, name)
+    return _kept(path, name, sha256_of(path), source, stored, out)
 
 
 def from_folder(path: Path, out: Path | None = None) -> Reference:
     """A folder of images; its digest is that of the files' contents, whatever their names."""
     source = FolderImages(path)
     digest = hashlib.sha256("".join(sorted(sha256_file(p) for p in source.paths)).encode()).hexdigest()
+    return _kept(path, path.name, digest, source, {}, out)
+
+
+def _kept(
+    path: Path, name: str, digest: str, source: ImageSet | None, stored: dict[str, tuple[str, str]], out: Path | None
+) -> Reference:
+    """The reference in `out`, or kept under its digest, under its current name; made where there is none.
+
+    Raises UserError for a folder with a reference of another source.
+    """
     target = out or folder() / "kept" / digest[:16]
     if not (target / CARD).is_file():
-        write_card(target, _card(path.name, digest, source, str(path)))
-    return _opened(target, source, digest, path.name)
-
-
-def _opened(target: Path, source: ImageSet | None, digest: str, name: str) -> Reference:
-    """The reference in a folder, under its current name. Raises UserError for one of another source."""
-    found = open_reference(target, source)
+        card = _card(name, digest, source, str(path))
+        for key, (mean, covariance) in stored.items():
+            moments = _moments(path, key, mean, covariance)
+            arrays = {"mean": moments.mean, "covariance": pack(moments.covariance)}
+            said = {"moments": "stored", "mean": "moments as stored in the file"}
+            card["parts"][key] = {**write_part(target, key, arrays), **said}
+        write_card(target, card)
+    found = Reference(target, source)
     if found.sha256 != digest:
         raise UserError(
             f"the folder holds a reference of other images ({found.name})",
             where=str(target),
             fix="choose another folder with --out, or delete this one",
         )
-    found.card["name"] = name
+    found.name = found.card["name"] = name
     return found
 
 

@@ -9,13 +9,12 @@ A missing part is made from the source's images where those are available.
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sgbench.base.errors import UserError
-from sgbench.base.progress import Progress
+from sgbench.base.progress import Progress, Silent
 from sgbench.images.files import Images
 from sgbench.images.sets import ImageSet
 from sgbench.metrics.numerics.frechet import Gaussian, Target, fit, frechet_value
@@ -26,50 +25,28 @@ from sgbench.metrics.weights import extractor_id
 MAXIMUM_SETS = 20
 # Rounding depends on the batch size: 2e-6 of the largest feature was seen for equal images.
 ALIKE = 1e-5
-Extract = Callable[[str], dict[str, Array]]
+WORDS = {"mean": "moments", "features": "features", "training": "features of training images"}
 Load = Callable[[str], Callable[[Iterable[Images], str], dict[str, Array]]]
-
-
-class Floor(NamedTuple):
-    """Distance of real held-out images to the reference: mean over disjoint sets, their standard deviation
-    (NaN for one set), the images in a set and the number of sets."""
-
-    mean: float
-    deviation: float
-    images: int
-    sets: int
+"""An extractor by its name: images in parts, and where they are from, to its outputs."""
 
 
 class Reference:
     """A reference folder, and the images it was made from where they are available."""
 
-    def __init__(self, folder: Path, card: dict[str, Any], source: ImageSet | None = None) -> None:
-        self.folder, self.card, self.source = folder, card, source
-        self._parts: dict[str, dict[str, Array]] = {}
-
-    @property
-    def name(self) -> str:
-        return str(self.card["name"])
-
-    @property
-    def home(self) -> str:
+    def __init__(self, folder: Path, source: ImageSet | None = None) -> None:
+        """Raises UserError where the card is missing or damaged."""
+        self.folder, self.source = folder, source
+        self.card = read_card(folder)
+        self.name = str(self.card["name"])
+        self.home = str(self.card["home"])
         """The home extractor: the default of precision, recall, density and coverage."""
-        return str(self.card["home"])
-
-    @property
-    def sha256(self) -> str:
+        self.sha256 = str(self.card["sha256"])
         """Digest of the source: equal for the same real images, wherever their features were made."""
-        return str(self.card["sha256"])
-
-    @property
-    def side(self) -> int | None:
+        self.side: int | None = self.card.get("side")
         """Width of the images in pixels."""
-        return self.card.get("side")
-
-    @property
-    def channels(self) -> int | None:
+        self.channels: int | None = self.card.get("channels")
         """1 for grey images, 3 for colour; None where only moments are known."""
-        return self.card.get("channels")
+        self._parts: dict[str, dict[str, Array]] = {}
 
     def describe(self, extractor: str, output: str, what: str) -> str:
         """The reference in a protocol, such as `fashion-mnist, 60,000 training images`."""
@@ -99,20 +76,32 @@ class Reference:
         entry = self.card["parts"].get(f"{extractor}-{output}")
         return entry is not None and what in entry["arrays"]
 
-    def require(self, extractor: str, output: str, what: str, extract: Extract | None) -> None:
-        """Make sure that a part exists, from the source if needed. Raises UserError where that is impossible."""
-        can_make = self.source is not None and extract is not None and what != "training"
-        if self.has(extractor, output, what) and not (can_make and self._is_stale(extractor, output)):
-            self._check_extractor(extractor, output)
+    def require(
+        self, extractor: str, output: str, what: str, load: Load | None = None, progress: Progress | None = None
+    ) -> None:
+        """Make sure that a part exists, from the source's images if needed, by an extractor that `load` returns.
+
+        Raises UserError where that is impossible, and for a part of another extractor.
+        """
+        source = self.source if load is not None and what != "training" else None
+        if self.has(extractor, output, what) and not (source is not None and self._is_stale(extractor, output)):
+            made_with = self.card["parts"][f"{extractor}-{output}"].get("extractor_id")
+            # Stored moments name no weights.
+            if made_with is not None and made_with != extractor_id(extractor):
+                raise UserError(
+                    f"the reference was made with other weights of {extractor}, or with other preprocessing",
+                    where=str(self.folder / CARD),
+                    fix="build the reference again, or use those weights",
+                )
             return
-        if not can_make:
+        if source is None or load is None:
             raise UserError(
                 f"the reference {self.name} has no {WORDS[what]} of {extractor}",
                 where=str(self.folder / CARD),
                 fix=f"build one from the images: sgbench reference build IMAGES --extractors {extractor} --out FOLDER",
             )
-        assert extract is not None
-        for name, array in extract(extractor).items():
+        (progress or Silent()).say(f"reference {self.name}: {extractor} of {source.count} images")
+        for name, array in load(extractor)(source.parts(), source.where).items():
             if array.ndim == 2 and name != "logits":
                 self._add(extractor, name, array)
 
@@ -149,58 +138,30 @@ class Reference:
     def _part(self, extractor: str, output: str, what: str) -> dict[str, Array]:
         key = f"{extractor}-{output}"
         if not self.has(extractor, output, what):
-            self.require(extractor, output, what, None)
+            self.require(extractor, output, what)
         if key not in self._parts:
             entry = self.card["parts"][key]
             self._parts[key] = read_part(self.folder / entry["file"], entry["sha256"])
         return self._parts[key]
 
-    def _check_extractor(self, extractor: str, output: str) -> None:
-        made_with = self.card["parts"][f"{extractor}-{output}"].get("extractor_id")
-        # Stored moments name no weights.
-        if made_with is not None and made_with != extractor_id(extractor):
-            raise UserError(
-                f"the reference was made with other weights of {extractor}, or with other preprocessing",
-                where=str(self.folder / CARD),
-                fix="build the reference again, or use those weights",
-            )
 
+def floor(
+    reference: Reference, extractor: str, target: Target, samples: int, policy: str
+) -> tuple[float, float | None] | None:
+    """The distance to the reference of as many real held-out images, under a label policy.
 
-WORDS = {"mean": "moments", "features": "features", "training": "features of training images"}
-
-
-def extraction(reference: Reference, load: Load, progress: Progress) -> Extract:
-    """What extracts features of a reference's own images by an extractor that `load` returns."""
-
-    def extract(extractor: str) -> dict[str, Array]:
-        source = reference.source
-        assert source is not None
-        progress.say(f"reference {reference.name}: {extractor} of {source.count} images")
-        return load(extractor)(source.parts(), source.where)
-
-    return extract
-
-
-def open_reference(folder: Path, source: ImageSet | None = None) -> Reference:
-    """A built reference. Raises UserError where its card is missing or damaged."""
-    return Reference(folder, read_card(folder), source)
-
-
-def floor(reference: Reference, extractor: str, target: Target, samples: int, policy: str) -> Floor | None:
-    """The distance of `samples` real held-out images under a label policy; None where the reference has none.
-
-    A set has as many images as a cell and, under `balanced`, equally many of each class. Where there are fewer held-out
-    images, one set takes all of them.
+    The mean over disjoint sets, and their standard deviation where there are two at least; under `balanced`, a set has
+    equally many images of each class. None where the reference has too few such images: fewer are another quantity.
     """
     if not reference.has(extractor, "features", "labels"):
         return None
     held_out, labels = reference.features(extractor, "features"), reference.labels(extractor, "features")
     order = turns(labels.astype(np.int64)) if policy == "balanced" else np.arange(len(held_out))
-    size = min(samples, len(order))
-    sets = min(len(order) // size, MAXIMUM_SETS)
-    found = [frechet_value(held_out[order[i * size : (i + 1) * size]], target) for i in range(sets)]
-    deviation = float(np.std(found, ddof=1)) if sets > 1 else float("nan")
-    return Floor(float(np.mean(found)), deviation, size, sets)
+    if len(order) < samples:
+        return None
+    sets = min(len(order) // samples, MAXIMUM_SETS)
+    found = [frechet_value(held_out[order[i * samples : (i + 1) * samples]], target) for i in range(sets)]
+    return float(np.mean(found)), float(np.std(found, ddof=1)) if sets > 1 else None
 
 
 def turns(labels: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -25,8 +25,8 @@ class DensityCoverage(FeatureMetric):
     def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
         from sgbench.metrics.numerics.neighbours import density_coverage
 
-        both = computer.together(density_coverage, computer.extractor(self.key), features)
-        return fields(both.density if self.variant == DENSITY else both.coverage, info.where)
+        density, coverage = computer.together(density_coverage, computer.extractor(self.key), features)
+        return fields(density if self.variant == DENSITY else coverage, info.where)
 
 
 METRICS = tuple(

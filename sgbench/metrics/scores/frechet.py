@@ -18,7 +18,7 @@ class FrechetDistance(FeatureMetric):
     """Called FID in Inception's features only."""
 
     works: tuple[str, ...] = ("heusel2017fid",)
-    needs: Needs = "moments"
+    needs: Needs = "mean"
 
     rank = 10
     quality = True

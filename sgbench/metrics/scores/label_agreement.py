@@ -11,6 +11,8 @@ from sgbench.metrics.metric import FeatureMetric, Fields, Needs, fields
 if TYPE_CHECKING:
     from sgbench.metrics.metric import Computer, Features, ImageSetInfo
 
+VARIANT = "share of images classified as the class asked for"
+
 
 @dataclass(frozen=True)
 class LabelAgreement(FeatureMetric):
@@ -33,12 +35,4 @@ class LabelAgreement(FeatureMetric):
         return fields(mean_estimate((features == info.labels).astype(float)), info.where)
 
 
-METRICS = (
-    LabelAgreement(
-        "label_agreement",
-        "label agreement",
-        "higher",
-        "fashion-cnn",
-        "share of images classified as the class asked for",
-    ),
-)
+METRICS = (LabelAgreement("label_agreement", "label agreement", "higher", "fashion-cnn", VARIANT),)

@@ -25,8 +25,8 @@ class PrecisionRecall(FeatureMetric):
     def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
         from sgbench.metrics.numerics.neighbours import precision_recall
 
-        both = computer.together(precision_recall, computer.extractor(self.key), features)
-        return fields(both.precision if self.variant == PRECISION else both.recall, info.where)
+        precision, recall = computer.together(precision_recall, computer.extractor(self.key), features)
+        return fields(precision if self.variant == PRECISION else recall, info.where)
 
 
 METRICS = tuple(

@@ -13,7 +13,7 @@ import pytest
 from sgbench.base.errors import UserError
 from sgbench.metrics.judges.catalogue import JUDGES
 from sgbench.metrics.preference import environments
-from sgbench.metrics.preference.environments import create_environment, environment, interpreter, make_environment
+from sgbench.metrics.preference.environments import create_environment, environment, interpreter
 
 
 @pytest.fixture
@@ -67,10 +67,10 @@ def test_a_folder_of_something_else_is_left_alone(folder: Path) -> None:
 
 
 def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+    (tmp_path / "hpsv3").write_text("")
     with pytest.raises(UserError, match="it exists and is not an environment"):
-        make_environment(tmp_path / "file", ())
-    assert (tmp_path / "file").is_file()
+        create_environment("hpsv3", tmp_path)
+    assert (tmp_path / "hpsv3").is_file()
 
 
 @pytest.mark.parametrize("card", ["", "{}", "[]", "null", "{", json.dumps({"requirements": None})])

@@ -39,7 +39,8 @@ def test_native_scores_are_the_packages(
     keep = [i for i, image in enumerate(pairs[0]) if image.shape[:2] not in ((37, 224), (1, 600))]
     kept = [pairs[0][i] for i in keep], [pairs[1][i] for i in keep]
     monkeypatch.setattr(cosine, "published", lambda model: config)
-    theirs = worker.load(JUDGES["hpsv2-package"], [checkpoint, small], CPU)(*kept)
+    with worker.load(JUDGES["hpsv2-package"], [checkpoint, small], CPU) as package:
+        theirs = package(*kept)
     ours = cosine.load_hps(JUDGES["hpsv2.1"], [checkpoint], CPU)(*kept)
     assert np.abs(ours - theirs).max() < 1e-6
     assert np.ptp(theirs) > 0.05

@@ -6,19 +6,18 @@ import ast
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from sgbench.base.errors import UserError
+from sgbench.base.errors import NoScoreError, UserError
 from sgbench.metrics.judges.catalogue import JUDGES, WORKER
 from sgbench.metrics.preference import worker, worker_main
-from sgbench.metrics.preference.conversation import WorkerError
-from sgbench.metrics.preference.worker import WorkerScorer
 
 START = """
 import json, os, sys, time
@@ -26,24 +25,34 @@ def say(**answer): print(json.dumps(answer), flush=True)
 def asked(): return json.loads(sys.stdin.buffer.readline())
 """
 READY = START + "say(ready=True)\n"
-Make = Callable[..., WorkerScorer]
+Make = Callable[..., worker.Score]
 IMAGES = [np.full((4, 5, 3), i, np.uint8) for i in range(3)]
 PROMPTS = ["a", "b", "c"]
 
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """A scorer whose process runs the given code, with a temporary folder of its own."""
+    """A scorer by a process that runs the given code, one for each call, with a temporary folder of its own."""
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
 
-    def built(code: str, start_seconds: float = 30, score_seconds: float = 30) -> WorkerScorer:
+    def built(code: str, start_seconds: float = 30, score_seconds: float = 30) -> worker.Score:
         script = tmp_path / "script.py"
         script.write_text(code)
         weights = [tmp_path / "weights.pt"]
-        return WorkerScorer("imagereward", Path(sys.executable), weights, "cpu", script, start_seconds, score_seconds)
+        return scorer("imagereward", Path(sys.executable), weights, "cpu", script, start_seconds, score_seconds)
 
     return built
+
+
+def scorer(*process: Any) -> worker.Score:
+    """Scores by a process of its own for each call."""
+
+    def scores(images: worker.Images, prompts: Sequence[str]) -> np.ndarray:
+        with worker.worker(*process) as score:
+            return score(images, prompts)
+
+    return scores
 
 
 def gone(pid: int) -> bool:
@@ -94,120 +103,98 @@ FAULTS = {
     "dies at the start": (
         "import sys; sys.stderr.write('loading\\n  CUDA is gone\\n\\n'); sys.exit(3)",
         r"its process ended with status 3; its last message: CUDA is gone; fix what",
-        (),
     ),
     "cannot import its package": (
         "import not_there_at_all",
         r"ended with status 1; its last message: ModuleNotFoundError: No module named 'not_there_at_all'",
-        (),
     ),
     "dies in the middle": (
         READY + "say(id=asked()['id'], score=0.5)\nasked()\nsys.stderr.write('10%\\r20%\\r')\nos._exit(7)",
         r"its process ended with status 7; its last message: 20%",
-        (0.5,),
     ),
     "is killed in the middle": (
         READY + "say(id=asked()['id'], score=0.5)\nasked()\nos.kill(os.getpid(), 9)",
         r"its process was ended by signal 9 \(Killed\); fix what",
-        (0.5,),
     ),
     "stops without a word": (
         READY + "say(id=asked()['id'], score=0.5)\nasked()",
         r"its process ended with status 0; fix what",
-        (0.5,),
     ),
     "closes its output": (
         READY + "asked()\nos.close(1)\ntime.sleep(60)",
         r"its process closed its output; fix what",
-        (),
     ),
     "is not ready": (
         START + "say(ready=False)\nasked()",
         r'began with \{"ready": false\} and did not report that it',
-        (),
     ),
     "prints before it is ready": (
         START + "print('Loading checkpoint shards')\nsay(ready=True)\nasked()",
         r"its process answered 'Loading checkpoint shards', which is not a valid",
-        (),
     ),
     "answers garbage": (
         READY + "say(id=asked()['id'], score=1)\nasked()\nos.write(1, b'\\xff\\xfe{]\\n')\nasked()",
         r"its process answered '��\{\]', which is not a valid",
-        (1.0,),
     ),
     "answers no object": (
         READY + "asked()\nprint('[1, 2]', flush=True)\nasked()",
         r"'\[1, 2\]', which is not a valid",
-        (),
     ),
     "nests without end": (
         READY + "asked()\nprint('[' * 100_000, flush=True)\nasked()",
         r"which is not a valid",
-        (),
     ),
     "never ends a line": (
         READY + "asked()\nwhile True: os.write(1, b'x' * 5000)",
         r"its process answered 'x{80}', which is not a valid",
-        (),
     ),
     "gives no score": (
         READY + "say(id=asked()['id'])\nasked()",
         r"image number 0 the score null, which is not a f",
-        (),
     ),
     "gives NaN": (
         READY + "say(id=asked()['id'], score=2)\nsay(id=asked()['id'], score=float('nan'))\nasked()",
         r"gave image number 1 the score NaN, which is not a finite number",
-        (2.0,),
     ),
     "gives infinity": (
         READY + "say(id=asked()['id'], score=float('-inf'))\nasked()",
         r"the score -Infinity, which",
-        (),
     ),
-    "gives a number too great": (READY + "say(id=asked()['id'], score=10**400)\nasked()", r"the score 1000000000", ()),
+    "gives a number too great": (READY + "say(id=asked()['id'], score=10**400)\nasked()", r"the score 1000000000"),
     "gives a truth": (
         READY + "say(id=asked()['id'], score=True)\nasked()",
         r"the score true, which is not a finite",
-        (),
     ),
     "gives a text": (
         READY + "say(id=asked()['id'], score='0.3')\nasked()",
         r'the score "0.3", which is not a finite',
-        (),
     ),
     "answers twice": (
         READY + "i = asked()['id']\nsay(id=i, score=1)\nsay(id=i, score=1)\nasked()\nasked()",
         r"answered for number 0 when asked for number 1",
-        (1.0,),
     ),
     "answers the last one twice": (
         READY + "for _ in range(3): i = asked()['id']; say(id=i, score=i)\nsay(id=2, score=2)",
         r"""answered more than was requested \('\{"id": 2, "score": 2\}'\)""",
-        (0.0, 1.0, 2.0),
     ),
     "answers in another order": (
         READY + "asked()\nsay(id=1, score=1)\nasked()",
         r"answered for number 1 when asked for number 0",
-        (),
     ),
-    "answers for a name": (READY + "asked()\nsay(id='0', score=1)\nasked()", r'answered for number "0" when asked', ()),
+    "answers for a name": (READY + "asked()\nsay(id='0', score=1)\nasked()", r'answered for number "0" when asked'),
     "fails at the end": (
         READY + "for _ in range(3): i = asked()['id']; say(id=i, score=i)\nsys.exit('the disk is full')",
         r"ended with status 1; its last message: the disk is full",
-        (0.0, 1.0, 2.0),
     ),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_one_sentence_and_scores_before_it_are_kept(make: Make, tmp_path: Path, fault: str) -> None:
-    code, told, before = FAULTS[fault]
-    with pytest.raises(WorkerError, match=rf"^imagereward: .*{told}") as caught:
+def test_a_fault_is_one_sentence(make: Make, tmp_path: Path, fault: str) -> None:
+    code, told = FAULTS[fault]
+    with pytest.raises(NoScoreError, match=rf"^imagereward: .*{told}") as caught:
         make(code)(IMAGES, PROMPTS)
-    assert caught.value.scores == before
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "temporary").iterdir()) == []
 
@@ -229,9 +216,9 @@ def test_a_fault_is_one_sentence_and_scores_before_it_are_kept(make: Make, tmp_p
 def test_a_process_that_hangs_is_ended(make: Make, code: str, told: str) -> None:
     begun = time.monotonic()
     # Starting Python may take longer than half a second where the machine is busy.
-    scorer = make(code, start_seconds=0.5 if "get ready" in told else 30, score_seconds=0.5)
-    with pytest.raises(WorkerError, match=told):
-        scorer(IMAGES, ["x" * 300_000, "b", "c"])
+    hanging = make(code, start_seconds=0.5 if "get ready" in told else 30, score_seconds=0.5)
+    with pytest.raises(NoScoreError, match=told):
+        hanging(IMAGES, ["x" * 300_000, "b", "c"])
     assert time.monotonic() - begun < 25
 
 
@@ -255,7 +242,7 @@ os._exit(0)
 
 def test_an_error_of_the_caller_ends_the_process(make: Make, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    code = READY + f"open({str(pids)!r}, 'w').write(str(os.getpid()))\nsay(id=asked()['id'], score=1)\ntime.sleep(60)"
+    code = START + f"open({str(pids)!r}, 'w').write(str(os.getpid()))\nsay(ready=True)\ntime.sleep(60)"
     with pytest.raises(UserError, match=r"image number 1 is float64 \[2\], and uint8 \[height, width, 3\] is expected"):
         make(code)([IMAGES[0], np.zeros(2)], ["a", "b"])  # type: ignore[list-item]
     assert gone(int(pids.read_text()))
@@ -267,9 +254,9 @@ def test_complaints_without_end_block_nothing(make: Make) -> None:
 
 
 def test_a_python_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
-    scorer = WorkerScorer("hpsv3", tmp_path / "bin" / "python", [], "cpu")
-    with pytest.raises(WorkerError, match=r"hpsv3: its Python cannot be started \(No such file or directory\); check"):
-        scorer(IMAGES, PROMPTS)
+    absent = scorer("hpsv3", tmp_path / "bin" / "python", [], "cpu")
+    with pytest.raises(NoScoreError, match=r"hpsv3: its Python cannot be started \(No such file or directory\); check"):
+        absent(IMAGES, PROMPTS)
 
 
 def test_a_disk_that_is_full_is_one_sentence(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,14 +265,14 @@ def test_a_disk_that_is_full_is_one_sentence(make: Make, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(worker.Image.Image, "save", full)
     with pytest.raises(
-        WorkerError, match=r"cannot be written for its process \(No space left on device\); make room in"
+        NoScoreError, match=r"cannot be written for its process \(No space left on device\); make room in"
     ):
         make(READY + "asked()")(IMAGES, PROMPTS)
 
 
-def test_another_number_of_prompts_starts_nothing(make: Make) -> None:
+def test_another_number_of_prompts_asks_nothing(make: Make) -> None:
     with pytest.raises(UserError, match="there are 3 images and 1 prompts"):
-        make("raise SystemExit('started')")(IMAGES, ["a"])
+        make(READY + "asked()")(IMAGES, ["a"])
 
 
 def test_the_process_is_isolated_and_asks_no_hub(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,10 +314,10 @@ def test_the_shipped_script_needs_nothing_of_sgbench_and_keeps_prints_out_of_ans
         text.replace("import argparse\n", f"import argparse\nimport sys; sys.path.insert(0, {str(packages)!r})\n")
     )
     python = Path(sys.executable)
-    three = WorkerScorer("hpsv3", python, [tmp_path / "HPSv3.safetensors"], "cpu", script)
+    three = scorer("hpsv3", python, [tmp_path / "HPSv3.safetensors"], "cpu", script)
     assert three(IMAGES, ["a", "bb", "ccc"]).tolist() == [2, 3, 4]
     files = [tmp_path / "ImageReward.pt", tmp_path / "med_config.json"]
-    assert WorkerScorer("imagereward", python, files, "cpu", script)(IMAGES, ["a", "bb", "c"]).tolist() == [-1, -2, -1]
+    assert scorer("imagereward", python, files, "cpu", script)(IMAGES, ["a", "bb", "c"]).tolist() == [-1, -2, -1]
 
 
 def test_the_shipped_script_knows_the_scorers_that_need_it_and_is_python_3_9() -> None:
@@ -339,8 +326,8 @@ def test_the_shipped_script_knows_the_scorers_that_need_it_and_is_python_3_9() -
 
 
 def test_no_descriptor_is_left_open(make: Make) -> None:
-    scorer = make(READY + "for _ in range(3): say(id=asked()['id'], score=1)")
-    scorer(IMAGES, PROMPTS)
+    score = make(READY + "for _ in range(3): say(id=asked()['id'], score=1)")
+    score(IMAGES, PROMPTS)
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
-    scorer(IMAGES, PROMPTS)
+    score(IMAGES, PROMPTS)
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208

@@ -21,7 +21,7 @@ from sgbench.metrics.references.build import build_fashion, build_reference
 from sgbench.metrics.references.catalogue import CARD, check_name, home_of, side_of
 from sgbench.metrics.references.load import load_reference, packaged_folder
 from sgbench.metrics.references.parts import pack, quantise, unpack
-from sgbench.metrics.references.reference import Reference, floor, open_reference
+from sgbench.metrics.references.reference import Reference, floor
 from sgbench.zoo import data
 
 CPU = torch.device("cpu")
@@ -72,18 +72,15 @@ def test_floor_falls_with_the_number_of_images_and_with_balance() -> None:
     def at(samples: int, policy: str) -> float:
         found = floor(reference, "fashion-cnn", target, samples, policy)
         assert found is not None
-        assert found.sets == min(20, found_sets(samples, policy))
-        return found.mean
-
-    def found_sets(samples: int, policy: str) -> int:
-        # Balanced sets end when one class runs out.
-        return (9_500 if policy == "balanced" else 10_000) // samples
+        return found[0]
 
     assert 0 < at(2000, "balanced") < at(200, "balanced") < at(200, "random")
-    lite = prepare_target(reference.moments("lite0", "features"))
-    other = floor(reference, "lite0", lite, 900, "balanced")
-    assert other is not None
-    assert (other.images, other.sets) == (900, 2)
+    whole = floor(reference, "fashion-cnn", target, 10_000, "random")
+    assert whole is not None
+    assert whole[1] is None
+    # Balanced sets end when one class runs out.
+    for samples, policy in ((10_000, "balanced"), (10_001, "random")):
+        assert floor(reference, "fashion-cnn", target, samples, policy) is None
 
 
 def test_a_reference_of_another_extractor_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +89,7 @@ def test_a_reference_of_another_extractor_is_refused(tmp_path: Path, monkeypatch
     card["parts"]["fashion-cnn-features"]["extractor_id"] = "0" * 16
     (tmp_path / "copy" / CARD).write_text(json.dumps(card))
     with pytest.raises(UserError, match="made with other weights of fashion-cnn"):
-        open_reference(tmp_path / "copy").require("fashion-cnn", "features", "mean", None)
+        Reference(tmp_path / "copy").require("fashion-cnn", "features", "mean")
 
 
 def test_a_damaged_part_is_refused(tmp_path: Path) -> None:
@@ -100,7 +97,7 @@ def test_a_damaged_part_is_refused(tmp_path: Path) -> None:
     part = tmp_path / "copy" / "lite0-features.safetensors"
     part.write_bytes(part.read_bytes()[:-4])
     with pytest.raises(UserError, match=rf"{part}: the part of the reference is missing or damaged \(its sha256"):
-        open_reference(tmp_path / "copy").moments("lite0", "features")
+        Reference(tmp_path / "copy").moments("lite0", "features")
 
 
 @pytest.mark.full
@@ -191,16 +188,13 @@ def test_a_folder_of_another_reference_is_not_built_into(image_folder: Folder, t
     build(first, tmp_path / "out")
     with pytest.raises(UserError, match=r"out: the folder holds a reference of other images \(a\); choose another"):
         build(second, tmp_path / "out", "lite0")
-    assert open_reference(tmp_path / "out").card["images"] == 24
+    assert Reference(tmp_path / "out").card["images"] == 24
 
 
 @pytest.mark.slow
 def test_a_damaged_kept_part_is_made_again(image_folder: Folder) -> None:
     def require(reference: Reference) -> np.ndarray:
-        loaded = load_extractor("lite0", CPU)
-        source = reference.source
-        assert source is not None
-        reference.require("lite0", "features", "features", lambda _: loaded(source.parts(), source.where))
+        reference.require("lite0", "features", "features", lambda name: load_extractor(name, CPU))
         return reference.features("lite0", "features")
 
     folder = str(image_folder("real"))
