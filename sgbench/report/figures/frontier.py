@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,7 +12,7 @@ from sgbench.guidance import RULES
 from sgbench.report.answers.answer import baseline_of
 from sgbench.report.figures import plotting
 from sgbench.report.figures.labels import Label, place_labels
-from sgbench.report.figures.plotting import LOOK, WIDTH, ReportFigure
+from sgbench.report.figures.plotting import WIDTH, ReportFigure
 from sgbench.report.select_rows import (
     AXES,
     Axis,
@@ -49,9 +48,8 @@ def draw(rows: pd.DataFrame, model: str, suffix: str, axis: Axis, metric: str = 
     return [ReportFigure(f"{name}{suffix}", title, caption, _figure(own, model, axis, title), model)]
 
 
-@mpl.rc_context(LOOK)
 def _figure(rows: pd.DataFrame, model: str, axis: Axis, title: str) -> Figure:
-    figure, axes = plotting.plane(WIDTH, 4.5)
+    figure, axes = plotting.plane(WIDTH, 4.5, f"{plotting.model_text(model)}: {title}")
     rows = rows.assign(standing=rows["cell"].map(standings_of(rows, axis)))
     rules = by_rule(rows, model)
     baseline = baseline_of(rules)
@@ -60,7 +58,6 @@ def _figure(rows: pd.DataFrame, model: str, axis: Axis, title: str) -> Figure:
     plotting.cost_axis(axes, rows[axis], AXES[axis])
     plotting.quality_axis(axes, rows)
     _draw_floor(axes, float(rows["quality_floor"].iloc[0]))
-    axes.set_title(plotting.figure_title(model, title))
     handles: list[Any] = [plotting.rule_handle(rule) for rule in rules]
     there = set(rows["standing"])
     handles += [_state("within noise", fill="white", edge="0.3")] if "tie" in there else []

@@ -9,7 +9,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from sgbench.cells.settings import SETTINGS
-from sgbench.report.figures.plotting import MOST_VECTORS, figure_title
+from sgbench.report.figures.plotting import MOST_VECTORS, broken, model_text
 from sgbench.report.select_rows import constant_gamma, settings_text
 from sgbench.stats.frontier import Vector
 
@@ -99,7 +99,7 @@ def name_gammas(figure: Figure, model: str, title: str) -> None:
     """Name the axes that all panes share, and what the figure shows."""
     figure.supxlabel("gamma of the strong branch", fontsize=10)
     figure.supylabel("gamma of the weak branch", fontsize=10)
-    text = figure_title(model, title, figure.get_figwidth() + 0.5)
+    text = broken(f"{model_text(model)}: {title}", figure.get_figwidth() - 0.2)
     figure.suptitle(text, x=0.01, ha="left", fontsize=10, fontweight="bold")
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib import ticker
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
 from sgbench.report.figures.grids import RULES_OF_TWO_GAMMAS, Grid, Panel, draw_mesh, grids, name_gammas
-from sgbench.report.figures.plotting import LOOK, WIDTH, ReportFigure, logarithmic, protocol_id
+from sgbench.report.figures.plotting import WIDTH, ReportFigure, logarithmic, protocol_id
 from sgbench.report.select_rows import best_row, metric_title, quality_metric, rated
 from sgbench.report.tables.columns import best_and_tied
 from sgbench.stats.frontier import Vector
@@ -60,7 +59,6 @@ def _caption(grid: Grid, metric: str, grids_there: int) -> str:
     )
 
 
-@mpl.rc_context(LOOK)
 def _figure(grid: Grid, model: str, title: str, metric: str) -> Figure:
     values = grid.rows["quality"].to_numpy(dtype=np.float64)
     low, high = float(values.min()), float(values.max())

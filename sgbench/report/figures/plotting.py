@@ -17,7 +17,6 @@ from matplotlib.lines import Line2D
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
 from sgbench.models import spec
-from sgbench.report.missing import CLOCK
 from sgbench.report.select_rows import metric_title, quality_metric, replicates
 from sgbench.stats.estimates import t_quantile
 from sgbench.stats.frontier import Vector
@@ -78,10 +77,12 @@ class ReportFigure(NamedTuple):
     model: str
 
 
-def plane(width: float, height: float) -> tuple[Figure, Axes]:
-    """An empty figure, in inches, with one pair of axes."""
+def plane(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+    """An empty figure, in inches, with one pair of axes below a title in lines that fit."""
     figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()
+    axes = figure.subplots()
+    axes.set_title(broken(title, width - 0.7))
+    return figure, axes
 
 
 def model_text(model: str) -> str:
@@ -91,11 +92,6 @@ def model_text(model: str) -> str:
     parsed = spec.parse(model, "model")
     files = [parsed.weights, *([parsed.auxiliary] if parsed.auxiliary else [])]
     return " ".join([parsed.family, parsed.size, ", weak ".join(PurePath(file).stem for file in files)])
-
-
-def figure_title(model: str, shows: str, width: float = WIDTH) -> str:
-    """`model: what it shows`, broken into lines that fit over axes in a figure of `width` inches."""
-    return broken(f"{model_text(model)}: {shows}", width - 0.7)
 
 
 def broken(title: str, width: float) -> str:
@@ -134,11 +130,6 @@ def half_widths(rows: pd.DataFrame, metric: str) -> Vector:
     quantile = half_quantile(rows, metric)
     errors = rows[f"{metric}_se"].to_numpy(dtype=np.float64)
     return np.full(len(rows), np.nan) if quantile is None else quantile * errors
-
-
-def one_clock(rows: pd.DataFrame) -> bool:
-    """Whether times can share an axis."""
-    return not rows.empty and len(rows[list(CLOCK)].drop_duplicates()) == 1
 
 
 def logarithmic(values: Iterable[float], beyond: float) -> bool:

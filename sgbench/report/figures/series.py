@@ -1,15 +1,12 @@
-"""Quality along one setting: gamma without guidance, training iterations, the age of a weak checkpoint.
-
-Figures 4, 5 and 7 of arXiv 2601.01608.
-"""
+"""Quality along gamma, training iterations or the age of a weak checkpoint (figures 4, 5, 7 of arXiv 2601.01608)."""
 
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import NamedTuple
 
-import matplotlib as mpl
 import pandas as pd
+from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -19,7 +16,7 @@ from sgbench.guidance.branches import Line
 from sgbench.models import catalogue, spec
 from sgbench.report.figures import plotting
 from sgbench.report.figures.grids import ALIKE, grouped, numeric_gammas
-from sgbench.report.figures.plotting import LOOK, WIDTH, ReportFigure
+from sgbench.report.figures.plotting import WIDTH, ReportFigure
 from sgbench.report.select_rows import best_row, metric_title, quality_metric, rated, settings_text
 
 UNGUIDED = "none"
@@ -52,9 +49,14 @@ def draw_gammas(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigur
         return []
     metric = quality_metric(rows)
     title = f"{metric_title(metric)} without guidance against gamma"
+    figure, axes = plotting.plane(WIDTH - 0.6, 3.6, f"{plotting.model_text(model)}: {title}")
+    longest = longest.sort_values("gamma_strong")
+    _line(axes, longest["gamma_strong"], longest, UNGUIDED)
+    plotting.quality_axis(axes, longest)
+    axes.set_xlabel("gamma: share of tokens that skip work")
     sampler = settings_text(longest.iloc[0]).rsplit(", ", 1)[-1]
     caption = f"{RULES[UNGUIDED].title}, {sampler}. {plotting.metric_facts(longest, metric)}"
-    return [ReportFigure(f"sparsity{suffix}", title, caption, _gammas(longest, model, title), model)]
+    return [ReportFigure(f"sparsity{suffix}", title, caption, figure, model)]
 
 
 def draw_training(rows: pd.DataFrame, models: Mapping[str, str]) -> list[ReportFigure]:
@@ -130,20 +132,8 @@ def _line(axes: Axes, places: pd.Series, cells: pd.DataFrame, rule: str, line: L
     )  # fmt: skip
 
 
-@mpl.rc_context(LOOK)
-def _gammas(rows: pd.DataFrame, model: str, title: str) -> Figure:
-    figure, axes = plotting.plane(WIDTH - 0.6, 3.6)
-    rows = rows.sort_values("gamma_strong")
-    _line(axes, rows["gamma_strong"], rows, UNGUIDED)
-    plotting.quality_axis(axes, rows)
-    axes.set_xlabel("gamma: share of tokens that skip work")
-    axes.set_title(plotting.figure_title(model, title, WIDTH - 0.6))
-    return figure
-
-
-@mpl.rc_context(LOOK)
 def _training(series: list[Series], model: str, title: str) -> Figure:
-    figure, axes = plotting.plane(WIDTH, 4.2)
+    figure, axes = plotting.plane(WIDTH, 4.2, f"{catalogue.entry(model).family.title}: {title}")
     runs = list(dict.fromkeys(one.run for one in series))
     lines = {run: None if len(runs) == 1 else LINES[n % len(LINES)] for n, run in enumerate(runs)}
     for rule, run, cells in series:
@@ -154,8 +144,7 @@ def _training(series: list[Series], model: str, title: str) -> Figure:
     ages = sorted(set(together["iterations"]))
     if len(ages) <= MOST_TICKS:
         axes.set_xticks(ages)
-    axes.xaxis.set_major_formatter(mpl.ticker.EngFormatter(sep=""))
-    axes.set_title(plotting.broken(f"{catalogue.entry(model).family.title}: {title}", WIDTH - 0.7))
+    axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
     handles = [plotting.rule_handle(rule, line=len(runs) == 1) for rule in dict.fromkeys(one.rule for one in series)]
     for run, line in lines.items():
         if line is not None:
@@ -164,9 +153,8 @@ def _training(series: list[Series], model: str, title: str) -> Figure:
     return figure
 
 
-@mpl.rc_context(LOOK)
 def _weak_ages(cells: dict[str, pd.DataFrame], title: str) -> Figure:
-    figure, axes = plotting.plane(WIDTH - 0.6, 3.9)
+    figure, axes = plotting.plane(WIDTH - 0.6, 3.9, title)
     for rule, best in cells.items():
         _line(axes, best["auxiliary_iterations"] / best["iterations"], best, rule)
     together = pd.concat(cells.values())
@@ -176,6 +164,5 @@ def _weak_ages(cells: dict[str, pd.DataFrame], title: str) -> Figure:
     axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g} %")
     plotting.quality_axis(axes, together)
     axes.set_xlabel("iterations of the weak checkpoint, share of the main one's")
-    axes.set_title(plotting.broken(title, WIDTH - 1.3))
     plotting.legend_below(figure, [plotting.rule_handle(rule) for rule in cells])
     return figure
