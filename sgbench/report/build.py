@@ -204,14 +204,12 @@ def protocol_lines(protocols: dict[str, Protocol]) -> list[str]:
 
 def _csv(table: pd.DataFrame) -> bytes:
     """A table as csv; text that a spreadsheet would evaluate gets an apostrophe in front."""
-    texts = {
-        name: table[name].map(lambda value: _as_text(value) if isinstance(value, str) else value)
-        for name in table.select_dtypes(include=["object", "string"]).columns
-    }
-    return table.assign(**texts).to_csv(index=False, lineterminator="\n").encode()
+    return table.map(_as_text).to_csv(index=False, lineterminator="\n").encode()
 
 
-def _as_text(value: str) -> str:
+def _as_text(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
     plain = printable(value)
     return f"'{plain}" if FORMULA.match(plain) else plain
 

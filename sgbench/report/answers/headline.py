@@ -37,11 +37,6 @@ HEADLINES = ("sg", "cfg+sg", "ag+sg")
 MISSED_SHARE = 0.025
 # Metrics in the sentence besides distances; the table has the rest.
 LISTED = ("precision", "recall", "label_agreement")
-SAVED: dict[Axis, str] = {
-    "gmacs_per_image": "GMACs saved",
-    "seconds_per_image": "seconds saved",
-    "joules_per_image": "joules saved",
-}
 
 
 class Comparison(NamedTuple):
@@ -121,13 +116,14 @@ def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
         if "recall" in c.differences and c.quality != "recall":
             line[f"recall against {name}'s"] = interval_text(c.differences["recall"])
         for axis, found in c.savings.items():
+            saved = AXES[axis].replace("per image", "saved")
             if not found.reached:
-                line[SAVED[axis]] = f"not reached ({found.probability_reached:.0%} of draws reach it)"
+                line[saved] = f"not reached ({found.probability_reached:.0%} of draws reach it)"
             else:
                 # Where the cheapest cell is better already, what is saved may be more.
                 bound = "≥ " if found.at_least else ""
                 ends = ["not reached" if e == float("-inf") else f"{e:.0%}" for e in (found.lower, found.upper)]
-                line[SAVED[axis]] = f"{bound}{found.share:.0%} [{', '.join(ends)}]"
+                line[saved] = f"{bound}{found.share:.0%} [{', '.join(ends)}]"
         lines.append(line)
     return pd.DataFrame(lines).fillna("")
 

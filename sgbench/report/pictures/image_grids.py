@@ -1,7 +1,4 @@
-"""The same seeds and labels side by side: a line for each rule's best cell, and unguided images by sparsity.
-
-The second is figure 4 of arXiv 2601.01608 from our rows. Lines and images are uncurated.
-"""
+"""The same seeds and labels side by side: best cells, and unguided ones by gamma (figure 4 of arXiv 2601.01608)."""
 
 import io
 import math
@@ -117,7 +114,9 @@ def draw(lines: Sequence[Line]) -> Image.Image:
     pen = ImageDraw.Draw(sheet)
     for number, line in enumerate(lines):
         top, margin = number * (tile + band), size // 4
-        font = _font(line.label, size, width - 2 * margin)
+        # Pillow's own font, smaller where the label would not fit into the width.
+        wanted = ImageFont.load_default(size).getlength(line.label)
+        font = ImageFont.load_default(min(size, size * (width - 2 * margin) / wanted))
         pen.text((margin, top + band * 0.6), line.label, "black", font, "lm")
         larger = line.images.height <= tile
         images = line.images.convert(mode)
@@ -129,12 +128,6 @@ def draw(lines: Sequence[Line]) -> Image.Image:
 def _shown(side: int) -> int:
     """Size in a strip of an image of `side` pixels, enlarged or reduced by an integer factor."""
     return side * math.ceil(LEAST / side) if side < LEAST else side // math.ceil(side / MOST)
-
-
-def _font(text: str, size: int, width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own font at `size`, smaller where the text would not fit into `width`."""
-    wanted = ImageFont.load_default(size).getlength(text)
-    return ImageFont.load_default(size if wanted <= width else size * width / wanted)
 
 
 def _quality(row: pd.Series) -> str:

@@ -1,6 +1,5 @@
 """The rows as tables: CSV and Parquet with plain numbers, text with errors next to the values; best values in bold."""
 
-import io
 from collections.abc import Iterable
 
 import numpy as np
@@ -110,12 +109,10 @@ def bold_cells(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 def parquet_bytes(table: pd.DataFrame) -> bytes | None:
     """A table as Parquet, the same columns as in its csv; None where pyarrow is not installed."""
-    buffer = io.BytesIO()
     try:
-        table.to_parquet(buffer, engine="pyarrow", index=False)
+        return table.to_parquet(engine="pyarrow", index=False)
     except ImportError:
         return None
-    return buffer.getvalue()
 
 
 def short(value: float) -> str:

@@ -106,16 +106,11 @@ def _parts(table: pd.DataFrame, metrics: Sequence[str]) -> list[list[str]]:
     """The columns of each part that fits the width of a page; every part begins with rule and settings."""
     names = [*TEXTS[2:], *COSTS, *(metric_title(metric) for metric in METRICS if metric in metrics)]
     start = list(TEXTS[:2])
-    parts, used = [start], 0
-    for name in names:
-        if name not in table:
-            continue
-        taken = sum(_width(table, column) for column in start) + used
-        if taken + _width(table, name) > WIDTH and parts[-1] != start:
+    parts = [start]
+    for name in (name for name in names if name in table):
+        if sum(_width(table, column) for column in [*parts[-1], name]) > WIDTH and parts[-1] != start:
             parts.append(start)
-            used = 0
         parts[-1] = [*parts[-1], name]
-        used += _width(table, name)
     return parts
 
 
