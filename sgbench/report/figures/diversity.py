@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from sgbench.guidance import RULES
 from sgbench.report.figures import plotting
@@ -52,24 +51,6 @@ def draw_lpips(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure
     spreads = {rule: found for rule, found in spreads.items() if found.min() < found.max()}
     if not spreads:
         return []
-    settings = "; ".join(f"{RULES[rule].title} {settings_text(cells[rule])}" for rule in spreads)
-    caption = (
-        f"{own['samples'].iloc[0]:,} images per cell: {settings}. Kernel densities (Scott's rule) of percentiles 1 to "
-        "99, not drawn beyond them; marks are medians."
-    )
-    return [ReportFigure(f"lpips{suffix}", MOVED, caption, _lpips(spreads, model), model)]
-
-
-def density(percentiles: Vector) -> tuple[Vector, Vector]:
-    """Places (PLACES,) from percentile 1 to 99 and the density there; nothing is extrapolated beyond them."""
-    # Takes a second to import, and most reports have no LPIPS.
-    from scipy.stats import gaussian_kde
-
-    places = np.linspace(percentiles[0], percentiles[-1], PLACES)
-    return places, np.asarray(gaussian_kde(percentiles)(places))
-
-
-def _lpips(spreads: dict[str, Vector], model: str) -> Figure:
     figure, axes = plotting.plane(WIDTH - 0.6, 3.8, f"{plotting.model_text(model)}: {MOVED}")
     for rule, percentiles in spreads.items():
         style = RULES[rule].style
@@ -81,4 +62,18 @@ def _lpips(spreads: dict[str, Vector], model: str) -> Figure:
     axes.set_ylim(bottom=0)
     axes.set(xlabel="LPIPS to the unguided image of the same seed", ylabel="density")
     plotting.legend_below(figure, [plotting.rule_handle(rule) for rule in spreads])
-    return figure
+    settings = "; ".join(f"{RULES[rule].title} {settings_text(cells[rule])}" for rule in spreads)
+    caption = (
+        f"{own['samples'].iloc[0]:,} images per cell: {settings}. Kernel densities (Scott's rule) of percentiles 1 to "
+        "99, not drawn beyond them; marks are medians."
+    )
+    return [ReportFigure(f"lpips{suffix}", MOVED, caption, figure, model)]
+
+
+def density(percentiles: Vector) -> tuple[Vector, Vector]:
+    """Places (PLACES,) from percentile 1 to 99 and the density there; nothing is extrapolated beyond them."""
+    # Takes a second to import, and most reports have no LPIPS.
+    from scipy.stats import gaussian_kde
+
+    places = np.linspace(percentiles[0], percentiles[-1], PLACES)
+    return places, np.asarray(gaussian_kde(percentiles)(places))

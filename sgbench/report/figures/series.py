@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import NamedTuple
 
 import pandas as pd
 from matplotlib import ticker
@@ -32,14 +31,6 @@ OF_TWO_CHECKPOINTS = tuple(
 )
 
 
-class Series(NamedTuple):
-    """The best cells of one rule along one run, by rising iterations."""
-
-    rule: str
-    run: str
-    cells: pd.DataFrame
-
-
 def draw_gammas(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure]:
     """The longest series of three unguided cells or more that differ in gamma alone."""
     own = numeric_gammas(rated(rows[(rows["model"] == model) & (rows["guidance"] == UNGUIDED)]))
@@ -63,18 +54,19 @@ def draw_training(rows: pd.DataFrame, models: Mapping[str, str]) -> list[ReportF
     """A figure for each architecture with two checkpoints or more of one run: every rule's best cell at each."""
     found = []
     for runs in families(rows):
-        series = [
-            Series(rule, run, cells)
+        series = {
+            (rule, run): cells
             for run, checkpoints in runs.items()
             for rule in RULES
             if len(cells := best_along(rows, checkpoints, rule, "iterations"))
-        ]
-        if all(len(one.cells) < 2 for one in series):
+        }
+        if all(len(cells) < 2 for cells in series.values()):
             continue
         first = next(iter(runs.values()))[0]
         metric = quality_metric(rows)
         title = f"{metric_title(metric)} over training"
-        caption = f"Each rule's best cell at each checkpoint. {plotting.metric_facts(series[0].cells, metric)}"
+        facts = plotting.metric_facts(next(iter(series.values())), metric)
+        caption = f"Each rule's best cell at each checkpoint. {facts}"
         found.append(ReportFigure(f"training{models[first]}", title, caption, _training(series, first, title), first))
     return found
 
@@ -132,20 +124,21 @@ def _line(axes: Axes, places: pd.Series, cells: pd.DataFrame, rule: str, line: L
     )  # fmt: skip
 
 
-def _training(series: list[Series], model: str, title: str) -> Figure:
+def _training(series: dict[tuple[str, str], pd.DataFrame], model: str, title: str) -> Figure:
+    """The best cells of each rule along each run, by rising iterations."""
     figure, axes = plotting.plane(WIDTH, 4.2, f"{catalogue.entry(model).family.title}: {title}")
-    runs = list(dict.fromkeys(one.run for one in series))
+    runs = list(dict.fromkeys(run for _, run in series))
     lines = {run: None if len(runs) == 1 else LINES[n % len(LINES)] for n, run in enumerate(runs)}
-    for rule, run, cells in series:
+    for (rule, run), cells in series.items():
         _line(axes, cells["iterations"], cells, rule, lines[run])
-    together = pd.concat([one.cells for one in series])
+    together = pd.concat(series.values())
     plotting.cost_axis(axes, together["iterations"], "training iterations")
     plotting.quality_axis(axes, together)
     ages = sorted(set(together["iterations"]))
     if len(ages) <= MOST_TICKS:
         axes.set_xticks(ages)
     axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
-    handles = [plotting.rule_handle(rule, line=len(runs) == 1) for rule in dict.fromkeys(one.rule for one in series)]
+    handles = [plotting.rule_handle(rule, line=len(runs) == 1) for rule in dict.fromkeys(rule for rule, _ in series)]
     for run, line in lines.items():
         if line is not None:
             handles.append(Line2D([], [], color="0.3", linestyle=line, label=PurePath(run).stem))

@@ -106,13 +106,10 @@ def _by_model(content: Content) -> tuple[dict[str, list[tuple[Figure, Markup, li
 
 def _floor(content: Content) -> str:
     """The score of the same number of real images, in a sentence; empty where the reference has none held out."""
-    rows = content.rows
-    if not content.metrics or f"{content.metrics[0]}_floor" not in rows:
+    metric = content.metrics[0] if content.metrics else ""
+    if f"{metric}_floor" not in content.rows or content.rows[f"{metric}_floor"].isna().all():
         return ""
-    metric = content.metrics[0]
-    known = rows[rows[f"{metric}_floor"].notna()]
-    if known.empty:
-        return ""
+    known = content.rows.dropna(subset=f"{metric}_floor")
     floor, spread = known.iloc[0][[f"{metric}_floor", f"{metric}_floor_sd"]]
     between = f"; standard deviation between sets {short(spread)}" if spread == spread else ""
     name = metric_title(metric)
