@@ -17,7 +17,6 @@ from sgbench.metrics.weights import instrument_named
 from sgbench.models import catalogue
 from sgbench.models.components import NONE, OWN
 from sgbench.models.families import FAMILIES
-from sgbench.report.select_rows import metric_title
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.suite.schema import Suite
 
@@ -113,7 +112,7 @@ def _uses(suite: Suite | None, cells: Sequence[Cell]) -> Iterator[Use]:
         # Without a reference, metrics of its home extractor have none to name.
         network = extractor_of(metric, home_of(reference)) if reference or METRICS[metric].extractor != HOME else ""
         measured_with = instrument_named(network).works if network else ()
-        yield f"metric {metric_title(metric)}", (*METRICS[metric].works, *measured_with)
+        yield f"metric {METRICS[metric].title}", (*METRICS[metric].works, *measured_with)
     drawn = qualities(metrics)
     if metrics:
         yield "standard errors", ("efron1981jackknife",)

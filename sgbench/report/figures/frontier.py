@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
 from sgbench.guidance import RULES
+from sgbench.metrics.catalogue import METRICS
 from sgbench.report.answers.answer import baseline_of
 from sgbench.report.figures import plotting
 from sgbench.report.figures.plotting import WIDTH, ReportFigure
@@ -23,7 +24,6 @@ from sgbench.report.select_rows import (
     best_row,
     by_rule,
     lower_is_better,
-    metric_title,
     quality_metric,
     rated,
     settings_text,
@@ -32,10 +32,10 @@ from sgbench.report.select_rows import (
 )
 from sgbench.stats.frontier import Vector, knee
 
-# Points (1/72 inch) from a mark to the edge of its name, and directions, that are tried in turn.
+# Points (1/72 inch) from a mark to the edge of its label, and directions, that are tried in turn.
 DISTANCES = (9, 18, 30, 45, 65, 90, 120)
 DIRECTIONS = np.linspace(0, 2 * np.pi, 16, endpoint=False)
-MARGIN = 3.0
+LABEL_MARGIN = 3.0
 # Pixels between the points that represent a line.
 SPACING = 5.0
 COUNTED = "One multiply-accumulate counts as one MAC; FLOPs are twice that."
@@ -63,7 +63,7 @@ def draw(rows: pd.DataFrame, model: str, suffix: str, axis: Axis, metric: str = 
     name = "-".join(["frontier", axis.removesuffix("_per_image"), *([metric] if metric else [])])
     counted = COUNTED if axis == "gmacs_per_image" else plotting.clock_facts(own)
     caption = f"{READING} {plotting.metric_facts(own, quality)} {counted}"
-    title = f"{metric_title(quality)} against {AXES[axis]}"
+    title = f"{METRICS[quality].title} against {AXES[axis]}"
     return [ReportFigure(f"{name}{suffix}", title, caption, _figure(own, model, axis, title), model)]
 
 
@@ -202,14 +202,14 @@ def _place_labels(axes: Axes, labels: Sequence[Label]) -> None:
         for distance, angle in itertools.product(DISTANCES, DIRECTIONS):
             direction = np.array([np.cos(angle), np.sin(angle)])
             offset = distance * pixels * direction + direction * shape
-            place = Bbox([start + offset - shape - MARGIN, start + offset + shape + MARGIN])
-            found.append((_cost(place, ink, taken, frame) + distance, offset, place))
+            place = Bbox([start + offset - shape - LABEL_MARGIN, start + offset + shape + LABEL_MARGIN])
+            found.append((_badness(place, ink, taken, frame) + distance, offset, place))
         _, offset, place = min(found, key=lambda one: one[0])
         note.set_position((float(offset[0] / pixels), float(offset[1] / pixels)))
         taken.append(place)
 
 
-def _cost(box: Bbox, ink: Vector, taken: Sequence[Bbox], frame: Bbox) -> float:
+def _badness(box: Bbox, ink: Vector, taken: Sequence[Bbox], frame: Bbox) -> float:
     """How bad a place is: outside of the frame or over another label worst, then what it hides."""
     hidden = np.all((ink >= box.min) & (ink <= box.max), axis=1).sum()
     outside = not (frame.contains(*box.min) and frame.contains(*box.max))

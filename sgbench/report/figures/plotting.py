@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
 from sgbench.models import spec
-from sgbench.report.select_rows import metric_title, quality_metric, replicates
+from sgbench.report.select_rows import quality_metric, replicates
 from sgbench.stats.estimates import t_quantile
 from sgbench.stats.frontier import Vector
 
@@ -104,7 +104,7 @@ def metric_facts(rows: pd.DataFrame, metric: str, bars: bool = True) -> str:
     name = protocol_id(rows, metric)
     protocol = f" (protocol {name})" if name else ""
     said = "; bars are 95 % intervals" if bars else ""
-    return f"{metric_title(metric)}{protocol} of {rows['samples'].iloc[0]:,} images per cell{said}."
+    return f"{METRICS[metric].title}{protocol} of {rows['samples'].iloc[0]:,} images per cell{said}."
 
 
 def protocol_id(rows: pd.DataFrame, metric: str) -> str:
@@ -153,7 +153,7 @@ def metric_label(rows: pd.DataFrame, metric: str) -> str:
     """A metric as an axis names it, with its direction and the number of images."""
     better = METRICS[metric].better
     direction = f" ({better} is better)" if better else ""
-    return f"{metric_title(metric)}{direction}, N = {rows['samples'].iloc[0]:,}"
+    return f"{METRICS[metric].title}{direction}, N = {rows['samples'].iloc[0]:,}"
 
 
 def quality_axis(axes: Axes, rows: pd.DataFrame) -> None:

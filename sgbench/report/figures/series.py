@@ -12,11 +12,12 @@ from matplotlib.lines import Line2D
 
 from sgbench.guidance import RULES
 from sgbench.guidance.branches import Line
+from sgbench.metrics.catalogue import METRICS
 from sgbench.models import catalogue, spec
 from sgbench.report.figures import plotting
 from sgbench.report.figures.grids import ALIKE, grouped, numeric_gammas
 from sgbench.report.figures.plotting import WIDTH, ReportFigure
-from sgbench.report.select_rows import best_row, metric_title, quality_metric, rated, settings_text
+from sgbench.report.select_rows import best_row, quality_metric, rated, settings_text
 
 UNGUIDED = "none"
 FEWEST = 3
@@ -39,7 +40,7 @@ def draw_gammas(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigur
     if len(longest) < FEWEST:
         return []
     metric = quality_metric(rows)
-    title = f"{metric_title(metric)} without guidance against gamma"
+    title = f"{METRICS[metric].title} without guidance against gamma"
     figure, axes = plotting.plane(WIDTH - 0.6, 3.6, f"{plotting.model_text(model)}: {title}")
     longest = longest.sort_values("gamma_strong")
     _line(axes, longest["gamma_strong"], longest, UNGUIDED)
@@ -64,7 +65,7 @@ def draw_training(rows: pd.DataFrame, models: Mapping[str, str]) -> list[ReportF
             continue
         first = next(iter(runs.values()))[0]
         metric = quality_metric(rows)
-        title = f"{metric_title(metric)} over training"
+        title = f"{METRICS[metric].title} over training"
         facts = plotting.metric_facts(next(iter(series.values())), metric)
         caption = f"Each rule's best cell at each checkpoint. {facts}"
         found.append(ReportFigure(f"training{models[first]}", title, caption, _training(series, first, title), first))
@@ -83,7 +84,7 @@ def draw_weak_ages(rows: pd.DataFrame, models: Mapping[str, str]) -> list[Report
             cells = {rule: best for rule, best in cells.items() if len(best) > 1}
             if not cells:
                 continue
-            title = f"{metric_title(metric)} against the age of the weak checkpoint"
+            title = f"{METRICS[metric].title} against the age of the weak checkpoint"
             caption = (
                 f"Each rule's best cell at each weak checkpoint; the main checkpoint, {names[0]}, has "
                 f"{iterations:,.0f} iterations. {plotting.metric_facts(own, metric)}"

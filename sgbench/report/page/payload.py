@@ -15,7 +15,7 @@ from sgbench.metrics.catalogue import METRICS
 from sgbench.report.figures.plotting import half_quantile, logarithmic_cost, logarithmic_quality
 from sgbench.report.page.content import Content
 from sgbench.report.page.text import all_visible
-from sgbench.report.select_rows import AXES, metric_title
+from sgbench.report.select_rows import AXES
 from sgbench.report.tables.columns import settings_texts
 
 MODEL = ("model", "family", "weights", "iterations", "auxiliary_iterations", "trained_sparse", "dropped_tokens")
@@ -66,7 +66,7 @@ def _metric(rows: pd.DataFrame, metric: str) -> dict[str, Any]:
     groups = [str(c) for c in rows if str(c).startswith(f"{metric}[") and str(c).endswith("]")]
     return {
         "key": metric,
-        "title": metric_title(metric),
+        "title": METRICS[metric].title,
         "better": METRICS[metric].better,
         "groups": groups,
         "log": logarithmic_quality(rows[metric], metric),

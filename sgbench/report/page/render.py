@@ -16,12 +16,12 @@ import pandas as pd
 from markupsafe import Markup
 
 from sgbench.guidance import RULES
+from sgbench.metrics.catalogue import METRICS
 from sgbench.report.figures.plotting import FORMATS
 from sgbench.report.page.content import Content, Figure, Picture
 from sgbench.report.page.payload import payload
 from sgbench.report.page.svg import inline_svgs
 from sgbench.report.page.text import output, said, visible
-from sgbench.report.select_rows import metric_title
 from sgbench.report.tables.columns import short
 
 SCRIPTS = ("data.js", "filters.js", "frontier.js", "chart.js", "table.js", "detail.js", "page.js")
@@ -112,7 +112,7 @@ def _floor(content: Content) -> str:
     known = content.rows.dropna(subset=f"{metric}_floor")
     floor, spread = known.iloc[0][[f"{metric}_floor", f"{metric}_floor_sd"]]
     between = f"; standard deviation between sets {short(spread)}" if spread == spread else ""
-    name = metric_title(metric)
+    name = METRICS[metric].title
     return f"The same number of real test images scores {short(floor)} in {name} (real-image baseline{between})."
 
 

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.guidance import RULES
+from sgbench.metrics.catalogue import METRICS
 from sgbench.report.figures.grids import ALIKE, grouped
 from sgbench.report.page.content import Picture
 from sgbench.report.pictures.gallery import COLUMNS, conditions_of, encode, first_row, picture_of
@@ -19,7 +20,6 @@ from sgbench.report.select_rows import (
     by_rule,
     constant_gamma,
     file_names,
-    metric_title,
     quality_metric,
     rated,
     settings_text,
@@ -44,7 +44,7 @@ def strips(rows: pd.DataFrame, cells: Sequence[Cell], store: Store) -> list[Pict
     A cell whose picture is missing or damaged is named in the caption. Strips of one line are left out.
     """
     by_id = {cell_id(cell): cell for cell in cells}
-    metric = metric_title(quality_metric(rows)) if "quality_metric" in rows else ""
+    metric = METRICS[quality_metric(rows)].title if "quality_metric" in rows else ""
     found = []
     for model, name in file_names(rows["model"].tolist()).items():
         best, sparse = best_cells(rows, model), by_gamma(rows, model)
@@ -134,4 +134,4 @@ def _quality(row: pd.Series) -> str:
     """Quality with its error, to follow settings; empty without one."""
     if "quality" not in row or pd.isna(row["quality"]):
         return ""
-    return f": {metric_title(row['quality_metric'])} {value_text(row)}"
+    return f": {METRICS[row['quality_metric']].title} {value_text(row)}"
