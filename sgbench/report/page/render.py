@@ -49,8 +49,8 @@ def render_page(content: Content) -> Page:
     charted = bool(content.metrics and content.axes)
     script = as_script("\n".join(_asset(name) for name in SCRIPTS))
     vega = library() if charted else ""
-    figures, drawn_with = _by_model(content)
-    linked = {file for drawn in figures.values() for _, _, own in drawn for _, file in own}
+    figures, drawn_with = _by_model(content.figures)
+    linked = {f"{figure.name}.{kind}" for figure in content.figures for kind in FORMATS}
     text = environment.from_string(_asset("page.html.j2")).render(
         c=content,
         charted=charted,
@@ -64,6 +64,7 @@ def render_page(content: Content) -> Page:
         pixelated=PIXELATED_WIDTH,
         figures=figures,
         drawn_with=drawn_with,
+        formats=FORMATS,
         folded=len(content.figures) > MOST_FIGURES,
         files=[file for file in content.files if file not in linked],
         most_sentences=MOST_SENTENCES,
@@ -91,16 +92,13 @@ def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _by_model(content: Content) -> tuple[dict[str, list[tuple[Figure, Markup, list[tuple[str, str]]]]], Markup]:
-    """The figures of each model, with SVG elements and files by format, and what all of them are drawn with."""
-    figures = content.figures
+def _by_model(figures: Sequence[Figure]) -> tuple[dict[str, list[tuple[Figure, Markup]]], Markup]:
+    """The figures of each model with their SVG elements, and what all of them are drawn with."""
     names = [visible(f"{figure.model}: {figure.title}") for figure in figures]
     elements, shared = inline_svgs([figure.svg for figure in figures], names)
-    found: dict[str, list[tuple[Figure, Markup, list[tuple[str, str]]]]] = {}
+    found: dict[str, list[tuple[Figure, Markup]]] = {}
     for figure, element in zip(figures, elements, strict=True):
-        own = [(kind.upper(), f"{figure.name}.{kind}") for kind in FORMATS]
-        there = [(kind, file) for kind, file in own if file in content.files]
-        found.setdefault(figure.model, []).append((figure, Markup(element), there))
+        found.setdefault(figure.model, []).append((figure, Markup(element)))
     return found, Markup(shared)
 
 
