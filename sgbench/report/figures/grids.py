@@ -1,4 +1,4 @@
-"""Grids over (gamma_strong, gamma_weak) in the rows: which cells form one, all else equal."""
+"""Cells that differ in gamma alone: grids over (gamma_strong, gamma_weak), and series of unguided cells."""
 
 from typing import Any, NamedTuple
 
@@ -78,6 +78,13 @@ def grouped(rows: pd.DataFrame, alike: tuple[str, ...]) -> list[tuple[object, pd
     """The rows by the settings of `alike` that they have, in order of appearance."""
     present = [column for column in alike if column in rows]
     return [(key, group) for key, group in rows.groupby(present, dropna=False, sort=False)]
+
+
+def unguided_by_gamma(rows: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Unguided rows that differ in a constant gamma alone, by rising gamma: the longest such series of the suite."""
+    own = numeric_gammas(rows[(rows["model"] == model) & (rows["guidance"] == "none")])
+    series = [cells.drop_duplicates("gamma_strong") for _, cells in grouped(own, ALIKE)]
+    return max(series, key=len, default=own).sort_values("gamma_strong", kind="stable")
 
 
 def draw_mesh(axes: Axes, grid: Grid, values: Vector, **look: Any) -> QuadMesh:

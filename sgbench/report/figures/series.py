@@ -15,11 +15,10 @@ from sgbench.guidance.branches import Line
 from sgbench.metrics.catalogue import METRICS
 from sgbench.models import catalogue, spec
 from sgbench.report.figures import plotting
-from sgbench.report.figures.grids import ALIKE, grouped, numeric_gammas
+from sgbench.report.figures.grids import unguided_by_gamma
 from sgbench.report.figures.plotting import WIDTH, ReportFigure
 from sgbench.report.select_rows import best_row, quality_metric, rated, settings_text
 
-UNGUIDED = "none"
 FEWEST = 3
 # Checkpoints that have a tick each.
 MOST_TICKS = 8
@@ -34,20 +33,17 @@ OF_TWO_CHECKPOINTS = tuple(
 
 def draw_gammas(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure]:
     """The longest series of three unguided cells or more that differ in gamma alone."""
-    own = numeric_gammas(rated(rows[(rows["model"] == model) & (rows["guidance"] == UNGUIDED)]))
-    series = [cells.drop_duplicates("gamma_strong") for _, cells in grouped(own, ALIKE)]
-    longest = max(series, key=len, default=own)
+    longest = unguided_by_gamma(rated(rows), model)
     if len(longest) < FEWEST:
         return []
     metric = quality_metric(rows)
     title = f"{METRICS[metric].title} without guidance against gamma"
     figure, axes = plotting.plane(WIDTH - 0.6, 3.6, f"{plotting.model_text(model)}: {title}")
-    longest = longest.sort_values("gamma_strong")
-    _line(axes, longest["gamma_strong"], longest, UNGUIDED)
+    _line(axes, longest["gamma_strong"], longest, "none")
     plotting.quality_axis(axes, longest)
     axes.set_xlabel("gamma: share of tokens that skip work")
     sampler = settings_text(longest.iloc[0]).rsplit(", ", 1)[-1]
-    caption = f"{RULES[UNGUIDED].title}, {sampler}. {plotting.metric_facts(longest, metric)}"
+    caption = f"{RULES['none'].title}, {sampler}. {plotting.metric_facts(longest, metric)}"
     return [ReportFigure(f"sparsity{suffix}", title, caption, figure, model)]
 
 

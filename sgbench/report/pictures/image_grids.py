@@ -12,7 +12,7 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
-from sgbench.report.figures.grids import ALIKE, grouped
+from sgbench.report.figures.grids import unguided_by_gamma
 from sgbench.report.page.content import Picture
 from sgbench.report.pictures.gallery import COLUMNS, conditions_of, encode, first_row, picture_of
 from sgbench.report.select_rows import (
@@ -47,7 +47,7 @@ def strips(rows: pd.DataFrame, cells: Sequence[Cell], store: Store) -> list[Pict
     metric = METRICS[quality_metric(rows)].title if "quality_metric" in rows else ""
     found = []
     for model, name in file_names(rows["model"].tolist()).items():
-        best, sparse = best_cells(rows, model), by_gamma(rows, model)
+        best, sparse = best_cells(rows, model), unguided_by_gamma(rows, model)
         about = {
             "rules": (best, f"{model}, the best cell of each rule by {metric}"),
             "gammas": (sparse, f"{model} without guidance, by the share of tokens that skip work"),
@@ -66,15 +66,6 @@ def best_cells(rows: pd.DataFrame, model: str) -> pd.DataFrame:
         dense = own[constant_gamma(own) == 0]
         chosen.append(best_row(dense if rule == "none" and len(dense) else own))
     return pd.DataFrame(chosen)
-
-
-def by_gamma(rows: pd.DataFrame, model: str) -> pd.DataFrame:
-    """Unguided rows that differ in a constant gamma alone, by rising gamma: the longest such series of the suite."""
-    own = rows[(rows["model"] == model) & (rows["guidance"] == "none")]
-    own = own.assign(gamma=constant_gamma(own)).dropna(subset="gamma")
-    if own.empty:
-        return own
-    return max((part for _, part in grouped(own, ALIKE)), key=len).sort_values("gamma", kind="stable")
 
 
 def _strip(name: str, what: str, chosen: pd.DataFrame, by_id: dict[str, Cell], store: Store) -> list[Picture]:

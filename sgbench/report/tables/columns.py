@@ -66,7 +66,7 @@ def best_and_tied(rows: pd.DataFrame, metric: str) -> list[bool]:
     """For each row, whether it has the best value of `metric` on its model, or one tied with it.
 
     A value is tied if the interval of its paired difference to the best contains zero. Intervals hold for all cells of
-    a model together with 95 % (`stats.paired.t_quantiles`): the best of many looks better than it is. Without
+    a model together with 95 % (`stats.estimates.t_quantiles`): the best of many looks better than it is. Without
     replicates only equal values tie. Rows without a score, and metrics without a direction, are never marked.
     """
     values = (sign_of(metric) * rows[metric].astype(float)).tolist()
