@@ -30,8 +30,7 @@ from sgbench.cells.cell import Cell
 from sgbench.metrics.catalogue import qualities
 from sgbench.metrics.judges.catalogue import DRAWN
 from sgbench.metrics.protocols import Protocol
-from sgbench.report.answers.summary import Words, in_words
-from sgbench.report.answers.throughput import throughput_table
+from sgbench.report.answers.summary import Words, in_words, throughput_table
 from sgbench.report.citations.citation import bibliography
 from sgbench.report.document import markdown
 from sgbench.report.figures import draw_figures
@@ -90,7 +89,9 @@ def build_report(
     progress.begin("report", 4, "part")
     words = in_words(selected)
     progress.advance(1, "comparisons")
-    figures = draw_figures(rows, _suffixes(selected), selected.axes, selected.metrics)
+    # File names of figures end in their model's name, apart from those of the first model.
+    suffixes = {model: f"-{name}" for model, name in file_names(selected.models).items()} | {selected.models[0]: ""}
+    figures = draw_figures(rows, suffixes, selected.axes, selected.metrics)
     files = {f"{one.name}.{kind}": render(one.figure, kind) for one in figures for kind in FORMATS}
     progress.advance(1, "figures")
     files |= _tables(suite, cells, selected, words, protocols)
@@ -146,13 +147,6 @@ def suite_sha256(suite: Suite) -> str:
     return hashlib.sha256(json.dumps(suite.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
 
-def _suffixes(selected: Selection) -> dict[str, str]:
-    """What tells the figures of a model from those of others in names of files; nothing for the first."""
-    return {
-        model: f"-{name}" if number else "" for number, (model, name) in enumerate(file_names(selected.models).items())
-    }
-
-
 def _tables(
     suite: Suite, cells: Sequence[Cell], selected: Selection, words: Words, protocols: list[str]
 ) -> dict[str, bytes]:
@@ -204,14 +198,12 @@ def protocol_lines(protocols: dict[str, Protocol]) -> list[str]:
 
 def _csv(table: pd.DataFrame) -> bytes:
     """A table as csv; text that a spreadsheet would evaluate gets an apostrophe in front."""
-    texts = {
-        name: table[name].map(lambda value: _as_text(value) if isinstance(value, str) else value)
-        for name in table.select_dtypes(include=["object", "string"]).columns
-    }
-    return table.assign(**texts).to_csv(index=False, lineterminator="\n").encode()
+    return table.map(_as_text).to_csv(index=False, lineterminator="\n").encode()
 
 
-def _as_text(value: str) -> str:
+def _as_text(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
     plain = printable(value)
     return f"'{plain}" if FORMULA.match(plain) else plain
 

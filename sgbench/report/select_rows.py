@@ -233,8 +233,3 @@ def best_row(rows: pd.DataFrame) -> pd.Series:
 def value_text(row: pd.Series) -> str:
     """A row's quality with its error."""
     return with_error(row["quality"], row["quality_se"])
-
-
-def metric_title(metric: str) -> str:
-    """A metric's name in tables and on axes."""
-    return METRICS[metric].title

@@ -71,9 +71,10 @@ def test_a_report_of_an_older_version_says_less(report: Make) -> None:
     record = json.loads((folder / "report.json").read_text())
     (folder / "report.json").write_text(json.dumps({k: record[k] for k in ("suite", "files")} | {"headline": []}))
     entry = read_entry(folder)
-    assert (entry.title, entry.facts, entry.picture) == ("old", "", None)
-    assert list(entry.offered) == ["Markdown", "JSON"]
-    assert "img" not in Tags(render_index([entry]).decode()).count
+    assert (entry.title, entry.facts, entry.thumbnail) == ("old", "", None)
+    text = render_index([entry]).decode()
+    assert re.findall(r"<li><a.*?>(.*)</a>", text) == ["Markdown", "JSON"]
+    assert "img" not in Tags(text).count
 
 
 @pytest.mark.parametrize(
@@ -87,9 +88,10 @@ def test_a_report_of_an_older_version_says_less(report: Make) -> None:
 )
 def test_a_plot_for_each_suite(report: Make, files: tuple[str, ...], shown: str | None) -> None:
     entry = read_entry(report("a", files))
-    assert (entry.picture or "").endswith(shown or "")
-    assert (entry.picture is None) == (shown is None)
-    assert entry.alt.startswith("Quality" if shown and "sp" not in shown else "A figure")
+    assert (entry.thumbnail or "").endswith(shown or "")
+    assert (entry.thumbnail is None) == (shown is None)
+    told = "Quality against compute" if shown and "sp" not in shown else "A figure"
+    assert (f'alt="{told}: Title of a"' in render_index([entry]).decode()) == (shown is not None)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from PIL import Image
 from sgbench import api
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
-from sgbench.report.pictures.image_grids import Line, best_cells, by_gamma, draw, strips
+from sgbench.report.figures.grids import unguided_by_gamma
+from sgbench.report.pictures.image_grids import Line, best_cells, draw, strips
 from sgbench.results.store import Store
 from sgbench.run.finalize import gallery_png
 from sgbench.suite.sweep import expand
@@ -92,11 +93,11 @@ def test_higher_may_be_better_and_values_may_be_missing(suite: Given) -> None:
 
 def test_sparsity_is_all_that_differs_in_the_second_strip(suite: Given) -> None:
     rows = suite[0]
-    assert by_gamma(rows, "fashion-tiny")["gamma"].tolist() == [0.0, 0.3, 0.6]
-    assert set(by_gamma(rows, "fashion-tiny")["steps"]) == {2}
+    assert unguided_by_gamma(rows, "fashion-tiny")["gamma_strong"].tolist() == [0.0, 0.3, 0.6]
+    assert set(unguided_by_gamma(rows, "fashion-tiny")["steps"]) == {2}
     # A column with a schedule in it is text throughout, and a schedule is no place on the line.
     text = rows.assign(gamma_strong=rows["gamma_strong"].astype(str).replace("0.6", "cosine 0.6 to 0"))
-    assert by_gamma(text, "fashion-tiny")["gamma"].tolist() == [0.0, 0.3]
+    assert unguided_by_gamma(text, "fashion-tiny")["gamma_strong"].tolist() == [0.0, 0.3]
     assert best_cells(text, "fashion-tiny")["gamma_strong"].iloc[0] == "0.0"
     one = rows[(rows["guidance"] != "none") | (rows["gamma_strong"] == 0)]
     assert [p.file.split("-")[0] for p in strips(one, *suite[1:])] == ["gallery/rules"]

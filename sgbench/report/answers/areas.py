@@ -6,13 +6,13 @@ from typing import NamedTuple
 import pandas as pd
 
 from sgbench.guidance import RULES
+from sgbench.metrics.catalogue import METRICS
 from sgbench.report.answers.answer import Question, baseline_of, by_verdict, name_of, verdict
 from sgbench.report.answers.budgets import amount, unguided_dense
 from sgbench.report.select_rows import (
     best_row,
     by_rule,
     lower_is_better,
-    metric_title,
     points,
     quality_metric,
     rated,
@@ -80,7 +80,7 @@ def sentence(areas: Sequence[RuleArea]) -> str:
     """The areas of one model, one at least, in words, with the reference point in numbers."""
     first = areas[0]
     frame, model = first.frame, first.model
-    metric = metric_title(frame.reference["quality_metric"])
+    metric = METRICS[frame.reference["quality_metric"]].title
     whose = "the unguided dense model's" if frame.unguided else "the worst cell's"
     if frame.box.best >= frame.box.value:
         return (
@@ -115,7 +115,7 @@ def area_table(areas: Sequence[RuleArea]) -> pd.DataFrame:
                 "baseline": "" if one.baseline_rule is None else RULES[one.baseline_rule].title,
                 "difference": "" if gap is None else f"{gap.value:+.1%} [{gap.lower:+.1%}, {gap.upper:+.1%}]",
                 "verdict": verdict(gap, *VERDICTS),
-                "metric": metric_title(one.frame.reference["quality_metric"]),
+                "metric": METRICS[one.frame.reference["quality_metric"]].title,
                 "reference GMACs/image": amount(one.frame.box.cost),
                 "reference value": value_text(one.frame.reference),
                 "best value": value_text(one.frame.best),

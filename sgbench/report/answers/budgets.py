@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from sgbench.guidance import RULES
+from sgbench.metrics.catalogue import METRICS
 from sgbench.report.answers.answer import Question, baseline_of, by_verdict, interval_text, name_of, quality_verdict
 from sgbench.report.select_rows import (
     AXES,
@@ -14,7 +15,6 @@ from sgbench.report.select_rows import (
     best_row,
     by_rule,
     constant_gamma,
-    metric_title,
     points,
     quality_metric,
     rated,
@@ -92,7 +92,7 @@ def unguided_dense(rows: pd.DataFrame, model: str) -> pd.Series | None:
 def sentence(budget: Budget) -> str:
     """The comparison in words: the baseline's best cell, then the other rules, better or worse or neither."""
     head = (
-        f"Best {metric_title(budget.quality)} on {budget.model} within {amount(budget.cost)} {AXES[budget.axis]} "
+        f"Best {METRICS[budget.quality].title} on {budget.model} within {amount(budget.cost)} {AXES[budget.axis]} "
         f"({budget.meaning}): "
     )
     sign = sign_of(budget.quality)
@@ -118,7 +118,7 @@ def budget_table(budgets: Sequence[Budget]) -> pd.DataFrame:
                 "which is": budget.meaning,
                 "rule": RULES[one.rule].title,
                 "best settings": settings_text(one.cell),
-                "metric": metric_title(budget.quality),
+                "metric": METRICS[budget.quality].title,
                 "value": value_text(one.cell),
                 "baseline": RULES[budget.baseline_rule].title,
                 "difference": interval_text(one.difference),

@@ -22,7 +22,6 @@ from sgbench.report.select_rows import (
     Axis,
     best_row,
     by_rule,
-    metric_title,
     points,
     quality_metric,
     rated,
@@ -37,11 +36,6 @@ HEADLINES = ("sg", "cfg+sg", "ag+sg")
 MISSED_SHARE = 0.025
 # Metrics in the sentence besides distances; the table has the rest.
 LISTED = ("precision", "recall", "label_agreement")
-SAVED: dict[Axis, str] = {
-    "gmacs_per_image": "GMACs saved",
-    "seconds_per_image": "seconds saved",
-    "joules_per_image": "joules saved",
-}
 
 
 class Comparison(NamedTuple):
@@ -115,19 +109,20 @@ def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
             "rule": RULES[c.rule].title,
             "best settings": settings_text(c.best),
             **({"baseline": RULES[c.baseline_rule].title} if baselines else {}),
-            metric_title(c.quality): value_text(c.best),
+            METRICS[c.quality].title: value_text(c.best),
             f"against {name}'s best": interval_text(c.differences[c.quality]),
         }
         if "recall" in c.differences and c.quality != "recall":
             line[f"recall against {name}'s"] = interval_text(c.differences["recall"])
         for axis, found in c.savings.items():
+            saved = AXES[axis].replace("per image", "saved")
             if not found.reached:
-                line[SAVED[axis]] = f"not reached ({found.probability_reached:.0%} of draws reach it)"
+                line[saved] = f"not reached ({found.probability_reached:.0%} of draws reach it)"
             else:
                 # Where the cheapest cell is better already, what is saved may be more.
                 bound = "≥ " if found.at_least else ""
                 ends = ["not reached" if e == float("-inf") else f"{e:.0%}" for e in (found.lower, found.upper)]
-                line[SAVED[axis]] = f"{bound}{found.share:.0%} [{', '.join(ends)}]"
+                line[saved] = f"{bound}{found.share:.0%} [{', '.join(ends)}]"
         lines.append(line)
     return pd.DataFrame(lines).fillna("")
 
@@ -135,7 +130,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
 def nothing_to_compare(rows: pd.DataFrame, model: str) -> str:
     """Why `compare_rules` finds nothing for a model."""
     rules = by_rule(rated(rows), model)
-    metric = metric_title(quality_metric(rows))
+    metric = METRICS[quality_metric(rows)].title
     if not rules:
         return f"No cell of {model} has a score of {metric}, so there is nothing to compare."
     titles = " and ".join(RULES[rule].title for rule in rules)
@@ -158,7 +153,7 @@ def all_tied(comparisons: Sequence[Comparison]) -> str | None:
         return None
     names = [name_of(first.baseline_rule), *(RULES[c.rule].title for c in comparisons)]
     return (
-        f"No significant difference on {first.model}: at their best {metric_title(first.quality)}, "
+        f"No significant difference on {first.model}: at their best {METRICS[first.quality].title}, "
         f"{', '.join(names[:-1])} and {names[-1]} do not differ significantly, and none saves compute significantly."
     )
 
@@ -176,7 +171,7 @@ def _saving_sentence(comparison: Comparison, axis: Axis) -> str:
     title, unit = RULES[comparison.rule].title, AXES[axis]
     baseline = comparison.baseline
     target = (
-        f"{name_of(comparison.baseline_rule)}'s best {metric_title(comparison.quality)} on {comparison.model} "
+        f"{name_of(comparison.baseline_rule)}'s best {METRICS[comparison.quality].title} on {comparison.model} "
         f"({value_text(baseline)} at {settings_text(baseline)})"
     )
     if not found.reached and found.probability_reached <= MISSED_SHARE:
@@ -234,7 +229,7 @@ def _gap(metric: str, gap: Difference) -> str:
     digits = decimals(gap.standard_error)
     interval = f"{gap.lower:+.{digits}f} to {gap.upper:+.{digits}f}"
     verdict = quality_verdict(gap, metric)
-    return f"{metric_title(metric)} {gap.value:+.{digits}f} (95 % interval {interval}, {verdict})"
+    return f"{METRICS[metric].title} {gap.value:+.{digits}f} (95 % interval {interval}, {verdict})"
 
 
 def _percent(share: float) -> str:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from sgbench.guidance import RULES
-from sgbench.metrics.catalogue import qualities
+from sgbench.metrics.catalogue import METRICS, qualities
 from sgbench.report.answers.answer import Question, cell_difference
-from sgbench.report.select_rows import best_row, by_rule, metric_title, replicates, sign_of, with_quality
+from sgbench.report.select_rows import best_row, by_rule, replicates, sign_of, with_quality
 from sgbench.stats.estimates import Agreement, agreement
 
 MINIMUM = 3
@@ -53,13 +53,10 @@ def compare_metrics(rows: pd.DataFrame, model: str, metrics: Sequence[str]) -> l
 
 def sentence(found: MetricPair) -> str:
     """The comparison in words."""
-    if math.isnan(found.over_cells.tau):
-        return (
-            f"{metric_title(found.metrics[1])} and {metric_title(found.metrics[0])} cannot be compared on "
-            f"{found.model}: all cells have the same value of one of them."
-        )
-    first, other = (metric_title(metric) for metric in found.metrics)
+    first, other = (METRICS[metric].title for metric in found.metrics)
     tau = found.over_cells
+    if math.isnan(tau.tau):
+        return f"{other} and {first} cannot be compared on {found.model}: all cells have the same value of one of them."
     # No replicate changes the order of a few distant cells; an interval would feign certainty.
     spread = (
         "in every replicate" if tau.upper - tau.lower < 1e-6 else f"95 % interval {tau.lower:.2f} to {tau.upper:.2f}"

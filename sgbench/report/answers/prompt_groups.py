@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from sgbench.guidance import RULES
+from sgbench.metrics.catalogue import METRICS
 from sgbench.report.answers.answer import Question
-from sgbench.report.select_rows import best_row, by_rule, metric_title, rated, settings_text, with_quality
+from sgbench.report.select_rows import best_row, by_rule, rated, settings_text, with_quality
 from sgbench.stats.estimates import with_error
 
 
@@ -21,7 +22,7 @@ def group_table(rows: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
             for rule, own in by_rule(scored, model).items():
                 best = best_row(own)
                 line = {"model": model, "rule": RULES[rule].title, "settings": settings_text(best)}
-                line["metric"] = metric_title(metric)
+                line["metric"] = METRICS[metric].title
                 line |= {g: with_error(best[f"{metric}[{g}]"], best[f"{metric}[{g}]_se"]) for g in groups}
                 lines.append(line)
     return pd.DataFrame(lines).fillna("")

@@ -1,8 +1,11 @@
-"""The sentences of a report: the summary first, then a section for each question."""
+"""The sentences of a report: the summary first, then a section for each question; without metrics one on speed."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import pandas as pd
+
+from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS, qualities
 from sgbench.report.answers import headline
 from sgbench.report.answers.answer import Question, Section
@@ -11,8 +14,7 @@ from sgbench.report.answers.budgets import BUDGETS
 from sgbench.report.answers.headline import SAVINGS, Comparison
 from sgbench.report.answers.metric_agreement import AGREEMENT
 from sgbench.report.answers.prompt_groups import GROUPS
-from sgbench.report.answers.throughput import throughput_words
-from sgbench.report.select_rows import Selection, with_quality
+from sgbench.report.select_rows import Selection, settings_text, with_quality
 
 # In the order of their sections. Comparisons come first: the summary is made from them.
 QUESTIONS: tuple[Question[Any], ...] = (SAVINGS, BUDGETS, AREAS, GROUPS, AGREEMENT)
@@ -28,7 +30,7 @@ class Words(NamedTuple):
 def in_words(selected: Selection) -> Words:
     """Summary and sections of a selection. The summary is on the first model; without metrics it is on throughput."""
     if not selected.metrics:
-        return Words(*throughput_words(selected.rows))
+        return _throughput(selected.rows)
     found = [question.compare(selected) for question in QUESTIONS]
     summary = _summary(selected, [c for c in found[0] if c.model == selected.models[0]])
     answered = zip(QUESTIONS, found, strict=True)
@@ -49,3 +51,49 @@ def _summary(selected: Selection, compared: Sequence[Comparison]) -> list[str]:
             found += [headline.sentences(c)[0] for c in others if c.rule == rule]
     tied = headline.all_tied(compared)
     return [*([tied] if tied else []), *found]
+
+
+def _throughput(rows: pd.DataFrame) -> Words:
+    """Theoretical speed-up in MACs, and measured speed-up."""
+    ratios = throughput_table(rows)
+    most = ratios.iloc[int(ratios["MAC ratio"].to_numpy().argmax())]
+    summary = [
+        "No quality was measured in this suite: it has no metrics.",
+        *(
+            ["Weights are random: times and MACs are meaningful, images are not."]
+            if "random" in set(rows["weights"])
+            else []
+        ),
+        f"The sparsest cell ({most['model']}, {most['rule']}, {most['settings']}) needs {most['MAC ratio']:.2f} times "
+        f"fewer MACs than the first cell of its model and is {most['speed-up']:.2f} times as fast.",
+    ]
+    devices = ", ".join(sorted(set(rows["device"])))
+    batches = ", ".join(str(batch) for batch in sorted(set(rows["batch"])))
+    note = (
+        "MAC ratio and speed-up are relative to the first cell of the same model, in this run, on this device: "
+        f"{devices}, batch {batches}. Seconds are sampling only; decoding is listed separately."
+    )
+    return Words(summary, [Section("Theoretical and measured speed-up", [], ratios.drop(columns="cell"), note)])
+
+
+def throughput_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """One line per cell; ratios against the first cell of its model."""
+    first = rows.groupby("model", sort=False)[["gmacs_per_image", "seconds_per_image"]].transform("first")
+    return pd.DataFrame(
+        {
+            "model": rows["model"],
+            "weights": rows["weights"],
+            "dropped tokens": rows["dropped_tokens"],
+            "rule": [RULES[rule].title for rule in rows["guidance"]],
+            "settings": [settings_text(row) for _, row in rows.iterrows()],
+            "GMACs/image": rows["gmacs_per_image"].round(3),
+            "MAC ratio": (first["gmacs_per_image"] / rows["gmacs_per_image"]).round(3),
+            "s/image": rows["seconds_per_image"].round(5),
+            "images/s": rows["images_per_second"].round(3),
+            "speed-up": (first["seconds_per_image"] / rows["seconds_per_image"]).round(3),
+            "decode GMACs/image": rows["decode_gmacs_per_image"],
+            "decode s/image": rows["decode_seconds_per_image"],
+            "N": rows["samples"],
+            "cell": rows["cell"],
+        }
+    )

@@ -17,7 +17,6 @@ from sgbench.metrics.weights import instrument_named
 from sgbench.models import catalogue
 from sgbench.models.components import NONE, OWN
 from sgbench.models.families import FAMILIES
-from sgbench.report.select_rows import metric_title
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.suite.schema import Suite
 
@@ -26,16 +25,7 @@ Works = tuple[str, ...]
 Use = tuple[str, Works]
 """What works are cited for, and their keys."""
 
-PAPER: Use = ("the paper that this benchmark follows", ("krause2026sparseguidance",))
-LATENTS: Use = ("decoding of latents", ("rombach2022ldm", "vonplaten2022diffusers"))
 PIPELINES: Use = ("pipelines", ("vonplaten2022diffusers", "wolf2020transformers"))
-TEXT_ENCODER: Use = ("text encoder", ("fang2024dfn", "ilharco2021openclip"))
-ROUTES: Use = ("routing of tokens", ("krause2025tread",))
-ERRORS: Use = ("standard errors", ("efron1981jackknife",))
-SCORING: Use = ("scores and intervals", ("virtanen2020scipy",))
-FRONTIERS: Use = ("knee and area of a frontier", ("satopaa2011kneedle", "zitzler1999hypervolume"))
-RANKINGS: Use = ("agreement of metrics", ("kendall1945ties",))
-COMPARISONS: Use = ("comparison of two result sets", ("holm1979procedure",))
 SOFTWARE: Use = (
     "software",
     (
@@ -98,7 +88,7 @@ def _uses(suite: Suite | None, cells: Sequence[Cell]) -> Iterator[Use]:
     """What a suite and its cells rest on; without a suite, all that there is."""
     everything = suite is None
     reference, prompts, metrics = (suite.reference, suite.prompts, suite.metrics) if suite else ("", "", list(METRICS))
-    yield PAPER
+    yield "the paper that this benchmark follows", ("krause2026sparseguidance",)
     for rule in RULES if everything else dict.fromkeys(cell.guidance.rule for cell in cells):
         yield f"guidance rule {RULES[rule].title}", RULES[rule].works
     for sampler in SAMPLERS if everything else dict.fromkeys(cell.sampler.name for cell in cells):
@@ -109,11 +99,11 @@ def _uses(suite: Suite | None, cells: Sequence[Cell]) -> Iterator[Use]:
     for model in catalogue.embedded_names() if everything else dict.fromkeys(cell.model for cell in cells):
         yield from _model(model)
     if everything or any(cell.autoencoder not in ("", NONE, OWN) for cell in cells):
-        yield LATENTS
+        yield "decoding of latents", ("rombach2022ldm", "vonplaten2022diffusers")
     if everything:
         yield PIPELINES
     if everything or any(cell.text_encoder for cell in cells):
-        yield TEXT_ENCODER
+        yield "text encoder", ("fang2024dfn", "ilharco2021openclip")
     for name in (*PACKAGED, *REFERENCES) if everything else [reference]:
         yield f"reference {name}", works_of(name)
     for name in PROMPTS if everything else {prompts} & set(PROMPTS):
@@ -121,12 +111,18 @@ def _uses(suite: Suite | None, cells: Sequence[Cell]) -> Iterator[Use]:
     for metric in metrics:
         # Without a reference, metrics of its home extractor have none to name.
         network = extractor_of(metric, home_of(reference)) if reference or METRICS[metric].extractor != HOME else ""
-        yield f"metric {metric_title(metric)}", (*METRICS[metric].works, *_network(network))
+        measured_with = instrument_named(network).works if network else ()
+        yield f"metric {METRICS[metric].title}", (*METRICS[metric].works, *measured_with)
     drawn = qualities(metrics)
-    yield from [ERRORS, SCORING] if metrics else []
-    yield from [FRONTIERS] if drawn else []
-    yield from [RANKINGS] if len(drawn) > 1 else []
-    yield from [COMPARISONS] if everything else []
+    if metrics:
+        yield "standard errors", ("efron1981jackknife",)
+        yield "scores and intervals", ("virtanen2020scipy",)
+    if drawn:
+        yield "knee and area of a frontier", ("satopaa2011kneedle", "zitzler1999hypervolume")
+    if len(drawn) > 1:
+        yield "agreement of metrics", ("kendall1945ties",)
+    if everything:
+        yield "comparison of two result sets", ("holm1979procedure",)
     yield SOFTWARE
 
 
@@ -138,11 +134,6 @@ def _model(name: str) -> Iterator[Use]:
     else:
         yield f"model {name}", OWN_WORKS[entry.architecture.family]
     if getattr(entry.architecture, "routes", ()):
-        yield ROUTES
+        yield "routing of tokens", ("krause2025tread",)
     if family.pipeline:
         yield PIPELINES
-
-
-def _network(name: str) -> Works:
-    """What to cite for an extractor or a judge; nothing for none."""
-    return instrument_named(name).works if name else ()

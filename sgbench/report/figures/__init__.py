@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 
+import matplotlib as mpl
 import pandas as pd
 
 from sgbench.metrics.catalogue import METRICS, qualities
 from sgbench.report.figures import diversity, frontier, heat_map, series, speed
-from sgbench.report.figures.plotting import ReportFigure
+from sgbench.report.figures.plotting import LOOK, ReportFigure
 from sgbench.report.select_rows import Axis, with_quality
 
 
+@mpl.rc_context(LOOK)
 def draw_figures(
     rows: pd.DataFrame, models: dict[str, str], axes: Sequence[Axis], metrics: Sequence[str]
 ) -> list[ReportFigure]:

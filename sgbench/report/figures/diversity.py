@@ -1,16 +1,11 @@
-"""What guidance does to samples apart from quality: precision against recall, and how far samples move.
+"""Precision against recall, and LPIPS to the unguided image of the same seed (figure 7 of arXiv 2601.01608)."""
 
-The second is LPIPS to the unguided image of the same seed (figure 7 of arXiv 2601.01608).
-"""
-
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from sgbench.guidance import RULES
 from sgbench.report.figures import plotting
-from sgbench.report.figures.plotting import LOOK, WIDTH, ReportFigure
+from sgbench.report.figures.plotting import WIDTH, ReportFigure
 from sgbench.report.select_rows import best_row, by_rule, rated, replicates, settings_text
 from sgbench.stats.frontier import Vector
 
@@ -28,9 +23,21 @@ def draw_precision_recall(rows: pd.DataFrame, model: str, suffix: str) -> list[R
     if own.empty:
         return []
     bars = len(own) <= plotting.MOST_BARS
+    figure, axes = plotting.plane(WIDTH, 4.5, f"{plotting.model_text(model)}: {TITLE}")
+    rules = by_rule(own, model)
+    for rule, cells in rules.items():
+        plotting.scatter_cells(axes, cells, "recall", "precision", rule, len(own))
+        if bars:
+            across, up = (plotting.half_widths(cells, metric) for metric in ("recall", "precision"))
+            axes.errorbar(
+                cells["recall"], cells["precision"], xerr=across, yerr=up, fmt="none",
+                ecolor=RULES[rule].style.colour, elinewidth=0.6, alpha=0.35,
+            )  # fmt: skip
+    axes.set(xlabel=plotting.metric_label(own, "recall"), ylabel=plotting.metric_label(own, "precision"))
+    plotting.legend_below(figure, [plotting.rule_handle(rule, line=False) for rule in rules])
     facts = [plotting.metric_facts(own, metric, bars) for metric in ("precision", "recall")]
     caption = " ".join(["Up and right is better.", *facts])
-    return [ReportFigure(f"precision-recall{suffix}", TITLE, caption, _precision_recall(own, model), model)]
+    return [ReportFigure(f"precision-recall{suffix}", TITLE, caption, figure, model)]
 
 
 def draw_lpips(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure]:
@@ -44,12 +51,23 @@ def draw_lpips(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure
     spreads = {rule: found for rule, found in spreads.items() if found.min() < found.max()}
     if not spreads:
         return []
+    figure, axes = plotting.plane(WIDTH - 0.6, 3.8, f"{plotting.model_text(model)}: {MOVED}")
+    for rule, percentiles in spreads.items():
+        style = RULES[rule].style
+        places, height = density(percentiles)
+        axes.plot(places, height, color=style.colour, linestyle=style.line)
+        axes.fill_between(places, height, color=style.colour, alpha=0.08, linewidth=0)
+        median = percentiles[len(percentiles) // 2]
+        axes.plot(median, np.interp(median, places, height), color=style.colour, marker=style.marker)
+    axes.set_ylim(bottom=0)
+    axes.set(xlabel="LPIPS to the unguided image of the same seed", ylabel="density")
+    plotting.legend_below(figure, [plotting.rule_handle(rule) for rule in spreads])
     settings = "; ".join(f"{RULES[rule].title} {settings_text(cells[rule])}" for rule in spreads)
     caption = (
         f"{own['samples'].iloc[0]:,} images per cell: {settings}. Kernel densities (Scott's rule) of percentiles 1 to "
         "99, not drawn beyond them; marks are medians."
     )
-    return [ReportFigure(f"lpips{suffix}", MOVED, caption, _lpips(spreads, model), model)]
+    return [ReportFigure(f"lpips{suffix}", MOVED, caption, figure, model)]
 
 
 def density(percentiles: Vector) -> tuple[Vector, Vector]:
@@ -59,44 +77,3 @@ def density(percentiles: Vector) -> tuple[Vector, Vector]:
 
     places = np.linspace(percentiles[0], percentiles[-1], PLACES)
     return places, np.asarray(gaussian_kde(percentiles)(places))
-
-
-@mpl.rc_context(LOOK)
-def _precision_recall(rows: pd.DataFrame, model: str) -> Figure:
-    figure, axes = plotting.plane(WIDTH, 4.5)
-    rules = by_rule(rows, model)
-    for rule, own in rules.items():
-        plotting.scatter_cells(axes, own, "recall", "precision", rule, len(rows))
-        if len(rows) <= plotting.MOST_BARS:
-            across, up = (plotting.half_widths(own, metric) for metric in ("recall", "precision"))
-            axes.errorbar(
-                own["recall"], own["precision"], xerr=across, yerr=up, fmt="none",
-                ecolor=RULES[rule].style.colour, elinewidth=0.6, alpha=0.35,
-            )  # fmt: skip
-    axes.set(
-        xlabel=plotting.metric_label(rows, "recall"),
-        ylabel=plotting.metric_label(rows, "precision"),
-        title=plotting.figure_title(model, TITLE),
-    )
-    plotting.legend_below(figure, [plotting.rule_handle(rule, line=False) for rule in rules])
-    return figure
-
-
-@mpl.rc_context(LOOK)
-def _lpips(spreads: dict[str, Vector], model: str) -> Figure:
-    figure, axes = plotting.plane(WIDTH - 0.6, 3.8)
-    for rule, percentiles in spreads.items():
-        style = RULES[rule].style
-        places, height = density(percentiles)
-        axes.plot(places, height, color=style.colour, linestyle=style.line)
-        axes.fill_between(places, height, color=style.colour, alpha=0.08, linewidth=0)
-        median = percentiles[len(percentiles) // 2]
-        axes.plot(median, np.interp(median, places, height), color=style.colour, marker=style.marker)
-    axes.set_ylim(bottom=0)
-    axes.set(
-        xlabel="LPIPS to the unguided image of the same seed",
-        ylabel="density",
-        title=plotting.figure_title(model, MOVED, WIDTH - 0.6),
-    )
-    plotting.legend_below(figure, [plotting.rule_handle(rule) for rule in spreads])
-    return figure

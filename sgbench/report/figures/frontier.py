@@ -1,39 +1,57 @@
 """Quality against compute: one frontier per rule, hollow marks for ties, labels at the points that matter."""
 
-from typing import Any
+import itertools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
 
 from sgbench.guidance import RULES
+from sgbench.metrics.catalogue import METRICS
 from sgbench.report.answers.answer import baseline_of
 from sgbench.report.figures import plotting
-from sgbench.report.figures.labels import Label, place_labels
-from sgbench.report.figures.plotting import LOOK, WIDTH, ReportFigure
+from sgbench.report.figures.plotting import WIDTH, ReportFigure
 from sgbench.report.select_rows import (
     AXES,
     Axis,
     best_row,
     by_rule,
     lower_is_better,
-    metric_title,
     quality_metric,
     rated,
     settings_text,
     sign_of,
     standings_of,
 )
-from sgbench.stats.frontier import knee
+from sgbench.stats.frontier import Vector, knee
 
+# Points (1/72 inch) from a mark to the edge of its label, and directions, that are tried in turn.
+DISTANCES = (9, 18, 30, 45, 65, 90, 120)
+DIRECTIONS = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+LABEL_MARGIN = 3.0
+# Pixels between the points that represent a line.
+SPACING = 5.0
 COUNTED = "One multiply-accumulate counts as one MAC; FLOPs are twice that."
 READING = (
     "Lines connect each rule's frontier. Filled marks are on it; hollow marks are dominated, but not significantly "
     "(paired difference, 95 %); faint marks are dominated significantly."
 )
+
+
+class Label(NamedTuple):
+    """A label of a data point, with its colour."""
+
+    x: float
+    y: float
+    text: str
+    colour: str
 
 
 def draw(rows: pd.DataFrame, model: str, suffix: str, axis: Axis, metric: str = "") -> list[ReportFigure]:
@@ -45,13 +63,12 @@ def draw(rows: pd.DataFrame, model: str, suffix: str, axis: Axis, metric: str = 
     name = "-".join(["frontier", axis.removesuffix("_per_image"), *([metric] if metric else [])])
     counted = COUNTED if axis == "gmacs_per_image" else plotting.clock_facts(own)
     caption = f"{READING} {plotting.metric_facts(own, quality)} {counted}"
-    title = f"{metric_title(quality)} against {AXES[axis]}"
+    title = f"{METRICS[quality].title} against {AXES[axis]}"
     return [ReportFigure(f"{name}{suffix}", title, caption, _figure(own, model, axis, title), model)]
 
 
-@mpl.rc_context(LOOK)
 def _figure(rows: pd.DataFrame, model: str, axis: Axis, title: str) -> Figure:
-    figure, axes = plotting.plane(WIDTH, 4.5)
+    figure, axes = plotting.plane(WIDTH, 4.5, f"{plotting.model_text(model)}: {title}")
     rows = rows.assign(standing=rows["cell"].map(standings_of(rows, axis)))
     rules = by_rule(rows, model)
     baseline = baseline_of(rules)
@@ -60,7 +77,6 @@ def _figure(rows: pd.DataFrame, model: str, axis: Axis, title: str) -> Figure:
     plotting.cost_axis(axes, rows[axis], AXES[axis])
     plotting.quality_axis(axes, rows)
     _draw_floor(axes, float(rows["quality_floor"].iloc[0]))
-    axes.set_title(plotting.figure_title(model, title))
     handles: list[Any] = [plotting.rule_handle(rule) for rule in rules]
     there = set(rows["standing"])
     handles += [_state("within noise", fill="white", edge="0.3")] if "tie" in there else []
@@ -79,7 +95,7 @@ def _figure(rows: pd.DataFrame, model: str, axis: Axis, title: str) -> Figure:
         )  # fmt: skip
         handles.append(_state("cheapest as good", fill="none", edge="0.25", size=9))
     plotting.legend_below(figure, handles)
-    place_labels(axes, _labels(rows, axis, equal, baseline))
+    _place_labels(axes, _labels(rows, axis, equal, baseline))
     return figure
 
 
@@ -160,3 +176,64 @@ def _state(label: str, fill: str, edge: str, size: float = 5.5) -> Line2D:
     return Line2D(
         [], [], linestyle="none", marker="o", label=label, markersize=size, markerfacecolor=fill, markeredgecolor=edge
     )
+
+
+def _place_labels(axes: Axes, labels: Sequence[Label]) -> None:
+    """Write each label where it hides least of what the axes hold, as near as that allows, with a thin leader."""
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    figure.draw_without_rendering()
+    ink, frame = _ink(axes), axes.get_window_extent(renderer)
+    # What is written already, such as the name of a line.
+    taken = [text.get_window_extent(renderer) for text in axes.texts]
+    pixels = figure.dpi / 72
+    for label in labels:
+        box = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.7}
+        leader = {"arrowstyle": "-", "color": label.colour, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 4}
+        note = axes.annotate(
+            label.text, (label.x, label.y), xytext=(0, 0), textcoords="offset points", ha="center", va="center",
+            fontsize=8, color=label.colour, bbox=box, zorder=6, arrowprops=leader,
+        )  # fmt: skip
+        size = note.get_window_extent(renderer)
+        shape = np.array([size.width / 2, size.height / 2])
+        start = axes.transData.transform((label.x, label.y))
+        found = []
+        for distance, angle in itertools.product(DISTANCES, DIRECTIONS):
+            direction = np.array([np.cos(angle), np.sin(angle)])
+            offset = distance * pixels * direction + direction * shape
+            place = Bbox([start + offset - shape - LABEL_MARGIN, start + offset + shape + LABEL_MARGIN])
+            found.append((_badness(place, ink, taken, frame) + distance, offset, place))
+        _, offset, place = min(found, key=lambda one: one[0])
+        note.set_position((float(offset[0] / pixels), float(offset[1] / pixels)))
+        taken.append(place)
+
+
+def _badness(box: Bbox, ink: Vector, taken: Sequence[Bbox], frame: Bbox) -> float:
+    """How bad a place is: outside of the frame or over another label worst, then what it hides."""
+    hidden = np.all((ink >= box.min) & (ink <= box.max), axis=1).sum()
+    outside = not (frame.contains(*box.min) and frame.contains(*box.max))
+    return 1e6 * outside + 1000.0 * sum(box.overlaps(other) for other in taken) + 25.0 * float(hidden)
+
+
+def _ink(axes: Axes) -> Vector:
+    """Places (n, 2) in pixels that are drawn on: marks, and lines at short steps."""
+    places = [np.zeros((0, 2))]
+    for line in axes.lines:
+        path = line.get_transform().transform(np.column_stack(line.get_data(orig=False)))
+        places.append(path if line.get_linestyle() == "None" else _steps(path))
+    for collection in axes.collections:
+        if isinstance(collection, PathCollection):
+            places.append(collection.get_offset_transform().transform(collection.get_offsets()))
+        elif isinstance(collection, LineCollection):
+            places += [_steps(collection.get_transform().transform(path)) for path in collection.get_segments()]
+    return np.asarray(np.concatenate(places))
+
+
+def _steps(path: Vector) -> Vector:
+    """A path (n, 2) with places between its corners."""
+    parts = [path]
+    for first, second in itertools.pairwise(path):
+        count = int(min(400, np.hypot(*(second - first)) / SPACING)) if np.isfinite([first, second]).all() else 0
+        parts.append(first + (second - first) * np.linspace(0, 1, count + 2)[1:-1, None])
+    return np.concatenate(parts)

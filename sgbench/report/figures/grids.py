@@ -1,4 +1,4 @@
-"""Grids over (gamma_strong, gamma_weak) in the rows: which cells form one, all else equal."""
+"""Cells that differ in gamma alone: grids over (gamma_strong, gamma_weak), and series of unguided cells."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from sgbench.cells.settings import SETTINGS
-from sgbench.report.figures.plotting import MOST_VECTORS, figure_title
+from sgbench.report.figures.plotting import MOST_VECTORS, broken, model_text
 from sgbench.report.select_rows import constant_gamma, settings_text
 from sgbench.stats.frontier import Vector
 
@@ -80,6 +80,13 @@ def grouped(rows: pd.DataFrame, alike: tuple[str, ...]) -> list[tuple[object, pd
     return [(key, group) for key, group in rows.groupby(present, dropna=False, sort=False)]
 
 
+def unguided_by_gamma(rows: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Unguided rows that differ in a constant gamma alone, by rising gamma: the longest such series of the suite."""
+    own = numeric_gammas(rows[(rows["model"] == model) & (rows["guidance"] == "none")])
+    series = [cells.drop_duplicates("gamma_strong") for _, cells in grouped(own, ALIKE)]
+    return max(series, key=len, default=own).sort_values("gamma_strong", kind="stable")
+
+
 def draw_mesh(axes: Axes, grid: Grid, values: Vector, **look: Any) -> QuadMesh:
     """Values (gamma_weak, gamma_strong) as coloured cells, with ticks at the gammas, or at every other of many."""
     many = values.size > MOST_VECTORS
@@ -99,7 +106,7 @@ def name_gammas(figure: Figure, model: str, title: str) -> None:
     """Name the axes that all panes share, and what the figure shows."""
     figure.supxlabel("gamma of the strong branch", fontsize=10)
     figure.supylabel("gamma of the weak branch", fontsize=10)
-    text = figure_title(model, title, figure.get_figwidth() + 0.5)
+    text = broken(f"{model_text(model)}: {title}", figure.get_figwidth() - 0.2)
     figure.suptitle(text, x=0.01, ha="left", fontsize=10, fontweight="bold")
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib import ticker
@@ -13,8 +12,8 @@ from matplotlib.figure import Figure
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
 from sgbench.report.figures.grids import RULES_OF_TWO_GAMMAS, Grid, Panel, draw_mesh, grids, name_gammas
-from sgbench.report.figures.plotting import LOOK, WIDTH, ReportFigure, logarithmic, protocol_id
-from sgbench.report.select_rows import best_row, metric_title, quality_metric, rated
+from sgbench.report.figures.plotting import WIDTH, ReportFigure, logarithmic, protocol_id
+from sgbench.report.select_rows import best_row, quality_metric, rated
 from sgbench.report.tables.columns import best_and_tied
 from sgbench.stats.frontier import Vector
 
@@ -38,7 +37,7 @@ def draw(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure]:
         for number, grid in enumerate(every[:MOST], start=1):
             name = f"heat-map-{rule.replace('+', '-')}{'' if number == 1 else f'-{number}'}{suffix}"
             metric = quality_metric(rows)
-            title = f"{metric_title(metric)} of {RULES[rule].title} over both gammas, {grid.settings}"
+            title = f"{METRICS[metric].title} of {RULES[rule].title} over both gammas, {grid.settings}"
             caption = _caption(grid, metric, len(every))
             found.append(ReportFigure(name, title, caption, _figure(grid, model, title, metric), model))
     return found
@@ -54,13 +53,12 @@ def _caption(grid: Grid, metric: str, grids_there: int) -> str:
     name = protocol_id(grid.rows, metric)
     protocol = f", protocol {name}" if name else ""
     return (
-        f"{metric_title(metric)} of {grid.rows['samples'].iloc[0]:,} images per cell{protocol}; brighter is better. "
+        f"{METRICS[metric].title} of {grid.rows['samples'].iloc[0]:,} images per cell{protocol}; brighter is better. "
         "A star marks each panel's best cell, dots mark cells that do not differ from it significantly (paired "
         f"difference, 95 %).{blank}"
     )
 
 
-@mpl.rc_context(LOOK)
 def _figure(grid: Grid, model: str, title: str, metric: str) -> Figure:
     values = grid.rows["quality"].to_numpy(dtype=np.float64)
     low, high = float(values.min()), float(values.max())
@@ -83,7 +81,7 @@ def _figure(grid: Grid, model: str, title: str, metric: str) -> Figure:
         axes.remove()
     name_gammas(figure, model, title)
     bar = figure.colorbar(mesh, ax=figure.axes, pad=0.02)
-    bar.set_label(f"{metric_title(metric)} ({METRICS[metric].better} is better)")
+    bar.set_label(f"{METRICS[metric].title} ({METRICS[metric].better} is better)")
     bar.set_ticks(np.asarray(norm.inverse(np.linspace(0, 1, TICKS))).tolist())
     bar.ax.yaxis.set_major_formatter(ticker.FormatStrFormatter("%.3g"))
     bar.ax.minorticks_off()

@@ -17,8 +17,7 @@ from matplotlib.lines import Line2D
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
 from sgbench.models import spec
-from sgbench.report.missing import CLOCK
-from sgbench.report.select_rows import metric_title, quality_metric, replicates
+from sgbench.report.select_rows import quality_metric, replicates
 from sgbench.stats.estimates import t_quantile
 from sgbench.stats.frontier import Vector
 
@@ -78,10 +77,12 @@ class ReportFigure(NamedTuple):
     model: str
 
 
-def plane(width: float, height: float) -> tuple[Figure, Axes]:
-    """An empty figure, in inches, with one pair of axes."""
+def plane(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+    """An empty figure, in inches, with one pair of axes below a title in lines that fit."""
     figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()
+    axes = figure.subplots()
+    axes.set_title(broken(title, width - 0.7))
+    return figure, axes
 
 
 def model_text(model: str) -> str:
@@ -91,11 +92,6 @@ def model_text(model: str) -> str:
     parsed = spec.parse(model, "model")
     files = [parsed.weights, *([parsed.auxiliary] if parsed.auxiliary else [])]
     return " ".join([parsed.family, parsed.size, ", weak ".join(PurePath(file).stem for file in files)])
-
-
-def figure_title(model: str, shows: str, width: float = WIDTH) -> str:
-    """`model: what it shows`, broken into lines that fit over axes in a figure of `width` inches."""
-    return broken(f"{model_text(model)}: {shows}", width - 0.7)
 
 
 def broken(title: str, width: float) -> str:
@@ -108,7 +104,7 @@ def metric_facts(rows: pd.DataFrame, metric: str, bars: bool = True) -> str:
     name = protocol_id(rows, metric)
     protocol = f" (protocol {name})" if name else ""
     said = "; bars are 95 % intervals" if bars else ""
-    return f"{metric_title(metric)}{protocol} of {rows['samples'].iloc[0]:,} images per cell{said}."
+    return f"{METRICS[metric].title}{protocol} of {rows['samples'].iloc[0]:,} images per cell{said}."
 
 
 def protocol_id(rows: pd.DataFrame, metric: str) -> str:
@@ -136,11 +132,6 @@ def half_widths(rows: pd.DataFrame, metric: str) -> Vector:
     return np.full(len(rows), np.nan) if quantile is None else quantile * errors
 
 
-def one_clock(rows: pd.DataFrame) -> bool:
-    """Whether times can share an axis."""
-    return not rows.empty and len(rows[list(CLOCK)].drop_duplicates()) == 1
-
-
 def logarithmic(values: Iterable[float], beyond: float) -> bool:
     """Whether the largest value is more than `beyond` times the smallest, so that a linear axis would crush it."""
     found = np.asarray(list(values), dtype=np.float64)
@@ -162,7 +153,7 @@ def metric_label(rows: pd.DataFrame, metric: str) -> str:
     """A metric as an axis names it, with its direction and the number of images."""
     better = METRICS[metric].better
     direction = f" ({better} is better)" if better else ""
-    return f"{metric_title(metric)}{direction}, N = {rows['samples'].iloc[0]:,}"
+    return f"{METRICS[metric].title}{direction}, N = {rows['samples'].iloc[0]:,}"
 
 
 def quality_axis(axes: Axes, rows: pd.DataFrame) -> None:

@@ -1,28 +1,24 @@
-"""Quality along one setting: gamma without guidance, training iterations, the age of a weak checkpoint.
-
-Figures 4, 5 and 7 of arXiv 2601.01608.
-"""
+"""Quality along gamma, training iterations or the age of a weak checkpoint (figures 4, 5, 7 of arXiv 2601.01608)."""
 
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import NamedTuple
 
-import matplotlib as mpl
 import pandas as pd
+from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sgbench.guidance import RULES
 from sgbench.guidance.branches import Line
+from sgbench.metrics.catalogue import METRICS
 from sgbench.models import catalogue, spec
 from sgbench.report.figures import plotting
-from sgbench.report.figures.grids import ALIKE, grouped, numeric_gammas
-from sgbench.report.figures.plotting import LOOK, WIDTH, ReportFigure
-from sgbench.report.select_rows import best_row, metric_title, quality_metric, rated, settings_text
+from sgbench.report.figures.grids import unguided_by_gamma
+from sgbench.report.figures.plotting import WIDTH, ReportFigure
+from sgbench.report.select_rows import best_row, quality_metric, rated, settings_text
 
-UNGUIDED = "none"
 FEWEST = 3
 # Checkpoints that have a tick each.
 MOST_TICKS = 8
@@ -35,44 +31,39 @@ OF_TWO_CHECKPOINTS = tuple(
 )
 
 
-class Series(NamedTuple):
-    """The best cells of one rule along one run, by rising iterations."""
-
-    rule: str
-    run: str
-    cells: pd.DataFrame
-
-
 def draw_gammas(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure]:
     """The longest series of three unguided cells or more that differ in gamma alone."""
-    own = numeric_gammas(rated(rows[(rows["model"] == model) & (rows["guidance"] == UNGUIDED)]))
-    series = [cells.drop_duplicates("gamma_strong") for _, cells in grouped(own, ALIKE)]
-    longest = max(series, key=len, default=own)
+    longest = unguided_by_gamma(rated(rows), model)
     if len(longest) < FEWEST:
         return []
     metric = quality_metric(rows)
-    title = f"{metric_title(metric)} without guidance against gamma"
+    title = f"{METRICS[metric].title} without guidance against gamma"
+    figure, axes = plotting.plane(WIDTH - 0.6, 3.6, f"{plotting.model_text(model)}: {title}")
+    _line(axes, longest["gamma_strong"], longest, "none")
+    plotting.quality_axis(axes, longest)
+    axes.set_xlabel("gamma: share of tokens that skip work")
     sampler = settings_text(longest.iloc[0]).rsplit(", ", 1)[-1]
-    caption = f"{RULES[UNGUIDED].title}, {sampler}. {plotting.metric_facts(longest, metric)}"
-    return [ReportFigure(f"sparsity{suffix}", title, caption, _gammas(longest, model, title), model)]
+    caption = f"{RULES['none'].title}, {sampler}. {plotting.metric_facts(longest, metric)}"
+    return [ReportFigure(f"sparsity{suffix}", title, caption, figure, model)]
 
 
 def draw_training(rows: pd.DataFrame, models: Mapping[str, str]) -> list[ReportFigure]:
     """A figure for each architecture with two checkpoints or more of one run: every rule's best cell at each."""
     found = []
     for runs in families(rows):
-        series = [
-            Series(rule, run, cells)
+        series = {
+            (rule, run): cells
             for run, checkpoints in runs.items()
             for rule in RULES
             if len(cells := best_along(rows, checkpoints, rule, "iterations"))
-        ]
-        if all(len(one.cells) < 2 for one in series):
+        }
+        if all(len(cells) < 2 for cells in series.values()):
             continue
         first = next(iter(runs.values()))[0]
         metric = quality_metric(rows)
-        title = f"{metric_title(metric)} over training"
-        caption = f"Each rule's best cell at each checkpoint. {plotting.metric_facts(series[0].cells, metric)}"
+        title = f"{METRICS[metric].title} over training"
+        facts = plotting.metric_facts(next(iter(series.values())), metric)
+        caption = f"Each rule's best cell at each checkpoint. {facts}"
         found.append(ReportFigure(f"training{models[first]}", title, caption, _training(series, first, title), first))
     return found
 
@@ -89,7 +80,7 @@ def draw_weak_ages(rows: pd.DataFrame, models: Mapping[str, str]) -> list[Report
             cells = {rule: best for rule, best in cells.items() if len(best) > 1}
             if not cells:
                 continue
-            title = f"{metric_title(metric)} against the age of the weak checkpoint"
+            title = f"{METRICS[metric].title} against the age of the weak checkpoint"
             caption = (
                 f"Each rule's best cell at each weak checkpoint; the main checkpoint, {names[0]}, has "
                 f"{iterations:,.0f} iterations. {plotting.metric_facts(own, metric)}"
@@ -130,33 +121,21 @@ def _line(axes: Axes, places: pd.Series, cells: pd.DataFrame, rule: str, line: L
     )  # fmt: skip
 
 
-@mpl.rc_context(LOOK)
-def _gammas(rows: pd.DataFrame, model: str, title: str) -> Figure:
-    figure, axes = plotting.plane(WIDTH - 0.6, 3.6)
-    rows = rows.sort_values("gamma_strong")
-    _line(axes, rows["gamma_strong"], rows, UNGUIDED)
-    plotting.quality_axis(axes, rows)
-    axes.set_xlabel("gamma: share of tokens that skip work")
-    axes.set_title(plotting.figure_title(model, title, WIDTH - 0.6))
-    return figure
-
-
-@mpl.rc_context(LOOK)
-def _training(series: list[Series], model: str, title: str) -> Figure:
-    figure, axes = plotting.plane(WIDTH, 4.2)
-    runs = list(dict.fromkeys(one.run for one in series))
+def _training(series: dict[tuple[str, str], pd.DataFrame], model: str, title: str) -> Figure:
+    """The best cells of each rule along each run, by rising iterations."""
+    figure, axes = plotting.plane(WIDTH, 4.2, f"{catalogue.entry(model).family.title}: {title}")
+    runs = list(dict.fromkeys(run for _, run in series))
     lines = {run: None if len(runs) == 1 else LINES[n % len(LINES)] for n, run in enumerate(runs)}
-    for rule, run, cells in series:
+    for (rule, run), cells in series.items():
         _line(axes, cells["iterations"], cells, rule, lines[run])
-    together = pd.concat([one.cells for one in series])
+    together = pd.concat(series.values())
     plotting.cost_axis(axes, together["iterations"], "training iterations")
     plotting.quality_axis(axes, together)
     ages = sorted(set(together["iterations"]))
     if len(ages) <= MOST_TICKS:
         axes.set_xticks(ages)
-    axes.xaxis.set_major_formatter(mpl.ticker.EngFormatter(sep=""))
-    axes.set_title(plotting.broken(f"{catalogue.entry(model).family.title}: {title}", WIDTH - 0.7))
-    handles = [plotting.rule_handle(rule, line=len(runs) == 1) for rule in dict.fromkeys(one.rule for one in series)]
+    axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
+    handles = [plotting.rule_handle(rule, line=len(runs) == 1) for rule in dict.fromkeys(rule for rule, _ in series)]
     for run, line in lines.items():
         if line is not None:
             handles.append(Line2D([], [], color="0.3", linestyle=line, label=PurePath(run).stem))
@@ -164,9 +143,8 @@ def _training(series: list[Series], model: str, title: str) -> Figure:
     return figure
 
 
-@mpl.rc_context(LOOK)
 def _weak_ages(cells: dict[str, pd.DataFrame], title: str) -> Figure:
-    figure, axes = plotting.plane(WIDTH - 0.6, 3.9)
+    figure, axes = plotting.plane(WIDTH - 0.6, 3.9, title)
     for rule, best in cells.items():
         _line(axes, best["auxiliary_iterations"] / best["iterations"], best, rule)
     together = pd.concat(cells.values())
@@ -176,6 +154,5 @@ def _weak_ages(cells: dict[str, pd.DataFrame], title: str) -> Figure:
     axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g} %")
     plotting.quality_axis(axes, together)
     axes.set_xlabel("iterations of the weak checkpoint, share of the main one's")
-    axes.set_title(plotting.broken(title, WIDTH - 1.3))
     plotting.legend_below(figure, [plotting.rule_handle(rule) for rule in cells])
     return figure

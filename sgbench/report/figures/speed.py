@@ -1,9 +1,5 @@
-"""Measured speed: speed-up against the MAC ratio, and images per second over both gammas.
+"""Speed-up against the MAC ratio, and images per second over both gammas (figure A1 of arXiv 2601.01608)."""
 
-The second is figure A1 of arXiv 2601.01608.
-"""
-
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,7 +9,7 @@ from matplotlib.lines import Line2D
 from sgbench.guidance import RULES
 from sgbench.report.figures import plotting
 from sgbench.report.figures.grids import ALIKE, RULES_OF_TWO_GAMMAS, Grid, draw_mesh, grids, name_gammas, numeric_gammas
-from sgbench.report.figures.plotting import LOOK, WIDTH, ReportFigure
+from sgbench.report.figures.plotting import WIDTH, ReportFigure
 from sgbench.report.missing import CLOCK
 from sgbench.report.select_rows import by_rule
 from sgbench.stats.frontier import Vector
@@ -28,7 +24,7 @@ MOST_WRITTEN = 7
 def draw_speed_up(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure]:
     """Every cell of one model whose dense twin was run, on one device; nothing if all of them are dense."""
     own = rows[(rows["model"] == model) & rows["seconds_per_image"].notna()].reset_index(drop=True)
-    if not plotting.one_clock(own):
+    if len(own[list(CLOCK)].drop_duplicates()) != 1:
         return []
     twin = dense_twins(own, own)
     own = own.assign(
@@ -37,12 +33,27 @@ def draw_speed_up(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFig
     ).dropna(subset=["mac_ratio", "speed_up"])
     if own.empty or own["mac_ratio"].max() < 1.01:
         return []
+    figure, axes = plotting.plane(WIDTH - 0.6, 4.5, f"{plotting.model_text(model)}: {TITLE}")
+    rules = by_rule(own, model)
+    for rule, cells in rules.items():
+        plotting.scatter_cells(axes, cells, "mac_ratio", "speed_up", rule, len(own))
+        if len(own) <= plotting.MOST_BARS and {"seconds_q25", "seconds_q75"} <= set(cells.columns):
+            quicker = cells["speed_up"] * (cells["seconds_per_image"] / cells["seconds_q25"] - 1)
+            slower = cells["speed_up"] * (1 - cells["seconds_per_image"] / cells["seconds_q75"])
+            axes.errorbar(
+                cells["mac_ratio"], cells["speed_up"], yerr=[slower.clip(lower=0), quicker.clip(lower=0)], fmt="none",
+                ecolor=RULES[rule].style.colour, elinewidth=0.7, alpha=0.5,
+            )  # fmt: skip
+    promise = Line2D([], [], color="0.4", linestyle="--", linewidth=1, label="speed-up = MAC ratio")
+    axes.axline((1, 1), slope=1, color="0.4", linestyle="--", linewidth=1)
+    axes.set(xlabel="MAC ratio (MACs, dense over own)", ylabel="speed-up (seconds, dense over own)")
+    plotting.legend_below(figure, [*(plotting.rule_handle(rule, line=False) for rule in rules), promise])
     caption = (
         "Both are relative to the dense cell with the same number of branches and steps and the same sampler: the rule "
         "with both gammas 0, or CFG. On the diagonal, the speed-up equals the MAC ratio. "
         f"{plotting.clock_facts(own)} Bars are quartiles over batches."
     )
-    return [ReportFigure(f"speed-up{suffix}", TITLE, caption, _speed_up(own, model), model)]
+    return [ReportFigure(f"speed-up{suffix}", TITLE, caption, figure, model)]
 
 
 def draw_maps(rows: pd.DataFrame, model: str, suffix: str) -> list[ReportFigure]:
@@ -84,31 +95,6 @@ def dense_twins(rows: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     return of_rule.fillna(of_cfg).set_index(cells.index)
 
 
-@mpl.rc_context(LOOK)
-def _speed_up(rows: pd.DataFrame, model: str) -> Figure:
-    figure, axes = plotting.plane(WIDTH - 0.6, 4.5)
-    rules = by_rule(rows, model)
-    for rule, own in rules.items():
-        plotting.scatter_cells(axes, own, "mac_ratio", "speed_up", rule, len(rows))
-        if len(rows) <= plotting.MOST_BARS and {"seconds_q25", "seconds_q75"} <= set(own.columns):
-            quicker = own["speed_up"] * (own["seconds_per_image"] / own["seconds_q25"] - 1)
-            slower = own["speed_up"] * (1 - own["seconds_per_image"] / own["seconds_q75"])
-            axes.errorbar(
-                own["mac_ratio"], own["speed_up"], yerr=[slower.clip(lower=0), quicker.clip(lower=0)], fmt="none",
-                ecolor=RULES[rule].style.colour, elinewidth=0.7, alpha=0.5,
-            )  # fmt: skip
-    promise = Line2D([], [], color="0.4", linestyle="--", linewidth=1, label="speed-up = MAC ratio")
-    axes.axline((1, 1), slope=1, color="0.4", linestyle="--", linewidth=1)
-    axes.set(
-        xlabel="MAC ratio (MACs, dense over own)",
-        ylabel="speed-up (seconds, dense over own)",
-        title=plotting.figure_title(model, TITLE, WIDTH - 0.6),
-    )
-    plotting.legend_below(figure, [*(plotting.rule_handle(rule, line=False) for rule in rules), promise])
-    return figure
-
-
-@mpl.rc_context(LOOK)
 def _map(grid: Grid, model: str, title: str, shown: dict[str, Vector]) -> Figure:
     figure = Figure(figsize=(WIDTH + 1 if len(shown) == 2 else WIDTH - 1, 3.2), layout="constrained")
     panes = figure.subplots(1, len(shown), sharey=True, squeeze=False).flat

@@ -15,7 +15,7 @@ from sgbench.metrics.catalogue import METRICS
 from sgbench.report.figures.plotting import half_quantile, logarithmic_cost, logarithmic_quality
 from sgbench.report.page.content import Content
 from sgbench.report.page.text import all_visible
-from sgbench.report.select_rows import AXES, metric_title
+from sgbench.report.select_rows import AXES
 from sgbench.report.tables.columns import settings_texts
 
 MODEL = ("model", "family", "weights", "iterations", "auxiliary_iterations", "trained_sparse", "dropped_tokens")
@@ -34,19 +34,12 @@ COSTS: dict[str, str] = {
     "peak_mib": "peak memory, MiB",
     "batch": "batch",
 }
-ORIGIN = {
-    "device": "device",
-    "threads": "threads",
-    "other_devices": "other devices",
-    "checkpoint_sha256": "checkpoint sha256",
-    "auxiliary_sha256": "auxiliary checkpoint sha256",
-    "autoencoder_sha256": "autoencoder sha256",
-    "text_encoder_sha256": "text encoder sha256",
-    "sgbench": "sgbench",
-    "torch": "torch",
-    "commit": "commit",
-    "dirty": "files changed since the commit",
-}
+ORIGIN = (
+    *("device", "threads", "other_devices", "checkpoint_sha256", "auxiliary_sha256", "autoencoder_sha256"),
+    *("text_encoder_sha256", "sgbench", "torch", "commit", "dirty"),
+)
+# Other columns are called by their names.
+TITLES = {**COSTS, "auxiliary_sha256": "auxiliary checkpoint sha256", "dirty": "files changed since the commit"}
 SCORE_ENDS = ("", "_se", "_corrected", "_floor", "_floor_sd", "_protocol")
 
 
@@ -60,7 +53,7 @@ def payload(content: Content, sources: dict[str, str]) -> str:
         "settings": _present(SETTINGS, rows),
         "costs": _present(COSTS, rows),
         "origin": _present(ORIGIN, rows),
-        "titles": {**{name: name.replace("_", " ") for name in SETTINGS}, **COSTS, **ORIGIN},
+        "titles": {name: TITLES.get(name, name.replace("_", " ")) for name in (*SETTINGS, *COSTS, *ORIGIN)},
         "prompts": content.prompts,
         "cells": len(rows),
         "columns": {name: _encoded(column) for name, column in _columns(content, sources).items()},
@@ -73,7 +66,7 @@ def _metric(rows: pd.DataFrame, metric: str) -> dict[str, Any]:
     groups = [str(c) for c in rows if str(c).startswith(f"{metric}[") and str(c).endswith("]")]
     return {
         "key": metric,
-        "title": metric_title(metric),
+        "title": METRICS[metric].title,
         "better": METRICS[metric].better,
         "groups": groups,
         "log": logarithmic_quality(rows[metric], metric),

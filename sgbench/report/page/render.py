@@ -16,12 +16,12 @@ import pandas as pd
 from markupsafe import Markup
 
 from sgbench.guidance import RULES
+from sgbench.metrics.catalogue import METRICS
 from sgbench.report.figures.plotting import FORMATS
 from sgbench.report.page.content import Content, Figure, Picture
 from sgbench.report.page.payload import payload
 from sgbench.report.page.svg import inline_svgs
 from sgbench.report.page.text import output, said, visible
-from sgbench.report.select_rows import metric_title
 from sgbench.report.tables.columns import short
 
 SCRIPTS = ("data.js", "filters.js", "frontier.js", "chart.js", "table.js", "detail.js", "page.js")
@@ -30,14 +30,6 @@ MOST_SENTENCES, MOST_LINES, MOST_FIGURES = 4, 12, 4
 EMBEDDED_BYTES = 1_400_000
 # Narrower pictures are shown enlarged, with sharp pixels.
 PIXELATED_WIDTH = 700
-
-
-class _Shown(NamedTuple):
-    """A figure, its SVG element, and its files with the names of their formats."""
-
-    figure: Figure
-    element: Markup
-    files: list[tuple[str, str]]
 
 
 class Page(NamedTuple):
@@ -53,25 +45,26 @@ def render_page(content: Content) -> Page:
         autoescape=True, undefined=jinja2.StrictUndefined, finalize=output, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(said=said, grid=grid)
-    placed = place([content.strips, list(content.cells.values())])
+    sources, external = place([content.strips, list(content.cells.values())])
     charted = bool(content.metrics and content.axes)
     script = as_script("\n".join(_asset(name) for name in SCRIPTS))
     vega = library() if charted else ""
-    figures, drawn_with = _by_model(content)
-    linked = {file for drawn in figures.values() for figure in drawn for _, file in figure.files}
+    figures, drawn_with = _by_model(content.figures)
+    linked = {f"{figure.name}.{kind}" for figure in content.figures for kind in FORMATS}
     text = environment.from_string(_asset("page.html.j2")).render(
         c=content,
         charted=charted,
-        policy=Markup(policy([code for code in (vega, script) if code], bool(placed.external))),
+        policy=Markup(policy([code for code in (vega, script) if code], bool(external))),
         style=Markup(_asset("page.css")),
         script=Markup(script),
         library=Markup(vega),
         library_name=library_name(),
-        payload=Markup(payload(content, placed.sources)),
-        sources=placed.sources,
+        payload=Markup(payload(content, sources)),
+        sources=sources,
         pixelated=PIXELATED_WIDTH,
         figures=figures,
         drawn_with=drawn_with,
+        formats=FORMATS,
         folded=len(content.figures) > MOST_FIGURES,
         files=[file for file in content.files if file not in linked],
         most_sentences=MOST_SENTENCES,
@@ -79,7 +72,7 @@ def render_page(content: Content) -> Page:
         floor=_floor(content),
         rules=[RULES[rule] for rule in RULES if rule in set(content.rows["guidance"])],
     )
-    return Page(text.lstrip().encode(), placed.external)
+    return Page(text.lstrip().encode(), external)
 
 
 def _asset(name: str) -> str:
@@ -99,50 +92,37 @@ def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _by_model(content: Content) -> tuple[dict[str, list[_Shown]], Markup]:
-    """The figures of each model, and what all of them are drawn with."""
-    figures = content.figures
+def _by_model(figures: Sequence[Figure]) -> tuple[dict[str, list[tuple[Figure, Markup]]], Markup]:
+    """The figures of each model with their SVG elements, and what all of them are drawn with."""
     names = [visible(f"{figure.model}: {figure.title}") for figure in figures]
-    inlined = inline_svgs([figure.svg for figure in figures], names)
-    found: dict[str, list[_Shown]] = {}
-    for figure, element in zip(figures, inlined.figures, strict=True):
-        own = [(kind.upper(), f"{figure.name}.{kind}") for kind in FORMATS]
-        shown = _Shown(figure, Markup(element), [pair for pair in own if pair[1] in content.files])
-        found.setdefault(figure.model, []).append(shown)
-    return found, Markup(inlined.shared)
+    elements, shared = inline_svgs([figure.svg for figure in figures], names)
+    found: dict[str, list[tuple[Figure, Markup]]] = {}
+    for figure, element in zip(figures, elements, strict=True):
+        found.setdefault(figure.model, []).append((figure, Markup(element)))
+    return found, Markup(shared)
 
 
 def _floor(content: Content) -> str:
     """The score of the same number of real images, in a sentence; empty where the reference has none held out."""
-    rows = content.rows
-    if not content.metrics or f"{content.metrics[0]}_floor" not in rows:
+    metric = content.metrics[0] if content.metrics else ""
+    if f"{metric}_floor" not in content.rows or content.rows[f"{metric}_floor"].isna().all():
         return ""
-    metric = content.metrics[0]
-    known = rows[rows[f"{metric}_floor"].notna()]
-    if known.empty:
-        return ""
+    known = content.rows.dropna(subset=f"{metric}_floor")
     floor, spread = known.iloc[0][[f"{metric}_floor", f"{metric}_floor_sd"]]
     between = f"; standard deviation between sets {short(spread)}" if spread == spread else ""
-    name = metric_title(metric)
+    name = METRICS[metric].title
     return f"The same number of real test images scores {short(floor)} in {name} (real-image baseline{between})."
 
 
-class Placed(NamedTuple):
-    """Addresses of pictures by file, and the pictures that must be written as files."""
-
-    sources: dict[str, str]
-    external: list[Picture]
-
-
-def place(groups: Sequence[Sequence[Picture]]) -> Placed:
-    """Addresses of all pictures; a group of more than 1.4 MB as data URIs stays outside of the page."""
+def place(groups: Sequence[Sequence[Picture]]) -> tuple[dict[str, str], list[Picture]]:
+    """Addresses of all pictures by file, and the pictures outside of the page: groups of over 1.4 MB as data URIs."""
     sources: dict[str, str] = {}
     external: list[Picture] = []
     for group in groups:
         inside = sum(len(picture.data) for picture in group) * 4 / 3 < EMBEDDED_BYTES
         sources |= {picture.file: _data_uri(picture) if inside else picture.file for picture in group}
         external += [] if inside else group
-    return Placed(sources, external)
+    return sources, external
 
 
 def _data_uri(picture: Picture) -> str:

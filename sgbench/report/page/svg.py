@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from html import escape
-from typing import NamedTuple
 from xml.etree import ElementTree
 
 # Attributes whose numbers are coordinates and can be rounded; scales must keep their digits.
@@ -13,17 +12,11 @@ SHIFT = re.compile(r"translate\(([-.\d]+) ([-.\d]+)\)")
 REFERENCE = re.compile(r"#([^\s)\"']+)")
 
 
-class Inlined(NamedTuple):
-    """An element for each figure, and one with what they refer to; it is invisible and must be in the same page."""
-
-    figures: list[str]
-    shared: str
-
-
-def inline_svgs(svgs: Sequence[bytes], names: Sequence[str]) -> Inlined:
+def inline_svgs(svgs: Sequence[bytes], names: Sequence[str]) -> tuple[list[str], str]:
     """SVG files as elements that need no style and no ids of the page, each with a name for screen readers.
 
-    Letters and marks are shared by all figures. Coordinates are rounded to a hundredth of a point.
+    The second value is an invisible element with the letters and marks that all of them refer to; it must be in the
+    same page. Coordinates are rounded to a hundredth of a point.
     """
     paths: dict[str, str] = {}
     figures = []
@@ -43,7 +36,7 @@ def inline_svgs(svgs: Sequence[bytes], names: Sequence[str]) -> Inlined:
     held = "".join(f'<path id="{identity}"{shape}/>' for shape, identity in paths.items())
     # Not `display: none`: what is not displayed cannot be referred to in every browser.
     shared = f'<svg class="unseen" aria-hidden="true"><defs>{held}</defs></svg>' if held else ""
-    return Inlined(figures, shared)
+    return figures, shared
 
 
 def _plain(element: ElementTree.Element) -> None:

@@ -1,7 +1,4 @@
-"""The same seeds and labels side by side: a line for each rule's best cell, and unguided images by sparsity.
-
-The second is figure 4 of arXiv 2601.01608 from our rows. Lines and images are uncurated.
-"""
+"""The same seeds and labels side by side: best cells, and unguided ones by gamma (figure 4 of arXiv 2601.01608)."""
 
 import io
 import math
@@ -14,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.guidance import RULES
-from sgbench.report.figures.grids import ALIKE, grouped
+from sgbench.metrics.catalogue import METRICS
+from sgbench.report.figures.grids import unguided_by_gamma
 from sgbench.report.page.content import Picture
 from sgbench.report.pictures.gallery import COLUMNS, conditions_of, encode, first_row, picture_of
 from sgbench.report.select_rows import (
@@ -22,7 +20,6 @@ from sgbench.report.select_rows import (
     by_rule,
     constant_gamma,
     file_names,
-    metric_title,
     quality_metric,
     rated,
     settings_text,
@@ -47,10 +44,10 @@ def strips(rows: pd.DataFrame, cells: Sequence[Cell], store: Store) -> list[Pict
     A cell whose picture is missing or damaged is named in the caption. Strips of one line are left out.
     """
     by_id = {cell_id(cell): cell for cell in cells}
-    metric = metric_title(quality_metric(rows)) if "quality_metric" in rows else ""
+    metric = METRICS[quality_metric(rows)].title if "quality_metric" in rows else ""
     found = []
     for model, name in file_names(rows["model"].tolist()).items():
-        best, sparse = best_cells(rows, model), by_gamma(rows, model)
+        best, sparse = best_cells(rows, model), unguided_by_gamma(rows, model)
         about = {
             "rules": (best, f"{model}, the best cell of each rule by {metric}"),
             "gammas": (sparse, f"{model} without guidance, by the share of tokens that skip work"),
@@ -69,15 +66,6 @@ def best_cells(rows: pd.DataFrame, model: str) -> pd.DataFrame:
         dense = own[constant_gamma(own) == 0]
         chosen.append(best_row(dense if rule == "none" and len(dense) else own))
     return pd.DataFrame(chosen)
-
-
-def by_gamma(rows: pd.DataFrame, model: str) -> pd.DataFrame:
-    """Unguided rows that differ in a constant gamma alone, by rising gamma: the longest such series of the suite."""
-    own = rows[(rows["model"] == model) & (rows["guidance"] == "none")]
-    own = own.assign(gamma=constant_gamma(own)).dropna(subset="gamma")
-    if own.empty:
-        return own
-    return max((part for _, part in grouped(own, ALIKE)), key=len).sort_values("gamma", kind="stable")
 
 
 def _strip(name: str, what: str, chosen: pd.DataFrame, by_id: dict[str, Cell], store: Store) -> list[Picture]:
@@ -117,7 +105,9 @@ def draw(lines: Sequence[Line]) -> Image.Image:
     pen = ImageDraw.Draw(sheet)
     for number, line in enumerate(lines):
         top, margin = number * (tile + band), size // 4
-        font = _font(line.label, size, width - 2 * margin)
+        # Pillow's own font, smaller where the label would not fit into the width.
+        wanted = ImageFont.load_default(size).getlength(line.label)
+        font = ImageFont.load_default(min(size, size * (width - 2 * margin) / wanted))
         pen.text((margin, top + band * 0.6), line.label, "black", font, "lm")
         larger = line.images.height <= tile
         images = line.images.convert(mode)
@@ -131,14 +121,8 @@ def _shown(side: int) -> int:
     return side * math.ceil(LEAST / side) if side < LEAST else side // math.ceil(side / MOST)
 
 
-def _font(text: str, size: int, width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own font at `size`, smaller where the text would not fit into `width`."""
-    wanted = ImageFont.load_default(size).getlength(text)
-    return ImageFont.load_default(size if wanted <= width else size * width / wanted)
-
-
 def _quality(row: pd.Series) -> str:
     """Quality with its error, to follow settings; empty without one."""
     if "quality" not in row or pd.isna(row["quality"]):
         return ""
-    return f": {metric_title(row['quality_metric'])} {value_text(row)}"
+    return f": {METRICS[row['quality_metric']].title} {value_text(row)}"

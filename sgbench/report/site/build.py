@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
@@ -168,7 +167,7 @@ def _put_in_place(staged: Path, home: Path) -> None:
 
 
 class Entry(NamedTuple):
-    """A report on the index: its folder's name, what it says of itself, its files, and one of them to look at."""
+    """A report on the index: its folder's name, what it says of itself, one of its files to look at, and all of them."""
 
     name: str
     title: str
@@ -177,30 +176,6 @@ class Entry(NamedTuple):
     facts: str
     thumbnail: str | None
     files: list[str]
-
-    @property
-    def address(self) -> str:
-        """The page of the report, relative to the index."""
-        return self._below(PAGE)
-
-    @property
-    def picture(self) -> str | None:
-        """The thumbnail, relative to the index."""
-        return None if self.thumbnail is None else self._below(self.thumbnail)
-
-    @property
-    def alt(self) -> str:
-        """The thumbnail in words."""
-        frontier = self.thumbnail is not None and self.thumbnail.startswith(FRONTIER)
-        return f"{'Quality against compute' if frontier else 'A figure'}: {self.title}"
-
-    @property
-    def offered(self) -> dict[str, str]:
-        """Addresses of files, relative to the index, by what they are called."""
-        return {called: self._below(file) for file, called in OFFERED.items() if file in self.files}
-
-    def _below(self, file: str) -> str:
-        return quote(f"{self.name}/{file}")
 
 
 def read_entry(folder: Path) -> Entry:
@@ -232,7 +207,7 @@ def render_index(entries: Sequence[Entry]) -> bytes:
     own = resources.files("sgbench.report")
     template = environment.from_string((own / "site" / "site.html.j2").read_text("utf-8"))
     style = (own / "page" / "page.css").read_text("utf-8")
-    return template.render(entries=entries, style=Markup(style)).encode()
+    return template.render(entries=entries, offered=OFFERED, page=PAGE, style=Markup(style)).encode()
 
 
 def is_inside(folder: Path, name: str) -> bool:

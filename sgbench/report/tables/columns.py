@@ -1,6 +1,5 @@
 """The rows as tables: CSV and Parquet with plain numbers, text with errors next to the values; best values in bold."""
 
-import io
 from collections.abc import Iterable
 
 import numpy as np
@@ -9,15 +8,7 @@ import pandas as pd
 from sgbench.cells.settings import SETTINGS
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
-from sgbench.report.select_rows import (
-    by_rule,
-    lower_is_better,
-    metric_title,
-    replicates,
-    settings_text,
-    sign_of,
-    standings_of,
-)
+from sgbench.report.select_rows import by_rule, lower_is_better, replicates, settings_text, sign_of, standings_of
 from sgbench.stats.estimates import t_quantiles, with_error
 
 
@@ -33,11 +24,11 @@ def result_table(rows: pd.DataFrame) -> pd.DataFrame:
     if _measured(rows, "joules_per_image"):
         columns["J/image"] = rows["joules_per_image"]
     for metric in (metric for metric in METRICS if metric in rows):
-        columns[metric_title(metric)] = rows[metric]
-        columns[f"{metric_title(metric)} SE"] = rows[f"{metric}_se"]
+        title = METRICS[metric].title
+        columns |= {title: rows[metric], f"{title} SE": rows[f"{metric}_se"]}
         for suffix in ("corrected", "floor"):
             if f"{metric}_{suffix}" in rows:
-                columns[f"{metric_title(metric)} {suffix}"] = rows[f"{metric}_{suffix}"]
+                columns[f"{title} {suffix}"] = rows[f"{metric}_{suffix}"]
     return pd.DataFrame(columns | {"N": rows["samples"], "standing": _standing(rows), "cell": rows["cell"]})
 
 
@@ -52,13 +43,12 @@ def readable_table(rows: pd.DataFrame) -> pd.DataFrame:
     if _measured(rows, "joules_per_image"):
         columns["J/image"] = _fixed(rows["joules_per_image"], 3)
     for metric in (metric for metric in METRICS if metric in rows):
-        columns[metric_title(metric)] = [
-            with_error(*pair) for pair in zip(rows[metric], rows[f"{metric}_se"], strict=True)
-        ]
+        title = METRICS[metric].title
+        columns[title] = [with_error(*pair) for pair in zip(rows[metric], rows[f"{metric}_se"], strict=True)]
         if f"{metric}_corrected" in rows:
-            columns[f"{metric_title(metric)} corrected"] = rows[f"{metric}_corrected"].map(short)
+            columns[f"{title} corrected"] = rows[f"{metric}_corrected"].map(short)
         if _measured(rows, f"{metric}_floor"):
-            columns[f"{metric_title(metric)} of real images"] = rows[f"{metric}_floor"].map(short)
+            columns[f"{title} of real images"] = rows[f"{metric}_floor"].map(short)
     return pd.DataFrame(columns | {"standing": _standing(rows)})
 
 
@@ -76,7 +66,7 @@ def best_and_tied(rows: pd.DataFrame, metric: str) -> list[bool]:
     """For each row, whether it has the best value of `metric` on its model, or one tied with it.
 
     A value is tied if the interval of its paired difference to the best contains zero. Intervals hold for all cells of
-    a model together with 95 % (`stats.paired.t_quantiles`): the best of many looks better than it is. Without
+    a model together with 95 % (`stats.estimates.t_quantiles`): the best of many looks better than it is. Without
     replicates only equal values tie. Rows without a score, and metrics without a direction, are never marked.
     """
     values = (sign_of(metric) * rows[metric].astype(float)).tolist()
@@ -102,20 +92,18 @@ def best_and_tied(rows: pd.DataFrame, metric: str) -> list[bool]:
 def bold_cells(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """For each cell of a table with one line per row, in their order, whether it is in bold."""
     bold = pd.DataFrame(False, index=table.index, columns=table.columns)
-    for metric in METRICS:
-        if metric in rows and metric_title(metric) in table:
-            bold[metric_title(metric)] = best_and_tied(rows, metric)
+    for metric, facts in METRICS.items():
+        if metric in rows and facts.title in table:
+            bold[facts.title] = best_and_tied(rows, metric)
     return bold
 
 
 def parquet_bytes(table: pd.DataFrame) -> bytes | None:
     """A table as Parquet, the same columns as in its csv; None where pyarrow is not installed."""
-    buffer = io.BytesIO()
     try:
-        table.to_parquet(buffer, engine="pyarrow", index=False)
+        return table.to_parquet(engine="pyarrow", index=False)
     except ImportError:
         return None
-    return buffer.getvalue()
 
 
 def short(value: float) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from sgbench.metrics.catalogue import METRICS
-from sgbench.report.select_rows import metric_title
+from sgbench.report.select_rows import quality_metric
 from sgbench.report.tables.columns import best_rows, bold_cells, readable_table
 from sgbench.suite.schema import Suite
 
@@ -56,7 +56,7 @@ def latex_tables(suite: Suite, rows: pd.DataFrame, metrics: Sequence[str]) -> di
     relative to the same table and model.
     """
     readable, best = readable_table(rows), best_rows(rows)
-    chosen = f"the best cell of each guidance rule by {metric_title(str(rows['quality_metric'].iloc[0]))}"
+    chosen = f"the best cell of each guidance rule by {METRICS[quality_metric(rows)].title}"
     return {
         "table.tex": _document(readable, rows, metrics, _caption(suite, rows, metrics, "every cell"), suite.suite),
         "table-best.tex": _document(
@@ -81,7 +81,7 @@ def _caption(suite: Suite, rows: pd.DataFrame, metrics: Sequence[str], which: st
     said = [
         f"{suite.title}: {which}.",
         *([f"Model: {models[0]}."] if len(models) == 1 else []),
-        f"Scores: {', '.join(metric_title(metric) for metric in metrics)}; arrows point to better values.",
+        f"Scores: {', '.join(METRICS[metric].title for metric in metrics)}; arrows point to better values.",
         f"N = {suite.samples} images per cell, {asked}{against}.",
         "GMACs count every multiply-accumulate of sampling an image; ms is its sampling time.",
     ]
@@ -93,7 +93,7 @@ def _document(table: pd.DataFrame, rows: pd.DataFrame, metrics: Sequence[str], c
     parts = [_body(table[names], table["model"], bold[names]) for names in _parts(table, metrics)]
     long = len(parts) * len(table) > LINES
     protocols = [
-        f"% protocol of {metric_title(metric)}: {', '.join(sorted(set(rows[f'{metric}_protocol'].dropna())))}"
+        f"% protocol of {METRICS[metric].title}: {', '.join(sorted(set(rows[f'{metric}_protocol'].dropna())))}"
         for metric in metrics
         if f"{metric}_protocol" in rows
     ]
@@ -104,18 +104,13 @@ def _document(table: pd.DataFrame, rows: pd.DataFrame, metrics: Sequence[str], c
 
 def _parts(table: pd.DataFrame, metrics: Sequence[str]) -> list[list[str]]:
     """The columns of each part that fits the width of a page; every part begins with rule and settings."""
-    names = [*TEXTS[2:], *COSTS, *(metric_title(metric) for metric in METRICS if metric in metrics)]
+    names = [*TEXTS[2:], *COSTS, *(METRICS[metric].title for metric in METRICS if metric in metrics)]
     start = list(TEXTS[:2])
-    parts, used = [start], 0
-    for name in names:
-        if name not in table:
-            continue
-        taken = sum(_width(table, column) for column in start) + used
-        if taken + _width(table, name) > WIDTH and parts[-1] != start:
+    parts = [start]
+    for name in (name for name in names if name in table):
+        if sum(_width(table, column) for column in [*parts[-1], name]) > WIDTH and parts[-1] != start:
             parts.append(start)
-            used = 0
         parts[-1] = [*parts[-1], name]
-        used += _width(table, name)
     return parts
 
 

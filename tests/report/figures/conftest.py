@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+
+from sgbench.report.figures.plotting import LOOK
 
 Row = Callable[..., dict[str, Any]]
 
@@ -67,3 +70,10 @@ def sweep(row: Row) -> pd.DataFrame:
     rows += [row("sg", s, w, scale) for scale in (1.5, 2.0) for s in gammas[:5] for w in gammas if s < w]
     rows += [row("ag+sg", s, w, scale) for scale in (1.5, 2.0) for s in gammas[:5] for w in (0, 0.3, 0.6, 0.9)]
     return pd.DataFrame(rows)
+
+
+@pytest.fixture(autouse=True)
+def look() -> Iterator[None]:
+    """The look that `draw_figures` gives to every figure."""
+    with mpl.rc_context(LOOK):
+        yield

@@ -151,9 +151,9 @@ def test_pictures_are_placed_by_the_size_they_have_in_the_page(content: Fill) ->
     strip = content("shapes").strips[0]
     fits = strip._replace(data=b"x" * (EMBEDDED_BYTES * 3 // 4 - 1))
     over = strip._replace(file="gallery/over.png", data=b"x" * (EMBEDDED_BYTES * 3 // 4))
-    placed = place([[fits], [over]])
-    assert placed.sources[fits.file].startswith("data:image/png;base64,")
-    assert placed.external == [over]
+    sources, external = place([[fits], [over]])
+    assert sources[fits.file].startswith("data:image/png;base64,")
+    assert external == [over]
 
 
 def test_the_payload_gives_back_every_value(content: Fill) -> None:
