@@ -11,7 +11,7 @@ from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import qualities
 from sgbench.report.answers.answer import Question, cell_difference
 from sgbench.report.select_rows import best_row, by_rule, metric_title, replicates, sign_of, with_quality
-from sgbench.stats.estimates import Agreement, agreement
+from sgbench.stats.estimates import Bounded, agreement
 
 MINIMUM = 3
 
@@ -24,7 +24,7 @@ class MetricPair(NamedTuple):
     metrics: tuple[str, str]
     rankings: tuple[list[str], list[str]]
     conflicts: list[tuple[str, str]]
-    over_cells: Agreement
+    over_cells: Bounded
     cells: int
 
 
@@ -53,7 +53,7 @@ def compare_metrics(rows: pd.DataFrame, model: str, metrics: Sequence[str]) -> l
 
 def sentence(found: MetricPair) -> str:
     """The comparison in words."""
-    if math.isnan(found.over_cells.tau):
+    if math.isnan(found.over_cells.value):
         return (
             f"{metric_title(found.metrics[1])} and {metric_title(found.metrics[0])} cannot be compared on "
             f"{found.model}: all cells have the same value of one of them."
@@ -65,7 +65,7 @@ def sentence(found: MetricPair) -> str:
         "in every replicate" if tau.upper - tau.lower < 1e-6 else f"95 % interval {tau.lower:.2f} to {tau.upper:.2f}"
     )
     head = (
-        f"{other} against {first} on {found.model}: Kendall's tau over {found.cells} cells is {tau.tau:.2f} "
+        f"{other} against {first} on {found.model}: Kendall's tau over {found.cells} cells is {tau.value:.2f} "
         f"({spread}). "
     )
     orders = [", ".join(RULES[rule].title for rule in ranking) for ranking in found.rankings]
@@ -78,7 +78,7 @@ def sentence(found: MetricPair) -> str:
     return head + body + f"In significantly different order: {pairs}."
 
 
-def _over_cells(rows: pd.DataFrame, pair: tuple[str, str]) -> Agreement:
+def _over_cells(rows: pd.DataFrame, pair: tuple[str, str]) -> Bounded:
     """Agreement of two metrics over all cells, both turned so that lower is better."""
     signs = [sign_of(metric) for metric in pair]
     values = [(sign * rows[metric]).tolist() for sign, metric in zip(signs, pair, strict=True)]
