@@ -140,7 +140,12 @@ def page() -> str:
         lines.append(f"| {c['title']} | `{c['name']}` | {formula} | {branches} | {c['relative_cost']:.2f} |")
     for c in cards:
         lines += ["", f"## {c['title']}", "", *section(c)]
-    return "\n".join([*lines, *_presets(), *_common(), ""])
+    lines += ["", "## Presets", "", "A preset stands where a rule's name does, and brings settings along.", ""]
+    lines += ["| preset | rule | settings | source | note |", "|---|---|---|---|---|"]
+    for preset in PRESETS.values():
+        settings = ", ".join(f"{key}: {value}" for key, value in preset.settings.items())
+        lines.append(f"| `{preset.name}` | `{preset.rule}` | {settings} | {preset.source} | {preset.note} |")
+    return "\n".join([*lines, *_common(), ""])
 
 
 def section(c: dict[str, Any]) -> list[str]:
@@ -162,15 +167,6 @@ def section(c: dict[str, Any]) -> list[str]:
     lines.append(f"- Cost: {c['relative_cost']:.3f} of unguided ({c['relative_cost_at']}).")
     if c["note"]:
         lines.append(f"- Note: {c['note']}.")
-    return lines
-
-
-def _presets() -> list[str]:
-    lines = ["", "## Presets", "", "A preset stands where a rule's name does, and brings settings along.", ""]
-    lines += ["| preset | rule | settings | source | note |", "|---|---|---|---|---|"]
-    for preset in PRESETS.values():
-        settings = ", ".join(f"{key}: {value}" for key, value in preset.settings.items())
-        lines.append(f"| `{preset.name}` | `{preset.rule}` | {settings} | {preset.source} | {preset.note} |")
     return lines
 
 
