@@ -79,7 +79,7 @@ def run_suite(
     store.write_lock(suite, cells)
     store.remove_leftovers()
     if ray is not None:
-        return run_on_ray(cells, suite.samples, store, results, ray, progress, device, batch, shard_timeout)
+        return run_on_ray(cells, suite.samples, store, ray, progress, device, batch, shard_timeout)
     on = resolve_device(device)
     return run_cells(cells, suite.samples, store, on, progress, batch, on_shard, shard_timeout)
 
