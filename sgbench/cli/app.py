@@ -122,8 +122,9 @@ def run(
         done = api.run_suite(
             loaded, results, device=device, batch=batch, progress=make_progress(), shard_timeout=shard_timeout, ray=ray
         )
-    complete, images = done.cells - len(done.failed), f"{done.images_made} images made, {done.images_kept} kept"
-    emit(done.as_dict(), as_json, f"{complete} cells complete: {images}, in {duration(done.seconds)}")
+    complete = f"{done.cells - len(done.failed)} cells complete"
+    images = f"{done.images_made} images made, {done.images_kept} kept"
+    emit(done.as_dict(), as_json, f"{complete}: {images}, in {duration(done.seconds)}")
     options.end_with(done.failed)
 
 

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from sgbench import api
-from sgbench.base.choices import unknown
 from sgbench.base.errors import UserError
 from sgbench.cells.prompts import PUBLIC as PUBLIC_PROMPTS
 from sgbench.cells.prompts import find_prompts, is_there, load_prompts, packaged_names
@@ -93,10 +92,8 @@ def fetch_prompts(
     as_json: Json = False,
 ) -> None:
     """Download a prompt set; the same command again resumes or does nothing."""
-    public = PUBLIC_PROMPTS.get(name)
-    if public is None and not is_remote(name):
-        fix = f"choose one of {', '.join(PUBLIC_PROMPTS)}, or give an address"
-        raise unknown("published prompts", name, PUBLIC_PROMPTS, "NAME", fix)
+    fix = f"choose one of {', '.join(PUBLIC_PROMPTS)}, or give an address"
+    public = None if is_remote(name) else entry_named("published prompts", name, PUBLIC_PROMPTS, "NAME", fix)
     place = find_prompts(name)
     files = {place: name} if public is None else {place / file: source for file, source in public.files}
     for file, source in files.items():
@@ -106,11 +103,9 @@ def fetch_prompts(
     if public is not None and len(found.prompts) != public.size:
         for file in files:
             file.unlink()
-        raise UserError(
-            f"the file has {len(found.prompts)} prompts, and {name} was published with {public.size}",
-            where=str(place),
-            fix="fetch it again; the downloaded files were deleted, since they are not that set",
-        )
+        what = f"the file has {len(found.prompts)} prompts, and {name} was published with {public.size}"
+        fix = "fetch it again; the downloaded files were deleted, since they are not that set"
+        raise UserError(what, where=str(place), fix=fix)
     document = {"path": str(place), "prompts": len(found.prompts), "sha256": found.sha256}
     emit(document, as_json, f"{place}: {found.describe()}")
 

@@ -159,9 +159,7 @@ def _fetch_autoencoder(name: str) -> list[Path]:
             found.append(Path(hf_hub_download(name, file)))
         except Exception as error:
             # The client raises errors of many libraries; each means that the file could not be fetched.
-            raise UserError(
-                f"{file} could not be fetched ({str(error).splitlines()[0]})",
-                where=name,
-                fix="check the id and the connection, or put a local folder in the suite as `autoencoder`",
-            ) from error
+            what = f"{file} could not be fetched ({str(error).splitlines()[0]})"
+            fix = "check the id and the connection, or put a local folder in the suite as `autoencoder`"
+            raise UserError(what, where=name, fix=fix) from error
     return found

@@ -77,11 +77,9 @@ def verify(
             # Hashed again: a recorded digest may be older than the file.
             sha256 = sha256_file(path)
             if not sha256.startswith(file.sha256):
-                raise UserError(
-                    f"the file is damaged (sha256 {sha256[:12]}, expected {file.sha256[:12]})",
-                    where=str(path),
-                    fix=f"delete it and run `sgbench weights fetch {entry.name}`",
-                )
+                what = f"the file is damaged (sha256 {sha256[:12]}, expected {file.sha256[:12]})"
+                fix = f"delete it and run `sgbench weights fetch {entry.name}`"
+                raise UserError(what, where=str(path), fix=fix)
             found.append({"name": entry.name, "file": file.file, "sha256": sha256, "expected": file.sha256 or None})
             verdict = "as expected" if file.sha256 else "no published digest to compare with"
             lines.append(f"{entry.name}: {file.file}, {verdict}, sha256 {sha256}")

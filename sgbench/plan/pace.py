@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -64,9 +64,13 @@ def pace_file() -> Path:
 def machine(device: str) -> str:
     """What a pace depends on besides the model; `device` as the user gives it, such as `auto`."""
     threads = os.environ.get("OMP_NUM_THREADS", "any number of")
+    try:
+        torch = version("torch")
+    except PackageNotFoundError:
+        torch = "none"
     processor = f"{processor_name()} ({vector_unit()}), {usable_cores()} cores, {threads} threads"
     gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
-    return f"{platform.node()}, {processor}, {gpus} GPUs, torch {version('torch')}, device {device}"
+    return f"{platform.node()}, {processor}, {gpus} GPUs, torch {torch}, device {device}"
 
 
 def known_pace(device: str = "auto") -> Pace:

@@ -3,10 +3,14 @@
 import math
 from typing import Any
 
+from sgbench.cells.cell import Cell
+from sgbench.cells.closed_form import image_macs
 from sgbench.guidance import RULES, Branch, Rule
 from sgbench.guidance.branches import Parameter
 from sgbench.guidance.presets import PRESETS
+from sgbench.guidance.settings import Guidance
 from sgbench.guidance.subset_rules import SHARING, SUBSETS
+from sgbench.samplers.settings import Sampler
 
 CONDITIONS = {"given": "c", "null": "null", "random": "random class"}
 SPACES = {
@@ -43,11 +47,6 @@ def card(rule: Rule) -> dict[str, Any]:
 
 def relative_cost(rule: Rule) -> float:
     """Multiply-accumulates of a guided image over those of an unguided one, at the rule's example settings."""
-    from sgbench.cells.cell import Cell
-    from sgbench.cells.closed_form import image_macs
-    from sgbench.guidance.settings import Guidance
-    from sgbench.samplers.settings import Sampler
-
     model = PATH_MODEL if rule.drops_path else MODEL
 
     def macs(guidance: Guidance) -> int:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,22 +55,31 @@ def run_on_ray(
     if not run.stale:
         return run.end(0, {})
     mark, stop = (temporary_name(store.folder / name).name for name in ("mark", "stop"))
-    with _signals_kept(), connected(settings, device) as cluster, _marked(store, mark, stop):
-        job = Job(
-            store.folder.absolute(),
-            samples,
-            cluster.device,
-            batch,
-            shard_timeout,
-            settings.threads_per_worker,
-            mark,
-            stop,
-            Path.cwd(),
-            {name: value for name, value in os.environ.items() if name.startswith(INHERITED)},
-            provenance(),
-        )
-        driver = _Driver(job, run, cluster)
-        driver.drive()
+    inherited = {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
+    store.write_mark(mark)
+    try:
+        with connected(settings, device) as cluster:
+            job = Job(
+                store.folder.absolute(),
+                samples,
+                cluster.device,
+                batch,
+                shard_timeout,
+                settings.threads_per_worker,
+                mark,
+                stop,
+                Path.cwd(),
+                inherited,
+                provenance(),
+            )
+            driver = _Driver(job, run, cluster)
+            driver.drive()
+    except SystemError:
+        # A signal's exception becomes one when it passes through Ray's own code.
+        stop_if_asked()
+        raise
+    finally:
+        store.discard(store.folder / mark, store.folder / stop)
     return run.end(driver.made, driver.failed)
 
 
@@ -200,23 +209,3 @@ class _Driver:
         with contextlib.suppress(Exception):
             for task in rest:
                 ray.cancel(task, force=True)
-
-
-@contextlib.contextmanager
-def _marked(store: Store, mark: str, stop: str) -> Iterator[None]:
-    """A file by which workers check that they see the same folder, under a temporary name."""
-    store.write_mark(mark)
-    try:
-        yield
-    finally:
-        store.discard(store.folder / mark, store.folder / stop)
-
-
-@contextlib.contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Raise the signal's exception, which becomes a SystemError when it passes through Ray's own code."""
-    try:
-        yield
-    except SystemError:
-        stop_if_asked()
-        raise

@@ -115,11 +115,9 @@ class _Worker:
         """Do a unit under its claim."""
         self.heard.stop_if_asked()
         if cell_id(unit.cell) != unit.id:
-            raise UserError(
-                f"the weights on {platform.node()} differ from those of the machine that started the run",
-                where=unit.cell.describe(),
-                fix="put the same files there, preferably on a file system that the machines share",
-            )
+            what = f"the weights on {platform.node()} differ from those of the machine that started the run"
+            fix = "put the same files there, preferably on a file system that the machines share"
+            raise UserError(what, where=unit.cell.describe(), fix=fix)
         name = cost_claim(unit.cell) if unit.gap is None else shard_claim(unit.cell, unit.number)
         claims = self.worker.claims
         with claims.held(name) as mine:
@@ -184,11 +182,8 @@ def _check_place(job: Job) -> None:
     own, expected = provenance(), job.made_by
     for name in ("sgbench", "torch"):
         if own[name] != expected[name]:
-            raise UserError(
-                f"it has {name} {own[name]}, but the machine that started the run has {expected[name]}",
-                where=platform.node(),
-                fix="install the same versions on all machines",
-            )
+            what = f"it has {name} {own[name]}, but the machine that started the run has {expected[name]}"
+            raise UserError(what, where=platform.node(), fix="install the same versions on all machines")
     mark = job.folder / job.mark
     deadline = time.monotonic() + SEEN_SECONDS
     while not (mark.exists() and job.directory.is_dir()):

@@ -128,11 +128,9 @@ class RunWorker:
             timer.cancel()
 
     def _end(self, cell: Cell, number: int) -> None:
-        fault = CellError(
-            f"shard {number} was not finished in {self.shard_timeout:g} seconds on {self.device}",
-            where=cell.describe(),
-            fix="check whether the device hangs, then repeat the command, which continues; or give --shard-timeout",
-        )
+        what = f"shard {number} was not finished in {self.shard_timeout:g} seconds on {self.device}"
+        fix = "check whether the device hangs, then repeat the command, which continues; or give --shard-timeout"
+        fault = CellError(what, where=cell.describe(), fix=fix)
         try:
             write_failure(cell, number, self.samples, fault, describe_device(self.device), self.store)
         finally:
