@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from sgbench.base.errors import UserError
 from sgbench.base.progress import Progress, Silent
 from sgbench.cells.identity import cell_id
-from sgbench.plan.pace import Pace, measured_pace
-from sgbench.plan.plan import Plan
-from sgbench.plan.plan import make_plan as plan_cells
+from sgbench.plan.pace import Pace
+from sgbench.plan.pace import measure_pace as measure_pace
+from sgbench.plan.plan import Plan, plan_cells
 from sgbench.results.claims import Claims
 from sgbench.results.find_cell import find_cell
 from sgbench.results.store import Store
@@ -48,11 +48,6 @@ def load_suite(path: str | Path, preset: str | None = None, limit: int | None = 
     return suite
 
 
-def measure_pace(suite: Suite, progress: Progress | None = None, device: str = "auto") -> Pace:
-    """How fast this machine is with the packaged models of a suite, measured at most once a day."""
-    return measured_pace(suite, expand(suite), progress or Silent(), device)
-
-
 def make_plan(suite: Suite, results: Path = RESULTS, pace: Pace | None = None) -> Plan:
     """What the suite will do and cost, given what `results` already holds and, if given, this machine's pace."""
     return plan_cells(suite, expand(suite), Store(results, suite.suite), pace)
@@ -84,7 +79,7 @@ def run_suite(
     store.write_lock(suite, cells)
     store.remove_leftovers()
     if ray is not None:
-        return run_on_ray(cells, suite.samples, store, results, ray, progress, device, batch, shard_timeout)
+        return run_on_ray(cells, suite.samples, store, ray, progress, device, batch, shard_timeout)
     on = resolve_device(device)
     return run_cells(cells, suite.samples, store, on, progress, batch, on_shard, shard_timeout)
 
@@ -213,10 +208,9 @@ def compare_results(
 
 def publish(reports: Path = REPORTS, output: Path = Path("site"), folders: Sequence[Path] | None = None) -> Site:
     """Gather report folders, all below `reports` unless given, into one with an index, for any static host."""
-    from sgbench.report.site.build import find_reports
-    from sgbench.report.site.build import publish as gather
+    from sgbench.report.site import build
 
-    return gather(list(folders) if folders else find_reports(reports), output)
+    return build.publish(list(folders) if folders else build.find_reports(reports), output)
 
 
 def bench_suite(

@@ -43,24 +43,20 @@ def gmacs_per_second(cells: Sequence[Cell], device: torch.device) -> float:
     ]
     networks = load_networks(chosen[0], any(RULES[c.guidance.rule].needs_auxiliary for c in chosen), device)
     size = batch_size(chosen[0], device, None).size
-
-    def draw(cell: Cell) -> int:
-        return sample(cell, networks, range(size), device).made
-
     for cell in chosen:
-        draw(cell)
+        sample(cell, networks, range(size), device)
     spent = work = 0.0
     while spent < SECONDS:
         for cell in chosen:
-            made, seconds = timed(partial(draw, cell), device)
-            spent, work = spent + seconds, work + made * image_macs(cell).macs
+            drawn, seconds = timed(partial(sample, cell, networks, range(size), device), device)
+            spent, work = spent + seconds, work + drawn.made * image_macs(cell).macs
     return work / 1e9 / spent
 
 
-def seconds_per_image(extractor: str, side: int, channels: int, device: torch.device) -> float:
-    """How long an extractor takes for an image (side, side, channels) of noise."""
+def seconds_per_image(extractor: str, device: torch.device) -> float:
+    """How long an extractor takes for a grey image of noise, of the packaged models' size; colour costs the same."""
     network = load_extractor(extractor, device)
-    images = np.random.default_rng(0).integers(0, 256, (IMAGES, side, side, channels), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (IMAGES, 32, 32, 1), dtype=np.uint8)
     network([images[: network.batch]], "warming up")
     spent, seen = 0.0, 0
     while spent < SECONDS / 2:
@@ -77,8 +73,7 @@ def main() -> None:
     device = resolve_device(request["device"])
     cells = expand(suite)
     models = {key: gmacs_per_second([c for c in cells if model_key(c) == key], device) for key in request["models"]}
-    # Packaged models generate grey or colour images of 32 pixels a side; after resizing both cost the same.
-    extractors = {name: seconds_per_image(name, 32, 1, device) for name in request["extractors"]}
+    extractors = {name: seconds_per_image(name, device) for name in request["extractors"]}
     name, threads = str(describe_device(device)["name"]), torch.get_num_threads()
     print(json.dumps(Pace(models, extractors, start_seconds, name, threads, time.time())._asdict()))
 

@@ -141,7 +141,7 @@ def test_zoo_lists_and_verifies_what_is_packaged() -> None:
     assert listed.returncode == 0
     assert listed.stdout.count("sha256") == 9
     assert "6 cards, every file matches its digest" in sgbench("zoo", "verify").stdout
-    assert "choose one of fashion-dense" in refused("zoo", "train", "fashion-nothing")
+    assert "choose one of: fashion-dense" in refused("zoo", "train", "fashion-nothing")
 
 
 def test_every_module_can_be_imported_by_its_name_and_every_verb_called() -> None:

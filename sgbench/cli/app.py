@@ -52,11 +52,8 @@ def validate(suite: SuiteFile, preset: PresetName = None, limit: Limit = None, a
     checked = api.load_suite(suite, preset, limit)
     check_samples(checked)
     cells = len(expand(checked))
-    emit(
-        {"suite": checked.suite, "valid": True, "cells": cells, "samples": checked.samples},
-        as_json,
-        f"{suite} is valid: {cells} cells of {checked.samples} images",
-    )
+    document = {"suite": checked.suite, "valid": True, "cells": cells, "samples": checked.samples}
+    emit(document, as_json, f"{suite} is valid: {cells} cells of {checked.samples} images")
 
 
 @app.command()
@@ -125,12 +122,9 @@ def run(
         done = api.run_suite(
             loaded, results, device=device, batch=batch, progress=make_progress(), shard_timeout=shard_timeout, ray=ray
         )
-    emit(
-        done.as_dict(),
-        as_json,
-        f"{done.cells - len(done.failed)} cells complete: {done.images_made} images made, {done.images_kept} kept, "
-        f"in {duration(done.seconds)}",
-    )
+    complete = f"{done.cells - len(done.failed)} cells complete"
+    images = f"{done.images_made} images made, {done.images_kept} kept"
+    emit(done.as_dict(), as_json, f"{complete}: {images}, in {duration(done.seconds)}")
     options.end_with(done.failed)
 
 
@@ -148,11 +142,8 @@ def time_again(
     loaded = api.load_suite(suite, preset)
     with interruptible(loaded, results, as_json):
         spent = api.time(loaded, results, rounds=rounds, device=device, batch=batch, progress=make_progress())
-    emit(
-        {"suite": loaded.suite, "rounds": rounds, "seconds": spent},
-        as_json,
-        f"timed in {duration(spent)}; `sgbench score` and `sgbench report` put the times into rows and report",
-    )
+    text = f"timed in {duration(spent)}; `sgbench score` and `sgbench report` put the times into rows and report"
+    emit({"suite": loaded.suite, "rounds": rounds, "seconds": spent}, as_json, text)
 
 
 for command in (score, export, flops, nearest, compare, cite, publish, doctor):
@@ -170,10 +161,9 @@ def report(
 ) -> None:
     """Write tables, plots, galleries and the page."""
     loaded = api.load_suite(suite, preset, limit)
-    # `bench` with the same options makes everything the report is based on.
     with interruptible(loaded, results, as_json):
-        done = api.report_suite(loaded, results, reports, command=_command("bench"), progress=make_progress())
-    emit(done.as_dict(), as_json, "\n".join([*done.missing, *done.sentences, f"report: {done.page}"]))
+        done = api.report_suite(loaded, results, reports, command=_bench_command(), progress=make_progress())
+    emit(done.as_dict(), as_json, *done.missing, *done.sentences, f"report: {done.page}")
 
 
 @app.command()
@@ -209,18 +199,16 @@ def bench(
             reports,
             device=device,
             batch=batch,
-            command=_command("bench"),
+            command=_bench_command(),
             progress=progress,
             shard_timeout=shard_timeout,
             ray=ray,
         )
-    made = done["run"]["images_made"]
-    scored = done["score"]["scored"]
+    made, scored, report = done["run"]["images_made"], done["score"]["scored"], done["report"]
     first = f"{made} images made, {scored} cells scored"
     if not made and not scored:
         first = "nothing was left to do: every image and score is kept"
-    report = done["report"]
-    emit(done, as_json, "\n".join([first, *report["missing"], *report["sentences"], f"report: {report['page']}"]))
+    emit(done, as_json, first, *report["missing"], *report["sentences"], f"report: {report['page']}")
     options.end_with([Failure(**failure) for failure in done["run"]["failed"]])
 
 
@@ -254,6 +242,6 @@ def _fail(message: str, status: int) -> None:
     sys.exit(status)
 
 
-def _command(verb: str) -> str:
-    """The command line for readers to repeat: this invocation's suite and options with another verb."""
-    return shlex.join(["sgbench", verb, *(a for a in sys.argv[2:] if a != "--json")])
+def _bench_command() -> str:
+    """The command line that makes all that a report is based on: `bench` with this invocation's suite and options."""
+    return shlex.join(["sgbench", "bench", *(a for a in sys.argv[2:] if a != "--json")])

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from sgbench import api
-from sgbench.base.choices import unknown
 from sgbench.base.errors import UserError
 from sgbench.cells.prompts import PUBLIC as PUBLIC_PROMPTS
 from sgbench.cells.prompts import find_prompts, is_there, load_prompts, packaged_names
@@ -28,10 +27,8 @@ suites = group("suites", "The suites that come with sgbench: list, copy.")
 @reference.command("list")
 def list_references(as_json: Json = False) -> None:
     """The packaged reference and published ones, and which are on this machine."""
-    entries = [
-        {"name": n, "side": s, "source": "this package", "note": "", "path": None, "there": True}
-        for n, s in PACKAGED_REFERENCES.items()
-    ]
+    package = {"source": "this package", "note": "", "path": None, "there": True}
+    entries = [{"name": name, "side": side, **package} for name, side in PACKAGED_REFERENCES.items()]
     entries += [{**p._asdict(), "path": str(p.path), "there": p.path.is_file()} for p in PUBLIC_REFERENCES.values()]
     lines = []
     for e in entries:
@@ -79,23 +76,13 @@ def build(
 @prompts.command("list")
 def list_prompts(as_json: Json = False) -> None:
     """The packaged sets and published ones, and which are on this machine."""
-    entries = [
-        {"name": name, "prompts": len(load_prompts(name).prompts), "source": "this package", "there": True}
-        for name in packaged_names()
-    ]
-    entries += [
-        {
-            "name": public.name,
-            "prompts": public.size,
-            "source": f"{public.source} ({public.licence})",
-            "there": is_there(public.name),
-        }
-        for public in PUBLIC_PROMPTS.values()
-    ]
-    lines = [
-        f"{e['name']:10}  {e['prompts']:5} prompts  {'there' if e['there'] else 'not fetched':11}  {e['source']}"
-        for e in entries
-    ]
+    found = [(name, len(load_prompts(name).prompts), "this package") for name in packaged_names()]
+    found += [(public.name, public.size, f"{public.source} ({public.licence})") for public in PUBLIC_PROMPTS.values()]
+    entries, lines = [], []
+    for name, size, source in found:
+        entries.append({"name": name, "prompts": size, "source": source, "there": is_there(name)})
+        state = "there" if is_there(name) else "not fetched"
+        lines.append(f"{name:10}  {size:5} prompts  {state:11}  {source}")
     emit({"prompts": entries}, as_json, *lines)
 
 
@@ -105,24 +92,20 @@ def fetch_prompts(
     as_json: Json = False,
 ) -> None:
     """Download a prompt set; the same command again resumes or does nothing."""
-    if name not in PUBLIC_PROMPTS and not is_remote(name):
-        fix = f"choose one of {', '.join(PUBLIC_PROMPTS)}, or give an address"
-        raise unknown("published prompts", name, PUBLIC_PROMPTS, "NAME", fix)
+    fix = f"choose one of {', '.join(PUBLIC_PROMPTS)}, or give an address"
+    public = None if is_remote(name) else entry_named("published prompts", name, PUBLIC_PROMPTS, "NAME", fix)
     place = find_prompts(name)
-    files = PUBLIC_PROMPTS[name].files if name in PUBLIC_PROMPTS else ((place.name, name),)
-    folder = place if name in PUBLIC_PROMPTS else place.parent
-    for file, source in files:
-        if not (folder / file).is_file():
-            fetch_to(folder / file, source)
+    files = {place: name} if public is None else {place / file: source for file, source in public.files}
+    for file, source in files.items():
+        if not file.is_file():
+            fetch_to(file, source)
     found = load_prompts(name)
-    if name in PUBLIC_PROMPTS and len(found.prompts) != PUBLIC_PROMPTS[name].size:
-        for file, _ in files:
-            (folder / file).unlink()
-        raise UserError(
-            f"the file has {len(found.prompts)} prompts, and {name} was published with {PUBLIC_PROMPTS[name].size}",
-            where=str(place),
-            fix="fetch it again; the downloaded files were deleted, since they are not that set",
-        )
+    if public is not None and len(found.prompts) != public.size:
+        for file in files:
+            file.unlink()
+        what = f"the file has {len(found.prompts)} prompts, and {name} was published with {public.size}"
+        fix = "fetch it again; the downloaded files were deleted, since they are not that set"
+        raise UserError(what, where=str(place), fix=fix)
     document = {"path": str(place), "prompts": len(found.prompts), "sha256": found.sha256}
     emit(document, as_json, f"{place}: {found.describe()}")
 

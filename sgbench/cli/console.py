@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import IO, TYPE_CHECKING, Any, ClassVar, TextIO, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 from sgbench.base.printable import printable
 from sgbench.base.progress import Progress
@@ -41,11 +41,6 @@ def neutralise_output() -> None:
             setattr(sys, name, Neutral(stream))
 
 
-def own_stderr() -> IO[str]:
-    """The unwrapped stream, for progress bars with escape sequences of their own."""
-    return cast(IO[str], getattr(sys.stderr, "stream", sys.stderr))
-
-
 def make_progress() -> Progress:
     """Bars on a terminal, lines in a file or a pipe."""
     return _Bars() if sys.stderr.isatty() else _Lines()
@@ -76,8 +71,7 @@ class _Lines:
 
     def begin(self, stage: str, total: int, unit: str) -> None:
         self._stage, self._total, self._unit = stage, total, unit
-        self._done = 0
-        self._fresh = 0
+        self._done = self._fresh = 0
         self._started = self._last = time.monotonic()
         self.say(f"{stage}: {total} {unit}s")
 
@@ -122,7 +116,8 @@ class _Bars:
             progress.TimeRemainingColumn(),
             # Brackets in a name are not markup.
             progress.TextColumn("{task.fields[doing]}", markup=False),
-            console=Console(file=own_stderr()),
+            # The stream below Neutral: a bar writes escape sequences of its own.
+            console=Console(file=getattr(sys.stderr, "stream", sys.stderr)),
         )
         self._bars.start()
         _Bars.standing = self._bars

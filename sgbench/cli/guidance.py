@@ -32,8 +32,8 @@ def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A rule or a preset.")], as_json: Json = False
 ) -> None:
     """One rule in full: formula, source, branches, settings, needs and cost."""
-    if name in PRESETS:
-        preset = PRESETS[name]
+    preset = PRESETS.get(name)
+    if preset is not None:
         lines = [f"{preset.name}: {preset.rule} with its own settings"]
         lines += [f"- {key}: {value}" for key, value in preset.settings.items()]
         lines += [f"- Source: {preset.source}.", f"- Note: {preset.note}."]
@@ -74,14 +74,10 @@ def flops(
         f"{'':28}  {'macs':>10}  {'fvcore':>10}  {'paper':>10}  {'fvcore':>10}  {'GFLOPs':>10}",
     ]
     lines = [(f"call: {c['branch']}, gamma {c['gamma']:g}", c) for c in card["per_call"]]
-    lines += [("guided step", card["per_step"])]
-    lines += [(f"image ({card['evaluations']} evaluations)", card["per_image"])]
+    lines += [("guided step", card["per_step"]), (f"image ({card['evaluations']} evaluations)", card["per_image"])]
     for what, c in lines:
-        counted = c["fvcore"]
-        text.append(
-            f"{what:28}  {c['macs']:10.3f}  {counted['macs']:10.3f}  {c['paper']:10.3f}  {counted['paper']:10.3f}  "
-            f"{c['gflops']:10.3f}"
-        )
+        numbers = [c["macs"], c["fvcore"]["macs"], c["paper"], c["fvcore"]["paper"], c["gflops"]]
+        text.append("  ".join([f"{what:28}", *(f"{number:10.3f}" for number in numbers)]))
     text.append("GMACs but for the last column; macs: " + card["conventions"]["macs"])
     text.append("paper: " + card["conventions"]["paper"])
     if card["note"]:

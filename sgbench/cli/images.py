@@ -12,7 +12,6 @@ from sgbench.cli.console import make_progress
 from sgbench.cli.options import Device, Json, Limit, PresetName, Results, emit, end_with, interruptible, split_names
 from sgbench.results.find_cell import find_cell
 from sgbench.suite.library import is_name
-from sgbench.suite.schema import Suite
 
 
 def score(
@@ -40,7 +39,8 @@ def score(
     """Score a suite's cells and write rows.csv; or score images from other tools against a reference."""
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
-    if _is_suite(what[0]):
+    # A path to images that exists takes precedence over a suite of that name.
+    if what[0].suffix in (".yaml", ".yml") or (is_name(what[0]) and not what[0].exists()):
         if len(what) > 1 or reference or metrics or prompts:
             raise UserError(
                 "a suite names its own reference and metrics, and is scored alone",
@@ -52,8 +52,13 @@ def score(
             from sgbench.score.protocols import suite_protocols
 
             _print_protocols(list(suite_protocols(suite).values()), as_json)
-        else:
-            _score_suite(suite, results, device, as_json)
+            return
+        with interruptible(suite, results, as_json):
+            done = api.score_suite(suite, results, device=device, progress=make_progress())
+        rows = results / suite.suite / "rows.csv"
+        kept = done.cells - done.scored - len(done.failed)
+        emit({**done.as_dict(), "rows": str(rows)}, as_json, f"{done.scored} cells scored, {kept} kept: {rows}")
+        end_with(done.failed)
         return
     if metrics is None or (reference is None and prompts is None and not _carries_prompts(what)):
         raise UserError(
@@ -80,28 +85,11 @@ def score(
     emit({"reference": reference, "sets": [one.as_dict() for one in found]}, as_json, *text)
 
 
-def _is_suite(what: Path) -> bool:
-    """Whether an argument names a suite; an existing path to images takes precedence over a suite of that name."""
-    return what.suffix in (".yaml", ".yml") or (is_name(what) and not what.exists())
-
-
 def _carries_prompts(what: list[Path]) -> bool:
     """Whether sets of images come with their prompts: cells, and folders in GenEval's layout."""
     from sgbench.images.prompted import is_layout
 
     return all((path / "cell.json").is_file() or is_layout(path) for path in what)
-
-
-def _score_suite(suite: Suite, results: Path, device: str, as_json: bool) -> None:
-    with interruptible(suite, results, as_json):
-        done = api.score_suite(suite, results, device=device, progress=make_progress())
-    rows = results / suite.suite / "rows.csv"
-    emit(
-        {**done.as_dict(), "rows": str(rows)},
-        as_json,
-        f"{done.scored} cells scored, {done.cells - done.scored - len(done.failed)} kept: {rows}",
-    )
-    end_with(done.failed)
 
 
 def _print_protocols(protocols: list[Any], as_json: bool) -> None:

@@ -26,10 +26,7 @@ def list_models(as_json: Json = False) -> None:
     ]
     embedded = catalogue.embedded_names()
     lines = ["Families"]
-    for family in FAMILIES.values():
-        lines.append(
-            f"  {family.name:10}  {family.title}, {family.source}; predicts {family.prediction}; {family.drops}"
-        )
+    lines += [f"  {f.name:10}  {f.title}, {f.source}; predicts {f.prediction}; {f.drops}" for f in FAMILIES.values()]
     lines += ["Embedded models", *(f"  {name}" for name in embedded)]
     lines.append(f"Public checkpoints (looked for in {models_folder()})")
     for entry in checkpoints:
@@ -62,7 +59,7 @@ def fetch(
     """Download a checkpoint or an autoencoder; the same command again resumes or does nothing."""
     if name not in PUBLIC and name.count("/") == 1:
         found = [str(path) for path in _fetch_autoencoder(name)]
-        emit({"paths": found}, as_json, "\n".join(found))
+        emit({"paths": found}, as_json, *found)
         return
     if name.count("/") > 1 and not is_remote(name) and not Path(name).exists():
         name = HUB + name
@@ -115,11 +112,10 @@ def check(
                 verdict = "ok" if case.passed else "FAILED"
                 measured = f"error {case.error:.1e} of {case.tolerance:g}"
                 print(f"{path.name:30}  {family.name:9}  {case.name:26}  {measured}  {verdict}")
-    passed = all(entry["passed"] for entry in report)
     failures = sum(not entry["passed"] for entry in report)
     text = f"{len(files)} files, {len(report)} cases, {failures} failed"
-    emit({"passed": passed, "cases": report}, as_json, text)
-    if not passed:
+    emit({"passed": not failures, "cases": report}, as_json, text)
+    if failures:
         raise typer.Exit(1)
 
 
@@ -135,8 +131,8 @@ def _describe_model(name: str) -> dict[str, Any]:
         "tokens": entry.architecture.grid_tokens,
         "sha256": entry.checkpoint_hashes("none")["main"],
     }
-    if entry.public is not None:
-        public = entry.public
+    public = entry.public
+    if public is not None:
         found |= {"from": public.source, "looked for at": str(public.path), "licence": public.licence}
         found |= {"note": public.note} if public.note else {}
     return found
@@ -155,18 +151,15 @@ def _fetch_autoencoder(name: str) -> list[Path]:
     try:
         from huggingface_hub import hf_hub_download
     except ImportError as error:
-        raise UserError(
-            "the Hugging Face hub client is not installed", where=name, fix="pip install 'sgbench[hf]'"
-        ) from error
+        fix = "pip install 'sgbench[hf]'"
+        raise UserError("the Hugging Face hub client is not installed", where=name, fix=fix) from error
     found = []
     for file in ("config.json", "diffusion_pytorch_model.safetensors"):
         try:
             found.append(Path(hf_hub_download(name, file)))
         except Exception as error:
             # The client raises errors of many libraries; each means that the file could not be fetched.
-            raise UserError(
-                f"{file} could not be fetched ({str(error).splitlines()[0]})",
-                where=name,
-                fix="check the id and the connection, or put a local folder in the suite as `autoencoder`",
-            ) from error
+            what = f"{file} could not be fetched ({str(error).splitlines()[0]})"
+            fix = "check the id and the connection, or put a local folder in the suite as `autoencoder`"
+            raise UserError(what, where=name, fix=fix) from error
     return found

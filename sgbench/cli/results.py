@@ -65,14 +65,14 @@ def cite(
         raise UserError("a preset needs its suite", where="--preset", fix="name the suite file as well")
     loaded = None if suite is None else api.load_suite(suite, preset)
     cells = [] if loaded is None else expand(loaded)
-    text = bibliography(loaded, cells)
-    if output is not None:
-        write_output(output, text)
+    text, works = bibliography(loaded, cells), citations(loaded, cells)
     name = None if loaded is None else loaded.suite
-    file = None if output is None else str(output)
-    works = citations(loaded, cells)
-    line = text.removesuffix("\n") if output is None else f"{len(works)} works: {output}"
-    emit({"suite": name, "works": works, "bibtex": text, "file": file}, as_json, line)
+    document = {"suite": name, "works": works, "bibtex": text, "file": None}
+    if output is None:
+        emit(document, as_json, text.removesuffix("\n"))
+    else:
+        write_output(output, text)
+        emit({**document, "file": str(output)}, as_json, f"{len(works)} works: {output}")
 
 
 def publish(

@@ -1,6 +1,6 @@
 """`sgbench weights`: the weights that metrics need, and which are on this machine: list, fetch, verify."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -20,10 +20,11 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="An entry of `sgbench 
 @weights.command("list")
 def list_weights(as_json: Json = False) -> None:
     """Every file: purpose, source, licence, size, digest, and where it is looked for."""
-    entries: list[dict[str, Any]] = []
+    entries, lines = [], []
     for entry in catalogue.known().values():
         for file in entry.files:
             path = find(entry.name, file)
+            looked_for = [str(p) for p in places(entry.name, file)]
             entries.append(
                 {
                     "name": entry.name,
@@ -34,18 +35,14 @@ def list_weights(as_json: Json = False) -> None:
                     "bytes": file.size,
                     "sha256": file.sha256,
                     "found": None if path is None else str(path),
-                    "looked_for": [str(p) for p in places(entry.name, file)],
+                    "looked_for": looked_for,
                 }
             )
-    lines = []
-    for e in entries:
-        size = "size unknown" if e["bytes"] is None else f"{e['bytes'] / 1e6:.1f} MB"
-        expected = f"sha256 {e['sha256'][:16]}" if e["sha256"] else "no published sha256: recorded when fetched"
-        lines.append(f"{e['name']}: {e['file']}, {size}, {e['licence']}, {expected}")
-        lines += [f"  for {e['used_by']}", f"  from {e['source']}"]
-        lines.append(
-            f"  {'at ' + e['found'] if e['found'] else 'missing; looked for at ' + ', '.join(e['looked_for'])}"
-        )
+            size = "size unknown" if file.size is None else f"{file.size / 1e6:.1f} MB"
+            expected = f"sha256 {file.sha256[:16]}" if file.sha256 else "no published sha256: recorded when fetched"
+            lines.append(f"{entry.name}: {file.file}, {size}, {file.licence}, {expected}")
+            lines += [f"  for {entry.used_by}", f"  from {file.source}"]
+            lines.append(f"  missing; looked for at {', '.join(looked_for)}" if path is None else f"  at {path}")
     emit({"weights": entries}, as_json, *lines)
 
 
@@ -64,7 +61,7 @@ def fetch(
             require(name)
         fetch_to(fetched_path(name, file), file.source, file.sha256 if len(file.sha256) == 64 else None)
     found = [{"path": str(path), "sha256": sha256_of(path)} for path in require(name)]
-    emit({"files": found}, as_json, "\n".join(f"{f['path']}: sha256 {f['sha256']}" for f in found))
+    emit({"files": found}, as_json, *(f"{f['path']}: sha256 {f['sha256']}" for f in found))
 
 
 @weights.command()
@@ -74,22 +71,18 @@ def verify(
 ) -> None:
     """Compare files with their expected digests; exit status 1 for a mismatch, or if a named file is missing."""
     there = [e for e in catalogue.known().values() if all(find(e.name, file) for file in e.files)]
-    found = []
+    found, lines = [], []
     for entry in [_entry(n) for n in names] if names else there:
         for file, path in zip(entry.files, require(entry.name), strict=True):
             # Hashed again: a recorded digest may be older than the file.
             sha256 = sha256_file(path)
             if not sha256.startswith(file.sha256):
-                raise UserError(
-                    f"the file is damaged (sha256 {sha256[:12]}, expected {file.sha256[:12]})",
-                    where=str(path),
-                    fix=f"delete it and run `sgbench weights fetch {entry.name}`",
-                )
+                what = f"the file is damaged (sha256 {sha256[:12]}, expected {file.sha256[:12]})"
+                fix = f"delete it and run `sgbench weights fetch {entry.name}`"
+                raise UserError(what, where=str(path), fix=fix)
             found.append({"name": entry.name, "file": file.file, "sha256": sha256, "expected": file.sha256 or None})
-    lines = []
-    for one in found:
-        verdict = "as expected" if one["expected"] else "no published digest to compare with"
-        lines.append(f"{one['name']}: {one['file']}, {verdict}, sha256 {one['sha256']}")
+            verdict = "as expected" if file.sha256 else "no published digest to compare with"
+            lines.append(f"{entry.name}: {file.file}, {verdict}, sha256 {sha256}")
     emit({"verified": found}, as_json, *lines)
 
 
@@ -98,8 +91,7 @@ def environment(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A scorer that needs one: imagereward, hpsv3.")],
 ) -> None:
     """Create the environment of a scorer whose package conflicts with sgbench's; uses the package index."""
-    python = create_environment(name, environments_folder())
-    print(f"{name}: {python}")
+    print(f"{name}: {create_environment(name, environments_folder())}")
     for hub in judge_named(name).hub:
         print(f"its package also needs {hub} in the hub's cache: run `hf download {hub}` before scoring")
 

@@ -5,15 +5,15 @@ first measure the packaged models of a suite, with `python -m sgbench.measure`.
 """
 
 import fcntl
-import importlib.metadata
 import json
 import os
 import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -21,13 +21,14 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from sgbench.base.atomic import write_atomic
 from sgbench.base.processor import processor_name, usable_cores, vector_unit
-from sgbench.base.progress import Progress
+from sgbench.base.progress import Progress, Silent
 from sgbench.cells.cell import Cell
 from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.protocols import extractor_of
 from sgbench.metrics.references.catalogue import home_of
 from sgbench.models import catalogue
 from sgbench.suite.schema import Suite
+from sgbench.suite.sweep import expand
 
 LONGEST_SECONDS = 180
 # Other load on the machine changes its pace.
@@ -64,8 +65,8 @@ def machine(device: str) -> str:
     """What a pace depends on besides the model; `device` as the user gives it, such as `auto`."""
     threads = os.environ.get("OMP_NUM_THREADS", "any number of")
     try:
-        torch = importlib.metadata.version("torch")
-    except importlib.metadata.PackageNotFoundError:
+        torch = version("torch")
+    except PackageNotFoundError:
         torch = "none"
     processor = f"{processor_name()} ({vector_unit()}), {usable_cores()} cores, {threads} threads"
     gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
@@ -87,28 +88,26 @@ def extractors_of(suite: Suite) -> set[str]:
     return {extractor_of(metric, home) for metric in suite.metrics}
 
 
-def measured_pace(suite: Suite, cells: Sequence[Cell], progress: Progress, device: str = "auto") -> Pace:
-    """The pace of the packaged models and extractors of a suite, measured unless that was done within a day.
+def measure_pace(suite: Suite, progress: Progress | None = None, device: str = "auto") -> Pace:
+    """How fast this machine is with the packaged models and extractors of a suite, measured at most once a day.
 
     One process measures at a time. If measuring fails, `progress` says so and the forecast continues without it.
     """
     with suppress(OSError), _alone():
-        return _measure(suite, cells, progress, device)
-    return _measure(suite, cells, progress, device)
+        return _measure(suite, progress or Silent(), device)
+    return _measure(suite, progress or Silent(), device)
 
 
-def _measure(suite: Suite, cells: Iterable[Cell], progress: Progress, device: str) -> Pace:
+def _measure(suite: Suite, progress: Progress, device: str) -> Pace:
     known = known_pace(device)
-    models: dict[str, Cell] = {}
-    for cell in cells:
-        if model_key(cell) not in known.models and catalogue.entry(cell.model).main.kind == "packaged":
-            models.setdefault(model_key(cell), cell)
+    packaged_cells = (cell for cell in expand(suite) if catalogue.entry(cell.model).main.kind == "packaged")
+    models = {model_key(cell): cell.model for cell in packaged_cells if model_key(cell) not in known.models}
     packaged = {name for name, entry in EXTRACTORS.items() if entry.weights[0].packaged}
     extractors = sorted(extractors_of(suite) & packaged - known.extractors.keys())
     if not models and not extractors:
         return known
-    names = [*(cell.model for cell in models.values()), *extractors]
-    progress.say(f"measuring how fast this machine is today with {', '.join(names)}: less than a minute")
+    names = ", ".join([*models.values(), *extractors])
+    progress.say(f"measuring how fast this machine is today with {names}: less than a minute")
     request = {
         "suite": suite.model_dump(mode="json"),
         "device": device,
@@ -131,8 +130,9 @@ def _measure(suite: Suite, cells: Iterable[Cell], progress: Progress, device: st
         progress.say(f"measuring failed ({' '.join(said)}): the forecast uses values of other machines instead")
         return known
     if known.models or known.extractors:
-        models_known, extractors_known = known.models | found.models, known.extractors | found.extractors
-        found = found._replace(models=models_known, extractors=extractors_known, at=known.at)
+        found = found._replace(
+            models=known.models | found.models, extractors=known.extractors | found.extractors, at=known.at
+        )
     with suppress(OSError):
         write_atomic(pace_file(), json.dumps({**_read(), machine(device): found._asdict()}, indent=1).encode())
     return found

@@ -150,7 +150,7 @@ class Forecast(NamedTuple):
         }
 
 
-def make_plan(suite: Suite, cells: Sequence[Cell], store: Store, pace: Pace | None = None) -> Plan:
+def plan_cells(suite: Suite, cells: Sequence[Cell], store: Store, pace: Pace | None = None) -> Plan:
     """Plan the cells of a suite on this machine, by `pace` or else by what was measured within a day."""
     planned, there = [], store.cell_names()
     for cell in cells:
@@ -174,27 +174,21 @@ def _scoring_seconds(suite: Suite, images: int, rate: float, pace: Pace) -> floa
     """Seconds to score fresh images: every extractor sees each once."""
     if not suite.metrics:
         return 0.0
-
-    def seconds(name: str) -> float:
-        gmacs = instrument_named(name).gmacs
-        return pace.extractors.get(name, gmacs / (rate * EXTRACTOR_PACE))
-
-    return images * (sum(map(seconds, extractors_of(suite))) + SCORE_SECONDS_PER_THOUSAND_IMAGES / 1000)
+    assumed = {name: instrument_named(name).gmacs / (rate * EXTRACTOR_PACE) for name in extractors_of(suite)}
+    seconds = sum(pace.extractors.get(name, default) for name, default in assumed.items())
+    return images * (seconds + SCORE_SECONDS_PER_THOUSAND_IMAGES / 1000)
 
 
 def _rate(suite: Suite, cells: Sequence[Cell], store: Store) -> tuple[float, str, int]:
-    """GMACs per second, its basis, and its number of threads.
-
-    From one of `cells` that was measured on this processor, else a default per core.
-    """
+    """GMACs per second as one of `cells` measured on this processor, else a default per core; its basis and threads."""
     here = processor_name()
     for cell in cells:
-        cost = store.read_record(cell, "cost")
+        cost = store.read_record(cell, "cost") or {}
         try:
-            measured = {} if cost is None else cost["measured"]
-            if not measured or measured["device"]["name"] != here:
+            measured = cost["measured"]
+            if measured["device"]["name"] != here:
                 continue
-            rate = float(cost["macs_per_image"] / 1e9 / measured["seconds_per_image"]["median"])  # type: ignore[index]
+            rate = float(cost["macs_per_image"] / 1e9 / measured["seconds_per_image"]["median"])
             threads = int(measured["device"]["threads"])
         except (KeyError, TypeError, ValueError, ArithmeticError):
             continue  # Not what `run` writes; try the next cell.

@@ -3,11 +3,14 @@
 import math
 from typing import Any
 
+from sgbench.cells.cell import Cell
+from sgbench.cells.closed_form import image_macs
 from sgbench.guidance import RULES, Branch, Rule
 from sgbench.guidance.branches import Parameter
 from sgbench.guidance.presets import PRESETS
-from sgbench.guidance.settings import plain
+from sgbench.guidance.settings import Guidance, plain
 from sgbench.guidance.subset_rules import SHARING, SUBSETS
+from sgbench.samplers.settings import Sampler
 
 CONDITIONS = {"given": "c", "null": "null", "random": "random class"}
 SPACES = {
@@ -44,11 +47,6 @@ def card(rule: Rule) -> dict[str, Any]:
 
 def relative_cost(rule: Rule) -> float:
     """Multiply-accumulates of a guided image over those of an unguided one, at the rule's example settings."""
-    from sgbench.cells.cell import Cell
-    from sgbench.cells.closed_form import image_macs
-    from sgbench.guidance.settings import Guidance
-    from sgbench.samplers.settings import Sampler
-
     model = PATH_MODEL if rule.drops_path else MODEL
 
     def macs(guidance: Guidance) -> int:
@@ -141,7 +139,12 @@ def page() -> str:
         lines.append(f"| {c['title']} | `{c['name']}` | {formula} | {branches} | {c['relative_cost']:.2f} |")
     for c in cards:
         lines += ["", f"## {c['title']}", "", *section(c)]
-    return "\n".join([*lines, *_presets(), *_common(), ""])
+    lines += ["", "## Presets", "", "A preset stands where a rule's name does, and brings settings along.", ""]
+    lines += ["| preset | rule | settings | source | note |", "|---|---|---|---|---|"]
+    for preset in PRESETS.values():
+        settings = ", ".join(f"{key}: {value}" for key, value in preset.settings.items())
+        lines.append(f"| `{preset.name}` | `{preset.rule}` | {settings} | {preset.source} | {preset.note} |")
+    return "\n".join([*lines, *_common(), ""])
 
 
 def section(c: dict[str, Any]) -> list[str]:
@@ -163,15 +166,6 @@ def section(c: dict[str, Any]) -> list[str]:
     lines.append(f"- Cost: {c['relative_cost']:.3f} of unguided ({c['relative_cost_at']}).")
     if c["note"]:
         lines.append(f"- Note: {c['note']}.")
-    return lines
-
-
-def _presets() -> list[str]:
-    lines = ["", "## Presets", "", "A preset stands where a rule's name does, and brings settings along.", ""]
-    lines += ["| preset | rule | settings | source | note |", "|---|---|---|---|---|"]
-    for preset in PRESETS.values():
-        settings = ", ".join(f"{key}: {value}" for key, value in preset.settings.items())
-        lines.append(f"| `{preset.name}` | `{preset.rule}` | {settings} | {preset.source} | {preset.note} |")
     return lines
 
 

@@ -24,15 +24,11 @@ def resolve_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UserError(
-            f"there is no device called {name!r}", where="--device", fix="use auto, cpu, cuda or cuda:N"
-        ) from error
+        what = f"there is no device called {name!r}"
+        raise UserError(what, where="--device", fix="use auto, cpu, cuda or cuda:N") from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(
-            f"{name} is not available: torch sees {torch.cuda.device_count()} CUDA devices",
-            where="--device",
-            fix="use --device cpu, or install a driver",
-        )
+        what = f"{name} is not available: torch sees {torch.cuda.device_count()} CUDA devices"
+        raise UserError(what, where="--device", fix="use --device cpu, or install a driver")
     return device
 
 
@@ -73,11 +69,9 @@ class Batch:
             gc.collect()
             torch.cuda.empty_cache()
             if self.size <= self.least:
-                raise CellError(
-                    f"memory is too small for the smallest batch, {self.size} images ({said})",
-                    where=cell.describe(),
-                    fix="use a device with more memory, or stop other programs that use it",
-                )
+                what = f"memory is too small for the smallest batch, {self.size} images ({said})"
+                fix = "use a device with more memory, or stop other programs that use it"
+                raise CellError(what, where=cell.describe(), fix=fix)
             self.size = max(self.least, self.size // 2 // self.least * self.least)
 
 

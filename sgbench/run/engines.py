@@ -24,12 +24,12 @@ class Ray(NamedTuple):
 
 def chosen_engine(engine: Engine, address: str | None, threads_per_worker: int | None) -> Ray | None:
     """The settings of Ray, or None for this process. Raises UserError for options that do not fit together."""
-    if engine is Engine.RAY:
-        require_ray()
-        return Ray(address, threads_per_worker or 1)
-    for option, value in (("--address", address), ("--threads-per-worker", threads_per_worker)):
-        require_ray_for(option, value, engine)
-    return None
+    require_ray_for("--address", address, engine)
+    require_ray_for("--threads-per-worker", threads_per_worker, engine)
+    if engine is not Engine.RAY:
+        return None
+    require_ray()
+    return Ray(address, threads_per_worker or 1)
 
 
 def require_ray_for(option: str, value: object, engine: Engine) -> None:

@@ -104,11 +104,8 @@ def _offer(ray: Any, settings: Ray, device: str) -> Cluster:
         raise UserError("the Ray cluster has no GPU", where="--device", fix="add a node with a GPU, or use auto or cpu")
     most = max((int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]), default=0)
     if settings.threads_per_worker > most:
-        raise UserError(
-            f"a worker needs {settings.threads_per_worker} CPUs, but no node of the cluster has more than {most}",
-            where="--threads-per-worker",
-            fix="give a smaller number",
-        )
+        what = f"a worker needs {settings.threads_per_worker} CPUs, but no node of the cluster has more than {most}"
+        raise UserError(what, where="--threads-per-worker", fix="give a smaller number")
     return Cluster(ray, device, settings.threads_per_worker)
 
 

@@ -8,7 +8,7 @@ import contextlib
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,9 @@ from sgbench.run.engines import Ray, require_ray
 from sgbench.run.ray_cluster import Cluster, connected
 from sgbench.run.ray_worker import Job, Outcome, Unit, work
 from sgbench.run.runner import Run, RunSummary
-from sgbench.run.shards import Gap
 
-ATTEMPTS = 4
-"""How often a shard is tried if its worker dies."""
-AHEAD = 4
-"""Tasks submitted for every worker that the cluster has room for."""
+# How often a shard is tried if its worker dies, and tasks submitted for every worker that the cluster has room for.
+ATTEMPTS, AHEAD = 4, 4
 TICK_SECONDS, REFRESH_SECONDS = 0.5, 600.0
 # Longer than a batch takes and than a network file system hides a new file (NFS: a minute), so that batches are kept.
 GRACE_SECONDS = 90.0
@@ -42,14 +39,13 @@ def run_on_ray(
     cells: Sequence[Cell],
     samples: int,
     store: Store,
-    results: Path,
     settings: Ray,
     progress: Progress,
     device: str = "auto",
     batch: int | None = None,
     shard_timeout: float | None = None,
 ) -> RunSummary:
-    """What `run_cells` does, in workers of Ray. `store` is the suite's below `results`, which all workers see.
+    """What `run_cells` does, in workers of Ray, all of which see the folder of `store`.
 
     Images are those of one process with `settings.threads_per_worker` threads on such machines. Raises UserError for
     a missing cluster, for workers that do not see the results, and as `run_cells` does.
@@ -59,31 +55,40 @@ def run_on_ray(
     if not run.stale:
         return run.end(0, {})
     mark, stop = (temporary_name(store.folder / name).name for name in ("mark", "stop"))
-    with _signals_kept(), connected(settings, device) as cluster, _marked(store, mark, stop):
-        job = Job(
-            results.absolute(),
-            store.folder.name,
-            samples,
-            cluster.device,
-            batch,
-            shard_timeout,
-            settings.threads_per_worker,
-            mark,
-            stop,
-            Path.cwd(),
-            {name: value for name, value in os.environ.items() if name.startswith(INHERITED)},
-            provenance(),
-        )
-        driver = _Driver(job, store, cluster, progress)
-        driver.drive(run.stale)
+    inherited = {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
+    store.write_mark(mark)
+    try:
+        with connected(settings, device) as cluster:
+            job = Job(
+                store.folder.absolute(),
+                samples,
+                cluster.device,
+                batch,
+                shard_timeout,
+                settings.threads_per_worker,
+                mark,
+                stop,
+                Path.cwd(),
+                inherited,
+                provenance(),
+            )
+            driver = _Driver(job, run, cluster)
+            driver.drive()
+    except SystemError:
+        # A signal's exception becomes one when it passes through Ray's own code.
+        stop_if_asked()
+        raise
+    finally:
+        store.discard(store.folder / mark, store.folder / stop)
     return run.end(driver.made, driver.failed)
 
 
 class _Driver:
     """Submits units to Ray and handles their outcomes."""
 
-    def __init__(self, job: Job, store: Store, cluster: Cluster, progress: Progress) -> None:
-        self.job, self.store, self.cluster, self.progress = job, store, cluster, progress
+    def __init__(self, job: Job, run: Run, cluster: Cluster) -> None:
+        self.job, self.run, self.cluster = job, run, cluster
+        self.store, self.progress = run.store, run.progress
         self.made = 0
         self.failed: dict[Cell, Failure] = {}
         self.waiting: deque[Unit] = deque()
@@ -97,19 +102,16 @@ class _Driver:
         options = {**cluster.request, "max_retries": ATTEMPTS - 1, "retry_exceptions": False, "name": "sgbench"}
         self.task = cluster.ray.remote(work).options(**options)
 
-    def drive(self, stale: dict[Cell, dict[int, Gap]]) -> None:
-        """Complete the cells, given the gaps in their shards.
-
-        A model's shards come one after another, so that workers load it once, and its cells take turns.
-        """
+    def drive(self) -> None:
+        """Complete the cells: a model's shards one after another, so that workers load it once, its cells in turn."""
         units = []
-        for cell, found in stale.items():
+        for cell, found in self.run.stale.items():
             self.left[cell] = len(found)
             before = self.store.read_record(cell, RECORD)
             # A cell whose images are all there lacks only its cost or picture.
             units += [Unit(cell, cell_id(cell), gap, before) for gap in found.values() or [None]]
-        models = list(dict.fromkeys(cell.model for cell in stale))
-        units.sort(key=lambda unit: (models.index(unit.cell.model), 0 if unit.gap is None else unit.gap.number))
+        models = list(dict.fromkeys(cell.model for cell in self.run.stale))
+        units.sort(key=lambda unit: (models.index(unit.cell.model), unit.number))
         self.waiting.extend(units)
         try:
             while self.waiting or self.running or self.held:
@@ -133,10 +135,9 @@ class _Driver:
 
     def _wait(self) -> None:
         stop_if_asked()
-        now = time.monotonic()
-        if now - self.marked > REFRESH_SECONDS:
+        if time.monotonic() - self.marked > REFRESH_SECONDS:
             self.store.write_mark(self.job.mark)
-            self.marked = now
+            self.marked = time.monotonic()
         if not self.running:
             if self.held and not self.told:
                 self.progress.say(waiting_for(len(self.held)))
@@ -146,29 +147,24 @@ class _Driver:
         done, _ = self.cluster.ray.wait(list(self.running), timeout=TICK_SECONDS)
         for reference in done:
             unit = self.running.pop(reference)
-            outcome = self._outcome(unit, reference)
-            if outcome is not None:
-                self._take(unit, outcome)
+            self._take(unit, self._outcome(unit, reference))
 
-    def _outcome(self, unit: Unit, reference: Any) -> Outcome | None:
-        """The outcome of a task; None, and its cell marked as failed, if its workers died every time."""
+    def _outcome(self, unit: Unit, reference: Any) -> Outcome:
+        """The outcome of a task; the failure of its cell if its workers died every time."""
         from ray import exceptions
 
-        number = 0 if unit.gap is None else unit.gap.number
         try:
             found: Outcome = self.cluster.ray.get(reference)
         except (exceptions.WorkerCrashedError, exceptions.OutOfMemoryError, exceptions.NodeDiedError) as error:
             said = " ".join(str(error).split("\n")[0].split())
             fault = CellError(
-                f"shard {number} was tried {ATTEMPTS} times, and its worker died each time ({said})",
+                f"shard {unit.number} was tried {ATTEMPTS} times, and its worker died each time ({said})",
                 where=unit.cell.describe(),
                 fix="check whether the nodes have enough memory, then repeat the command, which continues",
             )
             device = {"type": self.cluster.device, "name": "worker of Ray", "threads": self.cluster.threads}
-            failure = write_failure(unit.cell, number, self.job.samples, fault, device, self.store)
-            self.progress.say(f"failed: {failure.sentence()}")
-            self.failed[unit.cell] = failure
-            return None
+            failure = write_failure(unit.cell, unit.number, self.job.samples, fault, device, self.store)
+            return Outcome("", failure=failure, said=(f"failed: {failure.sentence()}",))
         except exceptions.RayTaskError:
             raise
         except exceptions.RayError as error:
@@ -192,10 +188,9 @@ class _Driver:
         if outcome.failure is not None:
             self.failed[unit.cell] = outcome.failure
         elif unit.gap is not None:
-            missing = unit.gap.missing
             pace = self.made / (time.monotonic() - self.started)
-            doing = f"{unit.cell.describe()} on {outcome.node}, {pace:.1f} images/s in all"
-            self.progress.advance(missing, doing if outcome.made else f"{unit.cell.describe()} (kept)")
+            how = f" on {outcome.node}, {pace:.1f} images/s in all" if outcome.made else " (kept)"
+            self.progress.advance(unit.gap.missing, f"{unit.cell.describe()}{how}")
             self.left[unit.cell] -= 1
             if not self.left[unit.cell]:
                 self.waiting.appendleft(unit._replace(gap=None))
@@ -214,23 +209,3 @@ class _Driver:
         with contextlib.suppress(Exception):
             for task in rest:
                 ray.cancel(task, force=True)
-
-
-@contextlib.contextmanager
-def _marked(store: Store, mark: str, stop: str) -> Iterator[None]:
-    """A file by which workers check that they see the same folder, under a temporary name."""
-    store.write_mark(mark)
-    try:
-        yield
-    finally:
-        store.discard(store.folder / mark, store.folder / stop)
-
-
-@contextlib.contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Raise the signal's exception, which becomes a SystemError when it passes through Ray's own code."""
-    try:
-        yield
-    except SystemError:
-        stop_if_asked()
-        raise

@@ -19,7 +19,6 @@ from sgbench.base.signals import Interruption
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.guidance import RULES
-from sgbench.results.claims import Claims
 from sgbench.results.faults import Failure
 from sgbench.results.store import Store
 from sgbench.run.finalize import cost_claim, record
@@ -33,15 +32,15 @@ SEEN_SECONDS = 15.0
 class Job(NamedTuple):
     """What all units of a run have in common. Paths are absolute."""
 
-    results: Path
-    suite: str
+    folder: Path
+    """The suite's results."""
     samples: int
     device: str
     batch: int | None
     shard_timeout: float | None
     threads: int
     mark: str
-    """Name of a file in the suite's folder that the driver has just created."""
+    """Name of a file there that the driver has just created."""
     stop: str
     """Name of a file there that the driver creates to stop the run; finished batches are kept."""
     directory: Path
@@ -59,6 +58,11 @@ class Unit(NamedTuple):
     gap: Gap | None
     failed_before: dict[str, Any] | None
     """The cell's failure when the run began."""
+
+    @property
+    def number(self) -> int:
+        """The shard's number; 0 without a gap."""
+        return 0 if self.gap is None else self.gap.number
 
 
 class Outcome(NamedTuple):
@@ -101,12 +105,9 @@ class _Worker:
         os.environ.update(job.environment)
         os.chdir(job.directory)
         torch.set_num_threads(job.threads)
-        self.mark, self.heard = job.mark, _Heard(job.results / job.suite / job.stop)
-        self.store = Store(job.results, job.suite, self.heard.say)
-        self.claims = Claims(self.store.folder)
-        self.device = torch.device(job.device)
-        self.worker = RunWorker(job.samples, self.store, self.device, self.heard, job.shard_timeout)
-        self.batch = job.batch
+        self.job, self.heard = job, _Heard(job.folder / job.stop)
+        store = Store(job.folder.parent, job.folder.name, self.heard.say)
+        self.worker = RunWorker(job.samples, store, torch.device(job.device), self.heard, job.shard_timeout)
         self.model = ""
         self.maker: ShardMaker | None = None
 
@@ -114,14 +115,13 @@ class _Worker:
         """Do a unit under its claim."""
         self.heard.stop_if_asked()
         if cell_id(unit.cell) != unit.id:
-            raise UserError(
-                f"the weights on {platform.node()} differ from those of the machine that started the run",
-                where=unit.cell.describe(),
-                fix="put the same files there, preferably on a file system that the machines share",
-            )
-        name = cost_claim(unit.cell) if unit.gap is None else shard_claim(unit.cell, unit.gap.number)
-        with self.claims.held(name) as mine:
-            notice = self.claims.notice()
+            what = f"the weights on {platform.node()} differ from those of the machine that started the run"
+            fix = "put the same files there, preferably on a file system that the machines share"
+            raise UserError(what, where=unit.cell.describe(), fix=fix)
+        name = cost_claim(unit.cell) if unit.gap is None else shard_claim(unit.cell, unit.number)
+        claims = self.worker.claims
+        with claims.held(name) as mine:
+            notice = claims.notice()
             if notice:
                 self.heard.say(notice)
             if not mine:
@@ -139,7 +139,7 @@ class _Worker:
         if maker is None:
             return 0
         if unit.gap is None:
-            record(cell, maker.networks, self.store, self.worker.samples)
+            record(cell, maker.networks, self.worker.store, self.job.samples)
             return 0
         before = maker.made
         self.worker.complete(cell, unit.gap, maker)
@@ -152,11 +152,8 @@ class _Worker:
         if kept is not None and (kept.networks.auxiliary is not None or not needs_auxiliary):
             return kept
         self.maker = kept = None  # The memory of the last one is free before the next is loaded.
-        networks = self.worker.load([cell])
-        if networks is not None:
-            batch = batch_size(cell, self.device, self.batch)
-            self.maker = ShardMaker(networks, self.store, self.device, batch, self.heard)
-            self.model = cell.model
+        self.model = cell.model
+        self.maker = self.worker.load([cell], batch_size(cell, self.worker.device, self.job.batch))
         return self.maker
 
 
@@ -167,7 +164,7 @@ def work(job: Job, unit: Unit) -> Outcome:
     """The task: do `unit` in this process, which keeps its model for the next one."""
     global _worker  # noqa: PLW0603 (a process of Ray has no other place that outlives a task)
     try:
-        if _worker is None or _worker.mark != job.mark:
+        if _worker is None or _worker.job.mark != job.mark:
             _worker = None
             _worker = _Worker(job)
         _worker.heard.lines.clear()
@@ -185,12 +182,9 @@ def _check_place(job: Job) -> None:
     own, expected = provenance(), job.made_by
     for name in ("sgbench", "torch"):
         if own[name] != expected[name]:
-            raise UserError(
-                f"it has {name} {own[name]}, but the machine that started the run has {expected[name]}",
-                where=platform.node(),
-                fix="install the same versions on all machines",
-            )
-    mark = job.results / job.suite / job.mark
+            what = f"it has {name} {own[name]}, but the machine that started the run has {expected[name]}"
+            raise UserError(what, where=platform.node(), fix="install the same versions on all machines")
+    mark = job.folder / job.mark
     deadline = time.monotonic() + SEEN_SECONDS
     while not (mark.exists() and job.directory.is_dir()):
         if time.monotonic() > deadline:

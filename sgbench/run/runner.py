@@ -86,10 +86,7 @@ def run_cells(
 
     Several processes may do so at once, and share the work. `on_shard` is called after every shard that this one
     finishes. A cell whose numbers are not finite, or for which the memory is too small, fails alone and is in the
-    summary. A shard that takes longer than `shard_timeout` seconds ends the process.
-
-    Raises UserError for a weight file that is missing or corrupt and for a disk that is full; what was finished before
-    stays.
+    summary. `shard_timeout` is that of RunWorker. Raises UserError as Run does, and for a disk that is full.
     """
     run = Run(cells, samples, store, progress)
     worker = RunWorker(samples, store, device, progress, shard_timeout, on_shard)
@@ -132,9 +129,8 @@ def time_cells(
     records = {cell: store.read_record(cell, "cost") for cell in cells}
     for cell, record in records.items():
         if record is None:
-            raise UserError(
-                "the cell has no images yet", where=cell.describe(), fix="run `sgbench run` with the same suite first"
-            )
+            fix = "run `sgbench run` with the same suite first"
+            raise UserError("the cell has no images yet", where=cell.describe(), fix=fix)
     claims = Claims(store.folder)
     progress.begin("time", len(cells) * (rounds + 1), "reading")
     spent = 0.0

@@ -30,16 +30,11 @@ Images = NDArray[np.uint8]
 
 
 class Gap(NamedTuple):
-    """A shard that is not complete: its number, the images wanted in it and the images there."""
+    """A shard that is not complete: its number, the images wanted in it and how many of them are missing."""
 
     number: int
     wanted: int
-    there: int
-
-    @property
-    def missing(self) -> int:
-        """Images to make."""
-        return self.wanted - self.there
+    missing: int
 
 
 def missing_shards(store: Store, cell: Cell, samples: int) -> dict[int, Gap]:
@@ -47,9 +42,9 @@ def missing_shards(store: Store, cell: Cell, samples: int) -> dict[int, Gap]:
     found = {}
     for number, count in shard_sizes(samples):
         shard = store.read_shard(cell, number)
-        have = 0 if shard is None else min(count, len(shard.images))
-        if have < count:
-            found[number] = Gap(number, count, have)
+        missing = count if shard is None else count - len(shard.images)
+        if missing > 0:
+            found[number] = Gap(number, count, missing)
     return found
 
 
@@ -85,60 +80,62 @@ class ShardMaker:
         CellError for predictions that are not finite and for memory that is too small.
         """
         before = self.store.read_shard(cell, number)
-        there = 0 if before is None else min(wanted, len(before.images))
-        if there == wanted:
+        there = 0 if before is None else len(before.images)
+        if there >= wanted:
             return 0
         if cell not in self._warm:
             # Warm up: buffers and kernels of this cell's shapes are not part of the first measured batch.
             self.batch.draw(cell, lambda size: sample(cell, self.networks, range(size), self.device))
             self._warm.add(cell)
-        first = number * SHARD
-        drawing = _Drawing(range(first + there, first + wanted), before, self.device)
+        drawing = _Drawing(range(number * SHARD + there, number * SHARD + wanted), before, self.device)
         try:
             self._draw(cell, drawing)
         except BaseException:
-            if drawing.parts:
+            if drawing.made:
                 with contextlib.suppress(UserError):
-                    self._keep(cell, number, drawing, there)
+                    self._keep(cell, number, drawing)
             raise
-        self._keep(cell, number, drawing, there)
-        return wanted - there
+        self._keep(cell, number, drawing)
+        return drawing.made
 
-    def _keep(self, cell: Cell, number: int, drawing: _Drawing, there: int) -> None:
-        self.store.write_shard(cell, number, *drawing.finished(there))
-        self.made += drawing.next - drawing.indices.start
+    def _keep(self, cell: Cell, number: int, drawing: _Drawing) -> None:
+        self.store.write_shard(cell, number, *drawing.finished())
+        self.made += drawing.made
 
     def _draw(self, cell: Cell, drawing: _Drawing) -> None:
         self.networks.conditions.prepare(labels_for(cell, drawing.indices))
-        while drawing.next < drawing.indices.stop:
+        while drawing.left:
             stop_if_asked()
 
-            def batch(size: int) -> tuple[range, Drawn, float]:
-                # Chunks end at multiples of the batch, so that no group is generated twice.
-                last = min((drawing.next // size + 1) * size, drawing.indices.stop)
-                chunk = range(drawing.next, last)
-                return chunk, *timed(lambda: sample(cell, self.networks, chunk, self.device), self.device)
+            def batch(size: int) -> tuple[Drawn, float]:
+                # Batches end at multiples of their size, so that no group is generated twice.
+                chunk = drawing.left[: size - drawing.left.start % size]
+                return timed(lambda: sample(cell, self.networks, chunk, self.device), self.device)
 
-            chunk, drawn, seconds = self.batch.draw(cell, batch)
-            drawing.add(chunk, drawn, seconds)
-            self.progress.advance(len(chunk), cell.describe())
+            drawn, seconds = self.batch.draw(cell, batch)
+            drawing.add(drawn, seconds)
+            self.progress.advance(len(drawn.images), cell.describe())
 
 
 class _Drawing:
-    """The images of `indices` that are finished, and notes on the time, memory and energy they took."""
+    """A shorter shard, if any, and the finished images of `indices`: what they are, and the resources they took."""
 
     def __init__(self, indices: range, before: Shard | None, device: torch.device) -> None:
-        self.indices, self.next = indices, indices.start
-        self.parts: list[Images] = []
-        self._before, self._device = before, device
-        self._batches: list[dict[str, Any]] = []
+        self.indices, self.made, self._device = indices, 0, device
+        self._parts: list[Images] = [] if before is None else [before.images]
+        self._batches: list[dict[str, Any]] = [] if before is None else [*before.notes["batches"]]
         self._meter = EnergyMeter(device)
         reset_peak(device)
         self._joules = self._meter.joules()
 
-    def add(self, chunk: range, drawn: Drawn, seconds: float) -> None:
-        """Add a finished batch."""
-        self.parts.append(drawn.images.numpy())
+    @property
+    def left(self) -> range:
+        """The indices that are not finished."""
+        return self.indices[self.made :]
+
+    def add(self, drawn: Drawn, seconds: float) -> None:
+        """Add the next batch."""
+        self._parts.append(drawn.images.numpy())
         self._batches.append(
             {
                 # The seconds are for whole groups on a CPU.
@@ -148,20 +145,16 @@ class _Drawing:
                 "device": describe_device(self._device),
             }
         )
-        self.next = chunk.stop
+        self.made += len(drawn.images)
 
-    def finished(self, there: int) -> tuple[Images, dict[str, Any]]:
-        """The first `there` images of the earlier shard with those generated since, and the notes on both."""
+    def finished(self) -> tuple[Images, dict[str, Any]]:
+        """The images and the notes on them."""
         joules = self._meter.joules()
         spent = None if self._joules is None or joules is None else joules - self._joules
-        parts, batches = self.parts, self._batches
-        if self._before is not None:
-            parts = [self._before.images[:there], *parts]
-            batches = [*self._before.notes["batches"], *batches]
         notes = {
-            "batches": batches,
+            "batches": self._batches,
             "peak_bytes": peak_bytes(self._device),
             "joules": spent,
-            "joules_images": self.next - self.indices.start,
+            "joules_images": self.made,
         }
-        return np.concatenate(parts), notes
+        return np.concatenate(self._parts), notes

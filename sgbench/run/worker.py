@@ -15,11 +15,11 @@ from sgbench.cells.cell import Cell
 from sgbench.guidance import RULES
 from sgbench.results.claims import Claims, work_through
 from sgbench.results.faults import RECORD, Failure, read_failure, write_failure
-from sgbench.results.store import Store, shard_sizes
+from sgbench.results.store import Store
 from sgbench.run.device import Batch, default_timeout, describe_device, is_out_of_memory
 from sgbench.run.finalize import cost_claim, record
 from sgbench.run.shards import Gap, ShardMaker, shard_claim
-from sgbench.sampling.networks import Networks, load_networks
+from sgbench.sampling.networks import load_networks
 
 OnShard = Callable[[Cell, int], None]
 
@@ -28,8 +28,7 @@ class RunWorker:
     """Brings cells to `samples` images; counts the images it `made` and keeps which cells `failed`.
 
     A shard that takes longer than `shard_timeout` seconds (by default an hour on a GPU, any time on a CPU) ends this
-    process with status 1: a kernel that hangs cannot be interrupted, so only a new process gets past it. What was
-    finished is kept, and the same command continues.
+    process with status 1: a kernel that hangs cannot be interrupted. What was finished is kept.
     """
 
     def __init__(
@@ -53,24 +52,23 @@ class RunWorker:
         The cells take turns, a shard each: a machine that slows down for a while slows all of them, so their seconds
         stay comparable, and a run that is interrupted leaves every cell with about as many images.
         """
-        networks = self.load(list(stale))
-        if networks is None:
+        maker = self.load(list(stale), batch)
+        if maker is None:
             return
         earlier = {cell: self.store.read_record(cell, RECORD) for cell in stale}
-        maker = ShardMaker(networks, self.store, self.device, batch, self.progress)
 
         def complete(unit: tuple[Cell, Gap]) -> None:
             cell, gap = unit
             if not self.failed_since(cell, earlier[cell]):
                 self.complete(cell, gap, maker)
 
-        numbers = [number for number, _ in shard_sizes(self.samples)]
-        units = [(cell, gaps[number]) for number in numbers for cell, gaps in stale.items() if number in gaps]
-        say = self.progress.say
-        work_through(units, lambda unit: shard_claim(unit[0], unit[1].number), complete, self.claims, say)
+        units = [(cell, gap) for cell, gaps in stale.items() for gap in gaps.values()]
+        units.sort(key=lambda unit: unit[1].number)
+        shared = (self.claims, self.progress.say)
+        work_through(units, lambda unit: shard_claim(unit[0], unit[1].number), complete, *shared)
         self.made += maker.made
         whole = [cell for cell in stale if cell not in self.failed]
-        work_through(whole, cost_claim, lambda cell: record(cell, networks, self.store, self.samples), self.claims, say)
+        work_through(whole, cost_claim, lambda cell: record(cell, maker.networks, self.store, self.samples), *shared)
 
     def failed_since(self, cell: Cell, before: dict[str, Any] | None) -> bool:
         """Whether the cell failed, here or in another process, since its failure's record was `before`.
@@ -83,11 +81,12 @@ class RunWorker:
                 self.failed[cell] = failure
         return cell in self.failed
 
-    def load(self, cells: list[Cell]) -> Networks | None:
-        """The networks of the cells' model; None, and all cells marked as failed, if memory is too small for them."""
+    def load(self, cells: list[Cell], batch: Batch) -> ShardMaker | None:
+        """Load the cells' model; None, and all cells marked as failed, if memory is too small for it."""
         auxiliary = any(RULES[cell.guidance.rule].needs_auxiliary for cell in cells)
         try:
-            return load_networks(cells[0], auxiliary, self.device)
+            networks = load_networks(cells[0], auxiliary, self.device)
+            return ShardMaker(networks, self.store, self.device, batch, self.progress)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -129,11 +128,9 @@ class RunWorker:
             timer.cancel()
 
     def _end(self, cell: Cell, number: int) -> None:
-        fault = CellError(
-            f"shard {number} was not finished in {self.shard_timeout:g} seconds on {self.device}",
-            where=cell.describe(),
-            fix="check whether the device hangs, then repeat the command, which continues; or give --shard-timeout",
-        )
+        what = f"shard {number} was not finished in {self.shard_timeout:g} seconds on {self.device}"
+        fix = "check whether the device hangs, then repeat the command, which continues; or give --shard-timeout"
+        fault = CellError(what, where=cell.describe(), fix=fix)
         try:
             write_failure(cell, number, self.samples, fault, describe_device(self.device), self.store)
         finally:

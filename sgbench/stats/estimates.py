@@ -41,10 +41,10 @@ class Difference(NamedTuple):
         return self.lower > 0 or self.upper < 0
 
 
-class Agreement(NamedTuple):
-    """Kendall's tau-b of two rankings, 1 for the same and -1 for the reverse, with its 95 % interval."""
+class Bounded(NamedTuple):
+    """A value that lies between known limits, such as a rank correlation or an area, with its 95 % interval."""
 
-    tau: float
+    value: float
     lower: float
     upper: float
 
@@ -74,14 +74,11 @@ def mean_estimate(values: NDArray[np.floating], clusters: NDArray[np.integer] | 
     where every cluster holds one image. Labels that are balanced by design make it a little too large, never too small.
     """
     wide = values.astype(np.float64)
-    count, mean = len(wide), float(wide.mean())
+    count, mean, total = len(wide), float(wide.mean()), wide.sum()
     sums = wide - mean if clusters is None else np.bincount(np.unique(clusters, return_inverse=True)[1], wide - mean)
     error = math.sqrt(len(sums) / (len(sums) - 1) * float(sums @ sums)) / count
-    total = wide.sum()
-    replicates = [
-        float((total - wide[start:stop].sum()) / (count - (stop - start))) for start, stop in group_bounds(count)
-    ]
-    return Estimate(mean, error, mean, tuple(replicates))
+    without = [float((total - wide[a:b].sum()) / (count - (b - a))) for a, b in group_bounds(count)]
+    return Estimate(mean, error, mean, tuple(without))
 
 
 def stratified_mean(values: NDArray[Any], strata: NDArray[np.integer], clusters: NDArray[np.integer]) -> Estimate:
@@ -91,17 +88,12 @@ def stratified_mean(values: NDArray[Any], strata: NDArray[np.integer], clusters:
     (v_i - mean))^2) / N over its C clusters; that of the whole combines them as independent. Replicates delete every
     twentieth cluster of each stratum. Raises ValueError where a stratum has fewer than two clusters.
     """
-    means, variances = [], []
-    deleted = np.zeros((GROUPS, len(np.unique(strata))))
-    for column, stratum in enumerate(np.unique(strata)):
-        inside = strata == stratum
-        mean, variance, without = _stratum(values[inside].astype(np.float64), clusters[inside])
-        means.append(mean)
-        variances.append(variance)
-        deleted[:, column] = without
+    inside = [strata == stratum for stratum in np.unique(strata)]
+    found = [_stratum(values[own].astype(np.float64), clusters[own]) for own in inside]
+    means, variances, without = zip(*found, strict=True)
     value = sum(means) / len(means)
     error = math.sqrt(sum(variances)) / len(means)
-    return Estimate(value, error, value, tuple(float(r) for r in deleted.mean(axis=1)))
+    return Estimate(value, error, value, tuple(np.stack(without, axis=1).mean(axis=1).tolist()))
 
 
 def _stratum(values: Vector, clusters: NDArray[np.integer]) -> tuple[float, float, Vector]:
@@ -149,25 +141,19 @@ def agreement(
     second: Sequence[float],
     first_replicates: Sequence[Sequence[float]],
     second_replicates: Sequence[Sequence[float]],
-) -> Agreement:
-    """Agreement of two metrics over the same cells, each with as many jackknife replicates of the same groups.
+) -> Bounded:
+    """Kendall's tau-b of two metrics over the same cells, three at least: 1 for one ranking, -1 for the reverse.
 
-    Needs three cells at least. The interval covers the finite number of images, not the choice of cells.
+    Each has as many replicates of the same groups. The interval covers the finite number of images, not the choice of
+    cells.
     """
-    replicates = [
-        _tau(a, b)
-        for a, b in zip(zip(*first_replicates, strict=True), zip(*second_replicates, strict=True), strict=True)
-    ]
-    found = jackknife(_tau(first, second), replicates)
-    half = t_quantile(len(replicates)) * found.standard_error
-    return Agreement(found.value, max(-1.0, found.value - half), min(1.0, found.value + half))
-
-
-def _tau(first: Sequence[float], second: Sequence[float]) -> float:
     # The import takes a second, and most reports need no agreement.
     from scipy.stats import kendalltau
 
-    return float(kendalltau(first, second).statistic)
+    groups = zip(zip(*first_replicates, strict=True), zip(*second_replicates, strict=True), strict=True)
+    tau, *replicates = [float(kendalltau(a, b).statistic) for a, b in [(first, second), *groups]]
+    half = t_quantile(len(replicates)) * jackknife(tau, replicates).standard_error
+    return Bounded(tau, max(-1.0, tau - half), min(1.0, tau + half))
 
 
 def with_error(value: float, error: float) -> str:

@@ -34,10 +34,9 @@ class Point(NamedTuple):
 class Saving(NamedTuple):
     """Share of the baseline's cost saved at the baseline's best value, with a 95 % interval.
 
-    `reached` is False when the rule's frontier never gets to that value; share and interval are then NaN.
-    `at_least` is True when even the rule's cheapest point is better: the saving is then its own, since nothing
-    is extrapolated. `lower` is minus infinity when the rule misses the value in more than
-    2.5 % of the draws.
+    `reached` is False when the rule's frontier never gets to that value; share and interval are then NaN. `at_least`
+    is True when even the rule's cheapest point is better: the saving is then its own, since nothing is extrapolated.
+    `lower` is minus infinity when the rule misses the value in more than 2.5 % of the draws.
     """
 
     share: float
@@ -50,9 +49,8 @@ class Saving(NamedTuple):
 
 def frontier(costs: Sequence[float], values: Sequence[float]) -> list[int]:
     """Indices of the points that no other point beats in both, by rising cost; lower values are better."""
-    order = sorted(range(len(costs)), key=lambda i: (costs[i], values[i]))
     kept: list[int] = []
-    for index in order:
+    for index in sorted(range(len(costs)), key=lambda i: (costs[i], values[i])):
         if not kept or values[index] < values[kept[-1]]:
             kept.append(index)
     return kept
@@ -61,11 +59,9 @@ def frontier(costs: Sequence[float], values: Sequence[float]) -> list[int]:
 def standings(points: Sequence[Point]) -> list[Standing]:
     """For each point of one rule: on the frontier, off it within noise, or dominated beyond noise.
 
-    A point is dominated when some point of no greater cost is better by a paired difference whose interval excludes
-    zero. All such points count, not only those on the frontier: one whose replicates move with the point's detects a
-    smaller difference. Intervals are wide enough for all of a point's comparisons to hold together with 95 %
-    (`t_quantiles`); otherwise one of thirty equal cells would seem better by chance. Values and replicates must not
-    hold NaN.
+    A point is dominated when some point of no greater cost, on the frontier or not, is better by a paired difference
+    whose interval excludes zero. Intervals are wide enough for all of a point's comparisons to hold together with 95 %
+    (`t_quantiles`); otherwise one of thirty equal cells would seem better by chance. Nothing may hold NaN.
     """
     if not points:
         return []
@@ -77,11 +73,9 @@ def standings(points: Sequence[Point]) -> list[Standing]:
 
 def _beaten(costs: Vector, values: Vector, replicates: Vector) -> NDArray[np.bool_]:
     """Whether a point of no greater cost is significantly better, for costs and values (P,), replicates (P, groups)."""
-    groups = replicates.shape[1]
-    deviations = (replicates - replicates.mean(axis=1, keepdims=True)) * np.sqrt((groups - 1) / groups)
+    deviations = _deviations(replicates)
     squares = (deviations**2).sum(axis=1)
-    rivals_of = np.searchsorted(np.sort(costs), costs, side="right") - 1
-    widths = t_quantiles(groups, rivals_of)
+    widths = t_quantiles(replicates.shape[1], np.searchsorted(np.sort(costs), costs, side="right") - 1)
     order = np.argsort(values, kind="stable")
     undecided, beaten = order, np.zeros(len(costs), dtype=np.bool_)
     # Best rivals first: they decide most points, and few are left for the others.
@@ -130,11 +124,15 @@ def draws(points: Sequence[Point], count: int = DRAWS) -> Vector:
 
     A draw resamples the groups of images whichever points are given, so separate calls stay paired.
     """
-    replicates = np.array([p.replicates for p in points])
-    groups = replicates.shape[1]
-    deviations = (replicates - replicates.mean(axis=1, keepdims=True)) * np.sqrt((groups - 1) / groups)
-    normal = np.random.Generator(np.random.PCG64(DRAW_SEED)).standard_normal((count, groups))
+    deviations = _deviations(np.array([p.replicates for p in points]))
+    normal = np.random.Generator(np.random.PCG64(DRAW_SEED)).standard_normal((count, deviations.shape[1]))
     return np.asarray(np.array([p.value for p in points]) + normal @ deviations.T)
+
+
+def _deviations(replicates: Vector) -> Vector:
+    """Deviations from the mean (P, groups), scaled so that sums of products over groups are covariances."""
+    groups = replicates.shape[1]
+    return np.asarray((replicates - replicates.mean(axis=1, keepdims=True)) * np.sqrt((groups - 1) / groups))
 
 
 def saving(baseline: Sequence[Point], rule: Sequence[Point]) -> Saving:
@@ -143,8 +141,7 @@ def saving(baseline: Sequence[Point], rule: Sequence[Point]) -> Saving:
     In every draw the baseline's best point and the rule's frontier are found again, so the interval includes the
     uncertainty about which points those are. Costs are taken as exact; the caller drops cells whose value is NaN.
     """
-    split = len(baseline)
-    points = [*baseline, *rule]
+    split, points = len(baseline), [*baseline, *rule]
     costs = np.array([p.cost for p in points])
     estimate = float(_shares_saved(costs, np.array([[p.value for p in points]]), split)[0])
     shares = _shares_saved(costs, draws(points), split)
@@ -192,8 +189,7 @@ def best_within(points: Sequence[Point], budget: float) -> int | None:
 
     Measured points only, nothing is interpolated. Values hold no NaN.
     """
-    affordable = _affordable(points, budget)
-    return min(affordable, key=lambda i: (points[i].value, points[i].cost), default=None)
+    return min(_affordable(points, budget), key=lambda i: (points[i].value, points[i].cost), default=None)
 
 
 def budget_difference(baseline: Sequence[Point], rule: Sequence[Point], budget: float) -> Difference | None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sgbench.stats.estimates import Difference
+from sgbench.stats.estimates import Bounded, Difference
 from sgbench.stats.frontier import Point, Vector, draws, interval_around, running_best
 
 
@@ -23,14 +23,6 @@ class Cover(NamedTuple):
     value: float
     drawn: Vector
     groups: int
-
-
-class Area(NamedTuple):
-    """A hypervolume with its 95 % interval."""
-
-    value: float
-    lower: float
-    upper: float
 
 
 def hypervolume(costs: Sequence[float], values: Sequence[float], box: Box) -> float:
@@ -52,10 +44,10 @@ def cover(points: Sequence[Point], box: Box) -> Cover:
     return Cover(hypervolume(costs.tolist(), values, box), drawn, len(points[0].replicates))
 
 
-def area(found: Cover) -> Area:
+def area(found: Cover) -> Bounded:
     """A hypervolume with its interval, which stays between 0 and 1."""
     lower, upper = _interval(found.value, found.drawn, found.groups)
-    return Area(found.value, max(lower, 0.0), min(upper, 1.0))
+    return Bounded(found.value, max(lower, 0.0), min(upper, 1.0))
 
 
 def area_difference(baseline: Cover, rule: Cover) -> Difference:

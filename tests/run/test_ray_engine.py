@@ -217,7 +217,7 @@ def test_workers_of_another_version_are_refused(file: Path, tmp_path: Path, monk
 def test_a_folder_that_a_worker_does_not_see_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_worker, "SEEN_SECONDS", 0.5)
     unseen = ray_worker.Job(
-        tmp_path, "s", 1, "cpu", None, None, 1, ".mark", ".stop", tmp_path, {}, ray_worker.provenance()
+        tmp_path / "s", 1, "cpu", None, None, 1, ".mark", ".stop", tmp_path, {}, ray_worker.provenance()
     )
     cell = None
     done = ray_worker.work(unseen, ray_worker.Unit(cell, "", None, None))  # type: ignore[arg-type]

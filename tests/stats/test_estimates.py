@@ -95,10 +95,10 @@ def test_agreement_of_the_same_the_reverse_and_one_swap() -> None:
     values = [1.0, 2.0, 3.0, 4.0]
     sure = spread(values, 1e-6, 0)
     assert agreement(values, [v * 10 for v in values], sure, sure) == (1.0, 1.0, 1.0)
-    assert agreement(values, [-v for v in values], sure, [[-x for x in row] for row in sure]).tau == -1.0
+    assert agreement(values, [-v for v in values], sure, [[-x for x in row] for row in sure]).value == -1.0
     # One of six pairs in the other order.
     swapped = [1.0, 3.0, 2.0, 4.0]
-    assert agreement(values, swapped, sure, spread(swapped, 1e-6, 1)).tau == pytest.approx(4 / 6)
+    assert agreement(values, swapped, sure, spread(swapped, 1e-6, 1)).value == pytest.approx(4 / 6)
 
 
 def test_noise_widens_the_interval_of_an_agreement() -> None:

@@ -19,8 +19,8 @@ from sgbench.report.select_rows import (
     sign_of,
     value_text,
 )
-from sgbench.stats.estimates import Difference
-from sgbench.stats.hypervolume import Area, Box, area, area_difference, cover
+from sgbench.stats.estimates import Bounded, Difference
+from sgbench.stats.hypervolume import Box, area, area_difference, cover
 
 # A cell at the reference's own cost counts nothing, so the reference lies a little beyond the most expensive cell
 # (Ishibuchi et al. 2018, "How to Specify a Reference Point in Hypervolume Calculation for Fair Performance
@@ -51,7 +51,7 @@ class RuleArea(NamedTuple):
     rule: str
     baseline_rule: str | None
     frame: Frame
-    area: Area
+    area: Bounded
     difference: Difference | None
 
 

@@ -11,7 +11,7 @@ from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS, qualities
 from sgbench.report.answers.answer import Question, cell_difference
 from sgbench.report.select_rows import best_row, by_rule, replicates, sign_of, with_quality
-from sgbench.stats.estimates import Agreement, agreement
+from sgbench.stats.estimates import Bounded, agreement
 
 MINIMUM = 3
 
@@ -24,7 +24,7 @@ class MetricPair(NamedTuple):
     metrics: tuple[str, str]
     rankings: tuple[list[str], list[str]]
     conflicts: list[tuple[str, str]]
-    over_cells: Agreement
+    over_cells: Bounded
     cells: int
 
 
@@ -55,14 +55,14 @@ def sentence(found: MetricPair) -> str:
     """The comparison in words."""
     first, other = (METRICS[metric].title for metric in found.metrics)
     tau = found.over_cells
-    if math.isnan(tau.tau):
+    if math.isnan(tau.value):
         return f"{other} and {first} cannot be compared on {found.model}: all cells have the same value of one of them."
     # No replicate changes the order of a few distant cells; an interval would feign certainty.
     spread = (
         "in every replicate" if tau.upper - tau.lower < 1e-6 else f"95 % interval {tau.lower:.2f} to {tau.upper:.2f}"
     )
     head = (
-        f"{other} against {first} on {found.model}: Kendall's tau over {found.cells} cells is {tau.tau:.2f} "
+        f"{other} against {first} on {found.model}: Kendall's tau over {found.cells} cells is {tau.value:.2f} "
         f"({spread}). "
     )
     orders = [", ".join(RULES[rule].title for rule in ranking) for ranking in found.rankings]
@@ -75,8 +75,8 @@ def sentence(found: MetricPair) -> str:
     return head + body + f"In significantly different order: {pairs}."
 
 
-def _over_cells(rows: pd.DataFrame, pair: tuple[str, str]) -> Agreement:
-    """Agreement of two metrics over all cells, both turned so that lower is better."""
+def _over_cells(rows: pd.DataFrame, pair: tuple[str, str]) -> Bounded:
+    """Bounded of two metrics over all cells, both turned so that lower is better."""
     signs = [sign_of(metric) for metric in pair]
     values = [(sign * rows[metric]).tolist() for sign, metric in zip(signs, pair, strict=True)]
     spread = [
