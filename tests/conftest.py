@@ -31,7 +31,7 @@ from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.numerics.neighbours import Real, prepare_real
 from sgbench.models import catalogue
 from sgbench.models.architecture import Architecture
-from sgbench.models.catalogue import Checkpoint, Entry
+from sgbench.models.catalogue import Checkpoint, ModelInfo
 from sgbench.models.embedded import recipe_names
 from sgbench.models.families import FAMILIES
 from sgbench.models.families.dit import DiTArchitecture
@@ -254,7 +254,7 @@ def network(record: Architecture, seed: int) -> Denoiser:
 @pytest.fixture(scope="module")
 def tiny() -> Iterator[Tiny]:
     """A model of a family by (family, seed): its name in cells, its networks. The seed also decides the size."""
-    made: dict[str, tuple[Entry, Networks]] = {}
+    made: dict[str, tuple[ModelInfo, Networks]] = {}
     real = catalogue.entry
 
     def make(family: str, seed: int) -> tuple[str, Networks]:
@@ -262,7 +262,7 @@ def tiny() -> Iterator[Tiny]:
         if name not in made:
             record = architecture(family, 8 if seed % 2 else 16)
             checkpoint = Checkpoint("random")
-            entry = Entry(name, name, FAMILIES[family], record, checkpoint, checkpoint, in_pixels=True)
+            entry = ModelInfo(name, name, FAMILIES[family], record, checkpoint, checkpoint, in_pixels=True)
             conditions = ClassConditions(SIZES["num_classes"], torch.device("cpu"))
             made[name] = entry, Networks(network(record, seed), network(record, seed + 1000), conditions)
         return name, made[name][1]

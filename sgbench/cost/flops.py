@@ -9,7 +9,7 @@ from sgbench.guidance import RULES, Rule
 from sgbench.guidance.settings import Guidance
 from sgbench.guidance.subset_rules import kept_tokens
 from sgbench.models.architecture import Architecture, Macs, total
-from sgbench.models.catalogue import Entry, entry
+from sgbench.models.catalogue import ModelInfo, entry
 from sgbench.models.families import family
 from sgbench.models.spec import RANDOM, from_fields
 from sgbench.samplers.catalogue import SAMPLERS
@@ -70,7 +70,7 @@ def flops_card(question: Question) -> dict[str, Any]:
     }
 
 
-def _model(question: Question) -> Entry:
+def _model(question: Question) -> ModelInfo:
     # A pipeline is of the size it was published with.
     size = None if family(question.family, "FAMILY").pipeline else question.size
     fields = {"family": question.family, "size": size, "resolution": question.resolution, "weights": RANDOM}
@@ -80,7 +80,7 @@ def _model(question: Question) -> Entry:
     return entry(from_fields(fields, where).text(), where)
 
 
-def _rule(question: Question, model: Entry) -> Rule:
+def _rule(question: Question, model: ModelInfo) -> Rule:
     if question.guidance not in RULES:
         raise unknown("guidance rule", question.guidance, RULES, "--guidance")
     rule = RULES[question.guidance]

@@ -33,7 +33,7 @@ class Checkpoint(NamedTuple):
     """The digest that the suite requires, if any."""
 
 
-class Entry(NamedTuple):
+class ModelInfo(NamedTuple):
     """One model that a suite may name."""
 
     name: str
@@ -68,7 +68,7 @@ class Entry(NamedTuple):
         return self.main.kind == "random"
 
     @property
-    def unread(self) -> bool:
+    def has_no_folder(self) -> bool:
         """Whether it is a pipeline without a folder: nothing encodes captions or decodes latents."""
         return self.family.pipeline and self.random
 
@@ -113,7 +113,7 @@ def names() -> list[str]:
 
 
 @cache
-def entry(name: str, where: str = "model") -> Entry:
+def entry(name: str, where: str = "model") -> ModelInfo:
     """The model called `name`. Raises UserError for an unknown name and for a written-out model that is invalid."""
     if spec.is_spec(name):
         return _written_out(name, where)
@@ -125,7 +125,7 @@ def entry(name: str, where: str = "model") -> Entry:
     raise unknown("model", name, names(), where, fix)
 
 
-def _embedded(name: str) -> Entry:
+def _embedded(name: str) -> ModelInfo:
     """A packaged model, trained by flow matching like TREAD's network: the same prediction, clock and samplers."""
     trained = embedded.load_recipe(name)
     early = Checkpoint("packaged") if "early" in weights.card(name)["files"] else None
@@ -139,7 +139,7 @@ def _embedded(name: str) -> Entry:
         trained_sparse=trained.architecture.trained_gamma > 0,
         null_class=trained.training.label_dropout > 0,
     )
-    return Entry(
+    return ModelInfo(
         name,
         name,
         family,
@@ -152,15 +152,15 @@ def _embedded(name: str) -> Entry:
     )
 
 
-def _public(public: Public) -> Entry:
+def _public(public: Public) -> ModelInfo:
     letter, patch = public.size.split("/")
     family = FAMILIES[public.family]
     architecture = family.sized(Request(letter, int(patch), public.resolution // LATENT_SHRINK, None))
     checkpoint = Checkpoint("file", public.path, public.source)
-    return Entry(public.name, public.name, family, architecture, checkpoint, None, public=public)
+    return ModelInfo(public.name, public.name, family, architecture, checkpoint, None, public=public)
 
 
-def _written_out(name: str, where: str) -> Entry:
+def _written_out(name: str, where: str) -> ModelInfo:
     given = spec.parse(name, where)
     family = FAMILIES[given.family]
     if given.weights == spec.RANDOM:
@@ -179,7 +179,7 @@ def _written_out(name: str, where: str) -> Entry:
         raise UserError(plain(error), where=where, fix="correct the route or the resolution") from error
     if given.routes is not None and not architecture.has_routes:
         raise UserError(f"{family.title} has no routes", where=where, fix="remove route")
-    return Entry(
+    return ModelInfo(
         name,
         given.without_paths(),
         family,

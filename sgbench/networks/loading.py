@@ -10,7 +10,7 @@ from torch import Tensor
 from sgbench.base.errors import UserError
 from sgbench.files.digest import require_recorded, sha256_of
 from sgbench.files.headers import LAST_LAYER, UNUSED
-from sgbench.models.catalogue import Checkpoint, Entry
+from sgbench.models.catalogue import Checkpoint, ModelInfo
 from sgbench.models.family import Family
 from sgbench.networks.checkpoints import load_strict, read_state
 from sgbench.networks.denoiser import Denoiser, build
@@ -19,7 +19,7 @@ from sgbench.zoo.weights import load_weights
 RANDOM_SEED = 0
 
 
-def load_network(entry: Entry, which: Literal["main", "auxiliary"], device: torch.device) -> Denoiser:
+def load_network(entry: ModelInfo, which: Literal["main", "auxiliary"], device: torch.device) -> Denoiser:
     """The network with verified weights, in evaluation mode. Raises UserError when they are missing or do not fit."""
     checkpoint = entry.main if which == "main" else entry.auxiliary
     if checkpoint is None:
@@ -48,7 +48,7 @@ def adapt(network: Denoiser, family: Family, state: Mapping[str, Tensor]) -> dic
     return adapted
 
 
-def present(entry: Entry, checkpoint: Checkpoint) -> Path | None:
+def present(entry: ModelInfo, checkpoint: Checkpoint) -> Path | None:
     """The checkpoint's file or folder, or None for weights without one.
 
     Raises UserError when it is missing or has not the digest that the suite requires.

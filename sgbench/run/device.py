@@ -10,7 +10,7 @@ from sgbench.base.errors import CellError, UserError
 from sgbench.base.processor import processor_name
 from sgbench.cells.cell import Cell
 
-Drawn = TypeVar("Drawn")
+Made = TypeVar("Made")
 # Messages of bare RuntimeErrors of torch: its CPU allocator, cuBLAS and cuDNN.
 MESSAGES = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 # A shard of the largest published models takes minutes on a GPU; a CPU may take any time.
@@ -53,7 +53,7 @@ class Batch:
     def __init__(self, size: int, least: int = 1) -> None:
         self.size, self.least = size, least
 
-    def draw(self, cell: Cell, work: Callable[[int], Drawn]) -> Drawn:
+    def draw(self, cell: Cell, work: Callable[[int], Made]) -> Made:
         """`work` at the batch's size, or at the first half of it that fits.
 
         Raises CellError where the smallest batch does not fit either.

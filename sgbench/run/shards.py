@@ -21,7 +21,7 @@ from sgbench.results.store import SHARD, Store, shard_sizes
 from sgbench.results.verified_files import Shard
 from sgbench.run.device import Batch, describe_device
 from sgbench.sampling.conditions import labels_for
-from sgbench.sampling.engine import Drawn, group_size, sample
+from sgbench.sampling.engine import SampledBatch, group_size, sample
 from sgbench.sampling.networks import Networks
 
 # A GPU takes as many tokens at a time as a shard of the embedded models has.
@@ -107,7 +107,7 @@ class ShardMaker:
         while drawing.left:
             stop_if_asked()
 
-            def batch(size: int) -> tuple[Drawn, float]:
+            def batch(size: int) -> tuple[SampledBatch, float]:
                 # Batches end at multiples of their size, so that no group is generated twice.
                 chunk = drawing.left[: size - drawing.left.start % size]
                 return timed(lambda: sample(cell, self.networks, chunk, self.device), self.device)
@@ -133,7 +133,7 @@ class _Drawing:
         """The indices that are not finished."""
         return self.indices[self.made :]
 
-    def add(self, drawn: Drawn, seconds: float) -> None:
+    def add(self, drawn: SampledBatch, seconds: float) -> None:
         """Add the next batch."""
         self._parts.append(drawn.images.numpy())
         self._batches.append(

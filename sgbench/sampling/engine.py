@@ -23,7 +23,7 @@ from sgbench.sampling.networks import Networks
 GROUPS = ((64, 24), (256, 8), (1024, 2))
 
 
-class Drawn(NamedTuple):
+class SampledBatch(NamedTuple):
     """Images uint8 (N, H, W, C) on the CPU, how many were generated for them, and the seconds of decoding latents."""
 
     images: Tensor
@@ -40,7 +40,7 @@ def group_size(grid_tokens: int) -> int:
     return next((images for tokens, images in GROUPS if grid_tokens <= tokens), 1)
 
 
-def sample(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device) -> Drawn:
+def sample(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device) -> SampledBatch:
     """Images of the given sample indices.
 
     On a CPU, at a given number of threads, they are the same bit for bit however calls divide them.
@@ -52,11 +52,11 @@ def sample(cell: Cell, networks: Networks, indices: Sequence[int], device: torch
     numbers = sorted({index // size for index in indices})
     groups = {n: _draw(cell, networks, range(n * size, (n + 1) * size), device) for n in numbers}
     images = torch.stack([groups[index // size].images[index % size] for index in indices])
-    return Drawn(images, len(groups) * size, sum(group.decode_seconds for group in groups.values()))
+    return SampledBatch(images, len(groups) * size, sum(group.decode_seconds for group in groups.values()))
 
 
 @torch.inference_mode()
-def _draw(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device) -> Drawn:
+def _draw(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device) -> SampledBatch:
     """Images of the given sample indices, generated in one batch."""
     state = final_state(cell, networks, indices, device).float()
     began = time.perf_counter()
@@ -74,7 +74,7 @@ def _draw(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.
     elif cell.autoencoder:
         images = preview(state)
     quantised = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu()
-    return Drawn(quantised, len(indices), time.perf_counter() - began if cell.autoencoder else 0.0)
+    return SampledBatch(quantised, len(indices), time.perf_counter() - began if cell.autoencoder else 0.0)
 
 
 @torch.inference_mode()

@@ -10,7 +10,7 @@ from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell, Compiled
 from sgbench.guidance import Branch
 from sgbench.models import catalogue
-from sgbench.models.catalogue import Entry
+from sgbench.models.catalogue import ModelInfo
 from sgbench.models.components import NONE, OWN, require_text_encoder
 from sgbench.models.families.prx import PRXArchitecture
 from sgbench.networks.autoencoder import Decoder, load_decoder
@@ -64,7 +64,7 @@ def load_networks(cell: Cell, auxiliary: bool, device: torch.device) -> Networks
     return networks
 
 
-def _load_pipeline(cell: Cell, entry: Entry, device: torch.device) -> Networks:
+def _load_pipeline(cell: Cell, entry: ModelInfo, device: torch.device) -> Networks:
     """All parts of a pipeline's folder; another decoder where the cell names one."""
     from sgbench.networks.pipelines import load_pipeline
 
@@ -76,7 +76,7 @@ def _load_pipeline(cell: Cell, entry: Entry, device: torch.device) -> Networks:
     return Networks(found.network, None, CaptionConditions(cell, found.captions, device), decoder)
 
 
-def load_conditions(cell: Cell, entry: Entry, device: torch.device) -> Conditions:
+def load_conditions(cell: Cell, entry: ModelInfo, device: torch.device) -> Conditions:
     """What the cell's network is conditioned on. Raises UserError where prompts or the text encoder are missing."""
     match entry.architecture.conditions:
         case "classes":
@@ -84,7 +84,7 @@ def load_conditions(cell: Cell, entry: Entry, device: torch.device) -> Condition
         case "words":
             return WordConditions(cell, device)
         case "captions":
-            if entry.unread or cell.text_encoder == NONE:
+            if entry.has_no_folder or cell.text_encoder == NONE:
                 return NoCaptions(entry.architecture.condition_shape, device)
             return CaptionConditions(cell, load_text_encoder(require_text_encoder(cell.text_encoder), device), device)
         case _:

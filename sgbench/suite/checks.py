@@ -13,7 +13,7 @@ from sgbench.guidance.schedules import ALWAYS, GammaSchedule, gamma_at, spell
 from sgbench.guidance.settings import Guidance
 from sgbench.guidance.subset_rules import group_shape, kept_tokens
 from sgbench.metrics.references.catalogue import side_of
-from sgbench.models.catalogue import Entry
+from sgbench.models.catalogue import ModelInfo
 from sgbench.models.components import NONE, OWN
 from sgbench.samplers.catalogue import SAMPLERS, moments
 from sgbench.samplers.settings import Sampler
@@ -22,7 +22,7 @@ from sgbench.suite.schema import Suite
 from sgbench.zoo.shapes.captions import SIDE
 
 
-def check_model(model: Entry, suite: Suite, samplers: Sequence[str], where: str, sampler_key: str) -> None:
+def check_model(model: ModelInfo, suite: Suite, samplers: Sequence[str], where: str, sampler_key: str) -> None:
     """Whether a model supports the suite's prompts, samplers and metrics."""
     family = model.family
     if family.text and not suite.prompts:
@@ -80,7 +80,7 @@ def check_model(model: Entry, suite: Suite, samplers: Sequence[str], where: str,
         )
 
 
-def _check_parts(model: Entry, suite: Suite, where: str) -> None:
+def _check_parts(model: ModelInfo, suite: Suite, where: str) -> None:
     """Whether there will be images to score, and of the kind that the metrics judge."""
     for key in ("autoencoder", "text_encoder"):
         if getattr(suite, key) == NONE and not model.in_pixels:
@@ -97,7 +97,7 @@ def _check_parts(model: Entry, suite: Suite, where: str) -> None:
         )
 
 
-def check_served(rule: Rule, model: Entry, guidance: Guidance, sampler: Sampler, where: str) -> None:
+def check_served(rule: Rule, model: ModelInfo, guidance: Guidance, sampler: Sampler, where: str) -> None:
     """Whether a model and a sampler support a rule and its settings."""
     if rule.needs_auxiliary:
         _check_auxiliary(rule, model, where)
@@ -145,7 +145,7 @@ def check_served(rule: Rule, model: Entry, guidance: Guidance, sampler: Sampler,
         _check_layers(rule, model, guidance, where)
 
 
-def _check_auxiliary(rule: Rule, model: Entry, where: str) -> None:
+def _check_auxiliary(rule: Rule, model: ModelInfo, where: str) -> None:
     if model.auxiliary is None:
         raise UserError(
             f"{rule.title} needs an auxiliary checkpoint, which {model.name} does not have",
@@ -170,7 +170,7 @@ def _check_auxiliary(rule: Rule, model: Entry, where: str) -> None:
         )
 
 
-def _check_fewer_tokens(rule: Rule, model: Entry, guidance: Guidance, sampler: Sampler, where: str) -> None:
+def _check_fewer_tokens(rule: Rule, model: ModelInfo, guidance: Guidance, sampler: Sampler, where: str) -> None:
     """Two gammas may differ and still keep equally many tokens of a small grid."""
     grid = model.architecture.grid_tokens
     moves = isinstance(guidance.gamma_strong, GammaSchedule) or isinstance(guidance.gamma_weak, GammaSchedule)
@@ -196,7 +196,7 @@ def _check_interval(guidance: Guidance, sampler: Sampler, where: str) -> None:
             )
 
 
-def _check_groups(model: Entry, guidance: Guidance, where: str) -> None:
+def _check_groups(model: ModelInfo, guidance: Guidance, where: str) -> None:
     side = math.isqrt(model.architecture.grid_tokens)
     for gamma in (guidance.gamma_strong, guidance.gamma_weak):
         shape = None if isinstance(gamma, GammaSchedule) else group_shape(gamma)
@@ -208,7 +208,7 @@ def _check_groups(model: Entry, guidance: Guidance, where: str) -> None:
             )
 
 
-def _check_layers(rule: Rule, model: Entry, guidance: Guidance, where: str) -> None:
+def _check_layers(rule: Rule, model: ModelInfo, guidance: Guidance, where: str) -> None:
     kind = None if rule.perturbed is None else rule.perturbed.perturbation
     if kind is not None and not kind.skips_blocks and not model.architecture.attention_perturbs:
         raise UserError(

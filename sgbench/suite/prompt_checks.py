@@ -16,7 +16,7 @@ from sgbench.suite.schema import Suite
 from sgbench.zoo.shapes.captions import COLOURS, SHAPES, token_ids
 
 if TYPE_CHECKING:
-    from sgbench.models.catalogue import Entry
+    from sgbench.models.catalogue import ModelInfo
 
 
 def check_texts(suite: Suite) -> None:
@@ -80,7 +80,7 @@ def check_records(metric: str, prompts: PromptSet) -> None:
         )
 
 
-def check_captions(model: Entry, suite: Suite) -> None:
+def check_captions(model: ModelInfo, suite: Suite) -> None:
     """Whether a model with a closed vocabulary knows every word of the prompts."""
     if model.architecture.family == "textdit" and is_there(suite.prompts):
         prompts = load_prompts(suite.prompts)

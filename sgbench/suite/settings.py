@@ -10,7 +10,7 @@ from sgbench.guidance import RULES, Rule
 from sgbench.guidance.branches import Parameter
 from sgbench.guidance.schedules import Gamma, gamma_at, spell
 from sgbench.guidance.settings import NEUTRAL, OPTIONAL, Guidance, Value
-from sgbench.models.catalogue import Entry
+from sgbench.models.catalogue import ModelInfo
 from sgbench.suite.schema import SweepEntry
 
 PARAMETERS = tuple(dict.fromkeys(p.name for rule in RULES.values() for p in rule.parameters))
@@ -20,7 +20,7 @@ STEERING = tuple(name for name in OPTIONAL if name not in CHOOSING)
 PROGRESS_POINTS = 101
 
 
-def guidance_settings(rule: Rule, entry: SweepEntry, model: Entry, where: str) -> Iterator[Guidance]:
+def guidance_settings(rule: Rule, entry: SweepEntry, model: ModelInfo, where: str) -> Iterator[Guidance]:
     """Every combination of the entry's values for one rule. Raises UserError for what it does not take."""
     scales = _scales(rule, entry, where)
     strong = _gammas(rule, entry.gamma_strong, rule.takes_gamma_strong, "gamma_strong", where)
@@ -87,7 +87,7 @@ def _common(rule: Rule, entry: SweepEntry, key: str, meaningful: bool, where: st
     return given
 
 
-def _channels(value: int | str | None, model: Entry, where: str) -> int | None:
+def _channels(value: int | str | None, model: ModelInfo, where: str) -> int | None:
     """The number of guided channels; None for the model's own number, so that equal cells have equal ids."""
     if value is None:
         return None

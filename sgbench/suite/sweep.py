@@ -89,7 +89,7 @@ def _expand_entry(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Cell]
         check_model(known, suite, list(dict.fromkeys(s.name for s in samplers)), where, sampler_key)
         # `load_suite` resolves `auto`; a suite made in Python may still hold it.
         dtype = automatic_dtype() if suite.dtype == "auto" else suite.dtype
-        own = NONE if known.unread else known.family.autoencoder
+        own = NONE if known.has_no_folder else known.family.autoencoder
         autoencoder = "" if known.in_pixels else suite.autoencoder or own
         text_encoder = known.family.text_encoder and (suite.text_encoder or known.family.text_encoder)
         for name in entry.guidance:

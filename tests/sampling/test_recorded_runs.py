@@ -19,7 +19,7 @@ from sgbench.cells.program import _call_counts, program
 from sgbench.guidance.schedules import interval, scale_schedule
 from sgbench.guidance.settings import Guidance
 from sgbench.models import catalogue
-from sgbench.models.catalogue import Checkpoint, Entry
+from sgbench.models.catalogue import Checkpoint, ModelInfo
 from sgbench.networks.check import open_golden, recorded_sampler
 from sgbench.sampling import engine, guided
 from sgbench.sampling.conditions import ClassConditions
@@ -71,7 +71,7 @@ def test_the_engine_ends_where_the_published_sampler_did(
         float64_state="float64" in recorded,
     )
     architecture = golden.network.architecture
-    entry = Entry(path.stem, path.stem, family, architecture, Checkpoint("random"), None, in_pixels=True)
+    entry = ModelInfo(path.stem, path.stem, family, architecture, Checkpoint("random"), None, in_pixels=True)
     monkeypatch.setattr(catalogue, "entry", lambda name, where="": entry)
     monkeypatch.setattr(engine, "labels_for", lambda cell, indices: golden.given)
     noise, tensors = golden.input("noise"), golden.tensors
