@@ -13,9 +13,7 @@ from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell
 from sgbench.cells.closed_form import kept_macs
 from sgbench.cost.macs import count_kept
-from sgbench.guidance import RULES as RULES_BY_NAME
-from sgbench.guidance.perturbation import layers
-from sgbench.guidance.schedules import ALWAYS
+from sgbench.guidance import RULES
 from sgbench.guidance.settings import Guidance
 from sgbench.samplers.clocks import flow_times
 from sgbench.samplers.methods.euler import sample_euler
@@ -24,28 +22,13 @@ from sgbench.sampling.conditions import labels_for
 from sgbench.sampling.engine import final_state, group_size, sample
 from sgbench.sampling.networks import Networks, compile_network, keep_freed_memory, load_networks
 from tests import tiny_model
+from tests.every_rule import EVERY
 
 CPU = torch.device("cpu")
 # Images of the embedded models that a CPU draws together.
 GROUP = group_size(64)
-PERTURBED = (("perturb_scale", 2.0), ("layers", layers("2-3")), ("perturb_interval", ALWAYS))
-RULES = [
-    Guidance("none", 1.0, 0.5, 0.0),
-    Guidance("cfg", 2.0, 0.0, 0.0),
-    Guidance("icg", 2.0, 0.0, 0.0),
-    Guidance("ag", 2.0, 0.0, 0.0),
-    Guidance("sg", 2.0, 0.3, 0.7),
-    Guidance("cfg+sg", 2.0, 0.3, 0.7),
-    Guidance("ag+sg", 2.0, 0.7, 0.3),
-    Guidance("apg", 2.0, parameters=(("eta", 0.0), ("momentum", -0.5), ("norm_limit", 5.0))),
-    Guidance("cfg++", 0.6),
-    Guidance("cfg-zero", 2.0, parameters=(("zero_steps", 1.0),)),
-    Guidance("tcfg", 2.0, 0.3, 0.7),
-    Guidance("pag", 2.0, parameters=PERTURBED),
-    Guidance("seg", 1.0, parameters=(*PERTURBED, ("blur", 1.5))),
-    Guidance("slg", 2.0, parameters=PERTURBED),
-    Guidance("s2", 2.0, parameters=(*PERTURBED[:1], ("layers", layers("1-5")), *PERTURBED[2:], ("drop", 0.2))),
-]
+# The models here have no path to drop.
+GUIDANCES = [guidance for name, guidance in EVERY.items() if not RULES[name].drops_path]
 
 
 def cell(guidance: Guidance, model: str = tiny_model.NAME, steps: int = 2, dtype: str = "float32") -> Cell:
@@ -59,7 +42,7 @@ def networks_of_model(model: str) -> Networks:
 
 
 def networks_of(chosen: Cell, device: torch.device = CPU) -> Networks:
-    return load_networks(chosen, RULES_BY_NAME[chosen.guidance.rule].needs_auxiliary, device)
+    return load_networks(chosen, RULES[chosen.guidance.rule].needs_auxiliary, device)
 
 
 def draw(chosen: Cell, indices: list[int]) -> torch.Tensor:
@@ -69,7 +52,7 @@ def draw(chosen: Cell, indices: list[int]) -> torch.Tensor:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("guidance", "dtype"),
-    [*((guidance, "float32") for guidance in RULES), (RULES[1], "bfloat16"), (RULES[5], "bfloat16")],
+    [*((guidance, "float32") for guidance in GUIDANCES), (EVERY["cfg"], "bfloat16"), (EVERY["cfg+sg"], "bfloat16")],
     ids=lambda value: value.rule if isinstance(value, Guidance) else value,
 )
 def test_what_is_drawn_with_it_does_not_change_an_image(guidance: Guidance, dtype: str) -> None:
@@ -82,7 +65,7 @@ def test_what_is_drawn_with_it_does_not_change_an_image(guidance: Guidance, dtyp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["fashion-routing", "fashion-masking", "fashion-dense"])
-@pytest.mark.parametrize("guidance", RULES, ids=lambda g: g.rule)
+@pytest.mark.parametrize("guidance", GUIDANCES, ids=lambda g: g.rule)
 def test_every_rule_runs_on_every_model(model: str, guidance: Guidance) -> None:
     state = final_state(cell(guidance, model), networks_of_model(model), [0, 1], CPU)
     assert state.shape == (2, 1, 32, 32)
@@ -120,7 +103,7 @@ def test_autoguidance_by_the_same_checkpoint_is_no_guidance() -> None:
 
 @pytest.mark.slow
 def test_rules_change_the_image() -> None:
-    images = [draw(cell(g, steps=3), [0]) for g in [Guidance("none", 1.0, 0, 0), *RULES]]
+    images = [draw(cell(g, steps=3), [0]) for g in [Guidance("none", 1.0, 0, 0), *GUIDANCES]]
     distinct = {image.numpy().tobytes() for image in images}
     assert len(distinct) == len(images)
 
@@ -134,7 +117,7 @@ def test_a_prediction_that_is_not_finite_is_named() -> None:
 
 
 def test_labels_follow_the_index() -> None:
-    assert labels_for(cell(RULES[0]), [0, 13, 29]).tolist() == [0, 3, 9]
+    assert labels_for(cell(EVERY["none"]), [0, 13, 29]).tolist() == [0, 3, 9]
 
 
 def test_euler_is_exact_where_velocity_is_constant() -> None:
@@ -162,7 +145,7 @@ def test_cuda_draws_nearly_the_same_images() -> None:
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize("guidance", RULES, ids=lambda g: g.rule)
+@pytest.mark.parametrize("guidance", GUIDANCES, ids=lambda g: g.rule)
 def test_on_cuda_nobody_waits_inside_the_step_loop(guidance: Guidance) -> None:
     device = torch.device("cuda")
     chosen = cell(guidance, steps=3)
@@ -194,7 +177,7 @@ def test_a_compiled_network_predicts_nearly_the_same(tiny: Callable[[str, int], 
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize("guidance", [RULES[1], RULES[4], RULES[-2]], ids=lambda g: g.rule)
+@pytest.mark.parametrize("guidance", [EVERY["cfg"], EVERY["sg"], EVERY["slg"]], ids=lambda g: g.rule)
 def test_cuda_graphs_draw_nearly_the_same_images(guidance: Guidance) -> None:
     device = torch.device("cuda")
     plain = cell(guidance)

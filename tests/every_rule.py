@@ -1,0 +1,38 @@
+"""Settings under which every registered rule can be tried on a small network, derived from what the rule takes."""
+
+from __future__ import annotations
+
+import math
+
+from sgbench.guidance import RULES, Rule
+from sgbench.guidance.branches import Parameter
+from sgbench.guidance.perturbation import Layers
+from sgbench.guidance.schedules import GammaSchedule
+from sgbench.guidance.settings import Guidance, Value
+
+LAYERS = Layers((1, 2, 3))
+
+
+def settings_of(rule: Rule) -> Guidance:
+    """A scale that guides, gammas that differ and move where they may, parameters that are not their defaults."""
+    strong, weak = (0.25, 0.75) if rule.sparser_weak else (0.75, GammaSchedule("cosine", 0.6, 0.0))
+    return Guidance(
+        rule.name,
+        1.0 if not rule.takes_scale else 2.0 if rule.scale_range[1] > 1 else 0.6,
+        strong if rule.takes_gamma_strong else 0.0,
+        weak if rule.takes_gamma_weak else 0.0,
+        parameters=tuple((parameter.name, _value(parameter)) for parameter in rule.parameters),
+    )
+
+
+def _value(parameter: Parameter) -> Value:
+    if parameter.text == "layers":
+        return LAYERS
+    if parameter.text is not None or parameter.whole:
+        assert parameter.default is not None
+        return parameter.default
+    width = 8.0 if math.isinf(parameter.high) else parameter.high - parameter.low
+    return parameter.low + width / 4
+
+
+EVERY = {name: settings_of(rule) for name, rule in RULES.items()}
