@@ -1,4 +1,4 @@
-"""Nothing that is printed is_control a terminal, and nothing in a name is markup."""
+"""Nothing that is printed controls a terminal, and nothing in a name is markup."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from sgbench.networks.prediction import from_image, to_image
 from sgbench.samplers.settings import Sampler
 from sgbench.sampling.engine import final_state
 from sgbench.sampling.networks import Networks
-from tests.every_rule import EVERY
+from tests.every_rule import EVERY, with_scale
 
 Tiny = Callable[[str, int], tuple[str, Networks]]
 CPU = torch.device("cpu")
@@ -303,15 +303,24 @@ def test_linear_rules_agree_in_every_space(
     subset=st.sampled_from(["exact", "bernoulli", "fixed", "groups"]),
     when=st.sampled_from(["always", "progress 0.2 to 0.8", "noise 0.2 to 0.9"]),
     schedule=st.sampled_from(["constant", "power-cosine 4", "linear falling"]),
+    steered=st.booleans(),
 )
 def test_a_cell_costs_what_fvcore_counts_of_the_calls_it_really_makes(
-    tiny: Tiny, family: str, sampler: Sampler, seed: int, rule: str, subset: str, when: str, schedule: str
+    tiny: Tiny,
+    family: str,
+    sampler: Sampler,
+    seed: int,
+    rule: str,
+    subset: str,
+    when: str,
+    schedule: str,
+    steered: bool,
 ) -> None:
     assume(not RULES[rule].drops_path or family == "sprint")
     assume(not RULES[rule].samplers or sampler.name in RULES[rule].samplers)
     assume(RULES[rule].space != "velocity" or family in ("tread-sit", "sit", "sprint"))
     name, networks = tiny(family, seed)
-    guidance = EVERY[rule]
+    guidance = with_scale(EVERY[rule]) if steered else EVERY[rule]
     if subset == "groups" and not isinstance(guidance.gamma_weak, float):
         guidance = guidance._replace(gamma_weak=0.25)
     if guidance.gamma_strong or guidance.gamma_weak:

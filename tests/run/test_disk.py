@@ -39,7 +39,7 @@ def test_a_limit_on_the_size_of_files(processes: Any, tmp_path: Path) -> None:
     suite, results = processes.suite(24), tmp_path / "r"
     said = limited(processes, 20_000, "run", suite, "--results", results)
     assert "shards/00000.npy: the file could not be written (File too large): 24,704 bytes are needed, " in said
-    assert "; free disk space or fix the permissions, then repeat the command" in said
+    assert "; free disk space or fix the permissions, then repeat the command: all finished work is kept" in said
     assert not list(results.rglob(".*.tmp"))
     assert processes.run("run", suite, "--results", results)["images_made"] == 72
     said = limited(processes, 5_000, "score", suite, "--results", results)

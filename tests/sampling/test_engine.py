@@ -22,13 +22,14 @@ from sgbench.sampling.conditions import labels_for
 from sgbench.sampling.engine import final_state, group_size, sample
 from sgbench.sampling.networks import Networks, compile_network, keep_freed_memory, load_networks
 from tests import tiny_model
-from tests.every_rule import EVERY
+from tests.every_rule import EVERY, with_scale
 
 CPU = torch.device("cpu")
 # Images of the embedded models that a CPU draws together.
 GROUP = group_size(64)
 # The models here have no path to drop.
-GUIDANCES = [guidance for name, guidance in EVERY.items() if not RULES[name].drops_path]
+SERVED = [guidance for name, guidance in EVERY.items() if not RULES[name].drops_path]
+GUIDANCES = list(dict.fromkeys([*SERVED, *map(with_scale, SERVED)]))
 
 
 def cell(guidance: Guidance, model: str = tiny_model.NAME, steps: int = 2, dtype: str = "float32") -> Cell:

@@ -120,7 +120,7 @@ def test_a_cell_its_export_and_its_pictures_score_alike(drawn: tuple[Path, str],
     assert len({values(one)["fd_lite0"] for one in found}) == 1
     # The export knows its labels; the bare pictures are told what they are, and all stand in one column.
     text = run("score", *sets, "--reference", "fashion-mnist", "--metrics", "fd_lite0", "--labels", "balanced")
-    assert "do not compare" not in text
+    assert "not comparable" not in text
     assert "How other tools rounded their images to uint8 is not known" in text
     ours = as_json("score", folder, "--reference", "fashion-mnist", "--metrics", "fd,label_agreement,nearest_train")
     assert ours["sets"][0]["samples"] == 40
@@ -140,7 +140,7 @@ def test_one_table_and_what_must_not_be_compared(image_folder: Folder) -> None:
     ) in text
     same = run("score", first, second, "--reference", image_folder("real2", 30), "--metrics", "fd_lite0")
     assert "FD[lite0] (1)" not in same
-    assert "do not compare" not in same
+    assert "not comparable" not in same
 
 
 def test_explain_scores_nothing(image_folder: Folder, suite_file: Write) -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from sgbench.base.errors import UserError
 from sgbench.base.progress import Silent
 from sgbench.metrics import weights
 from sgbench.metrics.extract import load_extractor
-from sgbench.metrics.numerics.frechet import fit, prepare_target
+from sgbench.metrics.numerics.frechet import Target, fit, prepare_target
 from sgbench.metrics.references import parts
 from sgbench.metrics.references.build import build_fashion, build_reference
 from sgbench.metrics.references.catalogue import CARD, check_name, home_of, side_of
@@ -81,6 +82,33 @@ def test_floor_falls_with_the_number_of_images_and_with_balance() -> None:
     # Balanced sets end when one class runs out.
     for samples, policy in ((10_000, "balanced"), (10_001, "random")):
         assert floor(reference, "fashion-cnn", target, samples, policy) is None
+
+
+@pytest.mark.parametrize(
+    ("extractor", "samples", "policy", "sets"),
+    [
+        ("fashion-cnn", 200, "balanced", 20),
+        ("fashion-cnn", 2000, "balanced", 4),
+        ("fashion-cnn", 2000, "random", 5),
+        ("lite0", 900, "balanced", 2),
+    ],
+)
+def test_the_floor_is_the_mean_over_disjoint_sets(
+    monkeypatch: pytest.MonkeyPatch, extractor: str, samples: int, policy: str, sets: int
+) -> None:
+    seen: list[NDArray[np.float32]] = []
+
+    def distance(features: NDArray[np.float32], target: Target) -> float:
+        seen.append(features)
+        return float(len(seen))
+
+    monkeypatch.setattr("sgbench.metrics.references.reference.frechet_value", distance)
+    reference = load_reference("fashion-mnist")
+    target = prepare_target(reference.moments(extractor, "features"))
+    found = floor(reference, extractor, target, samples, policy)
+    assert found == (np.mean(np.arange(1, sets + 1)), np.std(np.arange(1, sets + 1), ddof=1))
+    assert [len(features) for features in seen] == [samples] * sets
+    assert len(np.unique(np.concatenate(seen), axis=0)) > 0.99 * samples * sets
 
 
 def test_a_reference_of_another_extractor_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -239,7 +239,8 @@ def test_the_floor_is_told_with_its_metric(content: Fill) -> None:
         "between sets 0.0014)."
     )
     assert floor in html
-    assert "the floor" not in render_page(content("shapes")).html.decode()
+    assert "real-image baseline; standard" not in render_page(content("shapes")).html.decode()
+    assert "real test images scores" not in render_page(content("shapes")).html.decode()
 
 
 def test_no_scores_no_chart(content: Fill) -> None:
