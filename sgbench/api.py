@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ from sgbench.suite.sweep import expand
 
 if TYPE_CHECKING:
     from sgbench.compare.comparison import Comparison
+    from sgbench.doctor.examine import Diagnosis
+    from sgbench.doctor.finding import Finding
     from sgbench.report.build import Report
     from sgbench.report.site.build import Site
     from sgbench.run.runner import RunSummary
@@ -254,3 +256,22 @@ def bench_suite(
     scored = score_suite(suite, results, device=device, progress=progress)
     reported = report_suite(suite, results, reports, command=command, progress=progress)
     return {"run": ran.as_dict(), "score": scored.as_dict(), "report": reported.as_dict()}
+
+
+def examine_results(
+    results: Path = RESULTS,
+    reports: Path | None = REPORTS,
+    suites: Sequence[str] = (),
+    *,
+    repair: bool = False,
+    installation: bool = True,
+    progress: Progress | None = None,
+    told: Callable[[Finding, bool], None] | None = None,
+) -> Diagnosis:
+    """Look for damage in results and reports, of all suites unless named, and in the installation.
+
+    `told` is called with each finding, and whether it was repaired, as they come.
+    """
+    from sgbench.doctor.examine import examine
+
+    return examine(results, reports, suites, repair=repair, installation=installation, progress=progress, told=told)

@@ -12,7 +12,7 @@ def require_choice(value: object, choices: Any, where: str) -> None:
     known = get_args(choices)
     if value not in known:
         fix = f"choose one of {', '.join(map(repr, known))}, or handle the new value wherever the others are"
-        raise UserError(f"{value!r} is not one of its values", where=where, fix=fix)
+        raise UserError(f"{value!r} is not a known value", where=where, fix=fix)
 
 
 def suggestion(name: str, known: Sequence[str]) -> str:

@@ -215,7 +215,11 @@ def _table(text: str, path: str) -> Iterator[tuple[str, Record]]:
         names = {name: name.strip().lower() for name in table.fieldnames or []}
         known = {name: "prompt" if low in ("prompt", "prompts") else low for name, low in names.items()}
         if list(known.values()).count("prompt") != 1:
-            raise UserError("there is not exactly one column `prompt`", where=f"{path}: line 1", fix="name one so")
+            raise UserError(
+                "there is not exactly one column `prompt`",
+                where=f"{path}: line 1",
+                fix="name exactly one column `prompt`",
+            )
         for row in table:
             found = {known[k]: v for k, v in row.items() if k in known and v is not None}
             yield f"{path}: line {table.line_num}", found

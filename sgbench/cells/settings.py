@@ -27,7 +27,10 @@ def settings(cell: Cell) -> dict[str, Any]:
             found[field] = value
     found |= {name: str(value) for name, value in found.items() if isinstance(value, tuple) and name != "parameters"}
     found["channels"] = "own" if found["channels"] is None else str(found["channels"])
-    found["parameters"] = json.dumps(plain_parameters(cell.guidance.parameters)) if cell.guidance.parameters else ""
+    parameters = plain_parameters(cell.guidance.parameters)
+    # 1 and 1.0 are one value, and one text.
+    same = {name: float(value) if isinstance(value, int) else value for name, value in parameters.items()}
+    found["parameters"] = json.dumps(same) if same else ""
     return found
 
 

@@ -18,7 +18,7 @@ guidance = group("guidance", "Guidance rules: formulas, sources, settings, costs
 def list_rules(as_json: Json = False) -> None:
     """Every rule and preset, one per line."""
     cards = [card(rule) for rule in RULES.values()]
-    presets = [preset._asdict() for preset in PRESETS.values()]
+    presets = [preset.as_dict() for preset in PRESETS.values()]
     lines = [f"{c['name']:10} {c['title']:12} {c['relative_cost']:5.2f}  {c['formula']}" for c in cards]
     for preset in PRESETS.values():
         settings = ", ".join(f"{key} {value}" for key, value in preset.settings.items())
@@ -37,7 +37,7 @@ def show(
         lines = [f"{preset.name}: {preset.rule} with its own settings"]
         lines += [f"- {key}: {value}" for key, value in preset.settings.items()]
         lines += [f"- Source: {preset.source}.", f"- Note: {preset.note}."]
-        emit(preset._asdict(), as_json, *lines)
+        emit(preset.as_dict(), as_json, *lines)
         return
     if name not in RULES:
         raise unknown("guidance rule", name, [*RULES, *PRESETS], "NAME")

@@ -62,7 +62,7 @@ def score(
         return
     if metrics is None or (reference is None and prompts is None and not _carries_prompts(what)):
         raise UserError(
-            "images need something to be compared with, and metrics",
+            "scores of images need metrics, and a reference or prompts",
             where=str(what[0]),
             fix="add --reference REF or --prompts FILE, and --metrics a,b (a suite is a .yaml file, or a name that "
             "`sgbench suites list` shows)",

@@ -109,8 +109,6 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Check results and installation; exit status 1 where problems are left."""
-    from sgbench.doctor.examine import examine
-
     counted: dict[str, int] = {}
 
     def show(found: Finding, repaired: bool) -> None:
@@ -119,7 +117,7 @@ def doctor(
         if not as_json and counted[kind] <= LISTED:
             print(f"{kind}: {found.where}: {found.what}; {found.remedy}", flush=True)
 
-    diagnosis = examine(
+    diagnosis = api.examine_results(
         results, reports, suite or (), repair=repair, installation=installation, progress=make_progress(), told=show
     )
     if not as_json:

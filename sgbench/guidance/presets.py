@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from sgbench.guidance.schedules import GammaSchedule
+from sgbench.guidance.settings import plain
 
 SG_PAPER = "arXiv 2601.01608"
 
@@ -15,6 +16,10 @@ class Preset(NamedTuple):
     settings: dict[str, Any]
     source: str
     note: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The preset as plain data, its settings as a suite takes them."""
+        return {**self._asdict(), "settings": {key: plain(value) for key, value in self.settings.items()}}
 
 
 PRESETS: dict[str, Preset] = {

@@ -102,7 +102,7 @@ def read_layout(folder: Path) -> list[tuple[dict[str, Any], list[Path]]]:
     if not places:
         fix = f"give one that holds 00000/{METADATA}"
         raise UserError("there are no prompts in the folder", where=str(folder), fix=fix)
-    prompts, per_prompt = max(found) + 1, max(map(len, found.values()))
+    prompts, per_prompt = max(found) + 1, max(1, *map(len, found.values()))
     missing = [
         f"{_prompt_name(index)}/{SAMPLES}/{_image_name(number)}"
         for index in range(prompts)
@@ -160,8 +160,10 @@ def _image_files(samples: Path) -> list[Path]:
 def _read_record(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the file cannot be read ({error})", where=str(path), fix="give UTF-8 text") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except UnicodeDecodeError as error:
+        raise UserError("the file is not UTF-8 text", where=str(path), fix="write it again in UTF-8") from error
     records = read_records(text, str(path), COCO_CLASSES, COLOURS)
     if len(records) > 1:
         what = f"the file holds {len(records)} prompts, and its folder is for one"

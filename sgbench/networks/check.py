@@ -24,9 +24,9 @@ from sgbench.networks.checkpoints import load_strict, pick_weights
 from sgbench.networks.denoiser import Denoiser, build
 from sgbench.networks.loading import adapt
 from sgbench.networks.prediction import predict
-from sgbench.samplers.catalogue import SAMPLERS
+from sgbench.samplers.catalogue import DISCRETE_SAMPLERS, SAMPLERS
 from sgbench.samplers.clocks import TRAINED_STEPS
-from sgbench.samplers.settings import Prediction, Sampler
+from sgbench.samplers.settings import Prediction, Sampler, SamplerKind
 
 FORWARD_TOLERANCE, TRAJECTORY_TOLERANCE = 1e-4, 1e-3
 NUMBER = r"(\d+(?:\.\d+)?)"
@@ -105,7 +105,7 @@ def open_golden(path: Path) -> Golden:
     config, tensors = _read(path)
     sizes = config.get("model", config)
     dense = tensors.get("out/dense")
-    learned_sigma = str(config.get("sampler", "")).startswith(("DDIM", "DDPM")) or (
+    learned_sigma = _sampler_name(str(config.get("sampler", ""))) in DISCRETE_SAMPLERS or (
         dense is not None and "in/x" in tensors and dense.shape[1] > tensors["in/x"].shape[1]
     )
     if not isinstance(sizes, dict):
@@ -162,7 +162,7 @@ def _trajectory(golden: Golden, name: str) -> Tensor:
     noise = golden.input("noise")
     noise = noise.double() if "float64" in str(golden.config["sampler"]) else noise
     sampler = recorded_sampler(golden)
-    guided = _guidance(golden, name)
+    guided = _guidance(golden, name, SAMPLERS[sampler.name])
     return SAMPLERS[sampler.name].solve(sampler, guided, noise, lambda step: golden.input("step_noise")[step])
 
 
@@ -171,21 +171,25 @@ def recorded_sampler(golden: Golden) -> Sampler:
     recorded, steps = str(golden.config["sampler"]), golden.config.get("steps")
     if not isinstance(steps, int) or steps < 1:
         raise UserError("a trajectory needs `steps`, a number", where=f"{golden.where}: config", fix="record it")
-    # Recorded names begin with ours, in their authors' spelling: "EDM Heun, 18 steps", "DDIM".
-    spelt = recorded.lower().replace(" ", "-")
-    known = max((name for name in SAMPLERS if spelt.startswith(name)), key=len, default=None)
-    if known is None:
+    known = _sampler_name(recorded)
+    if known not in SAMPLERS:
         fix = f"record with one of: {', '.join(SAMPLERS)}"
         raise UserError(f"unknown sampler {recorded!r}", where=golden.where, fix=fix)
     settings = {key: float(golden.config[key]) for key in SAMPLERS[known].takes if key in golden.config}
     return Sampler(known, steps, **settings)
 
 
-def _guidance(golden: Golden, name: str) -> Prediction:
+def _sampler_name(recorded: str) -> str:
+    """The sampler of a recorded name, which begins with ours in its authors' spelling: "EDM Heun, 18 steps", "DDIM"."""
+    spelt = recorded.lower().replace(" ", "-")
+    return max((name for name in SAMPLERS if spelt.startswith(name)), key=len, default="")
+
+
+def _guidance(golden: Golden, name: str, sampler: SamplerKind) -> Prediction:
     """The guided prediction that the name of a trajectory describes."""
     # TREAD's network was published with two samplers.
-    kind: PredictionKind = "edm" if golden.config["sampler"].startswith("EDM Heun") else golden.family.prediction
-    variance = golden.config["sampler"].startswith("DDPM")
+    kind: PredictionKind = "edm" if sampler.clock == "edm" else golden.family.prediction
+    variance = sampler.needs_variance
 
     def one(x: Tensor, level: float, condition: Tensor, tokens: Tensor | None = None) -> Tensor:
         return predict(golden.network, kind, golden.family.sigma_data, x, level, condition, tokens, variance=variance)

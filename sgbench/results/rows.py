@@ -83,8 +83,11 @@ def _check_values(rows: pd.DataFrame, where: str) -> None:
     wrong = rows["parameters"].map(lambda value: not _is_parameters(value))
     _refuse(rows, wrong, "parameters", "is not a JSON object of names and values", where)
     _check_texts(rows, where)
-    twice = "occurs twice for one number of images"
-    _refuse(rows, rows.duplicated(["cell", "samples"]), "the row", twice, where)
+    twice = rows.duplicated(["cell", "samples"])
+    if twice.any():
+        row = rows[twice].iloc[0]
+        cell = f"cell {row['cell']!s:.40} ({row['model']!s:.80}, {row['guidance']})"
+        raise UserError(f"{cell} has two rows of {row['samples']} images", where=where, fix=AGAIN)
 
 
 def _is_parameters(value: object) -> bool:

@@ -94,15 +94,20 @@ def _from_4(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _from_5(rows: pd.DataFrame) -> pd.DataFrame:
     """Parameters were `name=value` with blanks between; where churn acts was in no row."""
-    unknown = rows.get("churn", pd.Series(0.0, rows.index)) != 0
-    neutral = {name: pd.Series(float(NEUTRAL[name]), rows.index) for name in ("churn_min", "churn_max", "churn_noise")}
-    found = {name: rows.get(name, column.mask(unknown)) for name, column in neutral.items()}
+    churns = rows.get("churn", pd.Series(0.0, rows.index)) != 0
+    found = {}
+    # A table of mixed versions has the columns, with gaps.
+    for name in ("churn_min", "churn_max", "churn_noise"):
+        neutral = pd.Series(float(NEUTRAL[name]), rows.index).mask(churns)
+        found[name] = rows.get(name, neutral).fillna(neutral)
     return rows.assign(parameters=rows.get("parameters", pd.Series("", rows.index)).map(_parameters_json), **found)
 
 
 def _parameters_json(text: object) -> str:
     if not isinstance(text, str) or not text:
         return ""
+    if text.startswith("{"):
+        return text
     kinds = {parameter.name: parameter.text for rule in RULES.values() for parameter in rule.parameters}
     names = "|".join(re.escape(name) for name in kinds)
     # Values hold blanks, too: each ends where the next name begins.

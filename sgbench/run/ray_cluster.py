@@ -99,7 +99,9 @@ def _offer(ray: Any, settings: Ray, device: str) -> Cluster:
     if device == "auto":
         device = "cuda" if has_gpus else "cpu"
     if device not in ("cpu", "cuda"):
-        raise UserError(f"Ray chooses the GPUs, not {device!r}", where="--device", fix="use auto, cpu or cuda")
+        raise UserError(
+            f"Ray assigns the GPUs, so {device!r} cannot be chosen", where="--device", fix="use auto, cpu or cuda"
+        )
     if device == "cuda" and not has_gpus:
         raise UserError("the Ray cluster has no GPU", where="--device", fix="add a node with a GPU, or use auto or cpu")
     most = max((int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]), default=0)

@@ -45,6 +45,13 @@ def test_neutral_columns_are_those_of_a_cell_that_sets_nothing() -> None:
     assert {name: plain[name] for name in NEUTRAL} == NEUTRAL
 
 
+def test_a_whole_number_is_one_text() -> None:
+    rows = [
+        settings(CELL._replace(guidance=Guidance("cfg-zero", 2.0, parameters=(("zero_steps", n),)))) for n in (1, 1.0)
+    ]
+    assert rows[0]["parameters"] == rows[1]["parameters"] == '{"zero_steps": 1.0}'
+
+
 def test_parameters_are_json_with_their_types() -> None:
     found = settings(CELL)["parameters"]
     assert json.loads(found) == {

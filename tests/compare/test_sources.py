@@ -107,7 +107,7 @@ def test_documents_answer_by_the_names_of_their_sets(tmp_path: Path) -> None:
         ("endless.csv", "is not a number: inf"),
         ("bare.csv", "fd of cell CELL has no error, replicates or protocol"),
         ("short.csv", "fd of cell CELL has no error, replicates or protocol"),
-        ("twice.csv", "the row of cell CELL occurs twice"),
+        ("twice.csv", "cell CELL (fashion-routing, none) has two rows of"),
         ("text.json", "this is not a document of scores (Invalid JSON"),
         ("list.json", "this is not a document of scores"),
         ("plan.json", "this is not a document of scores (sets: Field required)"),

@@ -108,6 +108,13 @@ def test_missing_images_are_counted_and_the_first_named(folder: Path) -> None:
         read_layout(folder)
 
 
+def test_folders_without_any_image_are_incomplete(folder: Path) -> None:
+    for samples in folder.glob("*/samples"):
+        shutil.rmtree(samples)
+    with pytest.raises(NoScoreError, match=r"3 of 3 images are missing \(first: 00000/samples/0000.png\)"):
+        read_layout(folder)
+
+
 def test_a_number_that_occurs_twice_is_refused(folder: Path) -> None:
     shutil.copy(folder / "00001/samples/0003.png", folder / "00001/samples/00003.png")
     with pytest.raises(NoScoreError, match=r"3 of 15 images are missing \(first: 00000/samples/0004.png\)"):
@@ -123,7 +130,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (None, r"00001/metadata.jsonl: the file cannot be read"),
-        (b"\xff", r"00001/metadata.jsonl: the file cannot be read \('utf-8' codec"),
+        (b"\xff", r"00001/metadata.jsonl: the file is not UTF-8 text"),
         (b"{}", r"00001/metadata.jsonl: line 1: the tag is missing"),
         (json.dumps(RECORDS[0]).replace("dog", "star").encode(), r"00001/metadata.jsonl: line 1: unknown class 'star'"),
         (json.dumps(RECORDS[0]).encode() + b"\n" + json.dumps(RECORDS[1]).encode(), r"holds 2 prompts"),

@@ -149,7 +149,7 @@ def test_two_sets_stand_in_one_table(tmp_path: Path) -> None:
 def test_images_without_prompts_are_one_sentence(tmp_path: Path) -> None:
     folder = picture_folder(tmp_path / "set", renders(CAPTIONS * 5))
     asked = ("score", folder, "--metrics", "composition")
-    assert "images need something to be compared with" in refused(*asked)
+    assert "scores of images need metrics" in refused(*asked)
     said = refused(*asked, "--reference", folder)
     assert "composition judges images by their prompts, and these have none; add --prompts FILE." in said
     assert "fd_lite0 compares images with a reference; name one" in refused(

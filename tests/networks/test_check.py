@@ -558,6 +558,17 @@ def test_files_that_are_not_golden_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "spelling"), [("traj_dit_ddpm", "ddpm, states in float64"), ("traj_maskdit_edm", "edm-heun")]
+)
+def test_a_sampler_may_be_spelt_as_suites_spell_it(name: str, spelling: str, tmp_path: Path) -> None:
+    config, tensors = golden(name)
+    _, cases = check_file(recorded(tmp_path / "x.safetensors", {**config, "sampler": spelling}, tensors))
+    assert cases
+    assert all(case.passed for case in cases)
+
+
+@pytest.mark.slow
 def test_cases_that_cannot_be_replayed(tmp_path: Path) -> None:
     config, tensors = golden("tread_dit")
     path = tmp_path / "x.safetensors"

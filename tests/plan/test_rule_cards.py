@@ -13,6 +13,7 @@ import pytest
 from sgbench.guidance import RULES
 from sgbench.guidance.presets import PRESETS
 from sgbench.plan.rule_cards import card, page, relative_cost
+from sgbench.suite.schema import SweepEntry
 
 PAGE = Path(__file__).parents[2] / "docs" / "guidance.md"
 
@@ -61,6 +62,15 @@ def test_show_prints_what_the_page_says(name: str) -> None:
     if name in RULES:
         assert all(line in text for line in lines)
         assert json.loads(sgbench("guidance", "show", name, "--json")[1]) == json.loads(json.dumps(card(RULES[name])))
+
+
+def test_the_settings_of_a_preset_are_what_a_suite_takes() -> None:
+    listed = json.loads(sgbench("guidance", "list", "--json")[1])["presets"]
+    for preset in listed:
+        assert json.loads(sgbench("guidance", "show", preset["name"], "--json")[1]) == preset
+        entry = {"guidance": preset["rule"], **preset["settings"]}
+        listed_values = SweepEntry.model_validate(entry)
+        assert all(getattr(listed_values, key) == [value] for key, value in PRESETS[preset["name"]].settings.items())
 
 
 @pytest.mark.slow

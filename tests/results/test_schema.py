@@ -39,6 +39,17 @@ def test_parameters_of_version_5_are_read_as_what_they_were() -> None:
     assert found["churn_max"].isna()[1]
 
 
+def test_tables_of_mixed_versions_lose_nothing() -> None:
+    """Rows of two files put together, as pandas does it: columns of the newer one have gaps."""
+    old = pd.read_csv(STORED / "schema-5.csv").assign(parameters="eta=0.5", churn=[0.0, 40.0])
+    new = read_rows(STORED / f"schema-{SCHEMA_VERSION}.csv").assign(parameters='{"eta": 0.25}', churn_max=50.0)
+    found = migrate(pd.concat([old, new], ignore_index=True), "rows.csv")
+    assert [json.loads(str(text))["eta"] for text in found["parameters"]] == [0.5, 0.5, 0.25, 0.25]
+    assert found["churn_max"].tolist()[0] == float("inf")
+    assert found["churn_max"].isna().tolist() == [False, True, False, False]
+    assert found["churn_max"].tolist()[2:] == [50.0, 50.0]
+
+
 def test_every_step_between_versions_exists() -> None:
     assert sorted(STEPS) == list(range(OLDEST, SCHEMA_VERSION))
 

@@ -234,7 +234,7 @@ def test_a_folder_that_a_worker_does_not_see_is_refused(tmp_path: Path, monkeypa
     ("settings", "device", "sentence"),
     [
         (Ray(), "cuda", "--device: the Ray cluster has no GPU; add a node with a GPU, or use auto or cpu."),
-        (Ray(), "cuda:1", "--device: Ray chooses the GPUs, not 'cuda:1'; use auto, cpu or cuda."),
+        (Ray(), "cuda:1", "--device: Ray assigns the GPUs, so 'cuda:1' cannot be chosen; use auto, cpu or cuda."),
         (Ray(None, 4096), "cpu", "--threads-per-worker: a worker needs 4096 CPUs, but no node"),
     ],
 )

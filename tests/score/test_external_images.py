@@ -163,7 +163,7 @@ def test_explain_scores_nothing(image_folder: Folder, suite_file: Write) -> None
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["SET"], "images need something to be compared with"),
+        (["SET"], "scores of images need metrics"),
         (["SET", "--reference", "REAL", "--metrics", "fdd"], "there is no metric 'fdd', did you mean 'fd'?"),
         (["SET", "--reference", "REAL", "--metrics", "lpips"], "lpips compares the guided and the unguided image"),
         (["SET", "--reference", "REAL", "--metrics", "fd_lite0", "--limit", "5"], "--limit is for suites and cells"),

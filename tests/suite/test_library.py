@@ -108,7 +108,7 @@ def test_verbs_take_a_name(verb: str) -> None:
 
 def test_images_go_before_a_suite_of_their_name(folder: Path) -> None:
     (folder / "shapes").mkdir()
-    assert "images need something to be compared with" in refused("score", "shapes")
+    assert "scores of images need metrics" in refused("score", "shapes")
     assert "or a name that `sgbench suites list` shows" in refused("score", "shape")
 
 

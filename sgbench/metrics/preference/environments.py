@@ -66,7 +66,7 @@ def create_environment(name: str, folder: Path) -> Path:
     """
     requirements, where = list(_needing(name).requirements), folder / name
     if where.exists() and not (where / "pyvenv.cfg").is_file():
-        raise UserError("it exists and is not an environment", where=str(where), fix="choose another folder")
+        raise UserError("the folder exists and is not an environment", where=str(where), fix="choose another folder")
     try:
         _run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(where)], where)
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(interpreter(where))]

@@ -61,14 +61,14 @@ def test_an_environment_is_made_found_and_used(folder: Path, wheel: Path, monkey
 def test_a_folder_of_something_else_is_left_alone(folder: Path) -> None:
     (folder / "hpsv3").mkdir(parents=True)
     (folder / "hpsv3" / "thesis.tex").write_text("ten years")
-    with pytest.raises(UserError, match="it exists and is not an environment; choose another folder"):
+    with pytest.raises(UserError, match="the folder exists and is not an environment; choose another folder"):
         create_environment("hpsv3", folder)
     assert (folder / "hpsv3" / "thesis.tex").read_text() == "ten years"
 
 
 def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "hpsv3").write_text("")
-    with pytest.raises(UserError, match="it exists and is not an environment"):
+    with pytest.raises(UserError, match="the folder exists and is not an environment"):
         create_environment("hpsv3", tmp_path)
     assert (tmp_path / "hpsv3").is_file()
 
