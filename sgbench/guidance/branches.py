@@ -134,6 +134,8 @@ class Rule:
     """Where it acts: any space for a linear rule, the network's own prediction, the denoised image, the velocity."""
     samplers: tuple[str, ...] = ()
     """Samplers it works with, where it does not work with all."""
+    replaces_update: bool = False
+    """Whether its samplers take a step of its own, which also needs the weak prediction (`solve_plus_plus`)."""
     note: str = ""
     works: tuple[str, ...] = ()
     """What to cite: keys of `report/citations/references.bib`."""
@@ -184,11 +186,6 @@ class Rule:
     @property
     def drops_path(self) -> bool:
         return any(branch.sparsity == "path" for branch in self.branches)
-
-    @property
-    def replaces_update(self) -> bool:
-        """Whether the sampler's own step gives way to one that also needs the weak prediction."""
-        return bool(self.samplers)
 
 
 def combine(strong: T, weak: T, scale: float) -> T:

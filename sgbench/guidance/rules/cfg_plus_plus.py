@@ -15,6 +15,7 @@ RULE = Rule(
     gammas_default=0.0,
     scale_range=(0.0, 1.0),
     samplers=("euler", "ddim"),
+    replaces_update=True,
     note="replaces the update of Euler and DDIM, and has none in other samplers; outside an interval the plain update "
     "with the strong branch; in Euler it is CFG at the scale w t (1 - t') / (t - t')",
 )
