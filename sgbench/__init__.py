@@ -1,6 +1,6 @@
 """sgbench: benchmark and evaluation harness for guidance on token-sparse diffusion transformers.
 
-The public API: what is imported from here stays. One function for each verb of the command line; torch is imported only
+The public API: what is imported from here stays. The stages are functions, as `api.py` has them; torch is imported only
 by those that need it. None is called like a folder, so `import sgbench.results.store` finds the module.
 """
 

@@ -41,6 +41,6 @@ def parameters_text(text: object) -> str:
 
 
 _PLAIN = settings(Cell("", Guidance("none"), Sampler("euler", 1), 0, "balanced", "float32"))
-# Columns in the order of rows, and what stands in those that are reported only where they differ from it.
+# Columns in the order of rows; and the neutral values of those that are reported only where they differ.
 SETTINGS: Final = tuple(_PLAIN)
 NEUTRAL: Final = {name: _PLAIN[name] for name in (*OPTIONAL, *Sampler._field_defaults)}

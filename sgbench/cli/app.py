@@ -1,4 +1,4 @@
-"""The commands. Each reads its options, calls the function of the same name in `api.py` and prints the outcome.
+"""The commands. Each reads its options, calls a function of `api.py` or of the package and prints the outcome.
 
 Exit status: 0 done, 1 an error the user can fix (one sentence on stderr), 2 usage, 3 `compare --fail-on-regression`
 found a regression, 130 stopped by SIGINT, 143 by SIGTERM.

@@ -13,7 +13,10 @@ from torchvision.models import vgg16
 
 from sgbench import api
 from sgbench.base.errors import UserError
+from sgbench.images.sets import QUANTISATION, ImageSetInfo
+from sgbench.metrics.catalogue import METRICS
 from sgbench.metrics.extractors.lpips import CHANNELS, load, lpips
+from sgbench.metrics.metric import PairedMetric
 from sgbench.metrics.weights import require
 from sgbench.results.store import Store
 from sgbench.score.scorer import score_cells
@@ -61,6 +64,19 @@ def test_equals_torch_fidelity(weights: list[Path], monkeypatch: pytest.MonkeyPa
         expected = theirs(*(torch.from_numpy(x).permute(0, 3, 1, 2) for x in (first, second))).flatten().numpy()
     distances = lpips(load(weights, CPU), [first[:3], first[3:]], [second], CPU)
     assert distances == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_score_is_the_mean_over_pairs(weights: list[Path]) -> None:
+    network = load(weights, CPU)
+    first, second = pair(20)
+    distances = lpips(network, [first], [second], CPU)
+    info = ImageSetInfo("a set", 20, "unknown", QUANTISATION, None)
+    metric = METRICS["lpips"]
+    assert isinstance(metric, PairedMetric)
+    found = metric.score(network, [first[:3], first[3:]], [second], info, CPU)
+    assert found["value"] == pytest.approx(distances.mean(), rel=1e-5)
+    assert found["standard_error"] == pytest.approx(distances.std(ddof=1) / np.sqrt(20), rel=1e-4)
+    assert found["distances"] == pytest.approx(distances, abs=2e-5)
 
 
 def test_an_image_is_at_no_distance_from_itself(weights: list[Path]) -> None:

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from sgbench.base.progress import Silent
+from sgbench.images.sets import QUANTISATION, ImageSetInfo
+from sgbench.metrics.computer import Computer
 from sgbench.metrics.numerics import neighbours as nb
 from sgbench.metrics.numerics.neighbours import (
     Training,
@@ -16,10 +19,12 @@ from sgbench.metrics.numerics.neighbours import (
     precision_recall,
     prepare_real,
 )
+from sgbench.metrics.references.load import load_reference
 from sgbench.stats.estimates import group_bounds
 
 CPU = torch.device("cpu")
 Features = Callable[..., np.ndarray]
+INFO = ImageSetInfo("a set", 200, "unknown", QUANTISATION, None)
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.8, 3.0])
@@ -115,3 +120,15 @@ def test_copies_of_training_images_are_found(features: Features) -> None:
     brute = np.sqrt(((unseen[:, None] - features(13, 300)[None]) ** 2).sum(-1)).min(axis=1)
     assert training.distances(unseen) == pytest.approx(brute, rel=1e-4)
     assert training.distances(copies).mean() < 0.05 * brute.mean()
+
+
+@pytest.mark.slow
+def test_the_distance_to_training_images_is_a_mean_beside_that_of_held_out_ones() -> None:
+    computer = Computer(load_reference("fashion-mnist"), ["nearest_train"], CPU, Silent())
+    features = computer.reference.features("fashion-cnn", "features")[:200] + np.float32(0.1)
+    training, held_out = computer.training("fashion-cnn")
+    distances = training.distances(features)
+    found = computer.compute(["nearest_train"], {"fashion-cnn": {"features": features}}, INFO)["nearest_train"]
+    assert found["value"] == pytest.approx(distances.mean(), rel=1e-6)
+    assert found["standard_error"] == pytest.approx(distances.std(ddof=1) / np.sqrt(200), rel=1e-5)
+    assert (found["floor"], found["floor_sd"]) == (held_out, None)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from sgbench.models.architecture import Macs, RoutedArchitecture, VarianceArchitecture, block
 from sgbench.models.family import Family, Request, Shapes, backbone, published
-from sgbench.samplers.catalogue import DISCRETE_SAMPLERS, FLOW_SAMPLERS
+from sgbench.samplers.catalogue import DISCRETE_SAMPLERS, EDM_SAMPLERS, FLOW_SAMPLERS
 
 
 class DiTArchitecture(VarianceArchitecture, RoutedArchitecture):
@@ -73,7 +73,7 @@ TREAD_DIT = Family(
     fits=_fits_tread,
     prediction="edm",
     drops="routed tokens skip the blocks of the route and return after it",
-    samplers=("edm-heun",),
+    samplers=EDM_SAMPLERS,
     from_config=partial(_from_config, learn_sigma=False),
     sized=partial(_sized, learn_sigma=False, gamma=0.5),
 )

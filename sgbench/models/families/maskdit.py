@@ -7,6 +7,7 @@ from pydantic import Field
 
 from sgbench.models.architecture import ClassArchitecture, Macs, SameChannels, block, embedding, final, total
 from sgbench.models.family import Family, Shapes, backbone, published
+from sgbench.samplers.catalogue import EDM_SAMPLERS
 
 DECODER = {"decoder_hidden_size": 512, "decoder_depth": 8, "decoder_num_heads": 16}
 
@@ -75,7 +76,7 @@ FAMILIES = (
         fits=_linear_labels,
         prediction="edm",
         drops="dropped tokens leave before the encoder; a learned token stands in for them in the decoder",
-        samplers=("edm-heun",),
+        samplers=EDM_SAMPLERS,
         from_config=_from_config,
         sized=lambda request: _from_config(published(request)),
     ),

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from sgbench.models.architecture import CaptionArchitecture, Macs, embedding, final, total
 from sgbench.models.family import LATENT_CHANNELS, Family, Request
+from sgbench.samplers.catalogue import EDM_SAMPLERS
 
 TIME_FREQUENCIES = 512
 # The published XL model; the letters of the class-conditional families do not apply.
@@ -189,7 +190,7 @@ FAMILIES = (
         telltales=("caption_channels",),
         prediction="edm",
         drops="patches are masked after the mixer and come out as zeros",
-        samplers=("edm-heun",),
+        samplers=EDM_SAMPLERS,
         from_config=_from_config,
         sized=_sized,
         sigma_data=0.9,

@@ -12,6 +12,7 @@ from sgbench.base.errors import UserError, plain
 from sgbench.models.architecture import TIME_FREQUENCIES, CaptionArchitecture, Macs, RoutedArchitecture, Routes, total
 from sgbench.models.components import OWN, read_json
 from sgbench.models.family import Family, Request
+from sgbench.samplers.catalogue import FLOW_SAMPLERS
 
 # The published models were trained on captions of at most this many tokens; diffusers' conversion writes it, too.
 CAPTION_TOKENS = 256
@@ -169,7 +170,7 @@ FAMILIES = (
         telltales=("context_in_dim",),
         prediction="velocity",
         drops="routed image tokens skip a range of blocks, words never do",
-        samplers=("euler", "heun", "euler-maruyama"),
+        samplers=FLOW_SAMPLERS,
         from_config=lambda config: prx_from_config(config, 512, ROUTE),
         sized=_sized,
         from_folder=read_pipeline,

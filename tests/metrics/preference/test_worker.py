@@ -270,9 +270,13 @@ def test_a_disk_that_is_full_is_one_sentence(make: Make, monkeypatch: pytest.Mon
         make(READY + "asked()")(IMAGES, PROMPTS)
 
 
-def test_another_number_of_prompts_asks_nothing(make: Make) -> None:
+def test_another_number_of_prompts_asks_nothing(make: Make, tmp_path: Path) -> None:
+    note = f"question = asked(); open({str(tmp_path / 'asked')!r}, 'w').close(); say(id=question['id'], score=1)"
     with pytest.raises(UserError, match="there are 3 images and 1 prompts"):
-        make(READY + "asked()")(IMAGES, ["a"])
+        make(READY + note)(IMAGES, ["a"])
+    assert not (tmp_path / "asked").exists()
+    assert make(READY + note)(IMAGES[:1], ["a"]).tolist() == [1]
+    assert (tmp_path / "asked").exists()
 
 
 def test_the_process_is_isolated_and_asks_no_hub(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
