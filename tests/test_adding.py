@@ -23,11 +23,13 @@ from sgbench.samplers.catalogue import SAMPLERS
 RULE = '''
 """ICG whose random class is also sparser, softened by a parameter of its own."""
 
-from sgbench.guidance.branches import Branch, Parameter, Rule, Style, combine
+from sgbench.guidance.branches import Branch, Parameter, Rule, Style
+from sgbench.guidance.formulas import combine
 
 
-def soften(strong, weak, scale, parameters, memory):
-    return combine(strong, weak, 1 + (scale - 1) * parameters["softness"])
+def soften(predictions, step):
+    softer = 1 + (step.scale - 1) * step.parameters["softness"]
+    return combine(predictions["strong"], predictions["weak"], softer)
 
 
 RULE = Rule(

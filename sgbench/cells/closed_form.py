@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from sgbench.cells.cell import Cell
-from sgbench.cells.program import Call, call_counts
+from sgbench.cells.program import STRONG, Call, call_counts, program
 from sgbench.guidance.perturbation import BlockCost, Perturbation
 from sgbench.guidance.subset_rules import kept_tokens
 from sgbench.models import catalogue
@@ -17,13 +17,28 @@ CONVENTIONS = {
 
 
 def image_macs(cell: Cell, count: Callable[[Call], Macs] | None = None) -> Macs:
-    """Multiply-accumulates of one image: the sum over its calls, each counted by `count` or in closed form."""
+    """Multiply-accumulates of one image: the sum over its calls, each counted by `count` or in closed form.
+
+    It is the most that an image costs under a rule that may stop guidance.
+    """
+    counted = count or closed(cell)
+    return total(Macs(0, 0, 0), *(counted(call).times(times) for call, times in call_counts(cell)))
+
+
+def stopped_macs(cell: Cell, guided: int, count: Callable[[Call], Macs] | None = None) -> Macs:
+    """The same of an image that was guided in its first `guided` evaluations, and in no later one."""
+    counted, steered, parts = count or closed(cell), 0, [Macs(0, 0, 0)]
+    for evaluation in program(cell):
+        steered += evaluation.steers
+        alone = evaluation.steers and steered > guided
+        parts += [counted(call) for call in evaluation.calls if call.slot == STRONG or not alone]
+    return total(*parts)
+
+
+def closed(cell: Cell) -> Callable[[Call], Macs]:
+    """What counts the calls of a cell in closed form."""
     architecture = catalogue.entry(cell.model).architecture
-    parts = [
-        (count(call) if count else kept_macs(architecture, call.kept, call.perturbation)).times(times)
-        for call, times in call_counts(cell)
-    ]
-    return total(Macs(0, 0, 0), *parts)
+    return lambda call: kept_macs(architecture, call.kept, call.perturbation)
 
 
 def call_macs(architecture: Architecture, gamma: float) -> Macs:

@@ -45,7 +45,17 @@ def _not_neutral(settings: Guidance | Sampler, neutral: Guidance | Sampler) -> d
     """The first field, which names the kind, and all that is not neutral: a setting added later renames no cell."""
     kind = settings._fields[0]
     own = {name: value for name, value in settings._asdict().items() if name == kind or value != getattr(neutral, name)}
-    return {name: plain_parameters(value) if name == "parameters" else plain(value) for name, value in own.items()}
+    return {name: _plain(name, value) for name, value in own.items()}
+
+
+def _plain(name: str, value: Any) -> object:
+    match name:
+        case "parameters":
+            return plain_parameters(value)
+        case "segments":
+            return [_not_neutral(one, Guidance(one.rule)) for one in value]
+        case _:
+            return plain(value)
 
 
 def plain_parameters(parameters: tuple[tuple[str, Value], ...]) -> dict[str, object]:

@@ -2,41 +2,55 @@
 
 from collections import Counter
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from sgbench.cells.cell import Cell
 from sgbench.guidance import RULES, Branch
+from sgbench.guidance.branches import forward
 from sgbench.guidance.perturbation import Layers, Perturbation
 from sgbench.guidance.rules.cfg_zero import ZERO_STEPS
 from sgbench.guidance.schedules import ALWAYS, CONSTANT, GammaSchedule, Interval
-from sgbench.guidance.settings import Guidance
+from sgbench.guidance.settings import Guidance, Segments
 from sgbench.guidance.subset_rules import kept_tokens
 from sgbench.models import catalogue
 from sgbench.samplers.catalogue import moments
 from sgbench.samplers.settings import Moment
 
-Slot = Literal["strong", "weak", "perturbed"]
+STRONG: Final = "strong"
 ANY_SCALE = 2.0
 
 
 class Call(NamedTuple):
     """One denoiser call as far as its cost and its result depend on it."""
 
-    slot: Slot
+    slot: str
+    """The name of the branch whose prediction it gives; empty where only the inner head's is wanted."""
     branch: Branch
     gamma: float
     kept: int
     perturbation: Perturbation | None = None
+    offset: float = 0.0
+    """Added to the time that the network is told, on the clock of flow matching."""
+    inner: str = ""
+    """The name of the branch that is the inner head's prediction of the same forward, if any."""
 
 
 class Evaluation(NamedTuple):
     """One evaluation of the guided prediction: when, how strongly, and the calls it takes; none where it is zero."""
 
     moment: Moment
+    guidance: Guidance
+    """What guides here: the cell's guidance, or a segment of it."""
     scale: float
     strength: float
     """The push away from the perturbed branch."""
     calls: tuple[Call, ...]
+
+    @property
+    def steers(self) -> bool:
+        """Whether the weak branch and others are part of it."""
+        rule = RULES[self.guidance.rule]
+        return self.scale != 1 or (rule.replaces_update and _acts(self.guidance.interval, self.moment))
 
 
 @lru_cache(maxsize=4096)
@@ -45,13 +59,22 @@ def program(cell: Cell) -> tuple[Evaluation, ...]:
     return tuple(_evaluation(cell, number, moment) for number, moment in enumerate(moments(cell.sampler)))
 
 
+def may_stop(cell: Cell) -> bool:
+    """Whether guidance ends where the images say so: what an image costs is known once it is there."""
+    return any(RULES[one.rule].stop is not None for one in cell.guidance.segments or (cell.guidance,))
+
+
 def call_counts(cell: Cell) -> tuple[tuple[Call, int], ...]:
-    """The different calls of one image and how often each is made, in the order they first occur."""
-    guidance = cell.guidance
-    if guidance.scale_schedule == CONSTANT and guidance.scale != 1:
-        # The scale of guidance that always acts changes no call: a sweep over scales is counted once.
-        guidance = guidance._replace(scale=ANY_SCALE)
+    """The different calls of one image and how often each is made at most, in the order they first occur."""
+    guidance = _any_scale(cell.guidance)._replace(segments=Segments(map(_any_scale, cell.guidance.segments)))
     return _call_counts(cell._replace(guidance=guidance))
+
+
+def _any_scale(guidance: Guidance) -> Guidance:
+    """The scale of guidance that always acts changes no call: a sweep over scales is counted once."""
+    if guidance.scale_schedule != CONSTANT or guidance.scale == 1:
+        return guidance
+    return guidance._replace(scale=ANY_SCALE)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -72,25 +95,39 @@ def _is_steady(guidance: Guidance) -> bool:
     """Whether every evaluation makes the same calls."""
     rule = RULES[guidance.rule]
     moves = isinstance(guidance.gamma_strong, GammaSchedule) or isinstance(guidance.gamma_weak, GammaSchedule)
-    kind = rule.perturbed.perturbation if rule.perturbed is not None else None
-    drawn = guidance.subset == "bernoulli" or (kind is not None and kind.draws_blocks)
+    kinds = [branch.perturbation for branch in rule.branches]
+    drawn = guidance.subset == "bernoulli" or any(kind is not None and kind.draws_blocks for kind in kinds)
     limited = guidance.interval != ALWAYS or guidance.parameter("perturb_interval", ALWAYS) != ALWAYS
     scheduled = guidance.scale_schedule != CONSTANT or guidance.parameter(ZERO_STEPS, 0.0) > 0
-    return not (moves or drawn or limited or scheduled)
+    return not (moves or drawn or limited or scheduled or guidance.segments)
 
 
 def _evaluation(cell: Cell, number: int, moment: Moment) -> Evaluation:
-    guidance = cell.guidance
+    guidance = cell.guidance.at(moment.progress, moment.noise)
     rule = RULES[guidance.rule]
     if moment.step < guidance.parameter(ZERO_STEPS, 0.0):
-        return Evaluation(moment, 1.0, 0.0, ())
+        return Evaluation(moment, guidance, 1.0, 0.0, ())
     scale, strength = factors(guidance, moment)
-    calls = [_call(cell, number, moment, "strong", rule.strong)]
-    if rule.weak is not None and (scale != 1 or (rule.replaces_update and _acts(guidance.interval, moment))):
-        calls.append(_call(cell, number, moment, "weak", rule.weak))
-    if rule.perturbed is not None and strength:
-        calls.append(_call(cell, number, moment, "perturbed", rule.perturbed))
-    return Evaluation(moment, scale, strength, tuple(calls))
+    found = Evaluation(moment, guidance, scale, strength, ())
+    calls: list[Call] = []
+    for slot, branch in rule.named.items():
+        wanted = slot == STRONG or (strength != 0 if slot == "perturbed" else found.steers)
+        if wanted and branch.source == "call":
+            _add(calls, _call(cell, guidance, number, moment, slot, branch))
+    return found._replace(calls=tuple(calls))
+
+
+def _add(calls: list[Call], call: Call) -> None:
+    """Add a call to those of an evaluation; an inner head whose forward is one of them is that call's second output."""
+    if call.branch.output == "final":
+        calls.append(call)
+        return
+    whole = forward(call.branch)
+    for position, other in enumerate(calls):
+        if other.branch == whole and not other.inner:
+            calls[position] = other._replace(inner=call.slot)
+            return
+    calls.append(call._replace(slot="", inner=call.slot))
 
 
 def factors(guidance: Guidance, moment: Moment) -> tuple[float, float]:
@@ -112,31 +149,32 @@ def _acts(interval: Interval, moment: Moment) -> bool:
     return interval.holds(moment.progress, moment.noise)
 
 
-def _call(cell: Cell, number: int, moment: Moment, slot: Slot, branch: Branch) -> Call:
-    gamma = branch.gamma(cell.guidance, moment.progress)
+def _call(cell: Cell, guidance: Guidance, number: int, moment: Moment, slot: str, branch: Branch) -> Call:
+    gamma = branch.gamma(guidance, moment.progress)
     grid = catalogue.entry(cell.model).architecture.grid_tokens
     kept = kept_tokens(grid, gamma)
-    if cell.guidance.subset == "bernoulli" and 0 < gamma < 1:
-        kept = _bernoulli_count(cell, slot, number, grid, gamma)
-    return Call(slot, branch, gamma, kept, _perturbation(cell, number, branch))
+    if guidance.subset == "bernoulli" and 0 < gamma < 1:
+        kept = _bernoulli_count(cell.seed, guidance, slot, number, grid, gamma)
+    return Call(slot, branch, gamma, kept, _perturbation(cell, guidance, number, branch), branch.offset(guidance))
 
 
-def _bernoulli_count(cell: Cell, slot: Slot, number: int, grid: int, gamma: float) -> int:
+def _bernoulli_count(seed: int, guidance: Guidance, slot: str, number: int, grid: int, gamma: float) -> int:
     """How many tokens an independent coin per token keeps, at least one; common to the images of a suite.
 
     A subset of uniform members and this size has the law of independent coins, and equal sizes can share a batch.
     """
-    from sgbench.cells.randomness import Stream, generator
+    from sgbench.cells.randomness import Stream, generator, named_stream
 
     own = {"strong": Stream.STRONG_COUNT, "weak": Stream.WEAK_COUNT}
-    stream = Stream.SHARED_COUNT if cell.guidance.sharing == "shared" else own[slot]
-    coins = generator(cell.seed, stream, 0, number).random(grid)
+    alone = own[slot] if slot in own else named_stream(f"count {slot}")
+    stream = Stream.SHARED_COUNT if guidance.sharing == "shared" else alone
+    coins = generator(seed, stream, 0, number).random(grid)
     return max(1, int((coins < 1 - gamma).sum()))
 
 
-def _perturbation(cell: Cell, number: int, branch: Branch) -> Perturbation | None:
+def _perturbation(cell: Cell, guidance: Guidance, number: int, branch: Branch) -> Perturbation | None:
     """The perturbation of a call; blocks that are drawn at random are common to all images."""
-    kind, guidance = branch.perturbation, cell.guidance
+    kind = branch.perturbation
     if kind is None:
         return None
     chosen = guidance.parameter("layers", Layers())

@@ -4,6 +4,7 @@ No generator is advanced from one image to the next, so images do not depend on 
 the worker; two cells of a suite share noise and labels at the same index.
 """
 
+import hashlib
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import assert_never
@@ -30,7 +31,12 @@ class Stream(IntEnum):
     BLOCKS = 10
 
 
-def generator(seed: int, stream: Stream, index: int, step: int = 0) -> np.random.Generator:
+def named_stream(name: str) -> int:
+    """The stream of a purpose that a rule's author named, apart from all of `Stream`."""
+    return 1 << 32 | int.from_bytes(hashlib.sha256(name.encode()).digest()[:4])
+
+
+def generator(seed: int, stream: int, index: int, step: int = 0) -> np.random.Generator:
     """A Philox generator at the start of its own counter block."""
     return np.random.Generator(np.random.Philox(key=[seed, int(stream)], counter=[0, 0, step, index]))
 
@@ -70,7 +76,7 @@ def random_classes(seed: int, indices: Sequence[int], evaluations: int, classes:
     return np.stack([generator(seed, stream, index).integers(classes, size=evaluations) for index in indices], axis=1)
 
 
-def token_orders(seed: int, stream: Stream, indices: Sequence[int], evaluations: int, grid: int) -> NDArray[np.int64]:
+def token_orders(seed: int, stream: int, indices: Sequence[int], evaluations: int, grid: int) -> NDArray[np.int64]:
     """A random order of the grid's tokens per evaluation and image (evaluations, len(indices), grid).
 
     A branch keeps the first tokens of its order, so that smaller subsets are part of larger ones. One generator

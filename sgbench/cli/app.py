@@ -25,7 +25,7 @@ from sgbench.cli.options import Device, Json, Limit, PresetName, Reports, Result
 from sgbench.cli.results import cite, compare, doctor, publish
 from sgbench.cli.weights import weights
 from sgbench.cli.zoo import zoo
-from sgbench.plan.plan import GPU_BASIS, LOAD_SECONDS, forecast
+from sgbench.plan.plan import GPU_BASIS, LOAD_SECONDS, PlannedCell, forecast
 from sgbench.results.faults import Failure
 from sgbench.run.engines import Engine, chosen_engine, require_ray_for
 from sgbench.suite.sweep import check_samples, expand
@@ -78,7 +78,7 @@ def plan(
         for c in made.cells[:PLAN_LINES]:
             print(
                 f"{c.id}  {c.gmacs_per_image:11.3f}  {2 * c.gmacs_per_image:7.3f}  {c.images:6d}  "
-                f"{c.images_kept:6d}  {c.cell.describe()}"
+                f"{c.images_kept:6d}  {c.cell.describe()}{_at_least(c)}"
             )
         if len(made.cells) > PLAN_LINES:
             print(f"and {len(made.cells) - PLAN_LINES:,} more cells, which --json lists")
@@ -234,6 +234,12 @@ def main() -> None:
     if status == INTERRUPTED:
         _fail(f"interrupted: {CONTINUES}", INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _at_least(cell: PlannedCell) -> str:
+    """What a cell costs at least, where its images decide when guidance stops."""
+    least = cell.least_gmacs_per_image
+    return "" if least == cell.gmacs_per_image else f" (from {least:.3f} GMACs/image: guidance stops early)"
 
 
 def _fail(message: str, status: int) -> None:

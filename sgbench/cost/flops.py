@@ -38,7 +38,8 @@ def flops_card(question: Question) -> dict[str, Any]:
     architecture = model.architecture
     rule = _rule(question, model)
     guidance = Guidance(rule.name, 1.0, question.gamma_strong, question.gamma_weak)
-    gammas = [branch.gamma(guidance) for branch in rule.branches]
+    called = {name: branch for name, branch in rule.named.items() if branch.source == "call"}
+    gammas = [branch.gamma(guidance) for branch in called.values()]
     stated = [call_macs(architecture, gamma) for gamma in gammas]
     counted = [_counted(architecture, gamma) for gamma in gammas]
     calls = [
@@ -48,7 +49,7 @@ def flops_card(question: Question) -> dict[str, Any]:
             "kept_tokens": kept_tokens(architecture.grid_tokens, gamma),
             **_both(closed, found),
         }
-        for name, gamma, closed, found in zip(("strong", "weak"), gammas, stated, counted, strict=False)
+        for name, gamma, closed, found in zip(called, gammas, stated, counted, strict=True)
     ]
     sampler = known.samplers[0]
     evaluations = SAMPLERS[sampler].evaluations(question.steps)
@@ -87,6 +88,9 @@ def _rule(question: Question, model: ModelInfo) -> Rule:
     if rule.perturbed is not None:
         what = f"what {rule.title} costs depends on the blocks it perturbs"
         raise UserError(what, where="--guidance", fix="write a suite with its layers, and run `sgbench plan`")
+    if rule.needs_inner:
+        what = f"{rule.title} needs an inner head, which sizes do not say"
+        raise UserError(what, where="--guidance", fix="write a suite with such a model, and run `sgbench plan`")
     if rule.drops_path and not model.architecture.drops_path:
         what = f"{rule.title} drops the middle path, and {model.family.title} has none"
         raise UserError(what, where="--guidance", fix="choose another rule, or the family sprint")

@@ -3,17 +3,17 @@
     guided = strong + (w - 1) (strong - weak) + s (strong - perturbed)
 
 The middle term is weak + w (strong - weak) in other words. A branch is one denoiser call; one whose factor is 0 (w = 1,
-or outside the interval) is not called. Rules that are not of this form add a pure function over the two predictions
-and name the space it acts in. Rules are defined without torch.
+or outside the interval) is not called. Rules that are not of this form add a pure function over the predictions of
+their branches and name the space it acts in. Rules are defined without torch.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from inspect import isabstract
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, assert_never
 
 from sgbench.base.choices import require_choice
 from sgbench.base.errors import UserError
@@ -25,17 +25,44 @@ if TYPE_CHECKING:
 
     from sgbench.guidance.settings import Guidance, Value
 
-T = TypeVar("T")
 Condition = Literal["given", "null", "random"]
 CheckpointName = Literal["main", "auxiliary"]
 Sparsity = Literal["dense", "strong", "weak", "path"]
+Source = Literal["call", "previous"]
+Output = Literal["final", "inner"]
 Space = Literal["any", "native", "image", "velocity"]
 TextForm = Literal["layers", "interval"]
 Line = Literal["-", "--", ":", "-."]
-Combine = Callable[["Tensor", "Tensor", float, Mapping[str, float], "dict[str, Tensor]"], "Tensor"]
-"""(strong, weak, w, parameters, memory) to the guided prediction; memory lasts for one run of a sampler.
 
-Parameters are those of the rule that are numbers."""
+
+class Step(NamedTuple):
+    """What a rule knows of an evaluation besides the predictions of its branches."""
+
+    x: Tensor
+    """The state (B, C, H, W), of the channels that are guided."""
+    time: float
+    """On the clock of flow matching, whatever the model's own: 1 is noise, 0 the image."""
+    noise: float
+    """The level as intervals know it: t, sigma, or (timestep + 1) / 1000."""
+    number: int
+    """Of the sampler's step, from 0."""
+    steps: int
+    progress: float
+    """Share of sampling that is done."""
+    scale: float
+    """w at this moment. Where it is 1 no function is called: the strong prediction is the guided one."""
+    parameters: Mapping[str, float]
+    """The rule's own parameters that are numbers."""
+    memory: dict[str, Tensor]
+    """The rule's own, from its first evaluation in a run of a sampler to the last."""
+
+
+Predictions = Mapping[str, "Tensor"]
+"""The predictions (B, C, H, W) of an evaluation by the names of the branches."""
+Combine = Callable[[Predictions, Step], "Tensor"]
+"""The guided prediction."""
+Stop = Callable[[Predictions, Step], "Tensor"]
+"""(B,), true for the images that are guided no more from the next evaluation on."""
 
 
 class Style(NamedTuple):
@@ -54,17 +81,26 @@ PLAIN = Style()
 
 @dataclass(frozen=True)
 class Branch:
-    """One call of a denoiser: under which condition, by which checkpoint, with whose gamma, perturbed or not."""
+    """One call of a denoiser: under which condition, by which checkpoint, with whose gamma, perturbed or not, when."""
 
     condition: Condition = "given"
     checkpoint: CheckpointName = "main"
     sparsity: Sparsity = "dense"
     perturbation: type[Perturbation] | None = None
+    time: float | str = 0.0
+    """Added to the time that the network is told, on the clock of flow matching: above 0 is noisier. A text is the name
+    of the parameter that holds it."""
+    source: Source = "call"
+    """`previous` is the strong prediction of the evaluation before, which costs nothing; of the first, its own."""
+    output: Output = "final"
+    """`inner` is the network's inner head. Both outputs of one forward are one call."""
 
     def __post_init__(self) -> None:
         require_choice(self.condition, Condition, "Branch.condition")
         require_choice(self.checkpoint, CheckpointName, "Branch.checkpoint")
         require_choice(self.sparsity, Sparsity, "Branch.sparsity")
+        require_choice(self.source, Source, "Branch.source")
+        require_choice(self.output, Output, "Branch.output")
         kind: object = self.perturbation
         known = isinstance(kind, type) and issubclass(kind, Perturbation) and not isabstract(kind)
         if kind is not None and not known:
@@ -72,6 +108,12 @@ class Branch:
                 f"{kind!r} is not a kind of perturbation",
                 where="Branch.perturbation",
                 fix="give a class that derives from Perturbation and defines its attention and its added_macs",
+            )
+        if self.source == "previous" and self != Branch(source="previous"):
+            raise UserError(
+                "the prediction of the evaluation before is the strong branch's as it was",
+                where="Branch.source",
+                fix="give nothing else beside `source`",
             )
 
     def gamma(self, guidance: Guidance, progress: float = 0.0) -> float:
@@ -87,6 +129,10 @@ class Branch:
                 return 0.0
             case _:
                 assert_never(self.sparsity)
+
+    def offset(self, guidance: Guidance) -> float:
+        """What is added to the time, under the rule's parameters."""
+        return guidance.numbers[self.time] if isinstance(self.time, str) else self.time
 
 
 @dataclass(frozen=True)
@@ -113,12 +159,15 @@ class Rule:
     """A guidance rule: its branches, its settings, its names and its source."""
 
     name: str
-    title: str
-    source: str
-    formula: str
-    strong: Branch
+    title: str = ""
+    """As reports call it; the name where it has none."""
+    source: str = ""
+    formula: str = ""
+    strong: Branch = Branch()
     weak: Branch | None = None
     perturbed: Branch | None = None
+    others: Mapping[str, Branch] = field(default_factory=dict, hash=False)
+    """Further branches by name, of a rule with `combine`; called where the weak one is."""
     parameters: tuple[Parameter, ...] = ()
     scale_range: tuple[float, float] = (1.0, math.inf)
     scale_default: float | None = None
@@ -129,7 +178,10 @@ class Rule:
     dense_because: str = ""
     """Why no branch can drop tokens, where there is a reason."""
     combine: Combine | None = None
-    """The pure function over the predictions of a rule that is not linear."""
+    """The pure function over the predictions of a rule that is not linear. It may need no branch but the strong one."""
+    stop: Stop | None = None
+    """When guidance ends for good, for each image apart: from the next evaluation on its strong branch alone is called.
+    The cost of such a rule is known once it ran."""
     space: Space = "any"
     """Where it acts: any space for a linear rule, the network's own prediction, the denoised image, the velocity."""
     samplers: tuple[str, ...] = ()
@@ -147,33 +199,64 @@ class Rule:
 
     def __post_init__(self) -> None:
         require_choice(self.space, Space, "Rule.space")
-        if self.perturbed is not None and self.perturbed.sparsity != "dense":
-            raise UserError(
+        object.__setattr__(self, "title", self.title or self.name)
+        faults = (
+            (
+                self.perturbed is not None and self.perturbed.sparsity != "dense",
                 "a perturbed branch has no random stream for its kept tokens",
-                where=f"Rule.perturbed of {self.name}",
-                fix='give it sparsity="dense"',
-            )
+                'give `perturbed` sparsity="dense"',
+            ),
+            (
+                bool(self.others) and self.combine is None,
+                f"nothing says what becomes of the branches {', '.join(self.others)}",
+                "give `combine`",
+            ),
+            (
+                not {"strong", "weak", "perturbed"}.isdisjoint(self.others),
+                "a branch of `others` has the name of another",
+                "rename it",
+            ),
+            (
+                self.stop is not None and (self.combine is not None or self.weak is None),
+                "a rule that stops guidance needs a weak branch and no `combine`",
+                "give `weak`, or leave `stop` out",
+            ),
+            (
+                self.strong.source != "call" or self.strong.output != "final" or self.strong.time != 0,
+                "the strong branch is the network's prediction at the time of the step",
+                "put the time, source or output into another branch",
+            ),
+        )
+        for wrong, what, fix in faults:
+            if wrong:
+                raise UserError(what, where=f"the rule {self.name}", fix=fix)
+
+    @property
+    def named(self) -> dict[str, Branch]:
+        """The branches of a fully guided step by name, strong first."""
+        found = {"strong": self.strong, "weak": self.weak, "perturbed": self.perturbed, **self.others}
+        return {name: branch for name, branch in found.items() if branch is not None}
 
     @property
     def branches(self) -> tuple[Branch, ...]:
-        """The denoiser calls of a fully guided step, strong first."""
-        return tuple(branch for branch in (self.strong, self.weak, self.perturbed) if branch is not None)
+        """The branches of a fully guided step, strong first."""
+        return tuple(self.named.values())
 
     @property
     def guided(self) -> bool:
-        return len(self.branches) > 1
+        return len(self.branches) > 1 or self.combine is not None
 
     @property
     def takes_scale(self) -> bool:
-        return self.weak is not None
+        return self.weak is not None or self.combine is not None
 
     @property
     def takes_gamma_strong(self) -> bool:
-        return self.strong.sparsity == "strong"
+        return any(branch.sparsity == "strong" for branch in self.branches)
 
     @property
     def takes_gamma_weak(self) -> bool:
-        return self.weak is not None and self.weak.sparsity == "weak"
+        return any(branch.sparsity == "weak" for branch in self.branches)
 
     @property
     def needs_auxiliary(self) -> bool:
@@ -184,26 +267,14 @@ class Rule:
         return any(branch.condition == "null" for branch in self.branches)
 
     @property
+    def needs_inner(self) -> bool:
+        return any(branch.output == "inner" for branch in self.branches)
+
+    @property
     def drops_path(self) -> bool:
         return any(branch.sparsity == "path" for branch in self.branches)
 
 
-def combine(strong: T, weak: T, scale: float) -> T:
-    """weak + w (strong - weak); w = 1 is the strong prediction (arXiv 2601.01608, eq. 3 and 7)."""
-    return weak + scale * (strong - weak)  # type: ignore[operator]
-
-
-def add_perturbed_guidance(guided: T, strong: T, perturbed: T, strength: float) -> T:
-    """Away from a perturbed prediction, on top of other guidance: guided + s (strong - perturbed)."""
-    return guided + strength * (strong - perturbed)  # type: ignore[operator]
-
-
-def rescale(guided: Tensor, strong: Tensor, share: float) -> Tensor:
-    """CFG-rescale: guided (phi std(strong) / std(guided) + 1 - phi), deviations per sample over (C, H, W).
-
-    Shrinks any rule's prediction (B, C, H, W) towards the strong one's spread; 0 changes nothing (Lin et al., arXiv
-    2305.08891, section 3.4). The prediction is the family's: velocity, noise, or EDM's denoised image.
-    """
-    dims = tuple(range(1, guided.ndim))
-    ratio = strong.std(dims, keepdim=True) / guided.std(dims, keepdim=True)
-    return guided * (share * ratio + (1 - share))
+def forward(branch: Branch) -> Branch:
+    """The forward pass of a branch, whichever of its outputs it is: branches of one forward are one call."""
+    return replace(branch, output="final")

@@ -25,6 +25,16 @@ Value = float | Layers | Interval
 V = TypeVar("V", float, Layers, Interval)
 
 
+class Segments(tuple["Guidance", ...]):
+    """Guidance by segments of sampling: each acts where its interval holds."""
+
+    def __str__(self) -> str:
+        return "; ".join(f"{one.rule} {one.describe()}" for one in self)
+
+
+NO_SEGMENTS = Segments()
+
+
 class Guidance(NamedTuple):
     """One guidance rule with its settings; settings that a rule does not take have their neutral value."""
 
@@ -41,6 +51,8 @@ class Guidance(NamedTuple):
     sharing: Sharing = "independent"
     parameters: tuple[tuple[str, Value], ...] = ()
     """The settings that only this rule has, by name, all of them."""
+    segments: Segments = NO_SEGMENTS
+    """Other guidance for parts of sampling, in the order it acts in; between them the model is not guided."""
 
     def parameter(self, name: str, default: V) -> V:
         """A parameter of the rule; `default`, which is of its type, for rules without it."""
@@ -51,8 +63,16 @@ class Guidance(NamedTuple):
         """The parameters that are numbers."""
         return {name: value for name, value in self.parameters if isinstance(value, int | float)}
 
+    def at(self, progress: float, noise: float) -> Guidance:
+        """What guides at a moment: these settings, or those of the segment that acts there."""
+        if not self.segments:
+            return self
+        return next((one for one in self.segments if one.interval.holds(progress, noise)), UNGUIDED)
+
     def describe(self) -> str:
         """The settings that are not neutral, in a few words."""
+        if self.segments:
+            return str(self.segments)
         parts = [] if self.scale == 1 else [f"w={self.scale:g}"]
         if self.gamma_strong or self.gamma_weak:
             strong, weak = spell(self.gamma_strong), spell(self.gamma_weak)
@@ -61,8 +81,9 @@ class Guidance(NamedTuple):
         return " ".join([*parts, *(f"{name}={value}" for name, value in self.parameters)])
 
 
+UNGUIDED = Guidance("none")
 # What a sweep is about; of other settings only those that are not neutral are reported.
-SWEPT = ("scale", "gamma_strong", "gamma_weak", "parameters")
+SWEPT = ("scale", "gamma_strong", "gamma_weak", "parameters", "segments")
 NEUTRAL = Guidance._field_defaults
 OPTIONAL = tuple(name for name in NEUTRAL if name not in SWEPT)
 READERS = {
@@ -86,7 +107,8 @@ def guidance_of(record: Mapping[str, Any]) -> Guidance:
         for name, value in record.items()
     }
     parameters = {name: _parameter(value) for name, value in record.get("parameters", {}).items()}
-    return Guidance(**{**found, "parameters": tuple(parameters.items())})
+    segments = Segments(guidance_of(one) for one in record.get("segments", ()))
+    return Guidance(**{**found, "parameters": tuple(parameters.items()), "segments": segments})
 
 
 def _parameter(value: float | str) -> Value:

@@ -121,6 +121,11 @@ class Architecture(BaseModel, ABC):
         return ()
 
     @property
+    def has_inner_head(self) -> bool:
+        """Whether a second head gives a prediction from inside the network."""
+        return False
+
+    @property
     def can_drop_tokens(self) -> bool:
         """Whether tokens can be dropped somewhere in the network."""
         return True
@@ -186,6 +191,11 @@ class RoutedArchitecture(HeadsArchitecture):
     def _routes_in_order(self) -> RoutedArchitecture:
         check_routes(self.routes, self.depth)
         return self
+
+    @property
+    def has_inner_head(self) -> bool:
+        """Whether a second head gives a prediction from inside the network."""
+        return False
 
     @property
     def can_drop_tokens(self) -> bool:

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from sgbench.base.processor import processor_name, usable_cores, vector_unit
 from sgbench.cells.cell import Cell
-from sgbench.cells.closed_form import image_macs
+from sgbench.cells.closed_form import image_macs, stopped_macs
 from sgbench.cells.identity import cell_id
+from sgbench.cells.program import may_stop
 from sgbench.metrics.weights import instrument_named
 from sgbench.plan.pace import Pace, extractors_of, known_pace, model_key
 from sgbench.results.store import SHARD, Store, image_bytes
@@ -37,6 +38,8 @@ class PlannedCell(NamedTuple):
     id: str
     cell: Cell
     gmacs_per_image: float
+    """The most, where guidance stops at a time that the images choose."""
+    least_gmacs_per_image: float
     paper_gmacs_per_image: float
     images: int
     images_kept: int
@@ -99,6 +102,7 @@ class Plan(NamedTuple):
                     "cell": c.id,
                     "what": c.cell.describe(),
                     "gmacs_per_image": c.gmacs_per_image,
+                    "least_gmacs_per_image": c.least_gmacs_per_image,
                     "gflops_per_image": 2 * c.gmacs_per_image,
                     "paper_gmacs_per_image": c.paper_gmacs_per_image,
                     "images": c.images,
@@ -156,7 +160,10 @@ def plan_cells(suite: Suite, cells: Sequence[Cell], store: Store, pace: Pace | N
     for cell in cells:
         name, macs = cell_id(cell), image_macs(cell)
         kept = store.noted_images(cell, suite.samples) if name in there else 0
-        planned.append(PlannedCell(name, cell, macs.macs / 1e9, macs.paper / 1e9, suite.samples, kept))
+        least = stopped_macs(cell, 1) if may_stop(cell) else macs
+        planned.append(
+            PlannedCell(name, cell, macs.macs / 1e9, least.macs / 1e9, macs.paper / 1e9, suite.samples, kept)
+        )
     plan = Plan(suite, planned, 0.0, *_rate(suite, [c.cell for c in planned if c.id in there], store))
     pace = pace or known_pace()
     work = {c: c.gmacs_per_image * (c.images_left + WARM_UP_IMAGES) for c in planned if c.images_left}

@@ -41,6 +41,7 @@ def card(rule: Rule) -> dict[str, Any]:
         "needs": _needs(rule),
         "relative_cost": round(relative_cost(rule), 3),
         "relative_cost_at": _example_text(rule),
+        "stops": rule.stop is not None,
         "note": rule.note,
     }
 
@@ -78,6 +79,12 @@ def _branch(branch: Branch) -> str:
         parts.append("middle blocks left out")
     if branch.perturbation is not None:
         parts.append(branch.perturbation.meaning)
+    if branch.time:
+        parts.append(f"time + {branch.time}")
+    if branch.source == "previous":
+        parts.append("of the evaluation before")
+    if branch.output == "inner":
+        parts.append("inner head")
     return ", ".join(parts)
 
 
@@ -111,6 +118,8 @@ def _needs(rule: Rule) -> list[str]:
         needs.append("middle blocks that can be left out (SPRINT)")
     if rule.takes_gamma_strong and rule.guided and rule.gammas_default is None:
         needs.append("a place where tokens are dropped")
+    if rule.needs_inner:
+        needs.append("an inner head")
     if rule.space == "velocity":
         needs.append("velocity prediction")
     if rule.samplers:
@@ -163,7 +172,8 @@ def section(c: dict[str, Any]) -> list[str]:
         lines.append(f"- `{p['name']}`: {p['meaning']} ({p['range']}; {usual}).")
     if c["needs"]:
         lines.append(f"- Needs: {', '.join(c['needs'])}.")
-    lines.append(f"- Cost: {c['relative_cost']:.3f} of unguided ({c['relative_cost_at']}).")
+    most = "at most " if c["stops"] else ""
+    lines.append(f"- Cost: {most}{c['relative_cost']:.3f} of unguided ({c['relative_cost_at']}).")
     if c["note"]:
         lines.append(f"- Note: {c['note']}.")
     return lines

@@ -191,7 +191,9 @@ def replicates(text: str) -> tuple[float, ...]:
 
 def settings_text(row: pd.Series | Mapping[Any, Any]) -> str:
     """A row's settings in a few words: `w 2, gamma 0 / 0.7, 10 steps`."""
-    rule = RULES[row["guidance"]]
+    rule, segments = RULES[row["guidance"]], row.get("segments")
+    if isinstance(segments, str) and segments:
+        return ", ".join([segments, _sampling(row)])
     parts = [f"w {row['scale']:g}"] if rule.takes_scale else []
     strong, weak = _short(row["gamma_strong"]), _short(row["gamma_weak"])
     if rule.takes_gamma_weak and (rule.gammas_default is None or (strong, weak) != ("0", "0")):
@@ -203,8 +205,12 @@ def settings_text(row: pd.Series | Mapping[Any, Any]) -> str:
     parts += [f"{name} {_short(value)}" for name, value in others.items() if value == value]
     if parameters := parameters_text(row.get("parameters")):
         parts.append(parameters)
+    return ", ".join([*parts, _sampling(row)])
+
+
+def _sampling(row: pd.Series | Mapping[Any, Any]) -> str:
     sampler = "" if row.get("sampler", "euler") == "euler" else f"{row['sampler']} "
-    return ", ".join([*parts, f"{sampler}{row['steps']} steps"])
+    return f"{sampler}{row['steps']} steps"
 
 
 def _short(value: object) -> str:

@@ -6,6 +6,7 @@
 4  prompts and text encoder of every row, training iterations of both checkpoints, percentiles of LPIPS
 5  rows of cells that failed, which have the reason in `failed` and neither cost nor scores
 6  parameters of rules as JSON; where EDM's sampler churns, and how
+7  guidance by segments of sampling
 """
 
 import json
@@ -18,7 +19,7 @@ from sgbench.base.errors import UserError
 from sgbench.cells.settings import NEUTRAL
 from sgbench.guidance import RULES
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 OLDEST = 2
 # Columns that a report requires; those of scores depend on the suite.
 REQUIRED = ("cell", "model", "guidance", "gamma_strong", "gamma_weak", "sampler", "scale", "steps", "seed", "samples")
@@ -26,7 +27,7 @@ REQUIRED = ("cell", "model", "guidance", "gamma_strong", "gamma_weak", "sampler"
 MEASURED = ("device", "gmacs_per_image", "seconds_per_image", "batch", "threads")
 WHOLE = ("batch", "threads", "other_devices")
 # Columns of text in which nothing is an empty text.
-EMPTY = ("prompts", "failed", "parameters")
+EMPTY = ("prompts", "failed", "parameters", "segments")
 AGAIN = "run `sgbench score` again, which writes the rows anew from the cells"
 
 
@@ -103,6 +104,11 @@ def _from_5(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(parameters=rows.get("parameters", pd.Series("", rows.index)).map(_parameters_json), **found)
 
 
+def _from_6(rows: pd.DataFrame) -> pd.DataFrame:
+    """One rule guided all of sampling."""
+    return rows if "segments" in rows else rows.assign(segments="")
+
+
 def _parameters_json(text: object) -> str:
     if not isinstance(text, str) or not text:
         return ""
@@ -115,7 +121,7 @@ def _parameters_json(text: object) -> str:
     return json.dumps({name: value if kinds[name] or value == "inf" else float(value) for name, value in found})
 
 
-STEPS: dict[int, Callable[[pd.DataFrame], pd.DataFrame]] = {2: _from_2, 3: _from_3, 4: _from_4, 5: _from_5}
+STEPS: dict[int, Callable[[pd.DataFrame], pd.DataFrame]] = {2: _from_2, 3: _from_3, 4: _from_4, 5: _from_5, 6: _from_6}
 
 
 def _require(rows: pd.DataFrame, columns: tuple[str, ...], where: str) -> None:

@@ -6,7 +6,7 @@ cost.json holds multiply-accumulates as fvcore counts them on the networks that 
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import metadata
 from typing import Any
@@ -17,9 +17,9 @@ from PIL import Image
 
 from sgbench.base.provenance import provenance
 from sgbench.cells.cell import Cell
-from sgbench.cells.closed_form import CONVENTIONS, image_macs
+from sgbench.cells.closed_form import CONVENTIONS, image_macs, stopped_macs
 from sgbench.cells.identity import cell_id
-from sgbench.cells.program import Call, call_counts
+from sgbench.cells.program import Call, call_counts, may_stop
 from sgbench.cost.macs import count_decoder, count_kept
 from sgbench.cost.measured import summarise
 from sgbench.guidance.perturbation import Layers
@@ -90,9 +90,10 @@ def counted_macs(cell: Cell, networks: Networks, call: Call) -> Macs:
     network = networks.of(call.branch)
     perturbation = call.perturbation
     if perturbation is not None and perturbation.draws_blocks:
-        # All blocks that may be skipped cost the same, so one count holds for every choice of as many.
-        same = cell.guidance.parameter("layers", Layers())[: len(perturbation.layers)]
-        perturbation = replace(perturbation, layers=same)
+        # All blocks that may be drawn cost the same, so one count holds for every choice of as many.
+        choices = [one.parameter("layers", Layers()) for one in cell.guidance.segments or (cell.guidance,)]
+        listed = next(layers for layers in choices if set(perturbation.layers) <= set(layers))
+        perturbation = replace(perturbation, layers=listed[: len(perturbation.layers)])
     key = (cell.model, call.branch.checkpoint, call.kept, perturbation)
     if key not in _counted:
         _counted[key] = count_kept(network, call.kept, perturbation)
@@ -120,20 +121,38 @@ def cost_record(cell: Cell, networks: Networks, store: Store, samples: int) -> d
                 "paper": one.paper,
             }
         )
-    image = image_macs(cell, lambda call: counted_macs(cell, networks, call))
+    stops = _guided_evaluations(cell, store, samples) if may_stop(cell) else []
+    image, spread = _image_macs(cell, lambda call: counted_macs(cell, networks, call), stops)
     return {
         "counted_by": f"fvcore {metadata.version('fvcore')}, attention by a handler",
         "conventions": CONVENTIONS,
         "branches": branches,
         "macs_per_image": image.macs,
         "paper_per_image": image.paper,
-        "closed_form_macs_per_image": image_macs(cell).macs,
+        "closed_form_macs_per_image": _image_macs(cell, None, stops)[0].macs,
+        **({"macs_per_image_sd": spread, "guided_evaluations": sum(stops) / len(stops)} if stops else {}),
         "decode_macs_per_image": None if networks.decoder is None else _decode_macs(cell, networks),
         "steps": cell.sampler.steps,
         "images": samples,
         "measured": _measured(cell, store, samples),
         "made_by": provenance(),
     }
+
+
+def _image_macs(cell: Cell, count: Callable[[Call], Macs] | None, stops: Sequence[int]) -> tuple[Macs, float]:
+    """What an image costs, and the standard deviation over images: a mean where guidance stopped after `stops`."""
+    if not stops:
+        return image_macs(cell, count), 0.0
+    by_end = {guided: stopped_macs(cell, guided, count) for guided in set(stops)}
+    costs = np.array([by_end[guided] for guided in stops], dtype=np.float64)
+    deviation = float(np.std([by_end[guided].macs for guided in stops]))
+    return Macs(*(round(part) for part in costs.mean(axis=0).tolist())), deviation
+
+
+def _guided_evaluations(cell: Cell, store: Store, samples: int) -> list[int]:
+    """How many evaluations of each of the first images were guided."""
+    shards = [(store.read_shard(cell, number), count) for number, count in shard_sizes(samples)]
+    return [n for shard, count in shards if shard is not None for n in shard.notes["guided_evaluations"][:count]]
 
 
 def _decode_macs(cell: Cell, networks: Networks) -> int:

@@ -124,6 +124,7 @@ class _Drawing:
         self.indices, self.made, self._device = indices, 0, device
         self._parts: list[Images] = [] if before is None else [before.images]
         self._batches: list[dict[str, Any]] = [] if before is None else [*before.notes["batches"]]
+        self._guided: list[int] = [] if before is None else [*before.notes.get("guided_evaluations", [])]
         self._meter = EnergyMeter(device)
         reset_peak(device)
         self._joules = self._meter.joules()
@@ -136,6 +137,7 @@ class _Drawing:
     def add(self, drawn: SampledBatch, seconds: float) -> None:
         """Add the next batch."""
         self._parts.append(drawn.images.numpy())
+        self._guided += drawn.guided
         self._batches.append(
             {
                 # The seconds are for whole groups on a CPU.
@@ -151,10 +153,12 @@ class _Drawing:
         """The images and the notes on them."""
         joules = self._meter.joules()
         spent = None if self._joules is None or joules is None else joules - self._joules
-        notes = {
+        notes: dict[str, Any] = {
             "batches": self._batches,
             "peak_bytes": peak_bytes(self._device),
             "joules": spent,
             "joules_images": self.made,
         }
+        # Of a rule that stops guidance, by image.
+        notes |= {"guided_evaluations": self._guided} if self._guided else {}
         return np.concatenate(self._parts), notes

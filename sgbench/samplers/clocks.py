@@ -6,14 +6,17 @@ Torch is imported where signal levels are computed, and not before.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, assert_never
 
-from sgbench.samplers.settings import Moment, Sampler
+from sgbench.samplers.settings import Clock, Moment, Sampler
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 TRAINED_STEPS, BETA_START, BETA_END = 1000, 1e-4, 0.02
+# EDM's range of sigma (arXiv 2206.00364, table 1).
+SIGMA_MAX, SIGMA_MIN = 80.0, 0.002
 
 
 def flow_times(steps: int, shift: float = 1.0) -> list[float]:
@@ -54,6 +57,47 @@ def signal_levels(timesteps: Sequence[int]) -> Tensor:
 def image_of(x: Tensor, epsilon: Tensor, level: float) -> Tensor:
     """The image that x = sqrt(level) image + sqrt(1 - level) epsilon holds."""
     return (x - (1 - level) ** 0.5 * epsilon) / level**0.5
+
+
+def flow_time(clock: Clock, level: float) -> float:
+    """A level on the clock of flow matching, on which a state is (1 - t) image + t noise.
+
+    A state of any process is such a mixture up to its scale: sigma is t / (1 - t).
+    """
+    match clock:
+        case "flow":
+            return level
+        case "edm":
+            return level / (1 + level)
+        case "discrete":
+            return _discrete_times()[int(level)]
+        case _:
+            assert_never(clock)
+
+
+def moved(clock: Clock, level: float, offset: float) -> float:
+    """The level that lies `offset` later on the clock of flow matching, or earlier; within the range of the process."""
+    if not offset:
+        return level
+    time = max(0.0, flow_time(clock, level) + offset)
+    match clock:
+        case "flow":
+            return min(time, 1.0)
+        case "edm":
+            largest = max(level, SIGMA_MAX)
+            return max(SIGMA_MIN, min(largest, time / (1 - time) if time < 1 else largest))
+        case "discrete":
+            times = _discrete_times()
+            return min(range(TRAINED_STEPS), key=lambda timestep: abs(times[timestep] - time))
+        case _:
+            assert_never(clock)
+
+
+@cache
+def _discrete_times() -> list[float]:
+    signal = signal_levels(range(TRAINED_STEPS))
+    sigma = ((1 - signal) / signal).sqrt()
+    return (sigma / (1 + sigma)).tolist()
 
 
 def at_starts(times: Sequence[float]) -> tuple[Moment, ...]:

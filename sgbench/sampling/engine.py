@@ -10,12 +10,14 @@ from torch import Tensor
 from sgbench.base.errors import CellError
 from sgbench.cells import randomness
 from sgbench.cells.cell import Cell
+from sgbench.cells.program import may_stop
 from sgbench.guidance import RULES
 from sgbench.models import catalogue
 from sgbench.networks.autoencoder import decode, preview
 from sgbench.samplers.catalogue import SAMPLERS
+from sgbench.sampling.branch_calls import to_device
 from sgbench.sampling.conditions import labels_for
-from sgbench.sampling.guided import GuidedPrediction, to_device
+from sgbench.sampling.guided import GuidedPrediction
 from sgbench.sampling.networks import Networks
 
 # (tokens of the grid, images): the batch of a CPU. Measured on two cores in float32: small networks gain up to about 24
@@ -29,6 +31,8 @@ class SampledBatch(NamedTuple):
     images: Tensor
     made: int
     decode_seconds: float
+    guided: tuple[int, ...] = ()
+    """How many evaluations of each image were guided, under a rule that stops guidance; else empty."""
 
 
 def group_size(grid_tokens: int) -> int:
@@ -51,14 +55,17 @@ def sample(cell: Cell, networks: Networks, indices: Sequence[int], device: torch
     size = group_size(networks.main.architecture.grid_tokens)
     numbers = sorted({index // size for index in indices})
     groups = {n: _draw(cell, networks, range(n * size, (n + 1) * size), device) for n in numbers}
-    images = torch.stack([groups[index // size].images[index % size] for index in indices])
-    return SampledBatch(images, len(groups) * size, sum(group.decode_seconds for group in groups.values()))
+    places = [(groups[index // size], index % size) for index in indices]
+    images = torch.stack([group.images[place] for group, place in places])
+    guided = tuple(group.guided[place] for group, place in places if group.guided)
+    return SampledBatch(images, len(groups) * size, sum(group.decode_seconds for group in groups.values()), guided)
 
 
 @torch.inference_mode()
 def _draw(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device) -> SampledBatch:
     """Images of the given sample indices, generated in one batch."""
-    state = final_state(cell, networks, indices, device).float()
+    state, guided = _run(cell, networks, indices, device)
+    state = state.float()
     began = time.perf_counter()
     images = state
     if networks.decoder is not None:
@@ -74,7 +81,9 @@ def _draw(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.
     elif cell.autoencoder:
         images = preview(state)
     quantised = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu()
-    return SampledBatch(quantised, len(indices), time.perf_counter() - began if cell.autoencoder else 0.0)
+    seconds = time.perf_counter() - began if cell.autoencoder else 0.0
+    counts = tuple(guided.guided.tolist()) if may_stop(cell) else ()
+    return SampledBatch(quantised, len(indices), seconds, counts)
 
 
 @torch.inference_mode()
@@ -83,6 +92,13 @@ def final_state(cell: Cell, networks: Networks, indices: Sequence[int], device: 
 
     Raises CellError when a prediction is not finite.
     """
+    return _run(cell, networks, indices, device)[0]
+
+
+def _run(
+    cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device
+) -> tuple[Tensor, GuidedPrediction]:
+    """The final state, and the guided prediction that led to it."""
     shape = networks.main.architecture.sample_shape
     guided = GuidedPrediction(cell, networks, labels_for(cell, indices), indices, device)
     noise = to_device(torch.from_numpy(randomness.noise(cell.seed, indices, shape)), device)
@@ -101,4 +117,4 @@ def final_state(cell: Cell, networks: Networks, indices: Sequence[int], device: 
     # An overflow outside of the predictions shows here, in float32 at the latest.
     guided.finite.note(cell.sampler.steps - 1, "sampler's state", state.float())
     guided.finite.require(cell)
-    return state
+    return state, guided

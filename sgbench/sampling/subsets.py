@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from sgbench.cells.cell import Cell
 from sgbench.cells.program import Call, Evaluation
-from sgbench.cells.randomness import Stream, token_orders
+from sgbench.cells.randomness import Stream, named_stream, token_orders
 from sgbench.guidance.schedules import gamma_at
+from sgbench.guidance.settings import Guidance
 from sgbench.guidance.subset_rules import group_shape
 
 Subset = NDArray[np.int64]
@@ -24,47 +25,54 @@ def draw_subsets(
     An image's subset is a function of (seed, branch, image, evaluation) alone; of (seed, image, evaluation) where
     branches share one, so that the sparser branch keeps a part of what the other keeps.
     """
-    fixed = cell.guidance.subset == "fixed"
-    shapes = _group_shapes(cell) if cell.guidance.subset == "groups" else {}
-    wanted = [call for evaluation in evaluations for call in evaluation.calls if 0 < call.kept < grid]
-    orders = {
-        stream: token_orders(cell.seed, stream, indices, 1 if fixed else len(evaluations), grid)
-        for stream in {_stream(cell, call) for call in wanted}
+    wanted = {
+        _stream(evaluation.guidance, call)
+        for evaluation in evaluations
+        for call in evaluation.calls
+        if 0 < call.kept < grid
     }
+    orders = {stream: token_orders(cell.seed, stream, indices, len(evaluations), grid) for stream in wanted}
 
-    def subset(call: Call, number: int) -> Subset | None:
+    def subset(guidance: Guidance, call: Call, number: int) -> Subset | None:
         if call.kept == grid:
             return None
         if call.kept == 0:
             return np.zeros((len(indices), 0), dtype=np.int64)
-        order = orders[_stream(cell, call)][0 if fixed else number]
-        match cell.guidance.subset:
+        order = orders[_stream(guidance, call)]
+        match guidance.subset:
             case "groups":
-                return _evenly(order, call.gamma, shapes[call.slot])
-            case "exact" | "bernoulli" | "fixed":
-                return np.sort(order[:, : call.kept], axis=1)
+                return _evenly(order[number], call.gamma, _group_shapes(guidance)[call.branch.sparsity])
+            case "exact" | "bernoulli":
+                return np.sort(order[number][:, : call.kept], axis=1)
+            case "fixed":
+                return np.sort(order[0][:, : call.kept], axis=1)
             case _:
-                assert_never(cell.guidance.subset)
+                assert_never(guidance.subset)
 
-    return [[subset(call, number) for call in evaluation.calls] for number, evaluation in enumerate(evaluations)]
+    return [
+        [subset(evaluation.guidance, call, number) for call in evaluation.calls]
+        for number, evaluation in enumerate(evaluations)
+    ]
 
 
-def _stream(cell: Cell, call: Call) -> Stream:
-    match cell.guidance.sharing:
+def _stream(guidance: Guidance, call: Call) -> int:
+    match guidance.sharing:
         case "shared":
             return Stream.SHARED_TOKENS
         case "independent":
-            return {"strong": Stream.STRONG_TOKENS, "weak": Stream.WEAK_TOKENS}[call.slot]
+            own = {"strong": Stream.STRONG_TOKENS, "weak": Stream.WEAK_TOKENS}
+            slot = call.slot or call.inner
+            return own[slot] if slot in own else named_stream(f"tokens {slot}")
         case _:
-            assert_never(cell.guidance.sharing)
+            assert_never(guidance.sharing)
 
 
-def _group_shapes(cell: Cell) -> dict[str, tuple[int, int]]:
-    """The groups of each branch; of one size where they share a subset, or the sparser would not be a part."""
-    gammas = {"strong": gamma_at(cell.guidance.gamma_strong, 0.0), "weak": gamma_at(cell.guidance.gamma_weak, 0.0)}
+def _group_shapes(guidance: Guidance) -> dict[str, tuple[int, int]]:
+    """The groups of each gamma; of one size where branches share a subset, or the sparser would not be a part."""
+    gammas = {"strong": gamma_at(guidance.gamma_strong, 0.0), "weak": gamma_at(guidance.gamma_weak, 0.0)}
     shapes = {slot: shape for slot, gamma in gammas.items() if (shape := group_shape(gamma)) is not None}
     largest = max(shapes.values())
-    return dict.fromkeys(shapes, largest) if cell.guidance.sharing == "shared" else shapes
+    return dict.fromkeys(shapes, largest) if guidance.sharing == "shared" else shapes
 
 
 def _evenly(order: Subset, gamma: float, shape: tuple[int, int]) -> Subset:

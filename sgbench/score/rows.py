@@ -93,6 +93,8 @@ def _cost(cell: Cell, cost: dict[str, Any]) -> dict[str, Any]:
     return {
         "gmacs_per_step": cost["macs_per_image"] / steps / 1e9,
         "gmacs_per_image": cost["macs_per_image"] / 1e9,
+        # Of a rule that stops guidance images differ in cost.
+        **({"gmacs_per_image_sd": cost["macs_per_image_sd"] / 1e9} if "macs_per_image_sd" in cost else {}),
         "gflops_per_image": 2 * cost["macs_per_image"] / 1e9,
         "paper_gmacs_per_step": cost["paper_per_image"] / steps / 1e9,
         "paper_gmacs_per_image": cost["paper_per_image"] / 1e9,

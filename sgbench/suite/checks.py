@@ -117,6 +117,12 @@ def check_served(rule: Rule, model: ModelInfo, guidance: Guidance, sampler: Samp
         raise UserError(
             f"{model.name} cannot drop tokens", where=where, fix="set the gammas to 0, or give the model a route"
         )
+    if rule.needs_inner and not model.architecture.has_inner_head:
+        raise UserError(
+            f"{rule.title} needs the prediction of an inner head, which {model.name} does not have",
+            where=where,
+            fix="choose another rule, or a model with an inner head",
+        )
     if rule.space == "velocity" and not model.family.prediction.startswith("velocity"):
         raise UserError(
             f"{rule.title} needs a velocity, and {model.name} predicts {model.family.prediction}",

@@ -135,11 +135,10 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _SweepKeys(_Strict):
-    """One grid: every combination of the listed values is a cell. A single value may stand without brackets."""
+class _GuidanceKeys(_Strict):
+    """How a rule guides: every combination of the listed values. A single value may stand without brackets."""
 
-    guidance: Names = Field(description="guidance rules and presets; see `sgbench guidance list`")
-    model: Models | None = Field(default=None, description="models, where they differ from the suite's")
+    guidance: Names | None = Field(default=None, description="guidance rules and presets; see `sgbench guidance list`")
     scale: Numbers | None = Field(default=None, description="w in weak + w (strong - weak)")
     gamma_strong: Gammas | None = Field(default=None, description="sparsity of the strong branch, in [0, 1)")
     gamma_weak: Gammas | None = Field(default=None, description="sparsity of the weak branch, in [0, 1)")
@@ -157,14 +156,6 @@ class _SweepKeys(_Strict):
     sharing: Annotated[list[Sharing], *LIST] | None = Field(
         default=None, description="whether branches choose their tokens independently"
     )
-    sampler: Annotated[list[SamplerName], *LIST] | None = Field(
-        default=None, description="samplers, where they differ from the suite's"
-    )
-    steps: Annotated[list[StepCount], *LIST] | None = Field(
-        default=None, description="sampler steps, where they differ from the suite's"
-    )
-    shift: Annotated[list[Shift], *LIST] | None = Field(default=None, description="time shift of flow samplers")
-    churn: Annotated[list[Churn], *LIST] | None = Field(default=None, description="S_churn of EDM's sampler")
 
 
 def _parameter_fields() -> dict[str, Any]:
@@ -193,9 +184,26 @@ def _value_type(parameter: Parameter) -> Any:
 
 
 if TYPE_CHECKING:
-    SweepEntry = _SweepKeys
+    GuidanceKeys = _GuidanceKeys
 else:
-    SweepEntry = create_model("SweepEntry", __base__=_SweepKeys, __doc__=_SweepKeys.__doc__, **_parameter_fields())
+    GuidanceKeys = create_model("GuidanceKeys", __base__=_GuidanceKeys, **_parameter_fields())
+
+
+class SweepEntry(GuidanceKeys):
+    """One grid: every combination of the listed values is a cell. A single value may stand without brackets."""
+
+    segments: Annotated[list[GuidanceKeys], Field(min_length=2)] | None = Field(
+        default=None, description="rules that act one after the other, each with its `interval`, in place of `guidance`"
+    )
+    model: Models | None = Field(default=None, description="models, where they differ from the suite's")
+    sampler: Annotated[list[SamplerName], *LIST] | None = Field(
+        default=None, description="samplers, where they differ from the suite's"
+    )
+    steps: Annotated[list[StepCount], *LIST] | None = Field(
+        default=None, description="sampler steps, where they differ from the suite's"
+    )
+    shift: Annotated[list[Shift], *LIST] | None = Field(default=None, description="time shift of flow samplers")
+    churn: Annotated[list[Churn], *LIST] | None = Field(default=None, description="S_churn of EDM's sampler")
 
 
 class SamplerSettings(_Strict):

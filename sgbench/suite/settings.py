@@ -11,7 +11,7 @@ from sgbench.guidance.branches import Parameter
 from sgbench.guidance.schedules import Gamma, gamma_at, spell
 from sgbench.guidance.settings import NEUTRAL, OPTIONAL, Guidance, Value
 from sgbench.models.catalogue import ModelInfo
-from sgbench.suite.schema import SweepEntry
+from sgbench.suite.schema import GuidanceKeys
 
 PARAMETERS = tuple(dict.fromkeys(p.name for rule in RULES.values() for p in rule.parameters))
 # How tokens are chosen; all other optional settings are of rules that call more than one branch.
@@ -20,7 +20,7 @@ STEERING = tuple(name for name in OPTIONAL if name not in CHOOSING)
 PROGRESS_POINTS = 101
 
 
-def guidance_settings(rule: Rule, entry: SweepEntry, model: ModelInfo, where: str) -> Iterator[Guidance]:
+def guidance_settings(rule: Rule, entry: GuidanceKeys, model: ModelInfo, where: str) -> Iterator[Guidance]:
     """Every combination of the entry's values for one rule. Raises UserError for what it does not take."""
     scales = _scales(rule, entry, where)
     strong = _gammas(rule, entry.gamma_strong, rule.takes_gamma_strong, "gamma_strong", where)
@@ -33,7 +33,7 @@ def guidance_settings(rule: Rule, entry: SweepEntry, model: ModelInfo, where: st
     for scale, gamma_strong, gamma_weak in itertools.product(scales, strong, weak):
         if rule.sparser_weak:
             _check_sparser(rule, gamma_strong, gamma_weak, where)
-        alone = scale == 1 and rule.perturbed is None and not rule.replaces_update
+        alone = rule.takes_scale and scale == 1 and rule.perturbed is None and not rule.replaces_update
         # The strong branch alone has nothing to steer.
         settled = [[NEUTRAL[key]] for key in STEERING] if alone else steering
         # A cell whose own gammas are 0 drops nothing, whatever other cells of the entry do.
@@ -45,7 +45,7 @@ def guidance_settings(rule: Rule, entry: SweepEntry, model: ModelInfo, where: st
             yield Guidance(rule.name, scale, gamma_strong, gamma_weak, **optional, parameters=own)
 
 
-def _scales(rule: Rule, entry: SweepEntry, where: str) -> Sequence[float]:
+def _scales(rule: Rule, entry: GuidanceKeys, where: str) -> Sequence[float]:
     if entry.scale is None:
         if not rule.takes_scale or rule.scale_default is not None:
             return [rule.scale_default or 1.0]
@@ -76,7 +76,7 @@ def _gammas(rule: Rule, given: Sequence[Gamma] | None, taken: bool, key: str, wh
     return [0.0]
 
 
-def _common(rule: Rule, entry: SweepEntry, key: str, meaningful: bool, where: str) -> Sequence[Any]:
+def _common(rule: Rule, entry: GuidanceKeys, key: str, meaningful: bool, where: str) -> Sequence[Any]:
     given: Sequence[Any] | None = getattr(entry, key)
     if given is None:
         return [NEUTRAL[key]]
@@ -114,7 +114,7 @@ def _check_sparser(rule: Rule, strong: Gamma, weak: Gamma, where: str) -> None:
     )
 
 
-def _parameters(rule: Rule, entry: SweepEntry, where: str) -> Iterator[tuple[tuple[str, Value], ...]]:
+def _parameters(rule: Rule, entry: GuidanceKeys, where: str) -> Iterator[tuple[tuple[str, Value], ...]]:
     """Every combination of the rule's own settings, all of them named."""
     own = {parameter.name: parameter for parameter in rule.parameters}
     for name in PARAMETERS:

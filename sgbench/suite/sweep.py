@@ -4,12 +4,10 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
-from sgbench.base.choices import unknown
 from sgbench.base.errors import UserError
 from sgbench.base.processor import automatic_dtype
 from sgbench.cells.cell import Cell
 from sgbench.guidance import RULES
-from sgbench.guidance.presets import PRESETS
 from sgbench.metrics.catalogue import METRICS, MINIMUM, check_extractors, image_metrics
 from sgbench.metrics.references.catalogue import HOME_PACKAGED, PACKAGED, check_name, home_of
 from sgbench.models import catalogue
@@ -17,9 +15,9 @@ from sgbench.models.components import NONE
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.samplers.settings import Sampler
 from sgbench.suite.checks import check_model, check_served
+from sgbench.suite.guidances import guidances
 from sgbench.suite.prompt_checks import check_enough, check_texts
-from sgbench.suite.schema import Suite, SweepEntry
-from sgbench.suite.settings import guidance_settings
+from sgbench.suite.schema import GuidanceKeys, Suite, SweepEntry
 
 MOST_CELLS: Final = 1_000_000
 
@@ -92,41 +90,22 @@ def _expand_entry(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Cell]
         own = NONE if known.has_no_folder else known.family.autoencoder
         autoencoder = "" if known.in_pixels else suite.autoencoder or own
         text_encoder = known.family.text_encoder and (suite.text_encoder or known.family.text_encoder)
-        for name in entry.guidance:
-            rule, complete = _resolve(name, entry, where)
-            for guidance in guidance_settings(RULES[rule], complete, known, where):
-                for sampler in samplers:
-                    check_served(RULES[rule], known, guidance, sampler, where)
-                    yield Cell(
-                        model,
-                        guidance,
-                        sampler,
-                        suite.seed,
-                        suite.labels,
-                        dtype,
-                        autoencoder,
-                        suite.compile,
-                        suite.prompts,
-                        text_encoder,
-                    )
-
-
-def _resolve(name: str, entry: SweepEntry, where: str) -> tuple[str, SweepEntry]:
-    """A rule's name as it is; a preset's as its rule and the entry with the preset's settings."""
-    known = [*RULES, *PRESETS]
-    if name in RULES:
-        return name, entry
-    if name not in PRESETS:
-        raise unknown("guidance rule", name, known, f"{where}.guidance")
-    preset = PRESETS[name]
-    for key in preset.settings:
-        if getattr(entry, key) is not None:
-            raise UserError(
-                f"{name} is {preset.rule} with its own {key}",
-                where=f"{where}.{key}",
-                fix=f"remove the key, or write `guidance: {preset.rule}`",
-            )
-    return preset.rule, entry.model_copy(update={key: [value] for key, value in preset.settings.items()})
+        for guidance in guidances(entry, known, where):
+            for sampler in samplers:
+                for part in guidance.segments or (guidance,):
+                    check_served(RULES[part.rule], known, part, sampler, where)
+                yield Cell(
+                    model,
+                    guidance,
+                    sampler,
+                    suite.seed,
+                    suite.labels,
+                    dtype,
+                    autoencoder,
+                    suite.compile,
+                    suite.prompts,
+                    text_encoder,
+                )
 
 
 def _samplers(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Sampler]:
@@ -160,11 +139,15 @@ def check_size(suite: Suite) -> None:
     """Raises UserError, naming the entry that crosses the limit, for more than MOST_CELLS combinations."""
     asked = 0
     for number, entry in enumerate(suite.sweep):
-        listed = [len(value) for _, value in entry if isinstance(value, list)]
-        asked += math.prod(listed) * (1 if entry.model else len(suite.model))
+        segments = math.prod(map(_combinations, entry.segments or ()))
+        asked += _combinations(entry) * segments * (1 if entry.model else len(suite.model))
         if asked > MOST_CELLS:
             raise UserError(
                 f"with this entry the sweep has {asked:,} cells, and the limit is {MOST_CELLS:,}",
                 where=f"{suite.where}: sweep[{number}]",
                 fix="shorten its lists, or split the suite",
             )
+
+
+def _combinations(keys: GuidanceKeys) -> int:
+    return math.prod(len(value) for key, value in keys if isinstance(value, list) and key != "segments")

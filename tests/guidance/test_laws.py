@@ -14,6 +14,7 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.closed_form import image_macs
 from sgbench.cost.macs import count_kept
 from sgbench.guidance import RULES, add_perturbed_guidance, combine, rescale
+from sgbench.guidance.branches import Combine, Step
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.guidance.rules.apg import project
 from sgbench.guidance.rules.cfg_zero import fit
@@ -59,6 +60,19 @@ def counted(network: Denoiser, kept: int, perturbation: Perturbation | None) -> 
     if key not in COUNTED:
         COUNTED[key] = count_kept(network, kept, perturbation)
     return COUNTED[key]
+
+
+def by(
+    rule: Combine,
+    strong: Tensor,
+    weak: Tensor,
+    scale: float,
+    parameters: dict[str, float] | None = None,
+    memory: dict[str, Tensor] | None = None,
+) -> Tensor:
+    """A rule's function at the middle of a run."""
+    memory = {} if memory is None else memory
+    return rule({"strong": strong, "weak": weak}, Step(strong, 0.5, 0.5, 1, 4, 0.25, scale, parameters or {}, memory))
 
 
 def close(found: Tensor, expected: Tensor, tolerance: float = 1e-4) -> bool:
@@ -199,8 +213,8 @@ def test_apg_with_eta_one_is_cfg_exactly_and_with_eta_zero_moves_across_only(
     shape: tuple[int, ...], seed: int, scale: float
 ) -> None:
     strong, weak = predictions(shape, seed)
-    assert torch.allclose(project(strong, weak, scale, dict(PLAIN_APG), {}), combine(strong, weak, scale))
-    across = project(strong, weak, scale, {**dict(PLAIN_APG), "eta": 0.0}, {}) - strong
+    assert torch.allclose(by(project, strong, weak, scale, dict(PLAIN_APG)), combine(strong, weak, scale))
+    across = by(project, strong, weak, scale, {**dict(PLAIN_APG), "eta": 0.0}) - strong
     assert torch.allclose((across * strong).sum((1, 2, 3)), torch.zeros(shape[0], dtype=torch.float64), atol=1e-8)
 
 
@@ -209,12 +223,12 @@ def test_apg_limits_the_difference_and_remembers_it(
     shape: tuple[int, ...], seed: int, scale: float, limit: float
 ) -> None:
     strong, weak = predictions(shape, seed)
-    moved = project(strong, weak, scale, {**dict(PLAIN_APG), "norm_limit": limit}, {}) - strong
+    moved = by(project, strong, weak, scale, {**dict(PLAIN_APG), "norm_limit": limit}) - strong
     assert (moved.square().sum((1, 2, 3)).sqrt() <= (scale - 1) * limit * (1 + 1e-9)).all()
     memory: dict[str, Tensor] = {}
     settings_ = {**dict(PLAIN_APG), "momentum": -0.5}
-    project(strong, weak, scale, settings_, memory)
-    second = project(strong, weak, scale, settings_, memory)
+    by(project, strong, weak, scale, settings_, memory)
+    second = by(project, strong, weak, scale, settings_, memory)
     assert torch.allclose(second, strong + (scale - 1) * 0.5 * (strong - weak))
 
 
@@ -224,9 +238,9 @@ def test_cfg_zero_is_cfg_where_its_factor_is_one(shape: tuple[int, ...], seed: i
     dims = (1, 2, 3)
     along = (other * weak).sum(dims, keepdim=True) / weak.square().sum(dims, keepdim=True)
     strong = weak + other - along * weak
-    assert torch.allclose(fit(strong, weak, scale, {}, {}), combine(strong, weak, scale))
+    assert torch.allclose(by(fit, strong, weak, scale), combine(strong, weak, scale))
     # And a weak prediction that is off by a factor only is put right.
-    assert torch.allclose(fit(strong, 3 * weak, scale, {}, {}), combine(strong, weak, scale))
+    assert torch.allclose(by(fit, strong, 3 * weak, scale), combine(strong, weak, scale))
 
 
 @given(shape=shapes, seed=st.integers(0, 1000), scale=scales)
@@ -235,7 +249,7 @@ def test_tangential_damping_projects_on_the_first_right_singular_vector(
 ) -> None:
     """Against torch's singular value decomposition."""
     strong, weak = predictions(shape, seed)
-    found = damp(strong, weak, scale, {}, {})
+    found = by(damp, strong, weak, scale)
     for index in range(shape[0]):
         pair = torch.stack([strong[index].flatten(), weak[index].flatten()])
         first = torch.linalg.svd(pair, full_matrices=False).Vh[0]

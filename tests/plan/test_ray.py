@@ -20,7 +20,7 @@ def planned(suite_file: Callable[..., Path], *cells: tuple[float, int, int]) -> 
     """A plan of cells with GMACs per image, images, and images that are there."""
     suite = api.load_suite(suite_file())
     cell = expand(suite)[0]
-    found = [PlannedCell("", cell, gmacs, gmacs, images, kept) for gmacs, images, kept in cells]
+    found = [PlannedCell("", cell, gmacs, gmacs, gmacs, images, kept) for gmacs, images, kept in cells]
     return Plan(suite, found, 0.0, 40.0, "measured", 2)
 
 

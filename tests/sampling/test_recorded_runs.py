@@ -21,7 +21,7 @@ from sgbench.guidance.settings import Guidance
 from sgbench.models import catalogue
 from sgbench.models.catalogue import Checkpoint, ModelInfo
 from sgbench.networks.check import open_golden, recorded_sampler
-from sgbench.sampling import engine, guided
+from sgbench.sampling import branch_calls, engine
 from sgbench.sampling.conditions import ClassConditions
 from sgbench.sampling.networks import Networks
 
@@ -80,7 +80,7 @@ def test_the_engine_ends_where_the_published_sampler_did(
     if "in/ids_strong" in tensors:
         pairs = zip(tensors["in/ids_strong"], tensors["in/ids_weak"], strict=True)
         subsets = [[strong.numpy(), weak.numpy()] if name.startswith("sg") else [None, None] for strong, weak in pairs]
-        monkeypatch.setattr(guided, "draw_subsets", lambda *_: subsets)
+        monkeypatch.setattr(branch_calls, "draw_subsets", lambda *_: subsets)
     cell = Cell(path.stem, guidance_of(name), recorded_sampler(golden), 0, "balanced", "float32")
     try:
         conditions = ClassConditions(golden.network.architecture.num_classes, CPU)

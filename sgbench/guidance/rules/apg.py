@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sgbench.guidance.branches import Branch, Parameter, Rule, Style
+from sgbench.guidance.branches import Branch, Parameter, Predictions, Rule, Step, Style
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def project(
-    strong: Tensor, weak: Tensor, scale: float, parameters: Mapping[str, float], memory: dict[str, Tensor]
-) -> Tensor:
+def project(predictions: Predictions, step: Step) -> Tensor:
     """strong + (w - 1) (orthogonal + eta parallel), on denoised images (B, C, H, W).
 
     The difference strong - weak first takes in `momentum` times what it was one evaluation before, and is then cut to
     `norm_limit` per sample (0: no limit). The projection is computed in float64, as the authors do.
     """
-    eta, momentum, limit = (float(parameters[name]) for name in ("eta", "momentum", "norm_limit"))
-    difference = (strong - weak).double()
+    strong = predictions["strong"]
+    eta, momentum, limit = (float(step.parameters[name]) for name in ("eta", "momentum", "norm_limit"))
+    difference = (strong - predictions["weak"]).double()
     if momentum:
-        if "difference" in memory:
-            difference = difference + momentum * memory["difference"]
-        memory["difference"] = difference
+        if "difference" in step.memory:
+            difference = difference + momentum * step.memory["difference"]
+        step.memory["difference"] = difference
     dims = tuple(range(1, strong.ndim))
     if limit:
         norm = difference.square().sum(dims, keepdim=True).sqrt()
@@ -32,7 +30,7 @@ def project(
     image = strong.double()
     along = (difference * image).sum(dims, keepdim=True) / image.square().sum(dims, keepdim=True)
     parallel = along * image
-    return (image + (scale - 1) * (difference - parallel + eta * parallel)).to(strong.dtype)
+    return (image + (step.scale - 1) * (difference - parallel + eta * parallel)).to(strong.dtype)
 
 
 RULE = Rule(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sgbench.guidance.branches import Branch, Parameter, Rule, Style, combine
+from sgbench.guidance.branches import Branch, Parameter, Predictions, Rule, Step, Style
+from sgbench.guidance.formulas import combine
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -13,13 +13,12 @@ if TYPE_CHECKING:
 ZERO_STEPS = "zero_steps"
 
 
-def fit(
-    strong: Tensor, weak: Tensor, scale: float, parameters: Mapping[str, float], memory: dict[str, Tensor]
-) -> Tensor:
+def fit(predictions: Predictions, step: Step) -> Tensor:
     """s weak + w (strong - s weak), s = <strong, weak> / |weak|^2 per sample (B, C, H, W)."""
+    strong, weak = predictions["strong"], predictions["weak"]
     dims = tuple(range(1, strong.ndim))
     share = (strong * weak).sum(dims, keepdim=True) / weak.square().sum(dims, keepdim=True)
-    return combine(strong, share * weak, scale)
+    return combine(strong, share * weak, step.scale)
 
 
 RULE = Rule(

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sgbench.guidance.branches import Branch, Rule, Style, combine
+from sgbench.guidance.branches import Branch, Predictions, Rule, Step, Style
+from sgbench.guidance.formulas import combine
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def damp(
-    strong: Tensor, weak: Tensor, scale: float, parameters: Mapping[str, float], memory: dict[str, Tensor]
-) -> Tensor:
+def damp(predictions: Predictions, step: Step) -> Tensor:
     """CFG with `weak` projected on the first right singular vector of [strong; weak], per sample (B, C, H, W).
 
     The vector comes from the 2 x 2 matrix of inner products: its main axis lies at angle theta, tan 2 theta =
     2 <s, w> / (<s, s> - <w, w>), and the singular vector is along cos(theta) s + sin(theta) w. Sums in float64.
     """
+    strong, weak = predictions["strong"], predictions["weak"]
     dims = tuple(range(1, strong.ndim))
     s, w = strong.double(), weak.double()
     ss, sw, ww = ((a * b).sum(dims, keepdim=True) for a, b in ((s, s), (s, w), (w, w)))
@@ -26,7 +25,7 @@ def damp(
     main = theta.cos() * s + theta.sin() * w
     length = main.square().sum(dims, keepdim=True)
     projected = (w * main).sum(dims, keepdim=True) / length * main
-    return combine(strong, projected.to(strong.dtype), scale)
+    return combine(strong, projected.to(strong.dtype), step.scale)
 
 
 RULE = Rule(

@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sgbench.samplers.clocks import at_both_ends
+from sgbench.samplers.clocks import SIGMA_MAX, SIGMA_MIN, at_both_ends
 from sgbench.samplers.settings import Fresh, Prediction, Sampler, SamplerKind
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SIGMA_MAX, SIGMA_MIN, RHO = 80.0, 0.002, 7.0
+RHO = 7.0
 MOST_CHURN = math.sqrt(2) - 1
 
 

@@ -1,0 +1,31 @@
+"""The formulas that rules have in common. Torch is imported by whoever calls them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+T = TypeVar("T")
+
+
+def combine(strong: T, weak: T, scale: float) -> T:
+    """weak + w (strong - weak); w = 1 is the strong prediction (arXiv 2601.01608, eq. 3 and 7)."""
+    return weak + scale * (strong - weak)  # type: ignore[operator]
+
+
+def add_perturbed_guidance(guided: T, strong: T, perturbed: T, strength: float) -> T:
+    """Away from a perturbed prediction, on top of other guidance: guided + s (strong - perturbed)."""
+    return guided + strength * (strong - perturbed)  # type: ignore[operator]
+
+
+def rescale(guided: Tensor, strong: Tensor, share: float) -> Tensor:
+    """CFG-rescale: guided (phi std(strong) / std(guided) + 1 - phi), deviations per sample over (C, H, W).
+
+    Shrinks any rule's prediction (B, C, H, W) towards the strong one's spread; 0 changes nothing (Lin et al., arXiv
+    2305.08891, section 3.4). The prediction is the family's: velocity, noise, or EDM's denoised image.
+    """
+    dims = tuple(range(1, guided.ndim))
+    ratio = strong.std(dims, keepdim=True) / guided.std(dims, keepdim=True)
+    return guided * (share * ratio + (1 - share))

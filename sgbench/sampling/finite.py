@@ -1,0 +1,36 @@
+"""Whether the predictions of a run are finite."""
+
+import torch
+from torch import Tensor
+
+from sgbench.base.errors import CellError
+from sgbench.cells.cell import Cell
+
+
+class FiniteCheck:
+    """Whether the predictions of a run are finite: one flag each, on the device until the end of the run.
+
+    The final state alone would not show it: samplers that clip turn an infinity into finite values.
+    """
+
+    def __init__(self) -> None:
+        self._notes: list[tuple[int, str, Tensor]] = []
+
+    def note(self, step: int, what: str, values: Tensor) -> None:
+        """Record whether `values`, of the prediction `what` in a step counted from 0, are finite."""
+        self._notes.append((step, what, torch.isfinite(values).all()))
+
+    def require(self, cell: Cell) -> None:
+        """Raise CellError with the first prediction that was not finite. Waits for the device, once."""
+        if not self._notes:
+            return
+        flags = torch.stack([flag for _, _, flag in self._notes]).tolist()
+        for (step, what, _), finite in zip(self._notes, flags, strict=True):
+            if not finite:
+                raise CellError(
+                    f"the denoiser's prediction is not finite in step {step + 1} of {cell.sampler.steps} ({what})",
+                    where=cell.describe(),
+                    fix="lower the scale, or use dtype: float32",
+                    step=step + 1,
+                    branch=what,
+                )
