@@ -109,7 +109,7 @@ class Branch:
                 where="Branch.perturbation",
                 fix="give a class that derives from Perturbation and defines its attention and its added_macs",
             )
-        if self.source == "previous" and self != Branch(source="previous"):
+        if self.source == "previous" and replace(self, source="call") != Branch():
             raise UserError(
                 "the prediction of the evaluation before is the strong branch's as it was",
                 where="Branch.source",

@@ -39,7 +39,7 @@ def in_turn(rules: Sequence[Rule]) -> Rule:
     branches = {f"{name} of {rule.name}": branch for rule in rules for name, branch in rule.named.items()}
     return Rule(
         name=JOINT.join(rule.name for rule in rules),
-        title=", then ".join(rule.title for rule in rules),
+        title=" then ".join(rule.title for rule in rules),
         source="; ".join(dict.fromkeys(rule.source for rule in rules)),
         formula="; then ".join(rule.formula for rule in rules),
         others=branches,

@@ -29,7 +29,8 @@ class Segments(tuple["Guidance", ...]):
     """Guidance by segments of sampling: each acts where its interval holds."""
 
     def __str__(self) -> str:
-        return "; ".join(f"{one.rule} {one.describe()}" for one in self)
+        parts = ((one, one._replace(interval=ALWAYS).describe()) for one in self)
+        return "; ".join(" ".join(filter(None, (one.rule, text, f"in {one.interval}"))) for one, text in parts)
 
 
 NO_SEGMENTS = Segments()

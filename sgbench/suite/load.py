@@ -113,8 +113,10 @@ def _keys_at(location: tuple[int | str, ...]) -> list[str]:
 
 
 def _inner(annotation: Any) -> Any:
-    """The model inside list[Model], dict[str, Model] or Model | None."""
+    """The model inside list[Model], dict[str, Model], Model | None, or any of them with conditions on it."""
     origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _inner(typing.get_args(annotation)[0])
     if origin in (list, dict, typing.Union, types.UnionType):
         for argument in reversed(typing.get_args(annotation)):
             if argument is not type(None):

@@ -1,6 +1,7 @@
 """Quality against compute: one frontier per rule, hollow marks for ties, labels at the points that matter."""
 
 import itertools
+import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -36,6 +37,8 @@ from sgbench.stats.frontier import Vector, knee
 DISTANCES = (9, 18, 30, 45, 65, 90, 120)
 DIRECTIONS = np.linspace(0, 2 * np.pi, 16, endpoint=False)
 LABEL_MARGIN = 3.0
+# Characters of a line, beyond which settings go on in the next.
+LABEL_WIDTH = 40
 # Pixels between the points that represent a line.
 SPACING = 5.0
 COUNTED = "One multiply-accumulate counts as one MAC; FLOPs are twice that."
@@ -149,7 +152,7 @@ def _labels(rows: pd.DataFrame, axis: Axis, equal: list[pd.Series], baseline: st
         Label(
             float(row[axis]),
             float(row["quality"]),
-            f"{' and '.join(roles)}: {RULES[row['guidance']].title}\n{settings_text(row)}",
+            f"{' and '.join(roles)}: {RULES[row['guidance']].title}\n{textwrap.fill(settings_text(row), LABEL_WIDTH)}",
             RULES[row["guidance"]].style.colour,
         )
         for row, roles in named.values()
