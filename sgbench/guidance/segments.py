@@ -35,7 +35,6 @@ def segmented(parts: Sequence[Guidance]) -> Guidance:
 
 def in_turn(rules: Sequence[Rule]) -> Rule:
     """What is known of rules that act one after the other, as of one rule."""
-    first, last = rules[0], rules[-1]
     branches = {f"{name} of {rule.name}": branch for rule in rules for name, branch in rule.named.items()}
     return Rule(
         name=JOINT.join(rule.name for rule in rules),
@@ -45,7 +44,7 @@ def in_turn(rules: Sequence[Rule]) -> Rule:
         others=branches,
         combine=_by_segment,
         works=tuple(dict.fromkeys(work for rule in rules for work in rule.works)),
-        style=Style(last.style.colour, first.style.marker, "-."),
+        style=Style(rules[-1].style.colour, "8", "-."),
         rank=max(rule.rank for rule in rules),
     )
 
