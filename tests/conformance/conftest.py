@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sgbench.base.registry import REGISTRIES
+from sgbench.cells.program import program
 from sgbench.conformance.check import Subject, subjects
 from sgbench.conformance.law import judge
 
@@ -30,6 +31,8 @@ def brought(tmp_path: Path) -> Iterator[Callable[[str, str], Subject]]:
         registry.clear()
         registry.update(things)
         registry.origins = origins
+    # What was worked out for rules and samplers of these names must not outlive them.
+    program.cache_clear()
 
 
 @pytest.fixture
