@@ -19,7 +19,7 @@ class FiniteCheck:
     def note(self, step: int, what: str, values: Tensor, place: str = "") -> None:
         """Record whether `values`, of the prediction `what` in a step counted from 0, are finite.
 
-        `place` is the file and line of a user's function that made them.
+        `place` has the file and line of a user's function that made them.
         """
         self._notes.append((step, what, place, torch.isfinite(values).all()))
 
@@ -31,8 +31,8 @@ class FiniteCheck:
         for (step, what, place, _), finite in zip(self._notes, flags, strict=True):
             if not finite:
                 raise CellError(
-                    f"the denoiser's prediction is not finite in step {step + 1} of {cell.sampler.steps} ({what})",
-                    where=", ".join(filter(None, (place, cell.describe()))),
+                    f"the denoiser's prediction is not finite in step {step + 1} of {cell.sampler.steps} ({what}){place}",
+                    where=cell.describe(),
                     fix="lower the scale, or use dtype: float32",
                     step=step + 1,
                     branch=what,
