@@ -2,7 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,7 +20,7 @@ def check(
     """Hold a rule, model, sampler, metric or extractor against the laws of its kind; exit status 1 if one is broken."""
     from sgbench.conformance.check import subjects
 
-    documents = []
+    documents: list[dict[str, Any]] = []
     for subject in subjects(thing, Path.cwd()):
         verdicts = []
         if not as_json:
