@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sgbench.conformance.rules import guiding, settings_of
+from sgbench.conformance.rule_settings import guiding, settings_of
 from sgbench.guidance import RULES
 from sgbench.guidance.settings import Guidance
 

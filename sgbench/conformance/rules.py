@@ -1,7 +1,6 @@
 """The laws of guidance rules: of the function over the predictions, and of runs on a model."""
 
 import itertools
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,19 +17,17 @@ from sgbench.conformance.law import (
     require_no_global_randomness,
     seed_global_randomness,
 )
+from sgbench.conformance.rule_settings import LAYERS, guiding, settings_of
 from sgbench.conformance.stage import Stage, stage_for
 from sgbench.conformance.tensors import require_close, require_equal, require_like
 from sgbench.cost.macs import MiscountError, count_kept
 from sgbench.guidance import Rule, combine
-from sgbench.guidance.branches import Parameter, Step
-from sgbench.guidance.perturbation import Layers
-from sgbench.guidance.schedules import GammaSchedule
-from sgbench.guidance.settings import Guidance, Value
+from sgbench.guidance.branches import Step
+from sgbench.guidance.settings import Guidance
 from sgbench.samplers.settings import Sampler
 from sgbench.sampling.engine import final_state
 
 ROWS, SHAPE, STEPS = 8, (4, 8, 8), 4
-LAYERS: Final = Layers((1, 2, 3))
 CPU: Final = torch.device("cpu")
 # A run of several steps carries the rounding of each through the network.
 OF_A_RUN = 1e-3
@@ -50,36 +47,6 @@ class RuleCase:
     @cached_property
     def guidance(self) -> Guidance:
         return guiding(self.rule, settings_of(self.rule))
-
-
-def settings_of(rule: Rule) -> Guidance:
-    """Gammas that differ, and move where two checkpoints allow it; parameters inside their ranges.
-
-    The scale is the rule's default, or one that guides: `guiding` gives those of default 1 another.
-    """
-    strong, weak = (0.75, GammaSchedule("cosine", 0.6, 0.0)) if rule.needs_auxiliary else (0.25, 0.75)
-    return Guidance(
-        rule.name,
-        rule.scale_default or (1.0 if not rule.takes_scale else 2.0 if rule.scale_range[1] > 1 else 0.6),
-        strong if rule.takes_gamma_strong else 0.0,
-        weak if rule.takes_gamma_weak else 0.0,
-        parameters=tuple((parameter.name, _value(parameter)) for parameter in rule.parameters),
-    )
-
-
-def _value(parameter: Parameter) -> Value:
-    if parameter.text == "layers":
-        return LAYERS
-    if parameter.text is not None or parameter.whole:
-        assert parameter.default is not None
-        return parameter.default
-    width = 8.0 if math.isinf(parameter.high) else parameter.high - parameter.low
-    return parameter.low + width / 4
-
-
-def guiding(rule: Rule, guidance: Guidance, scale: float = 2.0) -> Guidance:
-    """The same with a weak branch, for rules whose default scale leaves it out."""
-    return guidance._replace(scale=scale) if rule.takes_scale and guidance.scale == 1 else guidance
 
 
 # The function over the predictions
