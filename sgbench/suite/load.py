@@ -13,9 +13,9 @@ from sgbench.base.choices import suggestion, unknown
 from sgbench.base.errors import UserError
 from sgbench.base.printable import shortened
 from sgbench.base.processor import automatic_dtype
+from sgbench.files.yaml_file import parse_yaml
 from sgbench.suite.library import locate, nearest
 from sgbench.suite.schema import Preset, Suite
-from sgbench.suite.yaml_file import parse_yaml
 
 MOST_BYTES = 8 << 20
 LONGEST_VALUE = 200
