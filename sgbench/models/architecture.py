@@ -231,6 +231,11 @@ class ClassArchitecture(HeadsArchitecture):
     def null_label(self) -> int:
         return self.num_classes
 
+    @property
+    def label_table(self) -> tuple[int, int]:
+        """Shape of the label embedding's weights."""
+        return (self.num_classes + 1, self.hidden_size)
+
     @classmethod
     def classes_in(cls, table: Sequence[int]) -> int:
         """Number of classes, from the shape of the label embedding: one row per class and one for the null class."""

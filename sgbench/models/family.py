@@ -31,6 +31,8 @@ LATENT_SHRINK = 8
 CLASSES = 1000
 # Inner over outer width of the MLPs of DiT and its successors.
 MLP_RATIO = 4.0
+# The fewest blocks among which there is TREAD's own route.
+SHALLOWEST = 6
 
 
 # Keys of a written-out model: in place of a size letter and its patch, and those that its data decide.
@@ -166,3 +168,11 @@ def published(request: Request) -> dict[str, Any]:
     data = {"num_classes": request.classes or CLASSES, "in_channels": request.channels or LATENT_CHANNELS}
     sizes = {"input_size": request.side, "patch_size": request.patch}
     return sizes | data | {"depth": depth, "hidden_size": width, "num_heads": heads}
+
+
+def tread_route(depth: int) -> Routes:
+    """TREAD's own route. Raises ValueError for a network that is too shallow for it."""
+    if depth < SHALLOWEST:
+        what = "the published route, from block 2 to the fourth from the end"
+        raise ValueError(f"{what}, needs depth {SHALLOWEST}, not {depth}: give a route")
+    return ((2, depth - 4),)

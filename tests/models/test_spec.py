@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors import safe_open
 
 from sgbench.base.errors import UserError
 from sgbench.models.config import architecture_of, canonical
-from sgbench.models.families import FAMILIES, recognise
+from sgbench.models.families import FAMILIES
 from sgbench.models.family import SHAPE_KEYS, SIZES, Request
 from sgbench.models.sizes import OWN_KEYS
 from sgbench.models.spec import Spec, is_spec, parse, parse_routes, spell_routes, text_of
+from tests.own_sizes import recorded_configs
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 TREAD = {"family": "tread-sit", "size": "XL/2", "resolution": 256, "weights": "random"}
 routes = st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), max_size=3).map(tuple)
 # Anything that a file system may call a file, blanks, quotes and equal signs included.
@@ -83,7 +80,7 @@ def sizes_of_their_own(draw: st.DrawFn) -> Spec:
 def configured(draw: st.DrawFn) -> Spec:
     """A config in place of any size; its text is the family's own reading of it."""
     spec = draw(sized)
-    config = canonical(draw(st.sampled_from(CONFIGURATIONS[spec.family])), FAMILIES[spec.family], "config")
+    config = canonical(draw(st.sampled_from(recorded_configs()[spec.family])), FAMILIES[spec.family], "config")
     side = architecture_of(config, FAMILIES[spec.family]).input_size
     return spec._replace(size="", config=config, resolution=side * draw(st.integers(1, 40)))
 
@@ -116,24 +113,6 @@ def refused_text(text: str) -> str:
         parse(text, "tiny: model")
     assert str(caught.value).startswith("tiny: model: ")
     return str(caught.value)
-
-
-def recorded_configs() -> dict[str, list[dict[str, Any]]]:
-    """The constructor's arguments in every golden file, for each family whose network they make."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for path in sorted(GOLDEN.glob("*.safetensors")):
-        with safe_open(path, "numpy") as file:
-            config = json.loads(file.metadata()["config"])
-        config = config.get("model", config)
-        record = recognise(config, learned_sigma=False).architecture
-        for known in FAMILIES.values():
-            # REPA's constructor has arguments of its own.
-            if known.architecture is record and ("z_dims" in config) <= (known.name == "repa-sit"):
-                found.setdefault(known.name, []).append(config)
-    return found
-
-
-CONFIGURATIONS = recorded_configs()
 
 
 @pytest.mark.slow

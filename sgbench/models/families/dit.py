@@ -6,11 +6,9 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 
 from sgbench.models.architecture import Macs, RoutedArchitecture, VarianceArchitecture, block
-from sgbench.models.family import Family, Request, Shapes, backbone, flag, published, whole
+from sgbench.models.family import Family, Request, Shapes, backbone, flag, published, tread_route, whole
 from sgbench.samplers.catalogue import DISCRETE_SAMPLERS, EDM_SAMPLERS, FLOW_SAMPLERS
 
-# Of a network with TREAD's own route.
-SHALLOWEST = 6
 # Of REPA's constructor: what its projectors are like, which sampling does not need.
 PROJECTORS = ("decoder_hidden_size", "encoder_depth", "z_dims", "projector_dim", "use_cfg", "path_type", "fused_attn")
 
@@ -48,12 +46,7 @@ def _from_config(config: Mapping[str, Any], learn_sigma: bool, sigma_used: bool 
 
 def _sized(request: Request, learn_sigma: bool, sigma_used: bool = True, gamma: float = 0.0) -> DiTArchitecture:
     """The record of a size. TREAD (`gamma` above 0) has a route from block 2 to the fourth from the end."""
-    depth = request.size.depth
-    if gamma and request.routes is None and depth < SHALLOWEST:
-        raise ValueError(
-            f"depth {depth} has no room for TREAD's own route, which begins at block 2 and ends 4 before the last"
-        )
-    own = ((2, depth - 4),) if gamma else ()
+    own = tread_route(request.size.depth) if gamma and request.routes is None else ()
     routes = own if request.routes is None else request.routes
     named = [{"start_layer_idx": first, "end_layer_idx": last, "selection_ratio": gamma} for first, last in routes]
     return _from_config({**published(request), "routes": named}, learn_sigma, sigma_used)

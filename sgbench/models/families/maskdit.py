@@ -44,6 +44,10 @@ class MaskDiTArchitecture(SameChannels, ClassArchitecture):
         """The encoder's blocks, then the decoder's."""
         return self.depth + self.decoder_depth
 
+    @property
+    def label_table(self) -> tuple[int, int]:
+        return (self.hidden_size, self.num_classes)
+
     @classmethod
     def classes_in(cls, table: Sequence[int]) -> int:
         """Number of classes, from the shape (width, classes) of the linear map of one-hot labels."""

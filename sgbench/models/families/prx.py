@@ -12,7 +12,7 @@ from sgbench.base.errors import UserError
 from sgbench.models.architecture import TIME_FREQUENCIES, CaptionArchitecture, Macs, RoutedArchitecture, Routes, total
 from sgbench.models.components import OWN, read_json
 from sgbench.models.config import reason
-from sgbench.models.family import SHAPE_KEYS, Family, Request
+from sgbench.models.family import SHAPE_KEYS, Family, Request, tread_route
 from sgbench.samplers.catalogue import FLOW_SAMPLERS
 
 # The published models were trained on captions of at most this many tokens; diffusers' conversion writes it, too.
@@ -27,7 +27,7 @@ PUBLISHED = {
     "num_heads": 28,
     "depth": 16,
 }
-# Photoroom's own TREAD runs: from block 2 to 12, half of the tokens.
+# Photoroom's own TREAD runs: from block 2 to the fourth from the end of 16, half of the tokens.
 ROUTE = ((2, 12),)
 SHRINK = 8
 INDEX = "model_index.json"
@@ -149,7 +149,6 @@ def read_pipeline(folder: Path, routes: Routes | None, resolution: int | None = 
 
 
 def _sized(request: Request) -> PRXArchitecture:
-    routes = ROUTE if request.routes is None else request.routes
     own: dict[str, Any] = {} if request.channels is None else {"in_channels": request.channels}
     if request.own is not None:
         depth, width, heads = request.own
@@ -157,7 +156,9 @@ def _sized(request: Request) -> PRXArchitecture:
         axis = width // heads // 2
         sizes = {"depth": depth, "hidden_size": width, "num_heads": heads, "patch_size": request.patch}
         own |= {**sizes, "axes_dim": (axis, axis)}
-    return prx_from_config(PUBLISHED | own, request.side * SHRINK, routes)
+    config = PUBLISHED | own
+    routes = tread_route(config["depth"]) if request.routes is None else request.routes
+    return prx_from_config(config, request.side * SHRINK, routes)
 
 
 FAMILIES = (
