@@ -164,7 +164,8 @@ class HeadsArchitecture(Architecture):
 
     @model_validator(mode="after")
     def _whole_heads(self) -> HeadsArchitecture:
-        check_width("hidden_size", self.hidden_size, self.num_heads)
+        if self.hidden_size % self.num_heads:
+            raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}")
         return self
 
     def call_macs(self, kept: int) -> Macs:
@@ -227,6 +228,11 @@ class ClassArchitecture(HeadsArchitecture):
     num_classes: int = Field(gt=0, le=MOST_CLASSES)
     time_scale: float = Field(default=1.0, gt=0, description="t is multiplied by this before the sinusoidal embedding")
 
+    @model_validator(mode="after")
+    def _room_for_positions(self) -> ClassArchitecture:
+        check_positions("hidden_size", self.hidden_size)
+        return self
+
     @property
     def null_label(self) -> int:
         return self.num_classes
@@ -252,10 +258,8 @@ class VarianceArchitecture(ClassArchitecture):
         return self.out_channels >= 2 * self.in_channels
 
 
-def check_width(name: str, width: int, heads: int) -> None:
-    """Raise ValueError unless a width makes whole heads, and two sines and two cosines for each position."""
-    if width % heads:
-        raise ValueError(f"{name} {width} is not a multiple of {name.replace('hidden_size', 'num_heads')} {heads}")
+def check_positions(name: str, width: int) -> None:
+    """Raise ValueError unless sines and cosines of rows and columns fill a width."""
     if width % 4:
         raise ValueError(f"{name} {width} is not a multiple of 4, which fixed positions need")
 

@@ -16,7 +16,7 @@ from sgbench.base.choices import suggestion
 from sgbench.base.errors import UserError, plain
 from sgbench.files.yaml_file import parse_yaml
 from sgbench.models.architecture import Architecture
-from sgbench.models.family import Family
+from sgbench.models.family import CHECKED, Family
 
 MOST_BYTES = 8_000
 
@@ -105,7 +105,7 @@ def _checked(content: Mapping[str, Any], family: Family, where: str) -> str:
         if key not in {*read.asked, *family.fixed, *family.unused}:
             what = f"{family.title} has no argument {key!r}{suggestion(key, [*read.asked])}"
             raise UserError(what, where=where, fix="correct its name, or leave it out")
-    made_by = {key: value for key, value in content.items() if key in read.asked}
+    made_by = {key: value for key, value in content.items() if key in read.asked and key not in CHECKED}
     text = json.dumps(made_by, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     if len(text) > MOST_BYTES:
         raise UserError(

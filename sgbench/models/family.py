@@ -31,6 +31,8 @@ LATENT_SHRINK = 8
 CLASSES = 1000
 # Inner over outer width of the MLPs of DiT and its successors.
 MLP_RATIO = 4.0
+# Arguments that are looked at and make no difference: other networks are refused.
+CHECKED = ("class_dropout_prob", "mlp_ratio")
 # The fewest blocks among which there is TREAD's own route.
 SHALLOWEST = 6
 

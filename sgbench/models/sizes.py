@@ -30,7 +30,7 @@ def check_size(text: Mapping[str, str], known: Family, wrong: Wrong) -> None:
     shape = [key for key in SHAPE_KEYS if key in text]
     for key in OWN_KEYS:
         if key in text and key not in known.keys:
-            raise wrong(f"{known.title} takes no {key}", f"leave it out; {known.title} takes {', '.join(known.keys)}")
+            raise wrong(f"the family {known.name} takes no {key}", f"leave it out; it takes {', '.join(known.keys)}")
     if "config" in text:
         for key in ("size", *OWN_KEYS):
             if key in text:

@@ -41,16 +41,16 @@ def _mend(model: ModelInfo, found: Misfit) -> str:
     return f"write `{found.key}: {found.value}`"
 
 
-def check_autoencoder(model: ModelInfo, named: str | None, where: str) -> None:
+def check_autoencoder(model: ModelInfo, named: str, where: str) -> None:
     """Raise UserError where the decoder takes latents of other channels, or makes images of another side.
 
-    `named` is what the suite says; None for the family's own, which is for 4 channels at an eighth of the side.
+    `named` is what the suite says; empty for the family's own, which is for 4 channels at an eighth of the side.
     """
     own = model.family.autoencoder
     if model.in_pixels or model.family.pipeline:
         return
     usual = (LATENT_CHANNELS, LATENT_SHRINK)
-    sizes = usual if named in (None, own) else autoencoder_sizes(str(named))
+    sizes = usual if named in ("", own) else autoencoder_sizes(named)
     if sizes is None:
         return
     channels, shrink = sizes

@@ -12,7 +12,7 @@ from sgbench.models.architecture import (
     Macs,
     SameChannels,
     block,
-    check_width,
+    check_positions,
     embedding,
     final,
     total,
@@ -36,7 +36,10 @@ class MaskDiTArchitecture(SameChannels, ClassArchitecture):
 
     @model_validator(mode="after")
     def _whole_decoder_heads(self) -> MaskDiTArchitecture:
-        check_width("decoder_hidden_size", self.decoder_hidden_size, self.decoder_num_heads)
+        width, heads = self.decoder_hidden_size, self.decoder_num_heads
+        if width % heads:
+            raise ValueError(f"decoder_hidden_size {width} is not a multiple of decoder_num_heads {heads}")
+        check_positions("decoder_hidden_size", width)
         return self
 
     @property

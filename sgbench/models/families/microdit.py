@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from sgbench.models.architecture import CaptionArchitecture, Macs, embedding, final, total
+from sgbench.models.architecture import CaptionArchitecture, Macs, check_positions, embedding, final, total
 from sgbench.models.family import LATENT_CHANNELS, Family, Request, flag, whole
 from sgbench.samplers.catalogue import EDM_SAMPLERS
 
@@ -70,8 +70,9 @@ class MicroDiTArchitecture(CaptionArchitecture):
     def _whole_heads(self) -> MicroDiTArchitecture:
         for name in ("hidden_size", "patch_mixer_dim"):
             width = getattr(self, name)
-            if width % self.head_dim or width % 4:
-                raise ValueError(f"{name} {width} is not a multiple of head_dim {self.head_dim} and of 4")
+            if width % self.head_dim:
+                raise ValueError(f"{name} {width} is not a multiple of head_dim {self.head_dim}")
+        check_positions("hidden_size", self.hidden_size)
         return self
 
     @model_validator(mode="after")

@@ -55,6 +55,8 @@ def _from_config(config: Mapping[str, Any]) -> SprintArchitecture:
 
 
 def _sized(request: Request) -> SprintArchitecture:
+    if request.size.depth <= 2 * ENDS:
+        raise ValueError(f"depth {request.size.depth} leaves no middle between {ENDS} blocks at either end")
     depths = {"encoder_depth": ENDS, "middle_depth": request.size.depth - 2 * ENDS, "decoder_depth": ENDS}
     return _from_config(published(request) | depths)
 
