@@ -62,7 +62,7 @@ def benchmarked(path: Path, results: Path, side: int) -> None:
     (planned,) = expand(loaded)
     assert len(api.make_plan(loaded, results).cells) == 1
     told = api.bench_suite(loaded, results, results / "reports", device="cpu")
-    assert told["images_made"] == loaded.samples
+    assert told["run"]["images_made"] == loaded.samples
     store = Store(results, loaded.suite)
     assert store.known_cells() == [planned]
     (row,) = store.read_rows().to_dict("records")
