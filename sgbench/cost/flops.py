@@ -11,16 +11,20 @@ from sgbench.guidance.subset_rules import kept_tokens
 from sgbench.models.architecture import Architecture, Macs, total
 from sgbench.models.catalogue import ModelInfo, entry
 from sgbench.models.families import family
-from sgbench.models.spec import RANDOM, from_fields
+from sgbench.models.family import SHAPE_KEYS
+from sgbench.models.spec import RANDOM, from_fields, is_spec, parse
 from sgbench.samplers.catalogue import SAMPLERS
+
+SIZE, RESOLUTION = "XL/2", 256
 
 
 class Question(NamedTuple):
     """The arguments of `sgbench flops`."""
 
     family: str
-    size: str
-    resolution: int
+    """A family's name, or a written-out model, which has its own size, resolution and route."""
+    size: str | None
+    resolution: int | None
     route: str | None
     guidance: str
     gamma_strong: float
@@ -56,8 +60,8 @@ def flops_card(question: Question) -> dict[str, Any]:
     return {
         "unit": "GMACs; 1 multiply-accumulate = 2 FLOPs",
         "family": known.name,
-        "size": "" if known.pipeline else question.size,
-        "resolution": question.resolution,
+        "size": _size(model.name),
+        "resolution": model.image_side,
         "routes": list(getattr(architecture, "routes", ())),
         "note": known.note,
         "guidance": rule.name,
@@ -72,13 +76,27 @@ def flops_card(question: Question) -> dict[str, Any]:
 
 
 def _model(question: Question) -> ModelInfo:
+    asked = {"--size": question.size, "--resolution": question.resolution, "--route": question.route}
+    if is_spec(question.family):
+        for option, value in asked.items():
+            if value is not None:
+                raise UserError("a written-out model says this itself", where=option, fix="leave it out")
+        return entry(parse(question.family, "MODEL").text(), "MODEL")
     # A pipeline is of the size it was published with.
-    size = None if family(question.family, "FAMILY").pipeline else question.size
-    fields = {"family": question.family, "size": size, "resolution": question.resolution, "weights": RANDOM}
+    size = None if family(question.family, "FAMILY").pipeline else SIZE if question.size is None else question.size
+    resolution = RESOLUTION if question.resolution is None else question.resolution
+    fields = {"family": question.family, "size": size, "resolution": resolution, "weights": RANDOM}
     if question.route:
         fields["route"] = question.route
-    where = "--size, --resolution, --route"
+    where = ", ".join(asked)
     return entry(from_fields(fields, where).text(), where)
+
+
+def _size(name: str) -> str:
+    """The letter and patch of a written-out model, or what stands in their place."""
+    given = parse(name, "MODEL")
+    own = [f"{key}={value}" for key in SHAPE_KEYS if (value := getattr(given, key)) is not None]
+    return given.size or given.config or " ".join(own)
 
 
 def _rule(question: Question, model: ModelInfo) -> Rule:

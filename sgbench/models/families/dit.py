@@ -6,8 +6,11 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 
 from sgbench.models.architecture import Macs, RoutedArchitecture, VarianceArchitecture, block
-from sgbench.models.family import Family, Request, Shapes, backbone, published
+from sgbench.models.family import Family, Request, Shapes, backbone, flag, published, tread_route, whole
 from sgbench.samplers.catalogue import DISCRETE_SAMPLERS, EDM_SAMPLERS, FLOW_SAMPLERS
+
+# Of REPA's constructor: what its projectors are like, which sampling does not need.
+PROJECTORS = ("decoder_hidden_size", "encoder_depth", "z_dims", "projector_dim", "use_cfg", "path_type", "fused_attn")
 
 
 class DiTArchitecture(VarianceArchitecture, RoutedArchitecture):
@@ -28,11 +31,13 @@ class DiTArchitecture(VarianceArchitecture, RoutedArchitecture):
 def _from_config(config: Mapping[str, Any], learn_sigma: bool, sigma_used: bool = True) -> DiTArchitecture:
     """The record, without the half of the output that the published sampler ignores."""
     sizes = backbone(config)
-    doubled = 2 if config.get("learn_sigma", learn_sigma) and sigma_used else 1
+    doubled = 2 if flag(config, "learn_sigma", learn_sigma) and sigma_used else 1
     routes = config.get("routes") or []
+    if not flag(config, "enable_routing", True):
+        routes = []
     return DiTArchitecture(
         **sizes,
-        depth=config["depth"],
+        depth=whole(config, "depth"),
         out_channels=sizes["in_channels"] * doubled,
         routes=tuple((route["start_layer_idx"], route["end_layer_idx"]) for route in routes),
         trained_gamma=max((route["selection_ratio"] for route in routes), default=0.0),
@@ -40,8 +45,8 @@ def _from_config(config: Mapping[str, Any], learn_sigma: bool, sigma_used: bool 
 
 
 def _sized(request: Request, learn_sigma: bool, sigma_used: bool = True, gamma: float = 0.0) -> DiTArchitecture:
-    """The record of a published size. TREAD (`gamma` above 0) has a route from block 2 to the fourth from the end."""
-    own = ((2, request.size.depth - 4),) if gamma else ()
+    """The record of a size. TREAD (`gamma` above 0) has a route from block 2 to the fourth from the end."""
+    own = tread_route(request.size.depth) if gamma and request.routes is None else ()
     routes = own if request.routes is None else request.routes
     named = [{"start_layer_idx": first, "end_layer_idx": last, "selection_ratio": gamma} for first, last in routes]
     return _from_config({**published(request), "routes": named}, learn_sigma, sigma_used)
@@ -130,6 +135,8 @@ REPA_SIT = replace(
     works=("yu2025repa", "ma2024sit"),
     rank=100,
     telltales=("z_dims",),
+    fixed={"qk_norm": False},
+    unused=PROJECTORS,
     fits=_has_projectors,
     prediction="velocity",
     samplers=FLOW_SAMPLERS,
