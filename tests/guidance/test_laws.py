@@ -40,6 +40,8 @@ few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthChec
 
 
 def family_of(rule: str) -> str:
+    if RULES[rule].needs_inner:
+        return "ig-sit"
     return "sprint" if RULES[rule].drops_path else "tread-sit"
 
 
