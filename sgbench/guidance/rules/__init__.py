@@ -1,11 +1,13 @@
-"""The guidance rules, one a file: every file here has a RULE, and no table lists them."""
+"""The guidance rules, one a file: every file here has a RULE, and no table lists them. Users add their own."""
 
 from sgbench.base.discover import found
+from sgbench.base.registry import Registry
 from sgbench.guidance.branches import Rule
+from sgbench.guidance.record import closed_rule, rule_record
 from sgbench.guidance.segments import JOINT, in_turn
 
 
-class _Rules(dict[str, Rule]):
+class _Rules(Registry[Rule]):
     """Rules by name. Rules that act in turn are made when they are first named."""
 
     def __missing__(self, name: str) -> Rule:
@@ -22,4 +24,4 @@ class _Rules(dict[str, Rule]):
 
 
 _FOUND: list[Rule] = sorted(found(__name__, "RULE"), key=lambda rule: (rule.rank, rule.name))
-RULES: dict[str, Rule] = _Rules({rule.name: rule for rule in _FOUND})
+RULES = _Rules("guidance rule", Rule, _FOUND, record=rule_record, restore=closed_rule)
