@@ -19,7 +19,7 @@ class FiniteCheck:
     def note(self, step: int, what: str, values: Tensor, place: str = "") -> None:
         """Record whether `values`, of the prediction `what` in a step counted from 0, are finite.
 
-        `place` is the file and line of a user's function that made them.
+        `place` has the file and line of a user's function that made them.
         """
         self._notes.append((step, what, place, torch.isfinite(values).all()))
 
@@ -30,9 +30,10 @@ class FiniteCheck:
         flags = torch.stack([flag for *_, flag in self._notes]).tolist()
         for (step, what, place, _), finite in zip(self._notes, flags, strict=True):
             if not finite:
+                when = f"step {step + 1} of {cell.sampler.steps}"
                 raise CellError(
-                    f"the denoiser's prediction is not finite in step {step + 1} of {cell.sampler.steps} ({what})",
-                    where=", ".join(filter(None, (place, cell.describe()))),
+                    f"the denoiser's prediction is not finite in {when} ({what}){place}",
+                    where=cell.describe(),
                     fix="lower the scale, or use dtype: float32",
                     step=step + 1,
                     branch=what,
