@@ -4,8 +4,9 @@ from typing import Any, NamedTuple
 
 from sgbench.base.choices import unknown
 from sgbench.base.errors import UserError
-from sgbench.cells.closed_form import CONVENTIONS, call_macs
+from sgbench.cells.closed_form import CONVENTIONS, kept_macs
 from sgbench.guidance import RULES, Rule
+from sgbench.guidance.branches import forward
 from sgbench.guidance.settings import Guidance
 from sgbench.guidance.subset_rules import kept_tokens
 from sgbench.models.architecture import Architecture, Macs, total
@@ -43,17 +44,18 @@ def flops_card(question: Question) -> dict[str, Any]:
     rule = _rule(question, model)
     guidance = Guidance(rule.name, 1.0, question.gamma_strong, question.gamma_weak)
     called = {name: branch for name, branch in rule.named.items() if branch.source == "call"}
+    inner = {forward(branch) for branch in called.values() if branch.output == "inner"}
+    # An inner head predicts in the call of another branch, or in one of its own.
+    final = [branch for branch in called.values() if branch.output == "final"]
+    called = {n: b for n, b in called.items() if b.output == "final" or forward(b) not in final}
     gammas = [branch.gamma(guidance) for branch in called.values()]
-    stated = [call_macs(architecture, gamma) for gamma in gammas]
-    counted = [_counted(architecture, gamma) for gamma in gammas]
+    kept = [kept_tokens(architecture.grid_tokens, gamma) for gamma in gammas]
+    asked = [(count, forward(branch) in inner) for count, branch in zip(kept, called.values(), strict=True)]
+    stated = [kept_macs(architecture, count, inner=heads) for count, heads in asked]
+    counted = [_counted(architecture, count, heads) for count, heads in asked]
     calls = [
-        {
-            "branch": name,
-            "gamma": gamma,
-            "kept_tokens": kept_tokens(architecture.grid_tokens, gamma),
-            **_both(closed, found),
-        }
-        for name, gamma, closed, found in zip(called, gammas, stated, counted, strict=True)
+        {"branch": name, "gamma": gamma, "kept_tokens": count, **_both(closed, found)}
+        for name, gamma, count, closed, found in zip(called, gammas, kept, stated, counted, strict=True)
     ]
     sampler = known.samplers[0]
     evaluations = SAMPLERS[sampler].evaluations(question.steps)
@@ -106,9 +108,9 @@ def _rule(question: Question, model: ModelInfo) -> Rule:
     if rule.perturbed is not None:
         what = f"what {rule.title} costs depends on the blocks it perturbs"
         raise UserError(what, where="--guidance", fix="write a suite with its layers, and run `sgbench plan`")
-    if rule.needs_inner:
-        what = f"{rule.title} needs an inner head, which sizes do not say"
-        raise UserError(what, where="--guidance", fix="write a suite with such a model, and run `sgbench plan`")
+    if rule.needs_inner and not model.architecture.has_inner_head:
+        what = f"{rule.title} needs an inner head, and {model.family.title} has none"
+        raise UserError(what, where="--guidance", fix="choose another rule, or the family ig-sit")
     if rule.drops_path and not model.architecture.drops_path:
         what = f"{rule.title} drops the middle path, and {model.family.title} has none"
         raise UserError(what, where="--guidance", fix="choose another rule, or the family sprint")
@@ -124,10 +126,10 @@ def _rule(question: Question, model: ModelInfo) -> Rule:
     return rule
 
 
-def _counted(architecture: Architecture, gamma: float) -> Macs:
+def _counted(architecture: Architecture, kept: int, inner: bool) -> Macs:
     import torch
 
-    from sgbench.cost.macs import count_call
+    from sgbench.cost.macs import count_kept
     from sgbench.networks.denoiser import build
 
     # Shapes are all that counting needs: initial values would take longer than the call itself.
@@ -137,7 +139,7 @@ def _counted(architecture: Architecture, gamma: float) -> Macs:
     for buffer in network.buffers():
         buffer.zero_()
     with torch.no_grad():
-        return count_call(network, gamma)
+        return count_kept(network, kept, inner=inner)
 
 
 def _both(closed: Macs, counted: Macs) -> dict[str, Any]:

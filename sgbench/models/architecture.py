@@ -136,6 +136,10 @@ class Architecture(BaseModel, ABC):
     def call_macs(self, kept: int) -> Macs:
         """One call for one image with `kept` image tokens."""
 
+    def inner_macs(self) -> Macs:
+        """What the inner head adds to a call that uses it."""
+        return Macs(0, 0, 0)
+
     @abstractmethod
     def block_macs(self, kept: int) -> list[Macs]:
         """Every block that can be perturbed, in running order."""
@@ -193,11 +197,6 @@ class RoutedArchitecture(HeadsArchitecture):
     def _routes_in_order(self) -> RoutedArchitecture:
         check_routes(self.routes, self.depth)
         return self
-
-    @property
-    def has_inner_head(self) -> bool:
-        """Whether a second head gives a prediction from inside the network."""
-        return False
 
     @property
     def can_drop_tokens(self) -> bool:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from sgbench.guidance.perturbation import Perturbation
 
 FREQUENCIES = 256
+# Of the last layer, and of that of an inner head.
+LAST_LINEAR = ("final_layer.linear", "final_layer_xr.linear")
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
@@ -225,6 +227,6 @@ def initialise(model: nn.Module) -> None:
             for linear in (module.mlp[0], module.mlp[2]):
                 assert isinstance(linear, nn.Linear)
                 nn.init.normal_(linear.weight, std=0.02)
-        if isinstance(module, nn.Linear) and (name.endswith("adaLN_modulation.1") or name == "final_layer.linear"):
+        if isinstance(module, nn.Linear) and (name.endswith("adaLN_modulation.1") or name in LAST_LINEAR):
             nn.init.zeros_(module.weight)
             nn.init.zeros_(module.bias)

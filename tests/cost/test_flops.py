@@ -34,7 +34,7 @@ TABLE = {
     "MaskDiT dense": ("maskdit", "none", 0.0, 0.0, "macs", 125.8, 0.2),
     "MaskDiT at 0.5": ("maskdit", "none", 0.5, 0.0, "macs", 65.5, 0.2),
 }
-ROUTED = {"dit": "2-8", "sit": "2-8", "repa-sit": "2-8"}
+ROUTED = {"dit": "2-8", "sit": "2-8", "repa-sit": "2-8", "ig-sit": "2-8"}
 # fvcore counts one multiply-accumulate per value of the latents for the einsum in which diffusers reorders patches.
 REORDERED = {"prx": 16 * 8 * 8}
 

@@ -47,6 +47,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "dit": {**SIZES, **SQUARE, **ROUTES},
     "sit": {**SIZES, **SQUARE, **ROUTES},
     "repa-sit": {**SIZES, **SQUARE, **ROUTES},
+    "ig-sit": {**SIZES, **SQUARE, **ROUTES, "encoder_depth": 3},
 }
 # Stacks of blocks that see only the kept tokens, and those that see all; of a DiT, the blocks of its route.
 SPARSE = {"sprint": ["middle_blocks"], "maskdit": ["blocks"], "mdtv2": ["en_inblocks", "en_outblocks"]}
@@ -152,7 +153,7 @@ def test_routes_and_depths_are_the_published_ones() -> None:
 
     for name in ("tread-dit", "tread-sit"):
         assert [sized(name, letter).routes for letter in ("B", "XL")] == [((2, 8),), ((2, 24),)]
-    assert [sized(name, "XL").routes for name in ("dit", "sit", "repa-sit")] == [()] * 3
+    assert [sized(name, "XL").routes for name in ("dit", "sit", "repa-sit", "ig-sit")] == [()] * 4
     sprint, maskdit, mdtv2 = (sized(name, "XL") for name in ("sprint", "maskdit", "mdtv2"))
     assert (sprint.encoder_depth, sprint.middle_depth, sprint.decoder_depth) == (2, 24, 2)
     assert (maskdit.decoder_hidden_size, maskdit.decoder_depth, maskdit.decoder_num_heads) == (512, 8, 16)
@@ -172,7 +173,7 @@ def test_an_unknown_family_is_named_with_a_suggestion() -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_network_of_size_s_drops_tokens_where_its_family_says(name: str) -> None:
     """Shapes alone, on the meta device: 16 tokens, 5 of them kept. MicroDiT is XL only, PRX of one size."""
-    routes = ((2, 8),) if name in ("dit", "sit", "repa-sit") else None
+    routes = ((2, 8),) if name in ("dit", "sit", "repa-sit", "ig-sit") else None
     with torch.device("meta"):
         made = build(FAMILIES[name].sized(Request("XL" if name == "microdit" else "S", 2, 8, routes))).eval()
     a = made.architecture
