@@ -2,8 +2,8 @@
 
 TR-DiT at 512 pixels with random weights: CFG and SG at gamma 0.1 / 0.8 draw the same images in turn, by the engine and
 without decoding. arXiv 2601.01608 prints 0.32 and 0.49 images a second (H200, bfloat16, 50 Euler steps): 1.53.
-On a CPU with other work, processor time of one thread is steadier than the clock. Every step costs the same, so few will
-do. `--depth` leaves out blocks, on and off the route in proportion.
+On a CPU with other work, processor time of one thread is steadier than the clock. Every step costs the same, so one
+will do. `--depth` leaves out blocks, on and off the route in proportion.
 Run: .venv/bin/python tests/bench/tr_dit.py [--depth 34] [--steps 1] [--images 2] [--rounds 5] [--dtype bfloat16]
 """
 
