@@ -68,7 +68,7 @@ def _from_config(
         out_channels=sizes["in_channels"] * doubled,
         routes=tuple((route["start_layer_idx"], route["end_layer_idx"]) for route in routes),
         trained_gamma=max((route["selection_ratio"] for route in routes), default=0.0),
-        inner_block=config.get("encoder_depth", INNER_DEPTH) - 1 if inner else None,
+        inner_block=whole(config, "encoder_depth", INNER_DEPTH) - 1 if inner else None,
     )
 
 
