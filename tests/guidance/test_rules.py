@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgbench.guidance import RULES, Branch, combine
+from sgbench.guidance.rules.dropout import Dropout
 from sgbench.guidance.rules.perturbed_attention import IdentityAttention
 from sgbench.guidance.rules.skip_layers import SkippedBlocks
 from sgbench.guidance.rules.smoothed_energy import BlurredQueries
 from sgbench.guidance.rules.stochastic_blocks import RandomSkippedBlocks
+from sgbench.guidance.rules.token_shuffle import ShuffledTokens
 from sgbench.guidance.settings import Guidance
 
 NUMBERS = st.floats(-100, 100)
@@ -44,6 +46,8 @@ def test_rules_are_what_their_papers_say() -> None:
         "seg": (dense, null, Branch(perturbation=BlurredQueries)),
         "slg": (dense, null, Branch(perturbation=SkippedBlocks)),
         "s2": (dense, null, Branch(perturbation=RandomSkippedBlocks)),
+        "tpg": (dense, null, Branch(perturbation=ShuffledTokens)),
+        "dropout": (dense, null, Branch(perturbation=Dropout)),
     }
     assert {name: RULES[name].branches for name in published} == published
 

@@ -175,7 +175,7 @@ def test_unknown_rules_and_keys_have_a_nearest_name(suite_file: Write) -> None:
 
 def test_settings_of_another_rule(suite_file: Write) -> None:
     found = refused(suite_file, {"guidance": "cfg", "scale": 2, "eta": 0})
-    assert found == "sweep[0].eta: CFG has no eta, which belongs to APG; remove the key."
+    assert found == "sweep[0].eta: CFG has no eta, which belongs to APG, HiGS; remove the key."
     assert "unguided has no interval: it has a single branch" in refused(
         suite_file, {"guidance": "none", "interval": "progress 0 to 0.5"}
     )
