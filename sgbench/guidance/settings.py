@@ -107,12 +107,13 @@ def guidance_of(record: Mapping[str, Any]) -> Guidance:
         name: READERS[name](value) if name in READERS and isinstance(value, str) else value
         for name, value in record.items()
     }
-    parameters = {name: _parameter(value) for name, value in record.get("parameters", {}).items()}
+    parameters = {name: value_of(value) for name, value in record.get("parameters", {}).items()}
     segments = Segments(guidance_of(one) for one in record.get("segments", ()))
     return Guidance(**{**found, "parameters": tuple(parameters.items()), "segments": segments})
 
 
-def _parameter(value: float | str) -> Value:
+def value_of(value: float | str) -> Value:
+    """The value of a parameter from its plain form. Raises ValueError for text of no known form."""
     if not isinstance(value, str):
         return value
     if value == "inf":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, assert_never
 
 from pydantic import (
@@ -28,7 +28,8 @@ from sgbench.guidance.settings import plain
 from sgbench.guidance.subset_rules import Sharing, SubsetRule
 from sgbench.metrics.catalogue import METRICS
 from sgbench.models.spec import text_of
-from sgbench.samplers.catalogue import SamplerName
+from sgbench.samplers.catalogue import SAMPLERS
+from sgbench.suite.own_code import Own
 
 
 def _as_list(value: object) -> object:
@@ -58,6 +59,12 @@ def _as_channels(value: object) -> object:
 def _as_metric(value: object) -> object:
     if not isinstance(value, str) or value not in METRICS:
         raise ValueError(f"there is no such metric{suggestion(str(value), list(METRICS))}")
+    return value
+
+
+def _as_sampler(value: object) -> object:
+    if not isinstance(value, str) or value not in SAMPLERS:
+        raise ValueError(f"there is no such sampler{suggestion(str(value), list(SAMPLERS))}: {', '.join(SAMPLERS)}")
     return value
 
 
@@ -109,6 +116,7 @@ Shift = Annotated[float, NUMBER, Field(gt=0, allow_inf_nan=False), AfterValidato
 Churn = Annotated[float, NUMBER, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, NUMBER, Field(allow_inf_nan=False)]
 Metric = Annotated[str, BeforeValidator(_as_metric)]
+SamplerName = Annotated[str, BeforeValidator(_as_sampler)]
 # One value may stand for a list of one.
 LIST = (BeforeValidator(_as_list), Field(min_length=1))
 Names = Annotated[list[str], *LIST]
@@ -158,10 +166,17 @@ class _GuidanceKeys(_Strict):
     )
 
 
-def _parameter_fields() -> dict[str, Any]:
+def parameter_names() -> list[str]:
+    """The settings that only some rules have, users' rules among them."""
+    return list(dict.fromkeys(parameter.name for rule in RULES.values() for parameter in rule.parameters))
+
+
+def _parameter_fields(but: Iterable[str] = ()) -> dict[str, Any]:
     """A key for every parameter that some rule has. Ranges depend on the rule: `settings.py` checks them."""
     fields: dict[str, Any] = {}
-    for name in dict.fromkeys(parameter.name for rule in RULES.values() for parameter in rule.parameters):
+    for name in parameter_names():
+        if name in but:
+            continue
         takers = {rule.title: p for rule in RULES.values() for p in rule.parameters if p.name == name}
         (value,) = {_value_type(parameter) for parameter in takers.values()}
         first, last = ", ".join([*takers][:-1]), [*takers][-1]
@@ -267,14 +282,41 @@ class Suite(_Strict):
     presets: dict[str, Preset] = Field(default_factory=dict)
     sweep: list[SweepEntry] = Field(min_length=1)
     _file: str = PrivateAttr(default="")
+    _own: tuple[Own, ...] = PrivateAttr(default=())
 
     @property
     def where(self) -> str:
         """The file it was read from, as error messages name it; its name if it was not read from a file."""
         return self._file or self.suite
 
-    def read_from(self, file: str) -> Suite:
-        """The same suite, remembering its file."""
+    @property
+    def own(self) -> tuple[Own, ...]:
+        """What it takes from files of the user's own."""
+        return self._own
+
+    def read_from(self, file: str, own: tuple[Own, ...] = ()) -> Suite:
+        """The same suite, remembering its file and what it takes from the user's own."""
         copy = self.model_copy()
-        copy._file = file
+        copy._file, copy._own = file, own
         return copy
+
+
+def suite_class() -> type[Suite]:
+    """The suite file with a key for every parameter that rules have by now: users' rules bring their own."""
+    fields = _parameter_fields(but=GuidanceKeys.model_fields)
+    if not fields:
+        return Suite
+    keys = create_model("GuidanceKeys", __base__=GuidanceKeys, **fields)
+    segments: Any = Annotated[list[keys], Field(min_length=2)]
+    about = SweepEntry.model_fields["segments"].description
+    entry = create_model(
+        "SweepEntry", __base__=SweepEntry, **fields, segments=(segments | None, Field(default=None, description=about))
+    )
+    sweep: Any = Annotated[list[entry], Field(min_length=1)]
+    preset = create_model("Preset", __base__=Preset, sweep=(sweep | None, None))
+    return create_model(
+        "Suite",
+        __base__=Suite,
+        presets=(dict[str, preset], Field(default_factory=dict)),
+        sweep=(sweep, ...),
+    )
