@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgbench.guidance import RULES, Branch, combine
+from sgbench.guidance import RULES, Branch, Rule, combine
+from sgbench.guidance.record import closed_rule, rule_record
 from sgbench.guidance.rules.dropout import Dropout
 from sgbench.guidance.rules.perturbed_attention import IdentityAttention
 from sgbench.guidance.rules.skip_layers import SkippedBlocks
@@ -64,6 +67,12 @@ def test_only_single_checkpoint_sg_needs_the_weaker_branch_sparser() -> None:
         called = rule.weak is not None and rule.weak.source == "call"
         alike = called and replace(rule.weak, sparsity="strong") == rule.strong  # type: ignore[type-var]
         assert rule.sparser_weak == alike, rule.name
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES.values() if not rule.others], ids=lambda rule: rule.name)
+def test_what_results_keep_of_a_rule_reads_back(rule: Rule) -> None:
+    kept = json.loads(json.dumps(rule_record(rule)))
+    assert json.loads(json.dumps(rule_record(closed_rule(kept)))) == kept
 
 
 def test_a_branch_takes_its_own_gamma() -> None:
