@@ -49,6 +49,7 @@ class Registry(dict[str, T]):
         *,
         record: Callable[[T], Facts],
         restore: Callable[[Facts], T],
+        names: re.Pattern[str] = NAME,
     ):
         """`what` they are called in messages, and the class they are of.
 
@@ -57,6 +58,7 @@ class Registry(dict[str, T]):
         """
         super().__init__((name(thing), thing) for thing in things)
         self.what, self.kind, self.name_of, self.record, self.restore = what, kind, name, record, restore
+        self.names = names
         self.origins: dict[str, Origin] = {}
         """Of what is not built in."""
         REGISTRIES.append(self)
@@ -81,7 +83,7 @@ class Registry(dict[str, T]):
                 fix=f"give an object of the class {self.kind.__name__}",
             )
         name = self.name_of(thing)
-        if not isinstance(name, str) or not NAME.fullmatch(name):
+        if not isinstance(name, str) or not self.names.fullmatch(name):
             fix = "write letters, digits and any of . _ + -"
             raise UserError(f"{name!r}, the name of {origin.text}, is not a valid name", where=where, fix=fix)
         before = self.origins.get(name)

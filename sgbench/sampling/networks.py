@@ -80,7 +80,7 @@ def load_conditions(cell: Cell, entry: ModelInfo, device: torch.device) -> Condi
     """What the cell's network is conditioned on. Raises UserError where prompts or the text encoder are missing."""
     match entry.architecture.conditions:
         case "classes":
-            return ClassConditions(entry.classes, device)
+            return ClassConditions(entry.architecture.null_label, device)
         case "words":
             return WordConditions(cell, device)
         case "captions":

@@ -1,0 +1,141 @@
+"""A user's network behind the call of ours: its outputs are checked, its errors name file and line."""
+
+import copy
+import hashlib
+import inspect
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sgbench.base.errors import UserError
+from sgbench.base.registry import Origin
+from sgbench.base.user_code import code_digest
+from sgbench.guidance.perturbation import Perturbation
+from sgbench.models.card import Adapter, ModelCard
+from sgbench.models.custom import LIVE, CustomArchitecture, CustomSpec
+from sgbench.models.own import MODELS, OwnModel, check_call, failed, require_card
+from sgbench.networks.denoiser import Denoiser
+from sgbench.networks.memory import is_out_of_memory
+
+DIGITS = 16
+
+
+class Custom(Denoiser):
+    """A user's network as a denoiser."""
+
+    architecture: CustomArchitecture
+
+    def __init__(self, architecture: CustomArchitecture, model: OwnModel) -> None:
+        super().__init__(architecture)
+        self.module = model.build()
+        self.own, self.at = model, model.at
+
+    @property
+    def weighted(self) -> nn.Module:
+        return self.module
+
+    def forward(
+        self,
+        x: Tensor,
+        t: Tensor,
+        condition: Tensor,
+        tokens: Tensor | None = None,
+        perturbation: Perturbation | None = None,
+    ) -> Tensor:
+        """The network's output (B, C or 2 C, H, W); it is given one t and one class for each sample.
+
+        Raises UserError where it fails or returns something else.
+        """
+        batch = len(x)
+        given = (x, t.expand(batch), condition.expand(batch), tokens)
+        changed = {} if perturbation is None else {"change": perturbation}
+        try:
+            made = self.module(*given, **changed)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            what = f"{self.own.name} fails when it is called with {_shapes(given)}"
+            raise failed(what, error, self.own.files, self.at) from error
+        expected = (batch, self.architecture.out_channels, *x.shape[2:])
+        if isinstance(made, Tensor) and made.shape == expected and made.is_floating_point():
+            return made
+        found = f"{list(made.shape)} of {made.dtype}" if isinstance(made, Tensor) else f"a {type(made).__name__}"
+        what = f"{self.own.name} makes {found} of samples {list(x.shape)}, and its card says {list(expected)}"
+        raise UserError(what, where=self.at, fix="return one prediction for each sample, or correct the card")
+
+
+class _Called(nn.Module):
+    """A network that is called through a function."""
+
+    def __init__(self, module: nn.Module, call: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.module, self.call = module, call
+
+    def forward(self, *given: Any, **changed: Any) -> Tensor:
+        return self.call(self.module, *given, **changed)
+
+
+def build_own(architecture: CustomArchitecture) -> Custom:
+    """The network of a user's model, with fresh weights, or a live one's own."""
+    return Custom(architecture, MODELS[architecture.own])
+
+
+def bring_live(given: object) -> str:
+    """Add a network of this process as it is now, and return its name in cells, which tells its weights apart.
+
+    `given` is a torch.nn.Module with a card, or an Adapter. Raises UserError for anything else.
+    """
+    module, card, call = given if isinstance(given, Adapter) else (given, None, None)
+    if not isinstance(module, nn.Module):
+        fix = "give a torch.nn.Module with a card, or `sgbench.Adapter(module, card)`"
+        raise UserError(f"a {type(module).__name__} is no model", where="model", fix=fix)
+    kind = type(module)
+    card = require_card(getattr(module, "card", None) if card is None else card, kind)
+    # A copy, with which later training has nothing to do.
+    kept = copy.deepcopy(module).eval().requires_grad_(False)
+    at = check_call(kind, card) if call is None else f"the call of {card.name}"
+    weights = f"{LIVE}{state_sha256(kept)[:DIGITS]}"
+    files = _source(kind)
+    model = OwnModel(card.name, card, at, lambda: kept if call is None else _Called(kept, call), files)
+    origin = Origin(f"a live {kind.__name__}", _code_sha256(kind, card, call, files))
+    return CustomSpec(MODELS.add(model, origin, "model"), weights).text()
+
+
+def state_sha256(module: nn.Module) -> str:
+    """One digest of all parameters and buffers: names, types, shapes, bytes."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        total.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\n".encode())
+        total.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
+
+
+def _source(kind: type) -> tuple[Path, ...]:
+    """The file that defines a class; none for one that was typed in."""
+    try:
+        found = inspect.getsourcefile(kind)
+    except TypeError:
+        found = None
+    return (Path(found),) if found and Path(found).is_file() else ()
+
+
+def _code_sha256(kind: type, card: ModelCard, call: Callable[..., Any] | None, files: tuple[Path, ...]) -> str:
+    """The digest of what is known of a live network's code: its file, or its own lines; its card; its call."""
+    parts = [json.dumps(card.record(), sort_keys=True)]
+    parts += [code_digest(file, file.parent, "model")[0] for file in files]
+    for typed in (None if files else kind, call):
+        try:
+            parts.append("" if typed is None else inspect.getsource(typed))
+        except (OSError, TypeError):
+            parts.append("")
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _shapes(given: tuple[Tensor | None, ...]) -> str:
+    names = ("x", "t", "condition", "tokens")
+    shown = ("None" if one is None else str(list(one.shape)) for one in given)
+    return ", ".join(f"{name} {shape}" for name, shape in zip(names, shown, strict=True))
