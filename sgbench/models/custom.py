@@ -143,8 +143,11 @@ def is_custom(name: str) -> bool:
 def parse(name: str) -> CustomSpec:
     """The inverse of `CustomSpec.text`."""
     own, *rest = shlex.split(name)
-    fields = {key: value for key, _, value in (word.partition("=") for word in rest)}
-    given: dict[str, Any] = {key: int(value) if key in ITERATIONS else value for key, value in fields.items()}
+    return _spec(own, {key: value for key, _, value in (word.partition("=") for word in rest)})
+
+
+def _spec(own: str, text: Mapping[str, str]) -> CustomSpec:
+    given: dict[str, Any] = {key: int(value) if key in ITERATIONS else value for key, value in text.items()}
     return CustomSpec(own, **given)
 
 
@@ -161,6 +164,12 @@ def bring(given: Mapping[str, Any], folder: Path, where: str, closed: bool = Fal
     sha256 = locate(given["custom"], folder, where).sha256
     name = _recorded(reference, sha256, where) if closed else MODELS.bring(reference, folder, where)
     return Brought(spec._replace(own=name).text(), name, reference, sha256)
+
+
+def _from_here(path: Path) -> str:
+    """A path relative to the working directory, as those of other models are, if it is below it."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _recorded(reference: str, sha256: str, where: str) -> str:
@@ -193,12 +202,14 @@ def _read(given: Mapping[str, Any], folder: Path, where: str) -> CustomSpec:
             raise wrong(what.format(text[key]), fix)
     if "sha256" in text and text["weights"] in (RANDOM, NONE):
         raise wrong(f"{text['weights']} weights have no sha256", "leave sha256 out")
+    if text.get("auxiliary") in (RANDOM, NONE) or text["weights"].startswith(LIVE):
+        raise wrong("a checkpoint is a file", "give its path, or leave it out")
     if "auxiliary_iterations" in text and "auxiliary" not in text:
         raise wrong("there is no auxiliary checkpoint", "leave auxiliary_iterations out")
     for key in ("weights", "auxiliary"):
         if key in text and text[key] not in (RANDOM, NONE) and not is_remote(text[key]):
-            text[key] = str(folder / Path(text[key]).expanduser())
-    return parse(" ".join(["-", *(f"{key}={shlex.quote(value)}" for key, value in text.items())]))
+            text[key] = _from_here(folder / Path(text[key]).expanduser())
+    return _spec("", text)
 
 
 def family_of(card: ModelCard, origin: Origin) -> Family:

@@ -34,7 +34,8 @@ def load_network(entry: ModelInfo, which: Literal["main", "auxiliary"], device: 
         require_recorded(path)
         state = read_state(path)
         if entry.own:
-            load_strict(network.weighted, state, str(path))
+            fix = f"give {entry.own} the options that the weights were made with"
+            load_strict(network.weighted, state, str(path), fix=fix)
         else:
             load_strict(network, adapt(network, entry.family, state), str(path), ignore=UNUSED)
     elif checkpoint.kind == "none" and any(True for _ in network.parameters()):
