@@ -10,12 +10,13 @@ import importlib.util
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
+from sgbench.base.atomic import write_atomic
 from sgbench.base.bounded import read_bounded
 from sgbench.base.choices import suggestion
 from sgbench.base.errors import UserError
@@ -98,6 +99,17 @@ def load(code: UserCode, where: str) -> Any:
         where=where,
         fix="define it there, or correct the name",
     )
+
+
+def packed(code: UserCode) -> tuple[tuple[str, bytes], ...]:
+    """The files of code by their paths below its folder, for a machine that has not got them."""
+    return tuple((file.relative_to(code.folder).as_posix(), file.read_bytes()) for file in code.files)
+
+
+def unpack(files: Iterable[tuple[str, bytes]], folder: Path) -> None:
+    """Write packed files below a folder."""
+    for name, content in files:
+        write_atomic(folder / name, content)
 
 
 def line_of(error: BaseException, files: tuple[Path, ...] = ()) -> str:
