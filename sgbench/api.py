@@ -11,6 +11,7 @@ from sgbench.base.errors import UserError
 from sgbench.base.progress import Progress, Silent
 from sgbench.cells.identity import cell_id
 from sgbench.models import catalogue
+from sgbench.models.own import MODELS
 from sgbench.plan.pace import Pace
 from sgbench.plan.pace import measure_pace as measure_pace
 from sgbench.plan.plan import Plan, plan_cells
@@ -20,6 +21,7 @@ from sgbench.results.own_code import recall
 from sgbench.results.store import Store
 from sgbench.run.engines import Ray
 from sgbench.suite.load import load_suite as read_suite
+from sgbench.suite.own_code import Own
 from sgbench.suite.schema import Suite
 from sgbench.suite.sweep import expand
 
@@ -63,7 +65,8 @@ def with_model(suite: Suite, model: object) -> Suite:
     """
     from sgbench.networks.custom import bring_live
 
-    changed = suite.model_copy(update={"model": [bring_live(model)]})
+    brought = bring_live(model)
+    changed = suite.with_model(brought.model, Own(MODELS.what, brought.name, brought.reference, "", brought.sha256))
     expand(changed)
     return changed
 

@@ -114,11 +114,12 @@ def require_savings(model: Denoiser) -> None:
 @contextlib.contextmanager
 def _uncompiled(model: Denoiser) -> Iterator[None]:
     """The network as it was written: a compiled one cannot be traced, and costs the same."""
-    compiled, model._compiled_call_impl = model._compiled_call_impl, None
+    network = model.inner
+    compiled, network._compiled_call_impl = network._compiled_call_impl, None
     try:
         yield
     finally:
-        model._compiled_call_impl = compiled
+        network._compiled_call_impl = compiled
 
 
 @contextlib.contextmanager

@@ -85,15 +85,15 @@ class CustomArchitecture(Architecture):
     def call_macs(self, kept: int) -> Macs:
         """The card's closed form. Raises UserError where it fails or gives something else."""
         assert self.card.macs is not None
-        model = MODELS[self.own]
+        at, files = MODELS[self.own].at, MODELS.origin(self.own).files
         try:
             found = self.card.macs(kept)
         except Exception as error:
-            raise failed(f"the card's `macs` cannot count {kept} tokens", error, model.files, model.at) from error
+            raise failed(f"the card's `macs` cannot count {kept} tokens", error, files, at) from error
         if not isinstance(found, Macs):
             what = f"the card's `macs` gives a {type(found).__name__}"
             fix = "give Macs(linear, attention, normalised) of sgbench.models.architecture, or leave `macs` out"
-            raise UserError(what, where=model.at, fix=fix)
+            raise UserError(what, where=at, fix=fix)
         return found
 
     def block_macs(self, kept: int) -> list[Macs]:

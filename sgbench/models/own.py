@@ -24,7 +24,7 @@ OPTION: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 WITH_OPTIONS: Final = re.compile(r"(?P<code>.+\.py:[A-Za-z_][A-Za-z0-9_]*)(?P<options>\(\S*\))?")
 NAMES: Final = re.compile(rf"{NAME.pattern}(\([^\s()]*\))?")
 # What stands for itself in the value of an option.
-PLAIN: Final = "/:+[]{}"
+PLAIN: Final = "/+[]{}"
 
 Options = Mapping[str, Any]
 
@@ -40,8 +40,6 @@ class OwnModel:
     """File and line of its call."""
     build: Callable[[], Any]
     """The network, a torch.nn.Module, with fresh weights, or a live one's own. Raises UserError."""
-    files: tuple[Path, ...] = ()
-    """The files of its code."""
 
 
 class ModelRegistry(Registry[OwnModel]):
@@ -58,19 +56,19 @@ class ModelRegistry(Registry[OwnModel]):
     def bring(self, reference: str, folder: Path, where: str) -> str:
         """Add the class that `FILE.py:NAME` or `FILE.py:NAME(option=value,...)` names. Raises UserError."""
         match = WITH_OPTIONS.fullmatch(reference)
-        code = locate(match["code"] if match else reference, folder, where)
+        code = locate(code_of(reference), folder, where)
         options = read_options((match and match["options"]) or "")
-        return self.add(_model_of(load(code, where), code, options), Origin(reference, code.sha256), where)
+        return self.add(_model_of(load(code, where), code, options), Origin(reference, code.sha256, code.files), where)
 
 
 def record(model: OwnModel) -> dict[str, Any]:
     """What results keep of a model, as JSON takes it."""
-    return {"name": model.name, "at": model.at, "card": model.card.record()}
+    return {"name": model.name, "card": model.card.record()}
 
 
 def restore(facts: Mapping[str, Any]) -> OwnModel:
     """A model that can be named and reported, not run. Raises KeyError, TypeError or ValueError for other facts."""
-    return OwnModel(facts["name"], ModelCard(**facts["card"]), facts["at"], _closed)
+    return OwnModel(facts["name"], ModelCard(**facts["card"]), "", _closed)
 
 
 def _closed() -> NoReturn:
@@ -82,6 +80,12 @@ def _closed() -> NoReturn:
 
 
 MODELS: Final = ModelRegistry("model", OwnModel, (), record=record, restore=restore, names=NAMES)
+
+
+def code_of(reference: str) -> str:
+    """A reference without options: `FILE.py:NAME`."""
+    match = WITH_OPTIONS.fullmatch(reference)
+    return match["code"] if match else reference
 
 
 def spell_options(options: Options) -> str:
@@ -133,7 +137,7 @@ def _model_of(thing: object, code: UserCode, options: Options) -> OwnModel:
         except Exception as error:
             raise failed(f"{code.name}{spell_options(options)} cannot be built", error, code.files, at) from error
 
-    return OwnModel(card.name + spell_options(options), card, at, build, code.files)
+    return OwnModel(card.name + spell_options(options), card, at, build)
 
 
 def _card_of(kind: type, code: UserCode, options: Options) -> ModelCard:
@@ -197,8 +201,8 @@ def line_of_class(kind: type) -> str:
 def _call_of(kind: type) -> Callable[..., Any]:
     """What a call runs: `__call__` if the class has one of its own, `forward` otherwise."""
     own = (vars(base).get("__call__") for base in kind.__mro__ if not base.__module__.startswith("torch."))
-    call: Callable[..., Any] = next((found for found in own if found), None) or getattr(kind, "forward", kind)
-    return call
+    found: Callable[..., Any] = next(filter(None, own), getattr(kind, "forward", kind))
+    return found
 
 
 def _line(call: Callable[..., Any]) -> str:

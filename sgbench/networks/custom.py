@@ -16,10 +16,9 @@ from sgbench.base.registry import Origin
 from sgbench.base.user_code import code_digest
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.card import Adapter, ModelCard
-from sgbench.models.custom import LIVE, CustomArchitecture, CustomSpec
-from sgbench.models.own import MODELS, OwnModel, check_call, failed, require_card
+from sgbench.models.custom import LIVE, Brought, CustomArchitecture, CustomSpec
+from sgbench.models.own import MODELS, OwnModel, check_call, require_card
 from sgbench.networks.denoiser import Denoiser
-from sgbench.networks.memory import is_out_of_memory
 
 DIGITS = 16
 
@@ -32,10 +31,10 @@ class Custom(Denoiser):
     def __init__(self, architecture: CustomArchitecture, model: OwnModel) -> None:
         super().__init__(architecture)
         self.module = model.build()
-        self.own, self.at = model, model.at
+        self.own, self.at = model.name, model.at
 
     @property
-    def weighted(self) -> nn.Module:
+    def inner(self) -> nn.Module:
         return self.module
 
     def forward(
@@ -48,23 +47,17 @@ class Custom(Denoiser):
     ) -> Tensor:
         """The network's output (B, C or 2 C, H, W); it is given one t and one class for each sample.
 
-        Raises UserError where it fails or returns something else.
+        Raises CellError where it fails, UserError where it returns something else.
         """
         batch = len(x)
-        given = (x, t.expand(batch), condition.expand(batch), tokens)
         changed = {} if perturbation is None else {"change": perturbation}
-        try:
-            made = self.module(*given, **changed)
-        except Exception as error:
-            if is_out_of_memory(error):
-                raise
-            what = f"{self.own.name} fails when it is called with {_shapes(given)}"
-            raise failed(what, error, self.own.files, self.at) from error
+        with MODELS.running(self.own):
+            made = self.module(x, t.expand(batch), condition.expand(batch), tokens, **changed)
         expected = (batch, self.architecture.out_channels, *x.shape[2:])
         if isinstance(made, Tensor) and made.shape == expected and made.is_floating_point():
             return made
         found = f"{list(made.shape)} of {made.dtype}" if isinstance(made, Tensor) else f"a {type(made).__name__}"
-        what = f"{self.own.name} makes {found} of samples {list(x.shape)}, and its card says {list(expected)}"
+        what = f"{self.own} makes {found} of samples {list(x.shape)}, and its card says {list(expected)}"
         raise UserError(what, where=self.at, fix="return one prediction for each sample, or correct the card")
 
 
@@ -84,8 +77,8 @@ def build_own(architecture: CustomArchitecture) -> Custom:
     return Custom(architecture, MODELS[architecture.own])
 
 
-def bring_live(given: object) -> str:
-    """Add a network of this process as it is now, and return its name in cells, which tells its weights apart.
+def bring_live(given: object) -> Brought:
+    """Add a network of this process as it is now; its name in cells tells its weights apart.
 
     `given` is a torch.nn.Module with a card, or an Adapter. Raises UserError for anything else.
     """
@@ -99,10 +92,11 @@ def bring_live(given: object) -> str:
     kept = copy.deepcopy(module).eval().requires_grad_(False)
     at = check_call(kind, card) if call is None else f"the call of {card.name}"
     weights = f"{LIVE}{state_sha256(kept)[:DIGITS]}"
+    model = OwnModel(card.name, card, at, lambda: kept if call is None else _Called(kept, call))
     files = _source(kind)
-    model = OwnModel(card.name, card, at, lambda: kept if call is None else _Called(kept, call), files)
-    origin = Origin(f"a live {kind.__name__}", _code_sha256(kind, card, call, files))
-    return CustomSpec(MODELS.add(model, origin, "model"), weights).text()
+    origin = Origin(f"a live {kind.__name__}", _code_sha256(kind, card, call, files), files)
+    name = MODELS.add(model, origin, "model")
+    return Brought(CustomSpec(name, weights).text(), name, origin.text, origin.sha256)
 
 
 def state_sha256(module: nn.Module) -> str:
@@ -133,9 +127,3 @@ def _code_sha256(kind: type, card: ModelCard, call: Callable[..., Any] | None, f
         except (OSError, TypeError):
             parts.append("")
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def _shapes(given: tuple[Tensor | None, ...]) -> str:
-    names = ("x", "t", "condition", "tokens")
-    shown = ("None" if one is None else str(list(one.shape)) for one in given)
-    return ", ".join(f"{name} {shape}" for name, shape in zip(names, shown, strict=True))

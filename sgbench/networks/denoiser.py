@@ -32,8 +32,8 @@ class Denoiser(nn.Module):
         self.architecture = architecture
 
     @property
-    def weighted(self) -> nn.Module:
-        """What the names of a checkpoint belong to."""
+    def inner(self) -> nn.Module:
+        """The network itself, where this wraps one: what is compiled, and what the names of a checkpoint belong to."""
         return self
 
     def forward(

@@ -9,9 +9,10 @@ import torch
 from sgbench.base.errors import CellError, UserError
 from sgbench.base.processor import processor_name
 from sgbench.cells.cell import Cell
-from sgbench.networks.memory import is_out_of_memory
 
 Made = TypeVar("Made")
+# Messages of bare RuntimeErrors of torch: its CPU allocator, cuBLAS and cuDNN.
+MESSAGES = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 # A shard of the largest published models takes minutes on a GPU; a CPU may take any time.
 GPU_SECONDS = 3600.0
 
@@ -72,3 +73,10 @@ class Batch:
                 fix = "use a device with more memory, or stop other programs that use it"
                 raise CellError(what, where=cell.describe(), fix=fix)
             self.size = max(self.least, self.size // 2 // self.least * self.least)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error of Python or torch says that memory ran out."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in MESSAGES)

@@ -14,11 +14,10 @@ from sgbench.base.progress import Progress
 from sgbench.cells.cell import Cell
 from sgbench.cost.macs import require_savings
 from sgbench.guidance import RULES
-from sgbench.networks.memory import is_out_of_memory
 from sgbench.results.claims import Claims, work_through
 from sgbench.results.faults import RECORD, Failure, read_failure, write_failure
 from sgbench.results.store import Store
-from sgbench.run.device import Batch, default_timeout, describe_device
+from sgbench.run.device import Batch, default_timeout, describe_device, is_out_of_memory
 from sgbench.run.finalize import cost_claim, record
 from sgbench.run.shards import Gap, ShardMaker, shard_claim
 from sgbench.sampling.networks import load_networks

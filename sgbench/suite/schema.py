@@ -294,6 +294,12 @@ class Suite(_Strict):
         """What it takes from files of the user's own."""
         return self._own
 
+    def with_model(self, model: str, own: Own) -> Suite:
+        """The same suite with a model of the user's own in place of its models."""
+        copy = self.model_copy(update={"model": [model]})
+        copy._own = (*self._own, own)
+        return copy
+
     def read_from(self, file: str, own: tuple[Own, ...] = ()) -> Suite:
         """The same suite, remembering its file and what it takes from the user's own."""
         copy = self.model_copy()

@@ -13,11 +13,10 @@ import torch
 from sgbench.base.progress import Silent
 from sgbench.cells.cell import Cell
 from sgbench.guidance.settings import Guidance
-from sgbench.networks.memory import is_out_of_memory
 from sgbench.results.store import Store
 from sgbench.run import shards as shards_module
 from sgbench.run import worker as worker_module
-from sgbench.run.device import Batch
+from sgbench.run.device import Batch, is_out_of_memory
 from sgbench.run.runner import run_cells
 from sgbench.samplers.settings import Sampler
 from tests.stored import stored_images
