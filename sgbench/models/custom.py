@@ -30,7 +30,7 @@ from sgbench.samplers.catalogue import DISCRETE_SAMPLERS, EDM_SAMPLERS, FLOW_SAM
 
 OPTIONAL: Final = ("sha256", "auxiliary", *ITERATIONS)
 KEYS: Final = ("custom", "options", "weights", *OPTIONAL)
-LIVE: Final = "live:"
+LIVE: Final = "(live)"
 FAMILY: Final = "custom"
 SAMPLERS: Final[dict[Prediction, tuple[str, ...]]] = {
     "velocity": FLOW_SAMPLERS,
@@ -106,7 +106,7 @@ class CustomSpec(NamedTuple):
 
     own: str
     weights: str
-    """A file, an address, `random`, or `none` for a network without parameters; `live:` and digits for a live one."""
+    """A file, an address, `random`, `none` for a network without parameters, or the digest's start of a live one."""
     sha256: str | None = None
     auxiliary: str | None = None
     iterations: int | None = None
@@ -202,8 +202,8 @@ def _read(given: Mapping[str, Any], folder: Path, where: str) -> CustomSpec:
             raise wrong(what.format(text[key]), fix)
     if "sha256" in text and text["weights"] in (RANDOM, NONE):
         raise wrong(f"{text['weights']} weights have no sha256", "leave sha256 out")
-    if text.get("auxiliary") in (RANDOM, NONE) or text["weights"].startswith(LIVE):
-        raise wrong("a checkpoint is a file", "give its path, or leave it out")
+    if text.get("auxiliary") in (RANDOM, NONE):
+        raise wrong("an auxiliary checkpoint is a file", "give its path, or leave it out")
     if "auxiliary_iterations" in text and "auxiliary" not in text:
         raise wrong("there is no auxiliary checkpoint", "leave auxiliary_iterations out")
     for key in ("weights", "auxiliary"):

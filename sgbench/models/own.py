@@ -163,7 +163,7 @@ def require_card(card: object, kind: type) -> ModelCard:
 
 def check_call(kind: type, card: ModelCard) -> str:
     """Where a class is called, as file and line. Raises UserError where it does not take what a call gives."""
-    call = _call_of(kind)
+    call = call_of(kind)
     at, shown = _line(call), f"{kind.__name__}.{call.__name__}"
     parameters = inspect.signature(call)
     try:
@@ -198,7 +198,7 @@ def line_of_class(kind: type) -> str:
         return kind.__module__
 
 
-def _call_of(kind: type) -> Callable[..., Any]:
+def call_of(kind: type) -> Callable[..., Any]:
     """What a call runs: `__call__` if the class has one of its own, `forward` otherwise."""
     own = (vars(base).get("__call__") for base in kind.__mro__ if not base.__module__.startswith("torch."))
     found: Callable[..., Any] = next(filter(None, own), getattr(kind, "forward", kind))

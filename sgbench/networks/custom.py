@@ -17,7 +17,7 @@ from sgbench.base.user_code import code_digest
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.card import Adapter, ModelCard
 from sgbench.models.custom import LIVE, Brought, CustomArchitecture, CustomSpec
-from sgbench.models.own import MODELS, OwnModel, check_call, require_card
+from sgbench.models.own import MODELS, OwnModel, call_of, check_call, require_card
 from sgbench.networks.denoiser import Denoiser
 
 DIGITS = 16
@@ -91,12 +91,12 @@ def bring_live(given: object) -> Brought:
     # A copy, with which later training has nothing to do.
     kept = copy.deepcopy(module).eval().requires_grad_(False)
     at = check_call(kind, card) if call is None else f"the call of {card.name}"
-    weights = f"{LIVE}{state_sha256(kept)[:DIGITS]}"
-    model = OwnModel(card.name, card, at, lambda: kept if call is None else _Called(kept, call))
     files = _source(kind)
     origin = Origin(f"a live {kind.__name__}", _code_sha256(kind, card, call, files), files)
+    model = OwnModel(card.name + LIVE, card, at, lambda: kept if call is None else _Called(kept, call))
     name = MODELS.add(model, origin, "model")
-    return Brought(CustomSpec(name, weights).text(), name, origin.text, origin.sha256)
+    text = CustomSpec(name, state_sha256(kept)[:DIGITS]).text()
+    return Brought(text, name, origin.text, origin.sha256)
 
 
 def state_sha256(module: nn.Module) -> str:
@@ -110,20 +110,19 @@ def state_sha256(module: nn.Module) -> str:
 
 def _source(kind: type) -> tuple[Path, ...]:
     """The file that defines a class; none for one that was typed in."""
-    try:
-        found = inspect.getsourcefile(kind)
-    except TypeError:
-        found = None
-    return (Path(found),) if found and Path(found).is_file() else ()
+    code = getattr(call_of(kind), "__code__", None)
+    file = Path(code.co_filename if code else "")
+    return (file,) if file.is_file() else ()
 
 
 def _code_sha256(kind: type, card: ModelCard, call: Callable[..., Any] | None, files: tuple[Path, ...]) -> str:
-    """The digest of what is known of a live network's code: its file, or its own lines; its card; its call."""
+    """The digest of what is known of a live network's code: its file, or else its methods; its card; its call."""
     parts = [json.dumps(card.record(), sort_keys=True)]
     parts += [code_digest(file, file.parent, "model")[0] for file in files]
-    for typed in (None if files else kind, call):
+    methods = [] if files else [one for _, one in sorted(vars(kind).items()) if inspect.isfunction(one)]
+    for typed in [*methods, *([call] if inspect.isfunction(call) else [])]:
         try:
-            parts.append("" if typed is None else inspect.getsource(typed))
-        except (OSError, TypeError):
-            parts.append("")
+            parts.append(inspect.getsource(typed))
+        except OSError:
+            parts.append(typed.__code__.co_code.hex())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
