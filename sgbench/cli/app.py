@@ -21,6 +21,7 @@ from sgbench.cli.console import duration, long_duration, make_progress, neutrali
 from sgbench.cli.guidance import flops, guidance
 from sgbench.cli.images import export, nearest, score
 from sgbench.cli.models import models
+from sgbench.cli.new import new
 from sgbench.cli.options import Device, Json, Limit, PresetName, Reports, Results, SuiteFile, emit, interruptible
 from sgbench.cli.results import cite, compare, doctor, publish
 from sgbench.cli.weights import weights
@@ -146,7 +147,7 @@ def time_again(
     emit({"suite": loaded.suite, "rounds": rounds, "seconds": spent}, as_json, text)
 
 
-for command in (score, export, flops, nearest, compare, cite, publish, doctor):
+for command in (score, export, flops, nearest, compare, cite, publish, doctor, new):
     app.command()(command)
 
 

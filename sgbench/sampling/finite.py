@@ -30,8 +30,9 @@ class FiniteCheck:
         flags = torch.stack([flag for *_, flag in self._notes]).tolist()
         for (step, what, place, _), finite in zip(self._notes, flags, strict=True):
             if not finite:
+                when = f"step {step + 1} of {cell.sampler.steps}"
                 raise CellError(
-                    f"the denoiser's prediction is not finite in step {step + 1} of {cell.sampler.steps} ({what}){place}",
+                    f"the denoiser's prediction is not finite in {when} ({what}){place}",
                     where=cell.describe(),
                     fix="lower the scale, or use dtype: float32",
                     step=step + 1,
