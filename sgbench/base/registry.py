@@ -100,6 +100,15 @@ class Registry(dict[str, T]):
         self.origins[name] = origin
         return name
 
+    def takes(self, thing: object) -> bool:
+        """Whether a thing that a package offers is of this kind."""
+        return isinstance(thing, self.kind)
+
+    def offer(self, thing: Any, origin: Origin, where: str) -> None:
+        """Add what an installed package offers; what is built in keeps its name. Raises UserError as `add` does."""
+        if not self.built_in(self.name_of(thing)):
+            self.add(thing, origin, where)
+
     def place(self, name: str, function: object) -> str:
         """` (FILE, line N)` of a function of a user's thing; empty for what is built in."""
         code = getattr(function, "__code__", None)
@@ -146,13 +155,12 @@ def load_installed() -> None:
     for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
         where = f"the entry point {point.name} = {point.value}"
         thing, origin = _from_package(point, where)
-        registry = next((registry for registry in REGISTRIES if isinstance(thing, registry.kind)), None)
+        registry = next((registry for registry in REGISTRIES if registry.takes(thing)), None)
         if registry is None:
             known = ", ".join(f"{registry.kind.__name__} ({registry.what})" for registry in REGISTRIES)
             fix = f"offer an object of one of the classes {known}"
             raise UserError(f"{origin.text} offers {_described(thing)}", where=where, fix=fix)
-        if not registry.built_in(registry.name_of(thing)):
-            registry.add(thing, origin, where)
+        registry.offer(thing, origin, where)
 
 
 def _from_package(point: EntryPoint, where: str) -> tuple[object, Origin]:

@@ -65,6 +65,7 @@ class ModelInfo(NamedTuple):
     def classes(self) -> int:
         """Number of classes of a class-conditional model, the null class apart."""
         if isinstance(self.architecture, custom.CustomArchitecture):
+            assert self.architecture.card.classes is not None
             return self.architecture.card.classes
         assert isinstance(self.architecture, ClassArchitecture)
         return self.architecture.num_classes
@@ -143,7 +144,7 @@ def _custom(name: str) -> ModelInfo:
     """A model that a user brought: its card stands for family and architecture."""
     given = custom.parse(name)
     model, origin = MODELS[given.own], MODELS.origin(given.own)
-    card = model.card
+    card, family = model.card, custom.family_of(model.card, origin)
     if given.own.endswith(custom.LIVE):
         main = Checkpoint("live", source=given.weights)
     elif given.weights in (spec.RANDOM, NONE):
@@ -153,8 +154,8 @@ def _custom(name: str) -> ModelInfo:
     return ModelInfo(
         name,
         given.without_paths(),
-        custom.family_of(card, origin),
-        custom.CustomArchitecture(
+        family,
+        family.architecture(
             own=given.own,
             sha256=origin.sha256,
             card=card,

@@ -17,14 +17,14 @@ from pydantic import InstanceOf
 from sgbench.base.choices import suggestion
 from sgbench.base.errors import UserError
 from sgbench.base.registry import Origin
-from sgbench.base.user_code import locate
+from sgbench.base.user_code import is_reference, locate
 from sgbench.files.location import is_remote
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.architecture import Architecture, Macs
+from sgbench.models.architecture import Architecture, Conditions, Macs
 from sgbench.models.card import ModelCard
 from sgbench.models.components import NONE
 from sgbench.models.family import Family, Prediction
-from sgbench.models.own import MODELS, failed, spell_options
+from sgbench.models.own import MODELS, failed, spell_options, split_reference
 from sgbench.models.spec import ITERATIONS, PATTERNS, RANDOM
 from sgbench.samplers.catalogue import DISCRETE_SAMPLERS, EDM_SAMPLERS, FLOW_SAMPLERS
 
@@ -101,6 +101,17 @@ class CustomArchitecture(Architecture):
         return [Macs(0, 0, 0)] * self.blocks
 
 
+class CustomCaptionArchitecture(CustomArchitecture):
+    """The same of a model of captions."""
+
+    conditions: ClassVar[Conditions] = "captions"
+
+    @property
+    def condition_shape(self) -> tuple[int, ...]:
+        assert self.card.caption is not None
+        return self.card.caption
+
+
 class CustomSpec(NamedTuple):
     """A user's model with its weights, as cells name it."""
 
@@ -161,9 +172,8 @@ def bring(given: Mapping[str, Any], folder: Path, where: str, closed: bool = Fal
         reference = f"{given['custom']}{spell_options(given.get('options') or {})}"
     except ValueError as error:
         raise UserError(str(error), where=f"{where}.options", fix="correct the option") from error
-    sha256 = locate(given["custom"], folder, where).sha256
-    name = _recorded(reference, sha256, where) if closed else MODELS.bring(reference, folder, where)
-    return Brought(spec._replace(own=name).text(), name, reference, sha256)
+    name = _recorded(reference, folder, where) if closed else MODELS.bring(reference, folder, where)
+    return Brought(spec._replace(own=name).text(), name, reference, MODELS.origin(name).sha256)
 
 
 def _from_here(path: Path) -> str:
@@ -172,13 +182,21 @@ def _from_here(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def _recorded(reference: str, sha256: str, where: str) -> str:
+def _recorded(reference: str, folder: Path, where: str) -> str:
     """The name of a model that results have a record of, wherever its file is."""
+    code, _ = split_reference(reference)
+    # The digest of a package's code is known by importing it alone.
+    sha256 = locate(code, folder, where).sha256 if is_reference(code) else None
     for name, origin in MODELS.origins.items():
-        if origin.sha256 == sha256 and origin.text.rpartition(".py:")[2] == reference.rpartition(".py:")[2]:
+        if _last(origin.text) == _last(reference) and sha256 in (None, origin.sha256):
             return name
     fix = "run `sgbench bench` with the suite, which makes what is missing"
     raise UserError(f"the results hold nothing of {reference} as the file is now", where=where, fix=fix)
+
+
+def _last(reference: str) -> str:
+    """Class and options."""
+    return reference.rpartition(":")[2].strip()
 
 
 def _read(given: Mapping[str, Any], folder: Path, where: str) -> CustomSpec:
@@ -218,15 +236,16 @@ def family_of(card: ModelCard, origin: Origin) -> Family:
         name=FAMILY,
         title=card.name,
         source=origin.text,
-        architecture=CustomArchitecture,
+        architecture=CustomCaptionArchitecture if card.caption else CustomArchitecture,
         prediction=card.prediction,
         drops=card.drops or "nothing",
         samplers=SAMPLERS[card.prediction],
         from_config=_unpublished,
         sized=_unpublished,
         sigma_data=card.sigma_data,
-        null_class=card.null is not None,
+        null_class=card.has_null,
         trained_sparse=card.trained_gamma > 0,
+        text_encoder=card.text_encoder,
         autoencoder=card.autoencoder,
     )
 

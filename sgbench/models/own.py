@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 from urllib.parse import quote, unquote
 
+from sgbench.base.choices import suggestion
 from sgbench.base.errors import UserError
 from sgbench.base.registry import NAME, Origin, Registry
-from sgbench.base.user_code import UserCode, line_of, load, locate
+from sgbench.base.user_code import is_reference, line_of, load, locate
 from sgbench.models.card import ModelCard
 
 CALL: Final = "(x, t, condition, tokens)"
 MODULE: Final = ("torch.nn.modules.module", "Module")
 OPTION: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-WITH_OPTIONS: Final = re.compile(r"(?P<code>.+\.py:[A-Za-z_][A-Za-z0-9_]*)(?P<options>\(\S*\))?")
+WITH_OPTIONS: Final = re.compile(r"(?P<code>(.+\.py:)?[A-Za-z_][A-Za-z0-9_]*)(?P<options>\(\S*\))?")
 NAMES: Final = re.compile(rf"{NAME.pattern}(\([^\s()]*\))?")
 # What stands for itself in the value of an option.
 PLAIN: Final = "/+[]{}"
@@ -47,18 +48,41 @@ class ModelRegistry(Registry[OwnModel]):
 
     forget: Callable[[], object] = staticmethod(lambda: None)
     """Called when a name gets a new meaning; the catalogue has it forget what it knows."""
+    offered: Final[dict[str, tuple[type, Origin]]] = {}
+    """Classes of installed packages by name."""
 
     def add(self, thing: object, origin: Origin, where: str) -> str:
         name = super().add(thing, origin, where)
         self.forget()
         return name
 
+    def takes(self, thing: object) -> bool:
+        return isinstance(thing, type) and is_module(thing)
+
+    def offer(self, thing: type, origin: Origin, where: str) -> None:
+        before = self.offered.get(thing.__name__)
+        if before is not None and before[1].text != origin.text:
+            what = f"{origin.text} and {before[1].text} both offer a model {thing.__name__}"
+            raise UserError(what, where=where, fix="uninstall one of them")
+        self.offered[thing.__name__] = thing, origin
+
     def bring(self, reference: str, folder: Path, where: str) -> str:
-        """Add the class that `FILE.py:NAME` or `FILE.py:NAME(option=value,...)` names. Raises UserError."""
-        match = WITH_OPTIONS.fullmatch(reference)
-        code = locate(code_of(reference), folder, where)
-        options = read_options((match and match["options"]) or "")
-        return self.add(_model_of(load(code, where), code, options), Origin(reference, code.sha256, code.files), where)
+        """Add a class with its options: `FILE.py:NAME(option=value,...)`, or NAME of an installed package's.
+
+        Raises UserError.
+        """
+        code, options = split_reference(reference)
+        if is_reference(code):
+            found = locate(code, folder, where)
+            thing, name = load(found, where), found.name
+            origin = Origin(reference, found.sha256, found.files)
+        elif code in self.offered:
+            (thing, package), name = self.offered[code], code
+            origin = Origin(f"{package.text}: {reference}", package.sha256)
+        else:
+            fix = "write FILE.py:NAME, such as mine.py:Model, or install the package that offers it"
+            raise UserError(f"no installed package offers a model {code!r}{suggestion(code, list(self.offered))}", where=where, fix=fix)
+        return self.add(_model_of(thing, name, origin, options), origin, where)
 
 
 def record(model: OwnModel) -> dict[str, Any]:
@@ -82,10 +106,10 @@ def _closed() -> NoReturn:
 MODELS: Final = ModelRegistry("model", OwnModel, (), record=record, restore=restore, names=NAMES)
 
 
-def code_of(reference: str) -> str:
-    """A reference without options: `FILE.py:NAME`."""
+def split_reference(reference: str) -> tuple[str, dict[str, Any]]:
+    """A reference without its options, and the options."""
     match = WITH_OPTIONS.fullmatch(reference)
-    return match["code"] if match else reference
+    return (match["code"], read_options(match["options"] or "")) if match else (reference, {})
 
 
 def spell_options(options: Options) -> str:
@@ -123,30 +147,32 @@ def _read(text: str) -> Any:
         return text
 
 
-def _model_of(thing: object, code: UserCode, options: Options) -> OwnModel:
+def _model_of(thing: object, name: str, origin: Origin, options: Options) -> OwnModel:
     if not isinstance(thing, type) or not is_module(thing):
         what = f"the class {thing.__name__}" if isinstance(thing, type) else f"a {type(thing).__name__}"
-        fix = "derive it from torch.nn.Module"
-        raise UserError(f"{code.name} is {what}, not a class of modules", where=str(code.path), fix=fix)
-    card = _card_of(thing, code, options)
+        where = str(origin.files[0]) if origin.files else origin.text
+        raise UserError(f"{name} is {what}, not a class of modules", where=where, fix="derive it from torch.nn.Module")
+    card = _card_of(thing, origin, options)
     at = check_call(thing, card)
 
     def build() -> Any:
         try:
             return thing(**options)
         except Exception as error:
-            raise failed(f"{code.name}{spell_options(options)} cannot be built", error, code.files, at) from error
+            what = f"{name}{spell_options(options)} cannot be built"
+            raise failed(what, error, origin.files, at) from error
 
     return OwnModel(card.name + spell_options(options), card, at, build)
 
 
-def _card_of(kind: type, code: UserCode, options: Options) -> ModelCard:
+def _card_of(kind: type, origin: Origin, options: Options) -> ModelCard:
     card = getattr(kind, "card", None)
     if callable(card) and not isinstance(card, type):
         try:
             card = card(**options)
         except Exception as error:
-            raise failed(f"the card of {code.name} cannot be made", error, code.files, line_of_class(kind)) from error
+            what = f"the card of {kind.__name__} cannot be made"
+            raise failed(what, error, origin.files, line_of_class(kind)) from error
     return require_card(card, kind)
 
 

@@ -45,14 +45,14 @@ class Custom(Denoiser):
         tokens: Tensor | None = None,
         perturbation: Perturbation | None = None,
     ) -> Tensor:
-        """The network's output (B, C or 2 C, H, W); it is given one t and one class for each sample.
+        """The network's output (B, C or 2 C, H, W); it is given one t and one condition for each sample.
 
         Raises CellError where it fails, UserError where it returns something else.
         """
         batch = len(x)
         changed = {} if perturbation is None else {"change": perturbation}
         with MODELS.running(self.own):
-            made = self.module(x, t.expand(batch), condition.expand(batch), tokens, **changed)
+            made = self.module(x, t.expand(batch), condition.expand(batch, *condition.shape[1:]), tokens, **changed)
         expected = (batch, self.architecture.out_channels, *x.shape[2:])
         if isinstance(made, Tensor) and made.shape == expected and made.is_floating_point():
             return made

@@ -11,7 +11,7 @@ from sgbench.guidance import RULES
 from sgbench.guidance.segments import JOINT
 from sgbench.metrics.catalogue import METRICS
 from sgbench.models import custom
-from sgbench.models.own import MODELS, code_of
+from sgbench.models.own import MODELS, split_reference
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.samplers.settings import Sampler
 
@@ -91,7 +91,7 @@ def packed_own(own: Iterable[Own]) -> tuple[Packed, ...]:
 
 
 def _packed(one: Own) -> tuple[tuple[str, bytes], ...]:
-    code = code_of(one.reference)
+    code, _ = split_reference(one.reference)
     return packed(locate(code, Path(one.folder), one.reference)) if one.folder and is_reference(code) else ()
 
 

@@ -52,6 +52,7 @@ def test_options_that_a_suite_cannot_give_are_refused(wrong: dict[Any, Any]) -> 
     [
         *({"name": name} for name in ("", "two words", "a/b", 3)),
         *({"shape": shape} for shape in ((8, 8), (1, 8, 4), (1, 0, 0), "188", (2, 8, 8), None)),
+        *({"caption": caption} for caption in ((77, 1024), (77,), "text")),
         *({key: value} for key in ("tokens", "classes", "shrink") for value in (0, -1, 1.5, True, "16", None)),
         *({"prediction": value} for value in ("x0", "", None)),
         *({"null": value} for value in (3, -1, "10")),
