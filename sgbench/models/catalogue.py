@@ -144,7 +144,7 @@ def _custom(name: str) -> ModelInfo:
     """A model that a user brought: its card stands for family and architecture."""
     given = custom.parse(name)
     model, origin = MODELS[given.own], MODELS.origin(given.own)
-    card, family = model.card, custom.family_of(model.card, origin)
+    card = model.card
     if given.own.endswith(custom.LIVE):
         main = Checkpoint("live", source=given.weights)
     elif given.weights in (spec.RANDOM, NONE):
@@ -154,8 +154,8 @@ def _custom(name: str) -> ModelInfo:
     return ModelInfo(
         name,
         given.without_paths(),
-        family,
-        family.architecture(
+        custom.family_of(card, origin),
+        custom.kind_of(card)(
             own=given.own,
             sha256=origin.sha256,
             card=card,

@@ -230,13 +230,18 @@ def _read(given: Mapping[str, Any], folder: Path, where: str) -> CustomSpec:
     return _spec("", text)
 
 
+def kind_of(card: ModelCard) -> type[CustomArchitecture]:
+    """The record of a model of classes or of captions."""
+    return CustomCaptionArchitecture if card.caption else CustomArchitecture
+
+
 def family_of(card: ModelCard, origin: Origin) -> Family:
     """What the card of a user's model says of its family, which is its own."""
     return Family(
         name=FAMILY,
         title=card.name,
         source=origin.text,
-        architecture=CustomCaptionArchitecture if card.caption else CustomArchitecture,
+        architecture=kind_of(card),
         prediction=card.prediction,
         drops=card.drops or "nothing",
         samplers=SAMPLERS[card.prediction],
