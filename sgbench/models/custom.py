@@ -173,7 +173,8 @@ def bring(given: Mapping[str, Any], folder: Path, where: str, closed: bool = Fal
     except ValueError as error:
         raise UserError(str(error), where=f"{where}.options", fix="correct the option") from error
     name = _recorded(reference, folder, where) if closed else MODELS.bring(reference, folder, where)
-    return Brought(spec._replace(own=name).text(), name, reference, MODELS.origin(name).sha256)
+    origin = MODELS.origin(name)
+    return Brought(spec._replace(own=name).text(), name, origin.text, origin.sha256)
 
 
 def _from_here(path: Path) -> str:

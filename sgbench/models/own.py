@@ -22,7 +22,8 @@ from sgbench.models.card import ModelCard
 CALL: Final = "(x, t, condition, tokens)"
 MODULE: Final = ("torch.nn.modules.module", "Module")
 OPTION: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-WITH_OPTIONS: Final = re.compile(r"(?P<code>(.+\.py:)?[A-Za-z_][A-Za-z0-9_]*)(?P<options>\(\S*\))?")
+# `FILE.py:NAME` or NAME, which may follow the package it is of.
+WITH_OPTIONS: Final = re.compile(r"(?:(?P<file>.+\.py:{0})|(?:.+: )?(?P<name>{0}))(?P<options>\(\S*\))?".format(OPTION.pattern))
 NAMES: Final = re.compile(rf"{NAME.pattern}(\([^\s()]*\))?")
 # What stands for itself in the value of an option.
 PLAIN: Final = "/+[]{}"
@@ -78,7 +79,7 @@ class ModelRegistry(Registry[OwnModel]):
             origin = Origin(reference, found.sha256, found.files)
         elif code in self.offered:
             (thing, package), name = self.offered[code], code
-            origin = Origin(f"{package.text}: {reference}", package.sha256)
+            origin = Origin(f"{package.text}: {code}{spell_options(options)}", package.sha256)
         else:
             fix = "write FILE.py:NAME, such as mine.py:Model, or install the package that offers it"
             raise UserError(f"no installed package offers a model {code!r}{suggestion(code, list(self.offered))}", where=where, fix=fix)
@@ -109,7 +110,7 @@ MODELS: Final = ModelRegistry("model", OwnModel, (), record=record, restore=rest
 def split_reference(reference: str) -> tuple[str, dict[str, Any]]:
     """A reference without its options, and the options."""
     match = WITH_OPTIONS.fullmatch(reference)
-    return (match["code"], read_options(match["options"] or "")) if match else (reference, {})
+    return (match["file"] or match["name"], read_options(match["options"] or "")) if match else (reference, {})
 
 
 def spell_options(options: Options) -> str:

@@ -226,3 +226,14 @@ def test_latents_have_the_side_that_the_card_says(tmp_path: Path) -> None:
     assert catalogue.entry(cell.model).image_side == 128
     api.run_suite(suite, tmp_path / "results", device="cpu")
     assert images(tmp_path / "results", suite)[0].shape == (2, 8, 8, 3)
+
+
+def test_a_model_of_captions_gets_an_embedding_for_each_prompt(tmp_path: Path) -> None:
+    text = MODEL.replace("classes=10,\n        null=10,", 'caption=(5, 12),\n        text_encoder="none",')
+    text = text.replace("nn.Embedding(11, width)", "nn.Linear(12, width)")
+    text = text.replace("self.label(condition)", "self.label(condition.mean(dim=1))")
+    suite = api.load_suite(write(tmp_path, text, prompts="shapes", samples=2))
+    assert {cell.text_encoder for cell in expand(suite)} == {"none"}
+    assert api.run_suite(suite, tmp_path / "results", device="cpu").failed == ()
+    with pytest.raises(UserError, match="is a text-to-image model, and the suite has no prompts"):
+        api.load_suite(write(tmp_path, text))
