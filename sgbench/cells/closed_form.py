@@ -25,6 +25,12 @@ def image_macs(cell: Cell, count: Callable[[Call], Macs] | None = None) -> Macs:
     return total(Macs(0, 0, 0), *(counted(call).times(times) for call, times in call_counts(cell)))
 
 
+def is_stated(cell: Cell) -> bool:
+    """Whether the closed form of all calls is known; if not, they are counted when they first run."""
+    architecture = catalogue.entry(cell.model).architecture
+    return all(architecture.states_macs(call.perturbation) for call, _ in call_counts(cell))
+
+
 def stopped_macs(cell: Cell, guided: int, count: Callable[[Call], Macs] | None = None) -> Macs:
     """The same of an image that was guided in its first `guided` evaluations, and in no later one."""
     counted, steered, parts = count or closed(cell), 0, [Macs(0, 0, 0)]

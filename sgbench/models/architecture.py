@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+if TYPE_CHECKING:
+    from sgbench.guidance.perturbation import Perturbation
+
 Routes = tuple[tuple[int, int], ...]
 Conditions = Literal["classes", "words", "captions"]
 # Width of the sinusoidal timestep features in DiT and its successors.
@@ -130,6 +133,10 @@ class Architecture(BaseModel, ABC):
     @property
     def can_drop_tokens(self) -> bool:
         """Whether tokens can be dropped somewhere in the network."""
+        return True
+
+    def states_macs(self, perturbation: Perturbation | None = None) -> bool:
+        """Whether the closed form of a call is known; if not, calls are counted when they first run."""
         return True
 
     @abstractmethod

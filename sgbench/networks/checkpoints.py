@@ -111,19 +111,21 @@ def pick_weights(content: object, where: str) -> tuple[dict[str, Tensor], str]:
     return weights, note
 
 
-def load_strict(network: nn.Module, state: Mapping[str, Tensor], where: str, ignore: tuple[str, ...] = ()) -> None:
+def load_strict(
+    network: nn.Module, state: Mapping[str, Tensor], where: str, ignore: tuple[str, ...] = (), fix: str = ""
+) -> None:
     """Load weights into a network of exactly their names and shapes, converted to the network's dtype.
 
     Names that start with one of `ignore` are dropped first. Raises UserError with the likely cause of a mismatch,
-    before anything has been loaded; `where` is the path of the file.
+    before anything has been loaded; `where` is the path of the file, `fix` what to do where a family is not at fault.
     """
     kept = {name: tensor for name, tensor in state.items() if not name.startswith(ignore)}
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     problem = explain_mismatch(expected, {name: tuple(tensor.shape) for name, tensor in kept.items()})
     if problem is not None:
         shows = f"sgbench models info {shlex.quote(where)} shows what is in the file"
-        fix = f"name the family and the size that the weights were made for ({shows})"
-        raise UserError(problem, where=where, fix=fix)
+        fix = fix or "name the family and the size that the weights were made for"
+        raise UserError(problem, where=where, fix=f"{fix} ({shows})")
     network.load_state_dict(kept)
 
 

@@ -18,6 +18,8 @@ class Denoiser(nn.Module):
 
     architecture: Architecture
     """The sizes it was built from."""
+    at: str = ""
+    """File and line of the code of a user's own network."""
     x_embedder: nn.Module
     t_embedder: nn.Module
     y_embedder: nn.Module
@@ -28,6 +30,11 @@ class Denoiser(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
+
+    @property
+    def inner(self) -> nn.Module:
+        """The network itself, where this wraps one: what is compiled, and what the names of a checkpoint belong to."""
+        return self
 
     def forward(
         self,

@@ -301,6 +301,13 @@ class Suite(_Strict):
         """What it takes from files of the user's own."""
         return self._own
 
+    def with_model(self, model: str, own: Own) -> Suite:
+        """The same suite with a model of the user's own in place of its models."""
+        copy = self.model_copy(update={"model": [model]})
+        named = [name.partition(" ")[0] for entry in self.sweep for name in entry.model or ()]
+        copy._own = (*(one for one in self._own if one.what != own.what or one.name in named), own)
+        return copy
+
     def read_from(self, file: str, own: tuple[Own, ...] = ()) -> Suite:
         """The same suite, remembering its file and what it takes from the user's own."""
         copy = self.model_copy()

@@ -97,7 +97,7 @@ def _expand_entry(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Cell]
         text_encoder = known.family.text_encoder and (suite.text_encoder or known.family.text_encoder)
         for guidance in guidances(entry, known, where):
             for sampler in samplers:
-                own_code = own_of(guidance.rule, sampler)
+                own_code = own_of(known.own, guidance.rule, sampler)
                 # What is known from a record alone was checked when it ran.
                 for part in () if is_closed(own_code) else guidance.segments or (guidance,):
                     check_served(RULES[part.rule], known, part, sampler, where)

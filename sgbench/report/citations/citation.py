@@ -131,7 +131,7 @@ def _model(name: str) -> Iterator[Use]:
     family = entry.family
     if family.name in FAMILIES:
         yield f"model family {family.title}", family.works
-    else:
+    elif not entry.own:
         yield f"model {name}", OWN_WORKS[entry.architecture.family]
     if getattr(entry.architecture, "routes", ()):
         yield "routing of tokens", ("krause2025tread",)
