@@ -31,6 +31,8 @@ class Origin(NamedTuple):
     """Of its code, for what is not built in."""
     closed: bool = False
     """Whether it was read from a record of results: it can be named and drawn, not run."""
+    files: tuple[Path, ...] = ()
+    """The files of its code, where errors name their lines."""
 
 
 BUILT_IN: Final = Origin("sgbench")
@@ -84,6 +86,8 @@ class Registry(dict[str, T]):
         if not isinstance(name, str) or not NAME.fullmatch(name):
             fix = "write letters, digits and any of . _ + -"
             raise UserError(f"{name!r}, the name of {origin.text}, is not a valid name", where=where, fix=fix)
+        if name in self and self[name] == thing:
+            return name
         before = self.origins.get(name)
         if self.built_in(name) or (before is not None and not before.closed and before.text != origin.text):
             raise UserError(
@@ -103,7 +107,7 @@ class Registry(dict[str, T]):
 
 def origin_of(code: UserCode) -> Origin:
     """The origin of what a user's file holds."""
-    return Origin(code.reference, code.sha256)
+    return Origin(code.reference, code.sha256, files=code.files)
 
 
 @cache

@@ -1,12 +1,71 @@
 """The metrics, one kind in each file: every file here has METRICS, and no table lists them. No torch, no numpy."""
 
+from dataclasses import replace
 from operator import attrgetter
+from pathlib import Path
 
+from sgbench.base.choices import unknown
 from sgbench.base.discover import found
-from sgbench.base.registry import Registry
+from sgbench.base.errors import UserError
+from sgbench.base.registry import Origin, Registry
+from sgbench.base.user_code import is_reference
+from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.metric import Metric
 from sgbench.metrics.record import closed_metric, metric_record
 
+# What columns of rows add to the key of a metric.
+ENDS = ("se", "corrected", "floor", "floor_sd", "replicates", "protocol", "percentiles")
+
+
+class Metrics(Registry[Metric]):
+    """The metrics by key. `KEY@EXTRACTOR` stands for a portable metric measured in an extractor by name or by file."""
+
+    def add(self, thing: object, origin: Origin, where: str) -> str:
+        if isinstance(thing, Metric):
+            if thing.key.endswith(tuple(f"_{end}" for end in ENDS)):
+                raise UserError(
+                    f"{thing.key}, the key of {origin.text}, ends as columns of rows do",
+                    where=where,
+                    fix=f"give it a key that does not end in _{', _'.join(ENDS)}",
+                )
+            if thing.brings is not None:
+                EXTRACTORS.add(thing.brings, origin, where)
+            elif origin.sha256 and thing.extractor not in ("", "home", *EXTRACTORS):
+                raise unknown("extractor", thing.extractor, EXTRACTORS, f"{where}: {origin.text}")
+            _check_output(thing, origin.text, where)
+        return super().add(thing, origin, where)
+
+    def bring(self, reference: str, folder: Path, where: str) -> str:
+        key, at, extractor = reference.partition("@")
+        if not at or "/" in key or is_reference(key):
+            return super().bring(reference, folder, where)
+        portable = {name: metric for name, metric in self.items() if metric.portable}
+        if key not in portable:
+            raise unknown("metric of any extractor", key, portable, where, f"write {', '.join(portable)} before the @")
+        if is_reference(extractor):
+            extractor = EXTRACTORS.bring(extractor, folder, where)
+        if extractor not in EXTRACTORS:
+            raise unknown("extractor", extractor, EXTRACTORS, where)
+        title = f"{portable[key].title.partition('[')[0]}[{extractor}]"
+        metric = replace(portable[key], key=f"{key}_{extractor}", title=title, extractor=extractor, portable=False)
+        if metric.key in self and self.built_in(metric.key):
+            return metric.key
+        origin = EXTRACTORS.origin(extractor)
+        return self.add(metric, origin._replace(text=f"{key}@{origin.text}"), where)
+
+
+def _check_output(metric: Metric, called: str, where: str) -> None:
+    """Whether the extractor of a metric has the output that it uses."""
+    extractor = EXTRACTORS.get(metric.extractor)
+    if extractor is not None and metric.output not in extractor.widths:
+        raise UserError(
+            f"{called} uses the output {metric.output!r}, and the extractor {extractor.name} has "
+            f"{', '.join(extractor.widths) or 'none'}",
+            where=where,
+            fix="name one of them, or add it to `widths` of the extractor",
+        )
+
+
 _FOUND: list[Metric] = [metric for metrics in found(__name__, "METRICS") for metric in metrics]
 _FOUND.sort(key=lambda metric: metric.rank)
-METRICS = Registry("metric", Metric, _FOUND, attrgetter("key"), record=metric_record, restore=closed_metric)
+METRICS = Metrics("metric", Metric, _FOUND, attrgetter("key"), record=metric_record, restore=closed_metric)
