@@ -14,6 +14,7 @@ from sgbench.cells.prompts import find_prompts, is_there, load_prompts, packaged
 from sgbench.cli.console import make_progress
 from sgbench.cli.options import Device, Json, emit, emit_file, entry_named, fetch_to, group, split_names
 from sgbench.files.location import is_remote
+from sgbench.metrics.references.catalogue import DRAWN as DRAWN_REFERENCES
 from sgbench.metrics.references.catalogue import PACKAGED as PACKAGED_REFERENCES
 from sgbench.metrics.references.catalogue import PUBLIC as PUBLIC_REFERENCES
 from sgbench.suite.library import copy_suite, file_of, suite_names
@@ -26,9 +27,11 @@ suites = group("suites", "The suites that come with sgbench: list, copy.")
 
 @reference.command("list")
 def list_references(as_json: Json = False) -> None:
-    """The packaged reference and published ones, and which are on this machine."""
-    package = {"source": "this package", "note": "", "path": None, "there": True}
-    entries = [{"name": name, "side": side, **package} for name, side in PACKAGED_REFERENCES.items()]
+    """The packaged reference, the drawn one and published ones, and which are on this machine."""
+    package = {"source": "this package", "path": None, "there": True}
+    entries = [{"name": name, "side": side, "note": "", **package} for name, side in PACKAGED_REFERENCES.items()]
+    note = "drawn where it is needed; for text-to-image models of shapes and extractors of your own"
+    entries += [{"name": name, "side": side, "note": note, **package} for name, side in DRAWN_REFERENCES.items()]
     entries += [{**p._asdict(), "path": str(p.path), "there": p.path.is_file()} for p in PUBLIC_REFERENCES.values()]
     lines = []
     for e in entries:
@@ -53,11 +56,12 @@ def fetch_reference(
 @reference.command()
 def build(
     source: Annotated[
-        str, typer.Argument(metavar="FOLDER|NPZ|DATASET", help="Images, an npz in ADM's layout, or fashion-mnist.")
+        str,
+        typer.Argument(metavar="FOLDER|NPZ|DATASET", help="Images, an npz in ADM's layout, or a dataset's name."),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the reference.")],
     extractors: Annotated[
-        str, typer.Option("--extractors", help="Feature spaces, with commas; see `sgbench weights list`.")
+        str, typer.Option("--extractors", help="Feature spaces, with commas: names, or FILE.py:NAME for your own.")
     ] = "inception",
     data: Annotated[Path, typer.Option("--data", help="Folder of the dataset's images.")] = Path("data"),
     device: Device = "auto",
