@@ -15,6 +15,7 @@ from sgbench.plan.pace import measure_pace as measure_pace
 from sgbench.plan.plan import Plan, plan_cells
 from sgbench.results.claims import Claims
 from sgbench.results.find_cell import find_cell
+from sgbench.results.own_code import recall
 from sgbench.results.store import Store
 from sgbench.run.engines import Ray
 from sgbench.suite.load import load_suite as read_suite
@@ -37,13 +38,16 @@ RESULTS = Path("results")
 REPORTS = Path("reports")
 
 
-def load_suite(path: str | Path, preset: str | None = None, limit: int | None = None) -> Suite:
+def load_suite(
+    path: str | Path, preset: str | None = None, limit: int | None = None, *, recorded: Path | None = None
+) -> Suite:
     """The suite in `path` with `preset` applied, every cell checked; at most `limit` images per cell.
 
-    `path` may also be the name of a suite that comes with sgbench, such as `fashion-mnist`; a file comes first.
-    Raises UserError for anything in it that the user has to fix.
+    `path` may also be the name of a suite that comes with sgbench, such as `fashion-mnist`; a file comes first. Files
+    of the user's own that it names are loaded; with `recorded`, a folder of results, none is run, and what they hold is
+    known as the results recorded it. Raises UserError for anything in it that the user has to fix.
     """
-    suite = read_suite(path, preset)
+    suite = read_suite(path, preset, None if recorded is None else lambda name: recall(recorded / name))
     if limit is not None and limit < suite.samples:
         suite = suite.model_copy(update={"samples": limit})
     expand(suite)
@@ -81,7 +85,7 @@ def run_suite(
     store.write_lock(suite, cells)
     store.remove_leftovers()
     if ray is not None:
-        return run_on_ray(cells, suite.samples, store, ray, progress, device, batch, shard_timeout)
+        return run_on_ray(cells, suite.samples, store, ray, progress, device, batch, shard_timeout, suite.own)
     on = resolve_device(device)
     return run_cells(cells, suite.samples, store, on, progress, batch, on_shard, shard_timeout)
 
@@ -123,6 +127,7 @@ def score_suite(
     from sgbench.score.scorer import ROWS_CLAIM, refusal, score_cells
 
     cells, store = expand(suite), _store(suite, results, progress)
+    store.keep_own_code(suite)
     try:
         summary = score_cells(cells, suite, store, resolve_device(device), progress or Silent())
     finally:

@@ -27,7 +27,8 @@ from sgbench.run.shards import batch_size
 from sgbench.sampling.engine import sample
 from sgbench.sampling.networks import load_networks
 from sgbench.score.scorer import score_cells  # noqa: F401
-from sgbench.suite.schema import Suite
+from sgbench.suite.own_code import Own, bring_again
+from sgbench.suite.schema import suite_class
 from sgbench.suite.sweep import expand
 
 # A processor that shares its machine changes its pace by the second.
@@ -69,7 +70,8 @@ def main() -> None:
     """Measure what stdin requests."""
     request = json.load(sys.stdin)
     start_seconds = time.time() - request["started"]
-    suite = Suite.model_validate(request["suite"])
+    bring_again(map(Own._make, request["own"]))
+    suite = suite_class().model_validate(request["suite"])
     device = resolve_device(request["device"])
     cells = expand(suite)
     models = {key: gmacs_per_second([c for c in cells if model_key(c) == key], device) for key in request["models"]}

@@ -5,7 +5,8 @@ and what installed packages offer in the entry-point group `sgbench` by `load_in
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -13,7 +14,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-from sgbench.base.errors import UserError
+from sgbench.base.errors import CellError, UserError, plain
 from sgbench.base.user_code import UserCode, code_digest, line_of, load, locate
 
 T = TypeVar("T")
@@ -29,10 +30,10 @@ class Origin(NamedTuple):
     """`sgbench`, a reference such as `mine.py:RULE`, or a package and its version."""
     sha256: str = ""
     """Of its code, for what is not built in."""
+    files: tuple[Path, ...] = ()
+    """What the code is made of, where it is a file of the user's."""
     closed: bool = False
     """Whether it was read from a record of results: it can be named and drawn, not run."""
-    files: tuple[Path, ...] = ()
-    """The files of its code, where errors name their lines."""
 
 
 BUILT_IN: Final = Origin("sgbench")
@@ -99,15 +100,45 @@ class Registry(dict[str, T]):
         self.origins[name] = origin
         return name
 
+    def place(self, name: str, function: object) -> str:
+        """`FILE, line N` of a function of a user's thing; empty for what is built in."""
+        code = getattr(function, "__code__", None)
+        return "" if code is None or self.built_in(name) else f"{code.co_filename}, line {code.co_firstlineno}"
+
+    @contextmanager
+    def running(self, name: str) -> Iterator[None]:
+        """Raise CellError, naming file and line, for what a user's code raises in here.
+
+        Lack of memory stays what it is: a smaller batch may do.
+        """
+        try:
+            yield
+        except (UserError, MemoryError):
+            raise
+        except Exception as error:
+            if self.built_in(name) or "memory" in str(error).lower():
+                raise
+            origin = self.origin(name)
+            reason = plain(error)
+            raise CellError(
+                f"the {self.what} {name} fails ({type(error).__name__}: {reason})",
+                where=line_of(error, origin.files) or origin.text,
+                fix="correct that line",
+            ) from error
+
     def bring(self, reference: str, folder: Path, where: str) -> str:
         """Add what `FILE.py:NAME` names, relative to `folder`, and return its name. Raises UserError."""
         code = locate(reference, folder, where)
+        if code.measured:
+            raise UserError(
+                f"{reference} names a metric, not a {self.what}", where=where, fix="remove what is before @"
+            )
         return self.add(load(code, where), origin_of(code), where)
 
 
 def origin_of(code: UserCode) -> Origin:
     """The origin of what a user's file holds."""
-    return Origin(code.reference, code.sha256, files=code.files)
+    return Origin(code.reference, code.sha256, code.files)
 
 
 @cache

@@ -10,17 +10,18 @@ import importlib.util
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
+from sgbench.base.atomic import write_atomic
 from sgbench.base.bounded import read_bounded
 from sgbench.base.choices import suggestion
 from sgbench.base.errors import UserError
 
-FORM: Final = re.compile(r"(?P<path>.+\.py):(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
+FORM: Final = re.compile(r"(?:(?P<measured>[A-Za-z0-9_]+)@)?(?P<path>.+\.py):(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
 LIKE: Final = re.compile(r".*\.py(:.*)?", re.DOTALL)
 ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]*://|hf:", re.IGNORECASE)
 MOST_BYTES: Final = 4 << 20
@@ -38,6 +39,8 @@ class UserCode(NamedTuple):
     """Of the file and of the local modules it imports, by their names and contents."""
     files: tuple[Path, ...]
     """The file, then the local modules, absolute."""
+    measured: str = ""
+    """`fd` in `fd@mine.py:EXTRACTOR`: the metric that is measured in what the reference names."""
 
     @property
     def folder(self) -> Path:
@@ -58,7 +61,7 @@ def locate(reference: str, folder: Path, where: str) -> UserCode:
     match = FORM.fullmatch(reference)
     if match is None:
         raise UserError(f"{reference!r} names no object", where=where, fix="write FILE.py:NAME, such as mine.py:RULE")
-    if ADDRESS.match(reference):
+    if ADDRESS.match(match["path"]):
         raise UserError(
             f"code is never run from an address, as {reference} is",
             where=where,
@@ -66,7 +69,7 @@ def locate(reference: str, folder: Path, where: str) -> UserCode:
         )
     path = (folder / Path(match["path"]).expanduser()).resolve()
     sha256, files = code_digest(path, path.parent, where)
-    return UserCode(reference, path, match["name"], sha256, files)
+    return UserCode(reference, path, match["name"], sha256, files, match["measured"] or "")
 
 
 def code_digest(path: Path, folder: Path, where: str) -> tuple[str, tuple[Path, ...]]:
@@ -98,6 +101,17 @@ def load(code: UserCode, where: str) -> Any:
         where=where,
         fix="define it there, or correct the name",
     )
+
+
+def packed(code: UserCode) -> tuple[tuple[str, bytes], ...]:
+    """The files of code by their paths below its folder, for a machine that has not got them."""
+    return tuple((file.relative_to(code.folder).as_posix(), file.read_bytes()) for file in code.files)
+
+
+def unpack(files: Iterable[tuple[str, bytes]], folder: Path) -> None:
+    """Write packed files below a folder."""
+    for name, content in files:
+        write_atomic(folder / name, content)
 
 
 def line_of(error: BaseException, files: tuple[Path, ...] = ()) -> str:

@@ -31,6 +31,8 @@ class Cell(NamedTuple):
     """The prompt set of a text-to-image model, by name, file or address; empty for class-conditional models."""
     text_encoder: str = ""
     """What encodes prompts, for models without a text encoder of their own: a file or a hub id."""
+    own: tuple[tuple[str, str], ...] = ()
+    """Kind and name, and sha256 of the code, of each rule, sampler and model that does not come with sgbench."""
 
     @property
     def num_conditions(self) -> int:
@@ -39,7 +41,8 @@ class Cell(NamedTuple):
 
     def unguided(self) -> Cell:
         """The dense unguided cell of the same seeds: what LPIPS compares with."""
-        return self._replace(guidance=Guidance("none"))
+        others = tuple((key, sha256) for key, sha256 in self.own if not key.startswith("guidance rule "))
+        return self._replace(guidance=Guidance("none"), own=others)
 
     def describe(self) -> str:
         """The cell in a few words, for progress lines and error messages."""

@@ -38,6 +38,7 @@ def cell_record(cell: Cell) -> dict[str, object]:
         "dtype": cell.dtype,
         **({} if cell.compile == "none" else {"compile": cell.compile}),
         **({} if not cell.prompts else {"prompts": prompts_sha256(cell.prompts)}),
+        **({} if not cell.own else {"own": dict(cell.own)}),
     }
 
 
@@ -77,6 +78,7 @@ def cell_of(record: dict[str, Any]) -> Cell:
         record.get("compile", "none"),
         where.get("prompts", ""),
         where.get("text_encoder", ""),
+        tuple(sorted(record.get("own", {}).items())),
     )
 
 

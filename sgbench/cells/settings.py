@@ -9,6 +9,7 @@ from sgbench.guidance.settings import OPTIONAL, Guidance
 from sgbench.samplers.settings import Sampler
 
 # Files are identified by their digests, which rows hold in columns of their own.
+DIGITS: Final = 12
 FILES: Final = ("autoencoder", "text_encoder")
 
 
@@ -26,6 +27,7 @@ def settings(cell: Cell) -> dict[str, Any]:
         elif field not in FILES:
             found[field] = value
     found |= {name: str(value) for name, value in found.items() if isinstance(value, tuple) and name != "parameters"}
+    found["own"] = "; ".join(f"{key} {sha256[:DIGITS]}" for key, sha256 in cell.own)
     found["channels"] = "own" if found["channels"] is None else str(found["channels"])
     parameters = plain_parameters(cell.guidance.parameters)
     # 1 and 1.0 are one value, and one text.

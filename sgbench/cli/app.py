@@ -160,7 +160,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write tables, plots, galleries and the page."""
-    loaded = api.load_suite(suite, preset, limit)
+    loaded = api.load_suite(suite, preset, limit, recorded=results)
     with interruptible(loaded, results, as_json):
         done = api.report_suite(loaded, results, reports, command=_bench_command(), progress=make_progress())
     emit(done.as_dict(), as_json, *done.missing, *done.sentences, f"report: {done.page}")

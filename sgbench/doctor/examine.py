@@ -19,7 +19,7 @@ from sgbench.results.store import Store
 MARKS = ("cells", "rows.csv", "suite.lock.yaml")
 # Paths below the suite's folder, as the store lays them out.
 OURS = re.compile(
-    r"suite\.lock\.yaml|rows\.(csv|parquet)(\.sha256)?|protocols\.json|\.claims|\.writable"
+    r"suite\.lock\.yaml|rows\.(csv|parquet)(\.sha256)?|protocols\.json|own_code\.json|\.claims|\.writable"
     r"|cells/[0-9a-f]{16}/((cell|cost|scores|failure)\.json|(gallery|nearest)\.png"
     r"|shards/\d{5,}\.(npy|json)|features/[^/]+/\d{5,}\.(npz|json))"
 )

@@ -12,7 +12,7 @@ from torch import Tensor
 from sgbench.base.errors import NoScoreError, UserError
 from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.instrument import Extractor
-from sgbench.metrics.own_code import own_code
+from sgbench.metrics.own_code import running
 from sgbench.metrics.weights import to_load
 
 # An extractor's batch is for two CPU cores; GPUs take larger ones.
@@ -43,7 +43,7 @@ class Loaded:
             for batch in rebatched(parts, self.batch):
                 ready = channels_for(self.extractor, batch, where)
                 images = scaled(self.extractor, torch.from_numpy(ready).permute(0, 3, 1, 2).to(self.device))
-                with own_code(EXTRACTORS, self.extractor.name):
+                with running(EXTRACTORS, self.extractor.name):
                     outputs = self.network(images)
                 found.append(self._checked(outputs, len(batch)))
         if not found:
@@ -100,7 +100,7 @@ def load_extractor(name: str, device: torch.device) -> Loaded:
     """An extractor from its verified weights. Raises UserError when they are missing, damaged or of another network."""
     extractor = EXTRACTORS[name]
     paths = to_load(extractor)
-    with own_code(EXTRACTORS, name):
+    with running(EXTRACTORS, name):
         network = extractor.load(paths, device)
     return Loaded(extractor, network, device)
 

@@ -69,7 +69,7 @@ class Metric(ABC):
     corrected: bool = False
     """Whether rows also hold a value corrected for the bias of a finite number of images."""
     portable: bool = False
-    """Whether it may be measured in any extractor: a suite writes `KEY@EXTRACTOR`."""
+    """Whether it may be measured in a user's extractor: a suite writes `KEY@FILE.py:NAME`."""
     brings: Extractor | None = field(default=None, repr=False)
     """The extractor, where `extractor` was one and not a name."""
 
@@ -117,7 +117,7 @@ class ImageMetric(FeatureMetric):
         super().__post_init__()
         _check_function(self, self.values)
         if not self.variant:
-            object.__setattr__(self, "variant", f"mean of {described(self.values)}")
+            object.__setattr__(self, "variant", f"{described(self.values)}, mean over images")
 
     def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
         from sgbench.metrics.numerics.values import image_fields, image_values

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sgbench.base.errors import UserError
 from sgbench.metrics.catalogue import METRICS
+from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.metric import HOME
 from sgbench.metrics.weights import extractor_digest, instrument_named
 
@@ -103,7 +104,7 @@ def protocol(metric: str, info: ImageSetInfo, reference: Reference | None) -> Pr
 
     Raises UserError where the extractor's weights are missing.
     """
-    found = METRICS[metric]
+    found, code = METRICS[metric], METRICS.origin(metric).sha256
     extractor, against, against_sha256 = found.extractor, "none", ""
     if found.against_reference:
         assert reference is not None
@@ -122,5 +123,6 @@ def protocol(metric: str, info: ImageSetInfo, reference: Reference | None) -> Pr
         against,
         against_sha256,
         *((info.prompts.describe(), info.prompts.sha256) if info.prompts else ("", "")),
-        code_sha256=METRICS.origin(metric).sha256,
+        # The code of a user's extractor is in its own digest.
+        code_sha256="" if code == EXTRACTORS.origin(extractor).sha256 else code,
     )

@@ -110,6 +110,7 @@ def _measure(suite: Suite, progress: Progress, device: str) -> Pace:
     progress.say(f"measuring how fast this machine is today with {names}: less than a minute")
     request = {
         "suite": suite.model_dump(mode="json"),
+        "own": suite.own,
         "device": device,
         "models": list(models),
         "extractors": extractors,

@@ -6,6 +6,7 @@ from sgbench.base.bounded import is_there
 from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import named_cell
+from sgbench.results.own_code import recall
 from sgbench.results.store import Store
 from sgbench.results.verified_files import read_record
 
@@ -16,6 +17,7 @@ def open_cell(folder: Path) -> tuple[Cell, Store]:
     """The cell in `folder`, and its results tree. Raises UserError for anything else."""
     record = read_record(folder / "cell.json").content
     suite = folder.resolve().parent.parent
+    recall(suite)
     cell = named_cell(record, folder.resolve().name)
     if cell is None:
         what = "this is not a cell that this version and these weights can name"

@@ -14,6 +14,7 @@ from sgbench.base.errors import UserError
 from sgbench.base.printable import is_control
 from sgbench.cells.settings import NEUTRAL
 from sgbench.metrics.catalogue import METRICS
+from sgbench.results.own_code import recall
 from sgbench.results.schema import AGAIN, migrate
 from sgbench.results.verified_files import table_problem
 
@@ -32,6 +33,7 @@ def read_rows(path: Path) -> pd.DataFrame:
     where = str(path)
     if not path.is_file():
         raise UserError("there are no scored cells", where=where, fix="run `sgbench score SUITE` first")
+    recall(path.parent)
     problem = table_problem(path)
     if problem:
         raise UserError(problem, where=where, fix=AGAIN)

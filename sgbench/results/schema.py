@@ -6,7 +6,7 @@
 4  prompts and text encoder of every row, training iterations of both checkpoints, percentiles of LPIPS
 5  rows of cells that failed, which have the reason in `failed` and neither cost nor scores
 6  parameters of rules as JSON; where EDM's sampler churns, and how
-7  guidance by segments of sampling
+7  guidance by segments of sampling; whose code it is that does not come with sgbench
 """
 
 import json
@@ -27,7 +27,7 @@ REQUIRED = ("cell", "model", "guidance", "gamma_strong", "gamma_weak", "sampler"
 MEASURED = ("device", "gmacs_per_image", "seconds_per_image", "batch", "threads")
 WHOLE = ("batch", "threads", "other_devices")
 # Columns of text in which nothing is an empty text.
-EMPTY = ("prompts", "failed", "parameters", "segments")
+EMPTY = ("prompts", "failed", "parameters", "segments", "own")
 AGAIN = "run `sgbench score` again, which writes the rows anew from the cells"
 
 
@@ -105,8 +105,8 @@ def _from_5(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _from_6(rows: pd.DataFrame) -> pd.DataFrame:
-    """One rule guided all of sampling."""
-    return rows if "segments" in rows else rows.assign(segments="")
+    """One rule guided all of sampling, and all rules came with sgbench."""
+    return rows.assign(**{name: "" for name in ("segments", "own") if name not in rows})
 
 
 def _parameters_json(text: object) -> str:

@@ -4,6 +4,7 @@
       suite.lock.yaml             the suite as resolved, with the ids of its cells
       rows.csv, rows.csv.sha256   one row per cell and number of images, derived from what follows; its digest
       protocols.json              what the numbers in the rows mean, by protocol id
+      own_code.json               facts of rules, samplers and metrics that users brought, if any
       .claims                     locks of the processes at work (`claims.py`); empty
       cells/<cell-id>/cell.json   what the cell is
                       cost.json   what it costs, as counted and as measured
@@ -36,6 +37,8 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id, named_cell, record_with_paths
 from sgbench.models import catalogue
 from sgbench.models.components import NONE
+from sgbench.results.own_code import FILE as OWN_CODE
+from sgbench.results.own_code import own_code_bytes, recall
 from sgbench.results.verified_files import (
     SHARD_NOTES,
     Shard,
@@ -101,9 +104,21 @@ class Store(VerifiedFiles):
 
     def write_lock(self, suite: Suite, cells: list[Cell]) -> None:
         """Keep the resolved suite and the ids of its cells."""
-        lock = {"suite": suite.model_dump(mode="json"), "cells": {cell_id(c): c.describe() for c in cells}}
+        lock: dict[str, Any] = {
+            "suite": suite.model_dump(mode="json"),
+            "cells": {cell_id(c): c.describe() for c in cells},
+        }
+        if suite.own:
+            lock["own"] = [{"what": o.what, "name": o.name, "code": o.reference, "sha256": o.sha256} for o in suite.own]
+            self.keep_own_code(suite)
         text = yaml.dump(with_digest(lock), Dumper=Dumper, sort_keys=False)
         self._write(self.folder / "suite.lock.yaml", text.encode())
+
+    def keep_own_code(self, suite: Suite) -> None:
+        """Keep the facts of the user's own that a suite takes, for those who read results and run no code."""
+        made = own_code_bytes(self.folder, suite.own)
+        if made is not None:
+            self._write(self.folder / OWN_CODE, made)
 
     def write_rows(self, rows: pd.DataFrame) -> Path:
         """Write rows.csv, and rows.parquet where pyarrow is installed."""
@@ -256,6 +271,7 @@ class Store(VerifiedFiles):
 
     def known_cells(self) -> list[Cell]:
         """Every cell of the tree that this version and these weights can still name, in the order of their ids."""
+        recall(self.folder)
         paths = sorted(self.folder.glob("cells/*/cell.json"))
         cells = [named_cell(self._read(path), path.parent.name) for path in paths]
         return [cell for cell in cells if cell is not None]

@@ -26,6 +26,7 @@ from sgbench.guidance.perturbation import Layers
 from sgbench.models.architecture import Macs
 from sgbench.results.faults import RECORD
 from sgbench.results.store import Store, shard_sizes
+from sgbench.samplers.catalogue import moments
 from sgbench.sampling.networks import Networks
 
 GALLERY_ROWS, GALLERY_COLUMNS = 2, 10
@@ -133,6 +134,7 @@ def cost_record(cell: Cell, networks: Networks, store: Store, samples: int) -> d
         **({"macs_per_image_sd": spread, "guided_evaluations": sum(stops) / len(stops)} if stops else {}),
         "decode_macs_per_image": None if networks.decoder is None else _decode_macs(cell, networks),
         "steps": cell.sampler.steps,
+        "evaluations": len(moments(cell.sampler)),
         "images": samples,
         "measured": _measured(cell, store, samples),
         "made_by": provenance(),

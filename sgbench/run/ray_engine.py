@@ -26,6 +26,7 @@ from sgbench.run.engines import Ray, require_ray
 from sgbench.run.ray_cluster import Cluster, connected
 from sgbench.run.ray_worker import Job, Outcome, Unit, work
 from sgbench.run.runner import Run, RunSummary
+from sgbench.suite.own_code import Own, packed_own
 
 # How often a shard is tried if its worker dies, and tasks submitted for every worker that the cluster has room for.
 ATTEMPTS, AHEAD = 4, 4
@@ -44,6 +45,7 @@ def run_on_ray(
     device: str = "auto",
     batch: int | None = None,
     shard_timeout: float | None = None,
+    own: tuple[Own, ...] = (),
 ) -> RunSummary:
     """What `run_cells` does, in workers of Ray, all of which see the folder of `store`.
 
@@ -71,6 +73,7 @@ def run_on_ray(
                 Path.cwd(),
                 inherited,
                 provenance(),
+                packed_own(own),
             )
             driver = _Driver(job, run, cluster)
             driver.drive()

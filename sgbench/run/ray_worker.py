@@ -6,6 +6,7 @@ Runs in processes that Ray starts, on any machine that sees the results folder.
 import os
 import platform
 import signal
+import tempfile
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from sgbench.results.store import Store
 from sgbench.run.finalize import cost_claim, record
 from sgbench.run.shards import Gap, ShardMaker, batch_size, shard_claim
 from sgbench.run.worker import RunWorker
+from sgbench.suite.own_code import Packed, bring_packed
 
 # A network file system may show a new file late.
 SEEN_SECONDS = 15.0
@@ -48,6 +50,8 @@ class Job(NamedTuple):
     environment: dict[str, str]
     """The driver's environment variables that say where models are."""
     made_by: dict[str, Any]
+    own: tuple[Packed, ...] = ()
+    """The user's own that cells name, with its files."""
 
 
 class Unit(NamedTuple):
@@ -105,6 +109,8 @@ class _Worker:
         os.environ.update(job.environment)
         os.chdir(job.directory)
         torch.set_num_threads(job.threads)
+        self.code = tempfile.TemporaryDirectory(prefix="sgbench-")
+        bring_packed(job.own, Path(self.code.name))
         self.job, self.heard = job, _Heard(job.folder / job.stop)
         store = Store(job.folder.parent, job.folder.name, self.heard.say)
         self.worker = RunWorker(job.samples, store, torch.device(job.device), self.heard, job.shard_timeout)

@@ -109,11 +109,12 @@ def _run(
         return to_device(torch.from_numpy(randomness.step_noise(cell.seed, indices, shape, step)), device)
 
     sampler = SAMPLERS[cell.sampler.name]
-    if RULES[cell.guidance.rule].replaces_update:
-        assert sampler.solve_plus_plus is not None, "the suite's check lets no other sampler through"
-        state = sampler.solve_plus_plus(cell.sampler, guided.pair, noise)
-    else:
-        state = sampler.solve(cell.sampler, guided, noise, fresh)
+    with SAMPLERS.running(sampler.name):
+        if RULES[cell.guidance.rule].replaces_update:
+            assert sampler.solve_plus_plus is not None, "the suite's check lets no other sampler through"
+            state = sampler.solve_plus_plus(cell.sampler, guided.pair, noise)
+        else:
+            state = sampler.solve(cell.sampler, guided, noise, fresh)
     # An overflow outside of the predictions shows here, in float32 at the latest.
     guided.finite.note(cell.sampler.steps - 1, "sampler's state", state.float())
     guided.finite.require(cell)

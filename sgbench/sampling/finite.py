@@ -14,22 +14,25 @@ class FiniteCheck:
     """
 
     def __init__(self) -> None:
-        self._notes: list[tuple[int, str, Tensor]] = []
+        self._notes: list[tuple[int, str, str, Tensor]] = []
 
-    def note(self, step: int, what: str, values: Tensor) -> None:
-        """Record whether `values`, of the prediction `what` in a step counted from 0, are finite."""
-        self._notes.append((step, what, torch.isfinite(values).all()))
+    def note(self, step: int, what: str, values: Tensor, place: str = "") -> None:
+        """Record whether `values`, of the prediction `what` in a step counted from 0, are finite.
+
+        `place` is the file and line of a user's function that made them.
+        """
+        self._notes.append((step, what, place, torch.isfinite(values).all()))
 
     def require(self, cell: Cell) -> None:
         """Raise CellError with the first prediction that was not finite. Waits for the device, once."""
         if not self._notes:
             return
-        flags = torch.stack([flag for _, _, flag in self._notes]).tolist()
-        for (step, what, _), finite in zip(self._notes, flags, strict=True):
+        flags = torch.stack([flag for *_, flag in self._notes]).tolist()
+        for (step, what, place, _), finite in zip(self._notes, flags, strict=True):
             if not finite:
                 raise CellError(
                     f"the denoiser's prediction is not finite in step {step + 1} of {cell.sampler.steps} ({what})",
-                    where=cell.describe(),
+                    where=", ".join(filter(None, (place, cell.describe()))),
                     fix="lower the scale, or use dtype: float32",
                     step=step + 1,
                     branch=what,

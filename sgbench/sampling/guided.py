@@ -74,7 +74,8 @@ class GuidedPrediction:
         guided = strong.prediction
         if len(found) > 1 or (evaluation.steers and rule.combine is not None):
             guided = self._combined(rule, found, evaluation, level, rows)
-            self.finite.note(evaluation.moment.step, "guided combination", guided)
+            place = RULES.place(rule.name, rule.combine)
+            self.finite.note(evaluation.moment.step, "guided combination", guided, place)
         return guided, found
 
     def _combined(
@@ -88,7 +89,9 @@ class GuidedPrediction:
             part[STRONG] = Seen(part[STRONG].prediction[rows], part[STRONG].x[rows], level)
         guided = self._steered(rule, part, evaluation, level)
         if rule.stop is not None and evaluation.steers:
-            self._count(rule.stop(_predictions(part), self._step(part[STRONG], evaluation, level)), rows)
+            with RULES.running(rule.name):
+                stopped = rule.stop(_predictions(part), self._step(part[STRONG], evaluation, level))
+            self._count(self._one_each(rule, stopped, part[STRONG].x, evaluation), rows)
         others = whole.prediction[:, channels:]
         if rows is not None:
             guided = whole.prediction[:, :channels].index_copy(0, rows, guided)
@@ -109,10 +112,13 @@ class GuidedPrediction:
             return combine(part[STRONG].prediction, part["weak"].prediction, evaluation.scale)
         step, kind = self._step(part[STRONG], evaluation, level), self.family.prediction
         given = {name: seen for name, seen in part.items() if name != "perturbed"}
-        if rule.space != "image":
-            return self._checked(rule, rule.combine(_predictions(given), step), step)
-        images = {name: to_image(kind, seen.prediction, seen.x, seen.level) for name, seen in given.items()}
-        return from_image(kind, self._checked(rule, rule.combine(images, step), step), step.x, level)
+        predictions = _predictions(given)
+        if rule.space == "image":
+            predictions = {name: to_image(kind, seen.prediction, seen.x, seen.level) for name, seen in given.items()}
+        with RULES.running(rule.name):
+            made = rule.combine(predictions, step)
+        made = self._checked(rule, made, step.x.shape, "combine", step.number)
+        return from_image(kind, made, step.x, level) if rule.space == "image" else made
 
     def _step(self, strong: Seen, evaluation: Evaluation, level: float) -> Step:
         moment, guidance = evaluation.moment, evaluation.guidance
@@ -128,16 +134,19 @@ class GuidedPrediction:
             self.memory.setdefault(guidance, {}),
         )
 
-    def _checked(self, rule: Rule, made: Tensor, step: Step) -> Tensor:
-        """What a rule made. Raises CellError unless it has the shape of a prediction."""
-        if isinstance(made, Tensor) and made.shape == step.x.shape:
+    def _one_each(self, rule: Rule, stopped: Tensor, x: Tensor, evaluation: Evaluation) -> Tensor:
+        return self._checked(rule, stopped, x.shape[:1], "stop", evaluation.moment.step).bool()
+
+    def _checked(self, rule: Rule, made: Tensor, shape: torch.Size, function: str, step: int) -> Tensor:
+        """What a function of a rule made. Raises CellError, naming file and line, unless it has the shape."""
+        if isinstance(made, Tensor) and made.shape == shape:
             return made
         found = f"a tensor {list(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
         raise CellError(
-            f"the rule {rule.name} made {found} of predictions {list(step.x.shape)}",
-            where=self.cell.describe(),
-            fix="return one prediction for each image from its `combine`",
-            step=step.number + 1,
+            f"`{function}` of the rule {rule.name} returned {found}, not a tensor {list(shape)}",
+            where=RULES.place(rule.name, getattr(rule, function)) or self.cell.describe(),
+            fix="return " + ("one prediction for each image" if function == "combine" else "one truth for each image"),
+            step=step + 1,
             branch="guided combination",
         )
 

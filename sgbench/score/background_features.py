@@ -7,6 +7,7 @@ follows, which makes what is missing and reports what is wrong.
 
 import contextlib
 import functools
+import json
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -24,6 +25,7 @@ from sgbench.metrics.references.catalogue import home_of
 from sgbench.results.find_cell import open_cell
 from sgbench.results.store import Store
 from sgbench.score.cell_images import shard_features
+from sgbench.suite.own_code import Own, bring_again
 from sgbench.suite.schema import Suite
 
 # Networks of fewer GMACs are small enough for a CPU to keep up with a GPU that generates images.
@@ -45,23 +47,25 @@ class BackgroundFeatures(ExitStack):
         self.worker = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
         )
+        self._say(json.dumps(suite.own))
         self.callback(self.worker.wait)
         self.callback(self.worker.terminate)
 
     def __call__(self, cell: Cell, number: int) -> None:
         """Queue a finished shard."""
+        self._say(f"{number} {self.store.cell_folder(cell)}")
+
+    def _say(self, line: str) -> None:
         assert self.worker.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            print(f"{number} {self.store.cell_folder(cell)}", file=self.worker.stdin, flush=True)
+            print(line, file=self.worker.stdin, flush=True)
 
 
 def extractors_for(suite: Suite, device: torch.device) -> list[str]:
     """The extractors of a suite that are worth running during it on a device."""
     home = home_of(suite.reference) if suite.reference else ""
     names = dict.fromkeys(extractor_of(m, home) for m in feature_metrics(suite.metrics))
-    # The process has what is built in alone.
-    own = (EXTRACTORS[name] for name in names if EXTRACTORS.built_in(name))
-    return [e.name for e in own if e.widths and (device.type != "cpu" or e.gmacs < SMALL)]
+    return [n for n in names if EXTRACTORS[n].widths and (device.type != "cpu" or EXTRACTORS[n].gmacs < SMALL)]
 
 
 def idle_device(running: torch.device) -> torch.device | None:
@@ -74,7 +78,8 @@ def idle_device(running: torch.device) -> torch.device | None:
 
 
 def work(device: torch.device, extractors: list[str]) -> None:
-    """The worker: reads lines of `NUMBER FOLDER`, writes features into the folders."""
+    """The worker: reads the user's own, then lines of `NUMBER FOLDER`, and writes features into the folders."""
+    bring_again(map(Own._make, json.loads(sys.stdin.readline() or "[]")))
     if device.type == "cpu":
         # One core is for the process that generates images.
         torch.set_num_threads(max(1, torch.get_num_threads() - 1))

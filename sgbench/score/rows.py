@@ -11,9 +11,9 @@ import pandas as pd
 
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id, cell_record
-from sgbench.cells.program import call_counts
 from sgbench.cells.prompts import load_prompts
 from sgbench.cells.settings import settings
+from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
 from sgbench.models import catalogue
 from sgbench.results.faults import RECORD
@@ -38,12 +38,16 @@ def build_rows(cells: Sequence[Cell], store: Store) -> pd.DataFrame:
         if cost is not None and scores is not None:
             try:
                 for n in sorted(scores, key=int):
-                    rows.append(_row(cell, int(n), cost["made_by"], {**_cost(cell, cost), **_scores(scores[n])}))
+                    found = {**_cost(cell, cost), **_scores(scores[n])}
+                    dropped = any(one["kept_tokens"] < one["grid_tokens"] for one in cost["branches"])
+                    rows.append(_row(cell, int(n), cost["made_by"], found, dropped))
             except FOREIGN as error:
                 store.refuse_record(cell, "scores", f"no row can be made from it and cost.json: {error!r}")
         failure = store.read_record(cell, RECORD)
         if failure is not None and str(failure["samples"]) not in (scores or {}):
-            failed.append(_row(cell, failure["samples"], failure, {}, failure["reason"]))
+            gammas = [cell.guidance, *cell.guidance.segments]
+            dropped = any(one.gamma_strong or one.gamma_weak or RULES[one.rule].drops_path for one in gammas)
+            failed.append(_row(cell, failure["samples"], failure, {}, dropped, failure["reason"]))
             rows.append(failed[-1])
     if not failed:
         return pd.DataFrame(rows)
@@ -54,12 +58,12 @@ def build_rows(cells: Sequence[Cell], store: Store) -> pd.DataFrame:
 
 
 def _row(
-    cell: Cell, samples: int, made_by: dict[str, Any], measured: dict[str, Any], failed: str = ""
+    cell: Cell, samples: int, made_by: dict[str, Any], measured: dict[str, Any], dropped: bool, failed: str = ""
 ) -> dict[str, Any]:
     return {
         "schema": SCHEMA_VERSION,
         "cell": cell_id(cell),
-        **_settings(cell),
+        **_settings(cell, dropped),
         "samples": samples,
         "failed": failed,
         **measured,
@@ -67,10 +71,8 @@ def _row(
     }
 
 
-def _settings(cell: Cell) -> dict[str, Any]:
+def _settings(cell: Cell, dropped: bool) -> dict[str, Any]:
     model, channels = catalogue.entry(cell.model), cell.guidance.channels
-    grid = model.architecture.grid_tokens
-    dropped = any(call.kept < grid for call, _ in call_counts(cell))
     return {
         "model": cell.model,
         "family": model.family.name,
@@ -87,7 +89,9 @@ def _settings(cell: Cell) -> dict[str, Any]:
 
 def _cost(cell: Cell, cost: dict[str, Any]) -> dict[str, Any]:
     # A step of EDM's Heun is two evaluations; what is given per step is per evaluation of the guided prediction.
-    measured, steps = cost["measured"], SAMPLERS[cell.sampler.name].evaluations(cell.sampler.steps)
+    # Records from before `evaluations` was kept are of samplers that come with sgbench.
+    steps = cost.get("evaluations") or SAMPLERS[cell.sampler.name].evaluations(cell.sampler.steps)
+    measured = cost["measured"]
     seconds, peak = measured["seconds_per_image"], measured["peak_bytes"]
     decoding = cost.get("decode_macs_per_image")
     return {

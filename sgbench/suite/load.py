@@ -2,6 +2,7 @@
 
 import types
 import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +14,35 @@ from sgbench.base.choices import suggestion, unknown
 from sgbench.base.errors import UserError
 from sgbench.base.printable import shortened
 from sgbench.base.processor import automatic_dtype
+from sgbench.base.registry import load_installed
 from sgbench.suite.library import locate, nearest
-from sgbench.suite.schema import Preset, Suite
+from sgbench.suite.own_code import bring
+from sgbench.suite.schema import Preset, Suite, suite_class
 from sgbench.suite.yaml_file import parse_yaml
 
 MOST_BYTES = 8 << 20
 LONGEST_VALUE = 200
 
 
-def load_suite(path: str | Path, preset: str | None = None) -> Suite:
+def load_suite(path: str | Path, preset: str | None = None, recall: Callable[[str], None] | None = None) -> Suite:
     """The suite in the file `path`, or the one of that name that comes with sgbench, with `preset` applied.
 
-    Raises UserError for anything wrong in the file.
+    Files of the user's own that it names are loaded. With `recall` no code is run: it is called with the suite's name,
+    to bring what results have a record of. Raises UserError for anything wrong in the file.
     """
     path = locate(path)
-    suite = _validated(_read(path), path)
+    content = _read(path)
+    if recall is None:
+        load_installed()
+    elif isinstance(content.get("suite"), str):
+        recall(content["suite"])
+    content, own = bring(content, path, closed=recall is not None)
+    suite = _validated(content, path)
     if preset is not None:
         suite = _apply(suite, _find_preset(suite, preset, path))
     # Cells hold the resolved dtype, since it changes the images.
     suite = suite.model_copy(update={"dtype": automatic_dtype()}) if suite.dtype == "auto" else suite
-    return suite.read_from(str(path))
+    return suite.read_from(str(path), own)
 
 
 def _find_preset(suite: Suite, preset: str, path: Path) -> Preset:
@@ -66,7 +76,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _validated(content: dict[str, Any], path: Path) -> Suite:
     try:
-        return Suite.model_validate(content)
+        return suite_class().model_validate(content)
     except ValidationError as error:
         raise _explain(error, path) from error
 
@@ -104,7 +114,7 @@ def _spell(location: tuple[int | str, ...]) -> str:
 
 def _keys_at(location: tuple[int | str, ...]) -> list[str]:
     """Names of the keys allowed at a place of the file, found by walking the schema."""
-    here: Any = Suite
+    here: Any = suite_class()
     for part in location:
         # A list's index and a mapping's key lead to the element type, which the field before gave already.
         if part in here.model_fields:

@@ -29,6 +29,7 @@ from sgbench.guidance.subset_rules import Sharing, SubsetRule
 from sgbench.metrics.catalogue import METRICS
 from sgbench.models.spec import text_of
 from sgbench.samplers.catalogue import SAMPLERS
+from sgbench.suite.own_code import Own
 
 
 def _as_list(value: object) -> object:
@@ -281,16 +282,22 @@ class Suite(_Strict):
     presets: dict[str, Preset] = Field(default_factory=dict)
     sweep: list[SweepEntry] = Field(min_length=1)
     _file: str = PrivateAttr(default="")
+    _own: tuple[Own, ...] = PrivateAttr(default=())
 
     @property
     def where(self) -> str:
         """The file it was read from, as error messages name it; its name if it was not read from a file."""
         return self._file or self.suite
 
-    def read_from(self, file: str) -> Suite:
-        """The same suite, remembering its file."""
+    @property
+    def own(self) -> tuple[Own, ...]:
+        """What it takes from files of the user's own."""
+        return self._own
+
+    def read_from(self, file: str, own: tuple[Own, ...] = ()) -> Suite:
+        """The same suite, remembering its file and what it takes from the user's own."""
         copy = self.model_copy()
-        copy._file = file
+        copy._file, copy._own = file, own
         return copy
 
 

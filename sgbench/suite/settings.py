@@ -11,9 +11,8 @@ from sgbench.guidance.branches import Parameter
 from sgbench.guidance.schedules import Gamma, gamma_at, spell
 from sgbench.guidance.settings import NEUTRAL, OPTIONAL, Guidance, Value
 from sgbench.models.catalogue import ModelInfo
-from sgbench.suite.schema import GuidanceKeys
+from sgbench.suite.schema import GuidanceKeys, parameter_names
 
-PARAMETERS = tuple(dict.fromkeys(p.name for rule in RULES.values() for p in rule.parameters))
 # How tokens are chosen; all other optional settings are of rules that call more than one branch.
 CHOOSING = ("subset", "sharing")
 STEERING = tuple(name for name in OPTIONAL if name not in CHOOSING)
@@ -117,8 +116,8 @@ def _check_sparser(rule: Rule, strong: Gamma, weak: Gamma, where: str) -> None:
 def _parameters(rule: Rule, entry: GuidanceKeys, where: str) -> Iterator[tuple[tuple[str, Value], ...]]:
     """Every combination of the rule's own settings, all of them named."""
     own = {parameter.name: parameter for parameter in rule.parameters}
-    for name in PARAMETERS:
-        if name not in own and getattr(entry, name) is not None:
+    for name in parameter_names():
+        if name not in own and getattr(entry, name, None) is not None:
             takers = ", ".join(other.title for other in RULES.values() if name in {p.name for p in other.parameters})
             raise UserError(
                 f"{rule.title} has no {name}, which belongs to {takers}", where=f"{where}.{name}", fix="remove the key"

@@ -95,7 +95,9 @@ def test_a_rule_may_see_the_state_the_time_and_the_step_and_costs_one_call(
 def test_a_prediction_of_another_shape_names_the_rule(tiny: Tiny, registered: Callable[[Rule], Rule]) -> None:
     registered(Rule(name="one short", combine=lambda predictions, step: predictions["strong"][1:]))
     name, networks = tiny("tread-sit", 0)
-    with pytest.raises(CellError, match=r"the rule one short made a tensor \[2, .*\] of predictions \[3, .*`combine`"):
+    with pytest.raises(
+        CellError, match=r"`combine` of the rule one short returned a tensor \[2, .*\], not a tensor \[3, "
+    ):
         final_state(cell(name, "one short"), networks, [0, 1, 2], CPU)
 
 

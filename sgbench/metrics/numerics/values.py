@@ -10,7 +10,7 @@ from sgbench.base.errors import NoScoreError, UserError
 from sgbench.images.sets import ImageSetInfo
 from sgbench.metrics.metric import Fields, ImageMetric, Metric, SetMetric, fields
 from sgbench.metrics.numerics.prompts import preference, text_fields
-from sgbench.metrics.own_code import own_code
+from sgbench.metrics.own_code import running
 from sgbench.metrics.scores import METRICS
 from sgbench.stats.estimates import Estimate, group_bounds, jackknife, mean_estimate
 
@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 def image_values(metric: ImageMetric, x: Array, more: tuple[Array, ...], where: str) -> NDArray[np.float64]:
     """A value of each image, (n,) for x (n, ...). Raises NoScoreError for other shapes and for values not finite."""
-    with own_code(METRICS, metric.key):
+    with running(METRICS, metric.key):
         found = np.asarray(metric.values(x, *more))
     if found.shape != (len(x),) or found.dtype.kind not in "fiub":
         given = f"{found.dtype} of shape {found.shape}"
@@ -44,7 +44,7 @@ def set_estimate(metric: SetMetric, x: Array, more: tuple[Array, ...], where: st
     def without(start: int, stop: int) -> float:
         # Labels belong to images; what comes from the reference stays whole.
         rest = tuple(np.delete(one, slice(start, stop)) for one in more) if metric.needs == "labels" else more
-        with own_code(METRICS, metric.key):
+        with running(METRICS, metric.key):
             found = np.asarray(metric.value(np.delete(x, slice(start, stop), axis=0), *rest))
         if found.size != 1 or found.dtype.kind not in "fiub":
             raise _wrong(metric, f"gives {found.dtype} of shape {found.shape}, and needs one number", where)

@@ -1,8 +1,8 @@
 """The references by name, as far as they are known without reading images. No torch, no numpy.
 
-Names: the packaged `fashion-mnist`; `shapes`, which is drawn where it is needed; ADM's reference batches `imagenet-256`
-and `imagenet-512`, looked for where `sgbench reference fetch` puts them. Anything else is the path of a built reference,
-an npz in ADM's layout, or images.
+Names: the packaged `fashion-mnist`; `shapes`, drawn where it is needed; ADM's reference batches `imagenet-256` and
+`imagenet-512`, looked for where `sgbench reference fetch` puts them. Anything else is the path of a built reference, an
+npz in ADM's layout, or images.
 """
 
 import json

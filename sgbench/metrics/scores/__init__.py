@@ -7,8 +7,8 @@ from pathlib import Path
 from sgbench.base.choices import unknown
 from sgbench.base.discover import found
 from sgbench.base.errors import UserError
-from sgbench.base.registry import Origin, Registry
-from sgbench.base.user_code import is_reference
+from sgbench.base.registry import Origin, Registry, origin_of
+from sgbench.base.user_code import locate
 from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.metric import Metric
 from sgbench.metrics.record import closed_metric, metric_record
@@ -18,7 +18,7 @@ ENDS = ("se", "corrected", "floor", "floor_sd", "replicates", "protocol", "perce
 
 
 class Metrics(Registry[Metric]):
-    """The metrics by key. `KEY@EXTRACTOR` stands for a portable metric measured in an extractor by name or by file."""
+    """The metrics by key. `fd@FILE.py:NAME` stands for a portable metric that is measured in a user's extractor."""
 
     def add(self, thing: object, origin: Origin, where: str) -> str:
         if isinstance(thing, Metric):
@@ -36,22 +36,21 @@ class Metrics(Registry[Metric]):
         return super().add(thing, origin, where)
 
     def bring(self, reference: str, folder: Path, where: str) -> str:
-        key, at, extractor = reference.partition("@")
-        if not at or "/" in key or is_reference(key):
+        code = locate(reference, folder, where)
+        if not code.measured:
             return super().bring(reference, folder, where)
         portable = {name: metric for name, metric in self.items() if metric.portable}
-        if key not in portable:
-            raise unknown("metric of any extractor", key, portable, where, f"write {', '.join(portable)} before the @")
-        if is_reference(extractor):
-            extractor = EXTRACTORS.bring(extractor, folder, where)
-        if extractor not in EXTRACTORS:
-            raise unknown("extractor", extractor, EXTRACTORS, where)
-        title = f"{portable[key].title.partition('[')[0]}[{extractor}]"
-        metric = replace(portable[key], key=f"{key}_{extractor}", title=title, extractor=extractor, portable=False)
-        if metric.key in self and self.built_in(metric.key):
-            return metric.key
-        origin = EXTRACTORS.origin(extractor)
-        return self.add(metric, origin._replace(text=f"{key}@{origin.text}"), where)
+        if code.measured not in portable:
+            fix = f"write one of {', '.join(portable)} before the @"
+            raise unknown("metric for every extractor", code.measured, portable, where, fix)
+        extractor = EXTRACTORS.bring(reference.removeprefix(f"{code.measured}@"), folder, where)
+        return self.add(in_extractor(portable[code.measured], extractor), origin_of(code), where)
+
+
+def in_extractor(metric: Metric, extractor: str) -> Metric:
+    """A portable metric, measured in this extractor."""
+    title = f"{metric.title.partition('[')[0]}[{extractor}]"
+    return replace(metric, key=f"{metric.key}_{extractor}", title=title, extractor=extractor, portable=False)
 
 
 def _check_output(metric: Metric, called: str, where: str) -> None:
