@@ -49,18 +49,20 @@ def check_model(model: ModelInfo, suite: Suite, samplers: Sequence[str], where: 
             where=f"{suite.where}: autoencoder",
             fix="name a folder or a hub id, or remove the key",
         )
+    clock = SAMPLERS[family.samplers[0]].clock
+    able = [name for name, kind in SAMPLERS.items() if kind.clock == clock]
     for name in samplers:
-        if name not in family.samplers:
+        if name not in able:
             raise UserError(
                 f"the sampler {name} does not support {model.name}, which predicts {family.prediction}",
                 where=sampler_key,
-                fix=f"choose one of: {', '.join(family.samplers)}",
+                fix=f"choose one of: {', '.join(able)}",
             )
         if SAMPLERS[name].needs_variance and not model.architecture.predicts_variance:
             raise UserError(
                 f"{name} needs a predicted variance, which {model.name} does not have",
                 where=sampler_key,
-                fix=f"choose one of: {', '.join(n for n in family.samplers if not SAMPLERS[n].needs_variance)}",
+                fix=f"choose one of: {', '.join(n for n in able if not SAMPLERS[n].needs_variance)}",
             )
     if not suite.metrics:
         return
