@@ -90,8 +90,9 @@ class Reference:
             made_with = self.card["parts"][f"{extractor}-{output}"].get("extractor_id")
             # Stored moments name no weights.
             if made_with is not None and made_with != extractor_id(extractor):
+                fed = "preprocessing" if EXTRACTORS.built_in(extractor) else "code"
                 raise UserError(
-                    f"the reference was made with other weights, preprocessing or code of {extractor}",
+                    f"the reference was made with other weights of {extractor}, or with other {fed}",
                     where=str(self.folder / CARD),
                     fix="build the reference again, or use those weights",
                 )
