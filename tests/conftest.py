@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from sgbench.base.processor import usable_cores
+from sgbench.base.registry import REGISTRIES
 from sgbench.cells.program import _call_counts, program
 from sgbench.cli.app import main
 from sgbench.metrics import computer
@@ -288,3 +289,14 @@ def sgbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         return ended.value.code, out, err
 
     return run
+
+
+@pytest.fixture
+def own_code() -> Iterator[None]:
+    """What a test brings is gone after it: the registries are those of the process."""
+    before = [(registry, dict(registry), dict(registry.origins)) for registry in REGISTRIES]
+    yield
+    for registry, things, origins in before:
+        registry.clear()
+        registry.update(things)
+        registry.origins = origins

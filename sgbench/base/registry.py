@@ -101,9 +101,9 @@ class Registry(dict[str, T]):
         return name
 
     def place(self, name: str, function: object) -> str:
-        """`FILE, line N` of a function of a user's thing; empty for what is built in."""
+        """` (FILE, line N)` of a function of a user's thing; empty for what is built in."""
         code = getattr(function, "__code__", None)
-        return "" if code is None or self.built_in(name) else f"{code.co_filename}, line {code.co_firstlineno}"
+        return "" if code is None or self.built_in(name) else f" ({code.co_filename}, line {code.co_firstlineno})"
 
     @contextmanager
     def running(self, name: str) -> Iterator[None]:
@@ -119,10 +119,10 @@ class Registry(dict[str, T]):
             if self.built_in(name) or "memory" in str(error).lower():
                 raise
             origin = self.origin(name)
-            reason = plain(error)
+            at = line_of(error, origin.files)
             raise CellError(
-                f"the {self.what} {name} fails ({type(error).__name__}: {reason})",
-                where=line_of(error, origin.files) or origin.text,
+                f"the {self.what} {name} fails{at and f' in {at}'} ({type(error).__name__}: {plain(error)})",
+                where=origin.text,
                 fix="correct that line",
             ) from error
 

@@ -13,6 +13,7 @@ from sgbench.base.registry import load_installed
 from sgbench.cells.prompts import PUBLIC as PUBLIC_PROMPTS
 from sgbench.cells.prompts import find_prompts, is_there, load_prompts, packaged_names
 from sgbench.cli.console import make_progress
+from sgbench.cli.guidance import from_text
 from sgbench.cli.options import Device, Json, emit, emit_file, entry_named, fetch_to, group, split_names
 from sgbench.files.location import is_remote
 from sgbench.metrics.catalogue import METRICS
@@ -40,7 +41,7 @@ def list_metrics(as_json: Json = False) -> None:
         facts = {"title": metric.title, "better": metric.better, "extractor": metric.extractor}
         entries.append({"key": key, **facts, "variant": metric.variant, "quality": metric.quality, "from": origin})
         better = f"{metric.better} is better" if metric.better else "no direction"
-        lines.append(f"{key:18}  {metric.title:32}  {better:16}  {metric.extractor or 'images':15}  {origin}")
+        lines.append(f"{key:18}  {metric.title:32}  {better:16}  {metric.extractor or 'images'}{from_text(origin)}")
     emit({"metrics": entries}, as_json, *lines)
 
 
@@ -53,7 +54,7 @@ def list_samplers(as_json: Json = False) -> None:
         origin = SAMPLERS.origin(name).text
         facts = {"title": kind.title, "clock": kind.clock, "takes": list(kind.takes), "source": kind.source}
         entries.append({"name": name, **facts, "from": origin})
-        lines.append(f"{name:15}  {kind.clock:8}  {kind.title:36}  {kind.source:20.20}  {origin}")
+        lines.append(f"{name:15}  {kind.clock:8}  {kind.title:36}  {kind.source}{from_text(origin)}")
     emit({"samplers": entries}, as_json, *lines)
 
 

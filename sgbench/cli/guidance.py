@@ -1,10 +1,13 @@
 """`sgbench guidance`: the guidance rules; `sgbench flops`: what guided sampling costs."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sgbench.base.choices import unknown
+from sgbench.base.registry import BUILT_IN, load_installed
+from sgbench.base.user_code import is_reference
 from sgbench.cli.options import Json, emit, group
 from sgbench.guidance import RULES
 from sgbench.guidance.presets import PRESETS
@@ -17,9 +20,12 @@ guidance = group("guidance", "Guidance rules: formulas, sources, settings, costs
 @guidance.command("list")
 def list_rules(as_json: Json = False) -> None:
     """Every rule and preset, one per line."""
+    load_installed()
     cards = [card(rule) for rule in RULES.values()]
     presets = [preset.as_dict() for preset in PRESETS.values()]
-    lines = [f"{c['name']:10} {c['title']:12} {c['relative_cost']:5.2f}  {c['formula']}" for c in cards]
+    lines = [
+        f"{c['name']:10} {c['title']:12} {c['relative_cost']:5.2f}  {c['formula']}{from_text(c['from'])}" for c in cards
+    ]
     for preset in PRESETS.values():
         settings = ", ".join(f"{key} {value}" for key, value in preset.settings.items())
         lines.append(f"{preset.name:15} {preset.rule}: {settings}")
@@ -29,9 +35,12 @@ def list_rules(as_json: Json = False) -> None:
 
 @guidance.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A rule or a preset.")], as_json: Json = False
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE.py:RULE", help="A rule or a preset.")],
+    as_json: Json = False,
 ) -> None:
     """One rule in full: formula, source, branches, settings, needs and cost."""
+    load_installed()
+    name = RULES.bring(name, Path(), "NAME") if is_reference(name) else name
     preset = PRESETS.get(name)
     if preset is not None:
         lines = [f"{preset.name}: {preset.rule} with its own settings"]
@@ -43,6 +52,11 @@ def show(
         raise unknown("guidance rule", name, [*RULES, *PRESETS], "NAME")
     c = card(RULES[name])
     emit(c, as_json, c["title"], f"- Branches: {'; '.join(c['branches'])}.", *section(c))
+
+
+def from_text(origin: str) -> str:
+    """Where a thing comes from, for lists; nothing for what comes with sgbench."""
+    return "" if origin == BUILT_IN.text else f"  (from {origin})"
 
 
 @guidance.command()

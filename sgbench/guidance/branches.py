@@ -10,10 +10,11 @@ their branches and name the space it acts in. Rules are defined without torch.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from inspect import isabstract
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, assert_never
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, assert_never, get_args
 
 from sgbench.base.choices import require_choice
 from sgbench.base.errors import UserError
@@ -63,6 +64,9 @@ Combine = Callable[[Predictions, Step], "Tensor"]
 """The guided prediction."""
 Stop = Callable[[Predictions, Step], "Tensor"]
 """(B,), true for the images that are guided no more from the next evaluation on."""
+
+
+MARKERS = ["o", "v", "^", "<", ">", "s", "p", "*", "h", "H", "D", "d", "P", "X", "8"]
 
 
 class Style(NamedTuple):
@@ -220,6 +224,13 @@ class Rule:
                 self.stop is not None and (self.combine is not None or self.weak is None),
                 "a rule that stops guidance needs a weak branch and no `combine`",
                 "give `weak`, or leave `stop` out",
+            ),
+            (
+                not re.fullmatch("#[0-9A-Fa-f]{6}", self.style.colour)
+                or self.style.marker not in MARKERS
+                or self.style.line not in get_args(Line),
+                f"the style {tuple(self.style)} cannot be drawn",
+                f"give a colour such as #0072B2, a marker of {' '.join(MARKERS)}, and a line of {get_args(Line)}",
             ),
             (
                 self.strong.source != "call" or self.strong.output != "final" or self.strong.time != 0,

@@ -32,6 +32,7 @@ def card(rule: Rule) -> dict[str, Any]:
         "title": rule.title,
         "formula": rule.formula,
         "source": rule.source,
+        "from": RULES.origin(rule.name).text,
         "branches": [_branch(branch) for branch in rule.branches],
         "acts_on": SPACES[rule.space],
         "scale": None if not rule.takes_scale else {"low": low, "high": None if math.isinf(high) else high},

@@ -27,6 +27,7 @@ from sgbench.base.printable import printable
 from sgbench.base.progress import Progress
 from sgbench.base.provenance import provenance
 from sgbench.cells.cell import Cell
+from sgbench.cells.settings import DIGITS
 from sgbench.metrics.catalogue import qualities
 from sgbench.metrics.judges.catalogue import DRAWN
 from sgbench.metrics.protocols import Protocol
@@ -85,7 +86,7 @@ def build_report(
         )
     selected = select_rows(suite, cells, store)
     rows = selected.rows
-    protocols = protocol_lines(protocols_of(suite, rows, store))
+    protocols = [*protocol_lines(protocols_of(suite, rows, store)), *own_lines(suite)]
     progress.begin("report", 4, "part")
     words = in_words(selected)
     progress.advance(1, "comparisons")
@@ -179,6 +180,14 @@ def _record(content: Content, missing: list[str], files: list[str]) -> bytes:
         "files": files,
     }
     return (json.dumps(document, indent=1) + "\n").encode()
+
+
+def own_lines(suite: Suite) -> list[str]:
+    """Whose code it is that does not come with sgbench."""
+    return [
+        f"The {one.what} {one.name} does not come with sgbench: it is {one.reference}, sha256 {one.sha256[:DIGITS]}"
+        for one in suite.own
+    ]
 
 
 def protocol_lines(protocols: dict[str, Protocol]) -> list[str]:

@@ -32,11 +32,11 @@ def _moments(kind: SamplerKind, sampler: Sampler) -> tuple[Moment, ...]:
         found = tuple(kind.moments(sampler))
     if SAMPLERS.built_in(kind.name):
         return found
-    problem = _problem(kind, sampler, found)
+    problem, place = _problem(kind, sampler, found), SAMPLERS.place(kind.name, kind.moments)
     if problem:
         raise UserError(
-            f"the moments of the sampler {kind.name} at {sampler.steps} steps {problem}",
-            where=SAMPLERS.place(kind.name, kind.moments) or SAMPLERS.origin(kind.name).text,
+            f"the moments of the sampler {kind.name}{place} at {sampler.steps} steps {problem}",
+            where=SAMPLERS.origin(kind.name).text,
             fix="give a Moment for every evaluation, in order",
         )
     return found

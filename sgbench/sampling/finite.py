@@ -21,7 +21,7 @@ class FiniteCheck:
     def note(self, step: int, what: str, values: Tensor, place: str = "") -> None:
         """Record whether `values`, of the prediction `what` in a step counted from 0, are finite.
 
-        `place` is the file and line of a user's function that made them.
+        `place` has the file and line of a user's function that made them.
         """
         self._notes.append((step, what, place, torch.isfinite(values).all()))
 
@@ -34,8 +34,8 @@ class FiniteCheck:
             if not finite:
                 when = f"is not finite in step {step + 1} of {cell.sampler.steps}"
                 raise CellError(
-                    f"the {STATE} {when}" if what == STATE else f"the denoiser's prediction {when} ({what})",
-                    where=", ".join(filter(None, (place, cell.describe()))),
+                    (f"the {STATE} {when}" if what == STATE else f"the denoiser's prediction {when} ({what})") + place,
+                    where=cell.describe(),
                     fix="lower the scale, or use dtype: float32",
                     step=step + 1,
                     branch=what,

@@ -141,10 +141,11 @@ class GuidedPrediction:
         """What a function of a rule made. Raises CellError, naming file and line, unless it has the shape."""
         if isinstance(made, Tensor) and made.shape == shape:
             return made
+        place = RULES.place(rule.name, getattr(rule, function))
         found = f"a tensor {list(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
         raise CellError(
-            f"`{function}` of the rule {rule.name} returned {found}, not a tensor {list(shape)}",
-            where=RULES.place(rule.name, getattr(rule, function)) or self.cell.describe(),
+            f"`{function}` of the rule {rule.name}{place} returned {found}, not a tensor {list(shape)}",
+            where=self.cell.describe(),
             fix="return " + ("one prediction for each image" if function == "combine" else "one truth for each image"),
             step=step + 1,
             branch="guided combination",

@@ -19,7 +19,7 @@ TOLERANCE = 1e-6
 class HeldPrediction:
     """Called by a sampler as the guided prediction is; raises CellError for another evaluation than is declared next.
 
-    `function` is the sampler's, whose file and line errors name where it is a user's.
+    `function` is the sampler's; errors name its file and line where it is a user's.
     """
 
     def __init__(self, cell: Cell, guided: GuidedPrediction, kind: SamplerKind, function: Any, noise: Tensor) -> None:
@@ -70,8 +70,8 @@ class HeldPrediction:
 
     def _refuse(self, what: str) -> NoReturn:
         raise CellError(
-            f"the sampler {self.kind.name} {what}",
-            where=self.place or self.cell.describe(),
+            f"the sampler {self.kind.name}{self.place} {what}",
+            where=self.cell.describe(),
             fix="let `moments` and `solve` agree",
             step=min(self.made, len(self.guided.evaluations) - 1) + 1,
         )

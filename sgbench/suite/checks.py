@@ -49,20 +49,22 @@ def check_model(model: ModelInfo, suite: Suite, samplers: Sequence[str], where: 
             where=f"{suite.where}: autoencoder",
             fix="name a folder or a hub id, or remove the key",
         )
+    # A user's sampler is for every model of its clock.
     clock = SAMPLERS[family.samplers[0]].clock
-    able = [name for name, kind in SAMPLERS.items() if kind.clock == clock]
+    own = (name for name, kind in SAMPLERS.items() if not SAMPLERS.built_in(name) and kind.clock == clock)
+    supported = [*family.samplers, *own]
     for name in samplers:
-        if name not in able:
+        if name not in supported:
             raise UserError(
                 f"the sampler {name} does not support {model.name}, which predicts {family.prediction}",
                 where=sampler_key,
-                fix=f"choose one of: {', '.join(able)}",
+                fix=f"choose one of: {', '.join(supported)}",
             )
         if SAMPLERS[name].needs_variance and not model.architecture.predicts_variance:
             raise UserError(
                 f"{name} needs a predicted variance, which {model.name} does not have",
                 where=sampler_key,
-                fix=f"choose one of: {', '.join(n for n in able if not SAMPLERS[n].needs_variance)}",
+                fix=f"choose one of: {', '.join(n for n in supported if not SAMPLERS[n].needs_variance)}",
             )
     if not suite.metrics:
         return

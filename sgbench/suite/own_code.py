@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sgbench.base.errors import UserError
-from sgbench.base.registry import REGISTRIES, Registry
+from sgbench.base.registry import REGISTRIES, Registry, load_installed
 from sgbench.base.user_code import FORM, is_reference, locate, packed, unpack
 from sgbench.guidance import RULES
 from sgbench.guidance.segments import JOINT
@@ -24,7 +24,7 @@ class Own(NamedTuple):
     reference: str
     """As the suite has it, relative to the suite's folder."""
     folder: str
-    """The suite's folder, absolute."""
+    """The suite's folder, absolute; empty for what an installed package offers."""
     sha256: str
 
 
@@ -61,16 +61,20 @@ def bring(content: dict[str, Any], path: Path, closed: bool = False) -> tuple[di
 
 def bring_again(own: Iterable[Own]) -> None:
     """Bring what another process of the same suite has brought. Raises UserError where the code is not the same."""
+    load_installed()
     for one in own:
         registry = next(registry for registry in REGISTRIES if registry.what == one.what)
-        registry.bring(one.reference, Path(one.folder), one.reference)
+        if one.folder:
+            registry.bring(one.reference, Path(one.folder), one.reference)
         if registry.origin(one.name).sha256 != one.sha256:
             raise UserError("the code has changed meanwhile", where=one.reference, fix="run the same command again")
 
 
 def packed_own(own: Iterable[Own]) -> tuple[Packed, ...]:
     """What other machines need to bring the same: its files, by their digest."""
-    return tuple((one, packed(locate(one.reference, Path(one.folder), one.reference))) for one in own)
+    return tuple(
+        (one, packed(locate(one.reference, Path(one.folder), one.reference)) if one.folder else ()) for one in own
+    )
 
 
 def bring_packed(own: Iterable[Packed], folder: Path) -> None:
@@ -79,9 +83,10 @@ def bring_packed(own: Iterable[Packed], folder: Path) -> None:
         place = folder / one.sha256
         unpack(files, place)
         match = FORM.fullmatch(one.reference)
-        assert match is not None
-        measured = f"{match['measured']}@" if match["measured"] else ""
-        bring_again([one._replace(reference=f"{measured}{files[0][0]}:{match['name']}", folder=str(place))])
+        if files and match is not None:
+            measured = f"{match['measured']}@" if match["measured"] else ""
+            one = one._replace(reference=f"{measured}{files[0][0]}:{match['name']}", folder=str(place))
+        bring_again([one])
 
 
 def own_of(rule: str, sampler: Sampler) -> tuple[tuple[str, str], ...]:
@@ -127,11 +132,16 @@ def _with(
 
 def _renamed(given: Any, where: str, name: Callable[[str, str], str]) -> Any:
     if isinstance(given, list):
-        return [name(one, f"{where}[{n}]") if is_reference(one) else one for n, one in enumerate(given)]
-    return name(given, where) if is_reference(given) else given
+        return [name(one, f"{where}[{n}]") if isinstance(one, str) else one for n, one in enumerate(given)]
+    return name(given, where) if isinstance(given, str) else given
 
 
 def _brought(reference: str, registry: Registry[Any], folder: Path, where: str, closed: bool, found: Found) -> str:
+    if not is_reference(reference):
+        if reference in registry.origins:
+            origin = registry.origin(reference)
+            found[registry.what, reference] = Own(registry.what, reference, origin.text, "", origin.sha256)
+        return reference
     code = locate(reference, folder, where)
     name = _recorded(code.sha256, reference, registry, where) if closed else registry.bring(reference, folder, where)
     found[registry.what, name] = Own(registry.what, name, reference, str(folder), code.sha256)

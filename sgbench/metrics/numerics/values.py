@@ -67,5 +67,6 @@ def labels_of(metric: Metric, info: ImageSetInfo) -> Array:
     return info.labels
 
 
-def _wrong(metric: Metric, what: str, where: str) -> NoScoreError:
-    return NoScoreError(f"{METRICS.origin(metric.key).text} {what}", where=where, fix="correct the function")
+def _wrong(metric: ImageMetric | SetMetric, what: str, where: str) -> NoScoreError:
+    place = METRICS.place(metric.key, metric.values if isinstance(metric, ImageMetric) else metric.value)
+    return NoScoreError(f"the metric {metric.key}{place} {what}", where=where, fix="correct the function")
