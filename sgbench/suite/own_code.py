@@ -141,15 +141,22 @@ def _brought(reference: str, registry: Registry[Any], folder: Path, where: str, 
         if reference in registry.origins:
             origin = registry.origin(reference)
             found[registry.what, reference] = Own(registry.what, reference, origin.text, "", origin.sha256)
+            _note_extractor(registry, reference, folder, found)
         return reference
     code = locate(reference, folder, where)
     name = _recorded(code.sha256, reference, registry, where) if closed else registry.bring(reference, folder, where)
     found[registry.what, name] = Own(registry.what, name, reference, str(folder), code.sha256)
-    extractor = METRICS[name].extractor if registry is METRICS else ""
-    if EXTRACTORS.origin(extractor).files or EXTRACTORS.origin(extractor).closed:
-        whole = EXTRACTORS.origin(extractor)
-        found["extractor", extractor] = Own("extractor", extractor, whole.text, str(folder), whole.sha256)
+    _note_extractor(registry, name, folder, found)
     return name
+
+
+def _note_extractor(registry: Registry[Any], name: str, folder: Path, found: Found) -> None:
+    """The extractor of a metric, where it does not come with sgbench either."""
+    extractor = METRICS[name].extractor if registry is METRICS else ""
+    if extractor in EXTRACTORS.origins:
+        origin = EXTRACTORS.origin(extractor)
+        at = str(folder) if is_reference(origin.text) else ""
+        found["extractor", extractor] = Own("extractor", extractor, origin.text, at, origin.sha256)
 
 
 def _recorded(sha256: str, reference: str, registry: Registry[Any], where: str) -> str:

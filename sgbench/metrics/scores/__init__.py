@@ -9,12 +9,57 @@ from sgbench.base.discover import found
 from sgbench.base.errors import UserError
 from sgbench.base.registry import Origin, Registry, origin_of
 from sgbench.base.user_code import locate
+from sgbench.cells.settings import SETTINGS
 from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.metric import Metric
 from sgbench.metrics.record import closed_metric, metric_record
 
 # What columns of rows add to the key of a metric.
 ENDS = ("se", "corrected", "floor", "floor_sd", "replicates", "protocol", "percentiles")
+# The columns of rows that are no settings of cells.
+COLUMNS = frozenset(
+    [
+        "schema",
+        "cell",
+        "family",
+        "weights",
+        "iterations",
+        "auxiliary_iterations",
+        "trained_sparse",
+        "dropped_tokens",
+        "guided_channels",
+        "samples",
+        "failed",
+        "gmacs_per_step",
+        "gmacs_per_image",
+        "gmacs_per_image_sd",
+        "gflops_per_image",
+        "paper_gmacs_per_step",
+        "paper_gmacs_per_image",
+        "seconds_per_image",
+        "seconds_q25",
+        "seconds_q75",
+        "images_per_second",
+        "decode_gmacs_per_image",
+        "decode_seconds_per_image",
+        "batch",
+        "peak_mib",
+        "joules_per_image",
+        "device",
+        "threads",
+        "other_devices",
+        "checkpoint_sha256",
+        "auxiliary_sha256",
+        "autoencoder_sha256",
+        "text_encoder_sha256",
+        "sgbench",
+        "commit",
+        "dirty",
+        "torch",
+        "quality",
+        "standing",
+    ]
+)
 
 
 class Metrics(Registry[Metric]):
@@ -22,18 +67,27 @@ class Metrics(Registry[Metric]):
 
     def add(self, thing: object, origin: Origin, where: str) -> str:
         if isinstance(thing, Metric):
-            if thing.key.endswith(tuple(f"_{end}" for end in ENDS)):
-                raise UserError(
-                    f"{thing.key}, the key of {origin.text}, ends as columns of rows do",
-                    where=where,
-                    fix=f"give it a key that does not end in _{', _'.join(ENDS)}",
-                )
+            self._check_names(thing, origin.text, where)
             if thing.brings is not None:
                 EXTRACTORS.add(thing.brings, origin, where)
             elif origin.sha256 and thing.extractor not in ("", "home", *EXTRACTORS):
                 raise unknown("extractor", thing.extractor, EXTRACTORS, f"{where}: {origin.text}")
             _check_output(thing, origin.text, where)
         return super().add(thing, origin, where)
+
+    def _check_names(self, metric: Metric, called: str, where: str) -> None:
+        """Rows and tables have a column for each metric, beside others."""
+        if metric.key in COLUMNS.union(SETTINGS) or metric.key.endswith(tuple(f"_{end}" for end in ENDS)):
+            raise UserError(
+                f"{metric.key}, the key of {called}, is called as a column of rows is",
+                where=where,
+                fix=f"give it a key of its own that does not end in _{', _'.join(ENDS)}",
+            )
+        other = next((key for key, one in self.items() if one.title == metric.title and key != metric.key), None)
+        if other is not None:
+            raise UserError(
+                f"{called} has the title {metric.title!r}, which is that of {other}", where=where, fix="give it another"
+            )
 
     def bring(self, reference: str, folder: Path, where: str) -> str:
         code = locate(reference, folder, where)
