@@ -83,10 +83,11 @@ def bring_packed(own: Iterable[Packed], folder: Path) -> None:
         place = folder / one.sha256
         unpack(files, place)
         match = FORM.fullmatch(one.reference)
-        if files and match is not None:
-            measured = f"{match['measured']}@" if match["measured"] else ""
-            one = one._replace(reference=f"{measured}{files[0][0]}:{match['name']}", folder=str(place))
-        bring_again([one])
+        if not files or match is None:
+            bring_again([one])
+            continue
+        measured = f"{match['measured']}@" if match["measured"] else ""
+        bring_again([one._replace(reference=f"{measured}{files[0][0]}:{match['name']}", folder=str(place))])
 
 
 def own_of(rule: str, sampler: Sampler) -> tuple[tuple[str, str], ...]:

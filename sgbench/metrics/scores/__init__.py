@@ -16,50 +16,6 @@ from sgbench.metrics.record import closed_metric, metric_record
 
 # What columns of rows add to the key of a metric.
 ENDS = ("se", "corrected", "floor", "floor_sd", "replicates", "protocol", "percentiles")
-# The columns of rows that are no settings of cells.
-COLUMNS = frozenset(
-    [
-        "schema",
-        "cell",
-        "family",
-        "weights",
-        "iterations",
-        "auxiliary_iterations",
-        "trained_sparse",
-        "dropped_tokens",
-        "guided_channels",
-        "samples",
-        "failed",
-        "gmacs_per_step",
-        "gmacs_per_image",
-        "gmacs_per_image_sd",
-        "gflops_per_image",
-        "paper_gmacs_per_step",
-        "paper_gmacs_per_image",
-        "seconds_per_image",
-        "seconds_q25",
-        "seconds_q75",
-        "images_per_second",
-        "decode_gmacs_per_image",
-        "decode_seconds_per_image",
-        "batch",
-        "peak_mib",
-        "joules_per_image",
-        "device",
-        "threads",
-        "other_devices",
-        "checkpoint_sha256",
-        "auxiliary_sha256",
-        "autoencoder_sha256",
-        "text_encoder_sha256",
-        "sgbench",
-        "commit",
-        "dirty",
-        "torch",
-        "quality",
-        "standing",
-    ]
-)
 
 
 class Metrics(Registry[Metric]):
@@ -77,7 +33,7 @@ class Metrics(Registry[Metric]):
 
     def _check_names(self, metric: Metric, called: str, where: str) -> None:
         """Rows and tables have a column for each metric, beside others."""
-        if metric.key in COLUMNS.union(SETTINGS) or metric.key.endswith(tuple(f"_{end}" for end in ENDS)):
+        if metric.key in SETTINGS or metric.key.endswith(tuple(f"_{end}" for end in ENDS)):
             raise UserError(
                 f"{metric.key}, the key of {called}, is called as a column of rows is",
                 where=where,
