@@ -11,7 +11,7 @@ from sgbench.base.registry import Origin, Registry, origin_of
 from sgbench.base.user_code import locate
 from sgbench.cells.settings import SETTINGS
 from sgbench.metrics.extractors import EXTRACTORS
-from sgbench.metrics.metric import Metric
+from sgbench.metrics.metric import HOME, Metric
 from sgbench.metrics.record import closed_metric, metric_record
 
 # What columns of rows add to the key of a metric.
@@ -23,10 +23,11 @@ class Metrics(Registry[Metric]):
 
     def add(self, thing: object, origin: Origin, where: str) -> str:
         if isinstance(thing, Metric):
-            self._check_names(thing, origin.text, where)
+            if not origin.closed:
+                self._check_names(thing, origin.text, where)
             if thing.brings is not None:
                 EXTRACTORS.add(thing.brings, origin, where)
-            elif origin.sha256 and thing.extractor not in ("", "home", *EXTRACTORS):
+            elif origin.sha256 and thing.extractor not in ("", HOME, *EXTRACTORS):
                 raise unknown("extractor", thing.extractor, EXTRACTORS, f"{where}: {origin.text}")
             _check_output(thing, origin.text, where)
         return super().add(thing, origin, where)
@@ -39,11 +40,10 @@ class Metrics(Registry[Metric]):
                 where=where,
                 fix=f"give it a key of its own that does not end in _{', _'.join(ENDS)}",
             )
-        other = next((key for key, one in self.items() if one.title == metric.title and key != metric.key), None)
-        if other is not None:
-            raise UserError(
-                f"{called} has the title {metric.title!r}, which is that of {other}", where=where, fix="give it another"
-            )
+        for key, other in self.items():
+            if other.title == metric.title and key != metric.key and not self.origin(key).closed:
+                what = f"{called} has the title {metric.title!r}, which is that of {key}"
+                raise UserError(what, where=where, fix="give it another")
 
     def bring(self, reference: str, folder: Path, where: str) -> str:
         code = locate(reference, folder, where)
