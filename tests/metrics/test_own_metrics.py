@@ -112,7 +112,8 @@ def test_a_value_of_each_image_gets_its_mean_error_and_replicates(bring: Bring, 
 
 
 def test_images_of_one_prompt_are_one_observation() -> None:
-    prompts = from_records([{"prompt": f"a {name}", "tag": name[0]} for name in ("cat", "cow", "dog", "duck")], "four")
+    texts = ("cat", "cow", "dog", "duck")
+    prompts = from_records("four", [{"prompt": f"a {name}", "group": name[0]} for name in texts], "x")
     values = np.random.default_rng(0).normal(size=40) + np.arange(40) % 4
     labels = np.arange(40) % 4
     found = image_fields(values, ImageSetInfo("x", 40, "balanced", "uint8", labels, prompts))
@@ -242,7 +243,7 @@ def test_values_that_are_none_are_told_in_a_sentence(what: str, bring: Bring, im
 
 
 FEATURES = {
-    r"colours\): gives features of shape \(.*, 16, 16\) for .* images, and declares 3 values": (
+    r"colours\): gives features of shape \(.*, 16, 16\) for .*, and declares 3 values": (
         "images.mean(dim=1)",
         3,
     ),
