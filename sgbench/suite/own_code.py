@@ -12,7 +12,7 @@ from sgbench.guidance.segments import JOINT
 from sgbench.metrics.catalogue import METRICS
 from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.models import custom
-from sgbench.models.own import MODELS, split_reference
+from sgbench.models.own import MODELS, spell_options, split_reference
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.samplers.settings import Sampler
 
@@ -101,12 +101,14 @@ def bring_packed(own: Iterable[Packed], folder: Path) -> None:
     for one, files in own:
         place = folder / one.sha256
         unpack(files, place)
-        match = FORM.fullmatch(one.reference)
+        code, options = split_reference(one.reference)
+        match = FORM.fullmatch(code)
         if not files or match is None:
             bring_again([one])
             continue
         measured = f"{match['measured']}@" if match["measured"] else ""
-        bring_again([one._replace(reference=f"{measured}{files[0][0]}:{match['name']}", folder=str(place))])
+        reference = f"{measured}{files[0][0]}:{match['name']}{spell_options(options)}"
+        bring_again([one._replace(reference=reference, folder=str(place))])
 
 
 def own_of(model: str, rule: str, sampler: Sampler) -> tuple[tuple[str, str], ...]:
