@@ -15,21 +15,25 @@ def check(
     thing: Annotated[
         str, typer.Argument(metavar="FILE.py:NAME|NAME", help="An object of your own, or the name of a thing.")
     ],
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", metavar="FILE", help="Weights of a model of yours; random unless given."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Hold a rule, model, sampler, metric or extractor against the laws of its kind; exit status 1 if one is broken."""
     from sgbench.conformance.check import subjects
 
     documents: list[dict[str, Any]] = []
-    for subject in subjects(thing, Path.cwd()):
+    for subject in subjects(thing, Path.cwd(), weights):
         verdicts = []
         if not as_json:
-            print(f"{subject.name}: {subject.what}, from {subject.origin}", flush=True)
+            print(f"{subject.name}: {subject.kind.what}, from {subject.origin}", flush=True)
         for verdict in subject.verdicts():
             verdicts.append(verdict)
             if not as_json:
                 print(f"  {SIGNS[verdict.outcome]:6}  {verdict}", flush=True)
-        about = {"name": subject.name, "kind": subject.what, "origin": subject.origin}
+        about = {"name": subject.name, "kind": subject.kind.what, "origin": subject.origin}
         documents.append({**about, "laws": [verdict._asdict() for verdict in verdicts]})
     outcomes = Counter(law["outcome"] for document in documents for law in document["laws"])
     broken = outcomes["broken"]

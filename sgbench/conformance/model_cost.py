@@ -8,6 +8,7 @@ import torch
 
 from sgbench.conformance.law import BrokenError, Law, NotApplicableError
 from sgbench.conformance.model_case import Call, ModelCase, call_of
+from sgbench.cost.macs import MiscountError
 from sgbench.guidance.subset_rules import kept_tokens
 from sgbench.networks.denoiser import Denoiser
 
@@ -18,9 +19,19 @@ SHORTEST, TIMES, SHOWN = 0.02, 5, 1 / 3
 
 
 def _counts(case: ModelCase) -> None:
-    case.macs(case.grid)
-    if case.network.architecture.can_drop_tokens:
-        case.macs(kept_tokens(case.grid, GAMMAS[-1]))
+    fewest = kept_tokens(case.grid, GAMMAS[-1]) if case.network.architecture.can_drop_tokens else case.grid
+    try:
+        for kept in {case.grid, fewest}:
+            case.macs(kept)
+    except MiscountError as error:
+        raise BrokenError(error.what) from error
+
+
+def _macs(case: ModelCase, kept: int) -> int:
+    try:
+        return case.macs(kept)
+    except MiscountError as error:
+        raise NotApplicableError("what a call costs cannot be counted") from error
 
 
 def _macs_fall(case: ModelCase) -> None:
@@ -28,7 +39,7 @@ def _macs_fall(case: ModelCase) -> None:
     before: tuple[int, int] | None = None
     for gamma in GAMMAS:
         kept = kept_tokens(case.grid, gamma)
-        macs = case.macs(kept)
+        macs = _macs(case, kept)
         if before is not None and kept < before[0] and macs >= before[1]:
             raise BrokenError(
                 f"with {kept} of {case.grid} tokens a call costs {macs:,} multiply-accumulates, with {before[0]} "
@@ -39,7 +50,7 @@ def _macs_fall(case: ModelCase) -> None:
 
 def _time_falls(case: ModelCase) -> None:
     few = kept_tokens(2 * case.kept, GAMMAS[-1])
-    share = case.macs(few) / case.macs(case.grid)
+    share = _macs(case, few) / _macs(case, case.grid)
     if share > 1 - SHOWN:
         raise NotApplicableError(f"a call with {few} of {case.grid} tokens costs {share:.0%} of one with all")
     rows = range(ROWS)

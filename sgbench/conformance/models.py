@@ -82,7 +82,8 @@ def _null(case: ModelCase) -> None:
         raise NotApplicableError("it was trained without a null condition")
     given, null = call_of(case, SOME), case.null()
     without = Call(given.x, given.t, null.expand(2, *null.shape[1:]))
-    require_apart(given.on(case.network), without.on(case.network), "the null condition gives what the given one gives")
+    for with_it, without_it in zip(given.on(case.network), without.on(case.network), strict=True):
+        require_apart(without_it, with_it, "the null condition gives what the given one gives")
 
 
 def _seen(case: ModelCase) -> None:

@@ -10,6 +10,8 @@ from sgbench.guidance.schedules import GammaSchedule
 from sgbench.guidance.settings import Guidance, Value
 
 LAYERS: Final = Layers((1, 2, 3))
+# As many as the smallest networks have that rules are tried on.
+BLOCKS: Final = 4
 
 
 def settings_of(rule: Rule) -> Guidance:
@@ -31,8 +33,9 @@ def _value(parameter: Parameter) -> Value:
     if parameter.text == "layers":
         return LAYERS
     if parameter.text is not None or parameter.whole:
-        assert parameter.default is not None
-        return parameter.default
+        default = parameter.usual(range(BLOCKS))
+        assert default is not None, parameter.name
+        return default
     width = 8.0 if math.isinf(parameter.high) else parameter.high - parameter.low
     return parameter.low + width / 4
 

@@ -1,7 +1,7 @@
 """The model that a rule is tried on, and networks with random weights in which every parameter matters."""
 
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -12,6 +12,8 @@ from sgbench.guidance.settings import Guidance
 from sgbench.models import catalogue
 from sgbench.models.catalogue import ModelInfo
 from sgbench.models.families import FAMILIES
+from sgbench.models.family import SHAPE_KEYS, Family
+from sgbench.models.spec import RANDOM, from_fields
 from sgbench.networks.denoiser import Denoiser, build
 from sgbench.samplers.settings import Sampler
 from sgbench.sampling.conditions import ClassConditions
@@ -30,7 +32,7 @@ class Stage(NamedTuple):
 
 
 def stage_for(rule: Rule) -> Stage:
-    """The first model that has what a rule needs: the embedded one, or one of size S with random weights.
+    """The first model that has what a rule needs: the embedded one, or a small one with random weights.
 
     Raises UserError where there is none.
     """
@@ -53,9 +55,13 @@ def _serves(entry: ModelInfo, rule: Rule) -> bool:
 
 
 def _written_out() -> list[str]:
-    small = [family for family in FAMILIES.values() if family.architecture.conditions == "classes"]
-    route = {True: "route=2-8 ", False: ""}
-    return [f"{family.name} S/4 64 {route[family.architecture.has_routes]}weights=random" for family in small]
+    fit = [f for f in FAMILIES.values() if f.architecture.conditions == "classes" and set(SHAPE_KEYS) <= set(f.keys)]
+    return [from_fields({"family": family.name, **_sizes(family)}, family.name).text() for family in fit]
+
+
+def _sizes(family: Family) -> dict[str, Any]:
+    route = {"route": "1-3"} if family.architecture.has_routes else {}
+    return {"depth": 5, "width": 64, "heads": 4, "patch": 2, "resolution": 64, "weights": RANDOM, **route}
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import pytest
 from sgbench.base.registry import REGISTRIES
 from sgbench.cells.program import program
 from sgbench.conformance.check import Subject, subjects
-from sgbench.conformance.law import judge
+from sgbench.conformance.law import Law, judge
+from sgbench.models.catalogue import entry
 
 Found = Callable[..., dict[str, str]]
 
@@ -33,15 +34,19 @@ def brought(tmp_path: Path) -> Iterator[Callable[[str, str], Subject]]:
         registry.origins = origins
     # What was worked out for rules and samplers of these names must not outlive them.
     program.cache_clear()
+    entry.cache_clear()
 
 
 @pytest.fixture
 def broken(brought: Callable[[str, str], Subject]) -> Found:
     """The laws that an object of a user's file breaks, with what was found; `case` puts it where it is tried."""
 
-    def find(source: str, name: str, case: Callable[[Any], Any] | None = None) -> dict[str, str]:
+    def find(
+        source: str, name: str, case: Callable[[Any], Any] | None = None, laws: Sequence[Law[Any]] | None = None
+    ) -> dict[str, str]:
         subject = brought(source, name)
-        verdicts = subject.verdicts() if case is None else judge(subject.kind.laws, case(subject.thing), subject.files)
+        made = subject.kind.case(subject.thing) if case is None else case(subject.thing)
+        verdicts = judge(subject.kind.laws if laws is None else laws, made, subject.files)
         return {verdict.law: verdict.detail for verdict in verdicts if verdict.outcome == "broken"}
 
     return find
