@@ -10,11 +10,13 @@ from sgbench.base.choices import unknown
 from sgbench.base.errors import UserError
 from sgbench.base.registry import REGISTRIES, Registry
 from sgbench.base.user_code import is_reference, load, locate
-from sgbench.conformance import models, rules, samplers
+from sgbench.conformance import extractors, metrics, models, rules, samplers
 from sgbench.conformance.law import Law, Verdict, judge
 from sgbench.conformance.model_case import ModelCase
 from sgbench.conformance.stage import awake
 from sgbench.guidance.branches import Rule
+from sgbench.metrics.instrument import Extractor
+from sgbench.metrics.metric import Metric
 from sgbench.models import catalogue
 from sgbench.models.components import NONE
 from sgbench.models.custom import CustomSpec
@@ -38,6 +40,8 @@ KINDS: dict[type, Kind] = {
     Rule: Kind("guidance rule", rules.LAWS, rules.RuleCase),
     ModelCase: Kind("model", models.LAWS, lambda case: case),
     SamplerKind: Kind("sampler", samplers.LAWS, lambda kind: kind),
+    Metric: Kind("metric", metrics.LAWS, metrics.MetricCase),
+    Extractor: Kind("extractor", extractors.LAWS, extractors.ExtractorCase),
 }
 
 

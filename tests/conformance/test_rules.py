@@ -137,7 +137,8 @@ def case(tiny: Tiny) -> Case:
     """A rule on a small model that has what it needs."""
 
     def make(rule: Rule) -> RuleCase:
-        name, networks = tiny("sprint" if rule.drops_path else "tread-sit", 0)
+        family = "ig-sit" if rule.needs_inner else "sprint" if rule.drops_path else "tread-sit"
+        name, networks = tiny(family, 0)
         return RuleCase(rule, Stage(name, networks, "euler"))
 
     return make
@@ -175,7 +176,9 @@ def test_every_law_of_rules_can_be_broken() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.drops_path or name == "sg"])
+@pytest.mark.parametrize(
+    "name", [name for name, rule in RULES.items() if rule.drops_path or rule.needs_inner or name == "sg"]
+)
 def test_there_is_a_model_that_has_what_a_rule_needs(name: str) -> None:
     architecture = RuleCase(RULES[name]).stage.networks.main.architecture
     assert architecture.drops_path >= RULES[name].drops_path
