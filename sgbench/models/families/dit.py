@@ -199,7 +199,7 @@ IG_SIT = replace(
     fits=_has_inner_head,
     from_config=partial(_from_config, learn_sigma=False, inner=True),
     sized=partial(_sized, learn_sigma=False, inner=True),
-    note=f"the inner head is after block {INNER_DEPTH}, as published, or in the middle of as many blocks or fewer, unless "
-    "a config's encoder_depth says otherwise: weights do not say which",
+    note=f"the inner head is after block {INNER_DEPTH}, as published, or in the middle of as many blocks or fewer, "
+    "unless a config's encoder_depth says otherwise: weights do not say which",
 )
 FAMILIES = (TREAD_DIT, TREAD_SIT, DIT, SIT, REPA_SIT, IG_SIT)
