@@ -113,7 +113,10 @@ def test_a_sampler_is_held_to_what_it_declares(what: str, tmp_path: Path) -> Non
 
 
 DECLARED = {
-    r"at 3 steps are empty": ("return [Moment(t, 1 - t, t, number // 2) for number, t in enumerate(levels)]", "return []"),
+    r"at 3 steps are empty": (
+        "return [Moment(t, 1 - t, t, number // 2) for number, t in enumerate(levels)]",
+        "return []",
+    ),
     r"are not a tuple of Moment": ("Moment(t, 1 - t, t, number // 2) for", "t for"),
     r"give the level 1001 in evaluation 0, outside the clock flow": ("Moment(t, 1", "Moment(1000 + t, 1"),
     r"give progress 2 and noise 1 in evaluation 0": ("Moment(t, 1 - t", "Moment(t, 2"),
