@@ -28,9 +28,7 @@ def score(
     results: Results = api.RESULTS,
     device: Device = "auto",
     reference: Annotated[str | None, typer.Option("--reference", help="What IMAGES are compared with.")] = None,
-    metrics: Annotated[
-        str | None, typer.Option("--metrics", help="Metrics of IMAGES, with commas; FILE.py:METRIC too.")
-    ] = None,
+    metrics: Annotated[str | None, typer.Option("--metrics", help="Metrics of IMAGES: a,b,FILE.py:METRIC.")] = None,
     labels: Annotated[
         str | None,
         typer.Option("--labels", help="Label policy of IMAGES that come without labels: balanced or random."),
