@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,13 @@ import torch
 from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell
 from sgbench.guidance.settings import Guidance
+from sgbench.models.families import FAMILIES
 from sgbench.samplers.catalogue import SAMPLERS, moments
 from sgbench.samplers.settings import Sampler
 from sgbench.sampling.engine import final_state
 from sgbench.sampling.networks import load_networks
+from sgbench.suite.load import load_suite
+from sgbench.suite.sweep import expand
 from tests import tiny_model
 
 pytestmark = pytest.mark.usefixtures("own_code")
@@ -71,13 +75,19 @@ def test_a_sampler_of_a_file_gives_the_images_of_its_formula(tmp_path: Path) -> 
     assert not torch.equal(run(), run(shift=3.0))
 
 
-def test_it_is_for_every_model_of_its_clock(tmp_path: Path) -> None:
-    from sgbench.models.families import FAMILIES
-
+@pytest.mark.parametrize("family", FAMILIES)
+def test_it_is_for_every_model_of_its_clock(family: str, tmp_path: Path, suite_file: Callable[..., Path]) -> None:
     bring(tmp_path, MIDPOINT)
-    for family in FAMILIES.values():
-        clocks = {SAMPLERS[name].clock for name in family.samplers}
-        assert len(clocks) == 1
+    if FAMILIES[family].text or FAMILIES[family].pipeline:
+        pytest.skip("of models that are described by more than a size")
+    model = {"family": family, "size": "B/2" if family == "sprint" else "XL/2", "resolution": 256, "weights": "random"}
+    sweep = [{"guidance": "none", "sampler": "mine.py:SAMPLER"}]
+    path = suite_file(model=model, metrics=[], reference=None, sweep=sweep)
+    if SAMPLERS[FAMILIES[family].samplers[0]].clock == "flow":
+        assert [cell.sampler.name for cell in expand(load_suite(path))] == ["midpoint"]
+    else:
+        with pytest.raises(UserError, match="the sampler midpoint does not support"):
+            expand(load_suite(path))
 
 
 HELD = {
