@@ -12,4 +12,10 @@ from sgbench.api import publish as publish
 from sgbench.api import report_suite as report_suite
 from sgbench.api import run_suite as run_suite
 from sgbench.api import score_suite as score_suite
+from sgbench.api import with_model as with_model
 from sgbench.base.errors import UserError as UserError
+from sgbench.models.architecture import Macs as Macs
+from sgbench.models.card import Adapter as Adapter
+from sgbench.models.card import ModelCard as ModelCard
+
+bench = bench_suite

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sgbench.base.errors import UserError
 from sgbench.base.progress import Progress, Silent
 from sgbench.cells.identity import cell_id
+from sgbench.models import catalogue
+from sgbench.models.own import MODELS
 from sgbench.plan.pace import Pace
 from sgbench.plan.pace import measure_pace as measure_pace
 from sgbench.plan.plan import Plan, plan_cells
@@ -19,6 +21,7 @@ from sgbench.results.own_code import recall
 from sgbench.results.store import Store
 from sgbench.run.engines import Ray
 from sgbench.suite.load import load_suite as read_suite
+from sgbench.suite.own_code import Own
 from sgbench.suite.schema import Suite
 from sgbench.suite.sweep import expand
 
@@ -54,6 +57,20 @@ def load_suite(
     return suite
 
 
+def with_model(suite: Suite, model: object) -> Suite:
+    """The suite with a network of this process in place of its models: a torch.nn.Module with a card, or an Adapter.
+
+    It is copied as it is now; its weights, its code and its card are part of the ids of cells. Entries of the sweep
+    that name models of their own keep them. Raises UserError for anything else than a network with a sound card.
+    """
+    from sgbench.networks.custom import bring_live
+
+    brought = bring_live(model)
+    changed = suite.with_model(brought.model, Own(MODELS.what, brought.name, brought.reference, "", brought.sha256))
+    expand(changed)
+    return changed
+
+
 def make_plan(suite: Suite, results: Path = RESULTS, pace: Pace | None = None) -> Plan:
     """What the suite will do and cost, given what `results` already holds and, if given, this machine's pace."""
     return plan_cells(suite, expand(suite), Store(results, suite.suite), pace)
@@ -77,6 +94,8 @@ def run_suite(
     given, any time on a CPU) ends the process with status 1: a device that hangs cannot be interrupted.
     With `ray` the shards are made by workers of Ray, whose processes end instead; `on_shard` is not called.
     """
+    if ray is not None:
+        _check_not_live(suite)
     from sgbench.run.device import resolve_device
     from sgbench.run.ray_engine import run_on_ray
     from sgbench.run.runner import run_cells
@@ -88,6 +107,16 @@ def run_suite(
         return run_on_ray(cells, suite.samples, store, ray, progress, device, batch, shard_timeout, suite.own)
     on = resolve_device(device)
     return run_cells(cells, suite.samples, store, on, progress, batch, on_shard, shard_timeout)
+
+
+def _check_not_live(suite: Suite) -> None:
+    for cell in expand(suite):
+        if catalogue.entry(cell.model).main.kind == "live":
+            raise UserError(
+                f"{cell.model} is a network of this process, which workers of Ray do not have",
+                where="ray",
+                fix="leave ray out, or save its weights and give the suite `custom: FILE.py:NAME` with them",
+            )
 
 
 def time(
@@ -231,13 +260,19 @@ def bench_suite(
     progress: Progress | None = None,
     shard_timeout: float | None = None,
     ray: Ray | None = None,
+    model: object = None,
 ) -> dict[str, Any]:
-    """Run, score and report. Returns what each of them did. With `ray`, this process still does the scoring."""
+    """Run, score and report. Returns what each of them did. With `ray`, this process still does the scoring.
+
+    `model` is a network of this process that takes the place of the suite's models; see `with_model`.
+    """
     from sgbench.metrics.catalogue import check_judges
     from sgbench.run.device import resolve_device
     from sgbench.score.background_features import BackgroundFeatures, extractors_for, idle_device
     from sgbench.score.protocols import suite_protocols
 
+    if model is not None:
+        suite = with_model(suite, model)
     # A missing reference, weight file or environment is found now, not after hours of sampling.
     suite_protocols(suite)
     check_judges(suite.metrics, suite.where)

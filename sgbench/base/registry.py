@@ -52,6 +52,7 @@ class Registry(dict[str, T]):
         *,
         record: Callable[[T], Facts],
         restore: Callable[[Facts], T],
+        names: re.Pattern[str] = NAME,
     ):
         """`what` they are called in messages, and the class they are of.
 
@@ -60,6 +61,7 @@ class Registry(dict[str, T]):
         """
         super().__init__((name(thing), thing) for thing in things)
         self.what, self.kind, self.name_of, self.record, self.restore = what, kind, name, record, restore
+        self.names = names
         self.origins: dict[str, Origin] = {}
         """Of what is not built in."""
         REGISTRIES.append(self)
@@ -84,7 +86,7 @@ class Registry(dict[str, T]):
                 fix=f"give an object of the class {self.kind.__name__}",
             )
         name = self.name_of(thing)
-        if not isinstance(name, str) or not NAME.fullmatch(name):
+        if not isinstance(name, str) or not self.names.fullmatch(name):
             fix = "write letters, digits and any of . _ + -"
             raise UserError(f"{name!r}, the name of {origin.text}, is not a valid name", where=where, fix=fix)
         if name in self and self[name] == thing:
@@ -105,6 +107,15 @@ class Registry(dict[str, T]):
             return True
         # An extractor that one metric brought comes by its own name from a newer version of the file.
         return before.files[:1] == origin.files[:1] != () and before.sha256 != origin.sha256
+
+    def takes(self, thing: object) -> bool:
+        """Whether a thing that a package offers is of this kind."""
+        return isinstance(thing, self.kind)
+
+    def offer(self, thing: Any, origin: Origin, where: str) -> None:
+        """Add what an installed package offers; what is built in keeps its name. Raises UserError as `add` does."""
+        if not self.built_in(self.name_of(thing)):
+            self.add(thing, origin, where)
 
     def place(self, name: str, function: object) -> str:
         """` (FILE, line N)` of a function of a user's thing; empty for what is built in."""
@@ -156,13 +167,12 @@ def load_installed() -> None:
     for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
         where = f"the entry point {point.name} = {point.value}"
         thing, origin = _from_package(point, where)
-        registry = next((registry for registry in REGISTRIES if isinstance(thing, registry.kind)), None)
+        registry = next((registry for registry in REGISTRIES if registry.takes(thing)), None)
         if registry is None:
             known = ", ".join(f"{registry.kind.__name__} ({registry.what})" for registry in REGISTRIES)
             fix = f"offer an object of one of the classes {known}"
             raise UserError(f"{origin.text} offers {_described(thing)}", where=where, fix=fix)
-        if not registry.built_in(registry.name_of(thing)):
-            registry.add(thing, origin, where)
+        registry.offer(thing, origin, where)
 
 
 def _from_package(point: EntryPoint, where: str) -> tuple[object, Origin]:

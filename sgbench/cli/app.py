@@ -21,17 +21,19 @@ from sgbench.cli.console import duration, long_duration, make_progress, neutrali
 from sgbench.cli.guidance import flops, guidance
 from sgbench.cli.images import export, nearest, score
 from sgbench.cli.models import models
+from sgbench.cli.new import new
 from sgbench.cli.options import Device, Json, Limit, PresetName, Reports, Results, SuiteFile, emit, interruptible
 from sgbench.cli.results import cite, compare, doctor, publish
 from sgbench.cli.weights import weights
 from sgbench.cli.zoo import zoo
-from sgbench.plan.plan import GPU_BASIS, LOAD_SECONDS, PlannedCell, forecast
+from sgbench.plan.plan import GPU_BASIS, LOAD_SECONDS, Plan, PlannedCell, forecast
 from sgbench.results.faults import Failure
 from sgbench.run.engines import Engine, chosen_engine, require_ray_for
 from sgbench.suite.sweep import check_samples, expand
 
 INTERRUPTED = 130
 PLAN_LINES = 1000
+COUNTED_WHEN_RUN = "counted when run"
 CONTINUES = "all that was finished is kept, and the same command continues"
 
 app = typer.Typer(
@@ -76,10 +78,9 @@ def plan(
         print(f"{'cell':16}  {'GMACs/image':>11}  {'GFLOPs':>7}  {'images':>6}  {'kept':>6}  what")
         # A longer table is for programs, which read --json.
         for c in made.cells[:PLAN_LINES]:
-            print(
-                f"{c.id}  {c.gmacs_per_image:11.3f}  {2 * c.gmacs_per_image:7.3f}  {c.images:6d}  "
-                f"{c.images_kept:6d}  {c.cell.describe()}{_at_least(c)}"
-            )
+            known = c.gmacs_per_image
+            cost = f"{known:11.3f}  {2 * known:7.3f}" if known is not None else f"{COUNTED_WHEN_RUN:>20}"
+            print(f"{c.id}  {cost}  {c.images:6d}  {c.images_kept:6d}  {c.cell.describe()}{_at_least(c)}")
         if len(made.cells) > PLAN_LINES:
             print(f"and {len(made.cells) - PLAN_LINES:,} more cells, which --json lists")
     document, text = made.as_dict(), ""
@@ -97,7 +98,7 @@ def plan(
         f"{len(made.cells)} cells, {made.images} images ({made.images_kept} kept), "
         f"{made.gmacs:,.0f} GMACs ({2 * made.gmacs:,.0f} GFLOPs) to do, {made.bytes / 2**20:.0f} MiB of images, "
         f"about {long_duration(made.seconds)} at {made.rate:.0f} GMACs/s ({made.rate_basis}), "
-        f"or {made.gpu_hours:.2g} GPU-hours ({GPU_BASIS}, an assumption){text}",
+        f"or {made.gpu_hours:.2g} GPU-hours ({GPU_BASIS}, an assumption){_beside(made)}{text}",
     )
 
 
@@ -146,7 +147,7 @@ def time_again(
     emit({"suite": loaded.suite, "rounds": rounds, "seconds": spent}, as_json, text)
 
 
-for command in (score, export, flops, nearest, compare, cite, publish, doctor):
+for command in (score, export, flops, nearest, compare, cite, publish, doctor, new):
     app.command()(command)
 
 
@@ -236,10 +237,16 @@ def main() -> None:
     sys.exit(status if isinstance(status, int) else 0)
 
 
+def _beside(plan: Plan) -> str:
+    """That the sums lack cells of a user's model whose cost is not known yet."""
+    return f"; {plan.uncounted} cells are {COUNTED_WHEN_RUN} and in none of these sums" if plan.uncounted else ""
+
+
 def _at_least(cell: PlannedCell) -> str:
     """What a cell costs at least, where its images decide when guidance stops."""
     least = cell.least_gmacs_per_image
-    return "" if least == cell.gmacs_per_image else f" (from {least:.3f} GMACs/image: guidance stops early)"
+    known = least is None or least == cell.gmacs_per_image
+    return "" if known else f" (from {least:.3f} GMACs/image: guidance stops early)"
 
 
 def _fail(message: str, status: int) -> None:

@@ -20,7 +20,8 @@ with warnings.catch_warnings():
 
 from sgbench.base.errors import UserError
 from sgbench.cells.closed_form import kept_macs
-from sgbench.guidance.perturbation import Perturbation
+from sgbench.cells.randomness import generator
+from sgbench.guidance.perturbation import Draws, Perturbation
 from sgbench.guidance.subset_rules import kept_tokens
 from sgbench.models.architecture import Macs
 from sgbench.networks.autoencoder import Decoder
@@ -33,6 +34,11 @@ CHEAP = """
 add addcmul cat clone col2im cos div embedding exp expand expand_as fill gather gelu im2col index mean mul neg one_hot
 ones_like pow repeat_interleave rms_norm scatter scatter_add select silu sin slice softmax stack sub topk unbind
 unflatten zeros zeros_like rsqrt reciprocal repeat
+T abs addcdiv amax amin bitwise_and bitwise_or broadcast_to cumsum diff elu erf expm1 flip fmod hardtanh index_add
+index_copy index_select leaky_relu lerp log log1p log2 logical_and logical_not logical_or logsumexp lt le mT
+masked_select maximum minimum min mish movedim ne new_ones norm numpy_T one_hot ones outer pad pixel_shuffle
+pixel_unshuffle prelu relu6 reshape_as rsub scalar_tensor sigmoid sign softplus sqrt square std sum swapaxes swapdims
+take_along_dim tanh tile tril triu unfold var view_as where
 """
 ALLOWED = {f"aten::{name}" for name in CHEAP.split()}
 
@@ -40,9 +46,10 @@ ALLOWED = {f"aten::{name}" for name in CHEAP.split()}
 class MiscountError(UserError):
     """fvcore met an operator it cannot count, or disagrees with the closed form."""
 
-    def __init__(self, what: str) -> None:
-        fix = "report it to the authors of sgbench: no cost is better than a wrong one"
-        super().__init__(what, where="counting multiply-accumulates", fix=fix)
+    def __init__(self, what: str, at: str = "", fix: str = "") -> None:
+        """`at` and `fix` are of a user's own network."""
+        fix = fix or "report it to the authors of sgbench: no cost is better than a wrong one"
+        super().__init__(what, where=at or "counting multiply-accumulates", fix=fix)
 
 
 def _attention_macs(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
@@ -61,13 +68,15 @@ def count_call(model: Denoiser, gamma: float) -> Macs:
     return count_kept(model, kept_tokens(model.architecture.grid_tokens, gamma))
 
 
-def count_kept(model: Denoiser, kept: int, perturbation: Perturbation | None = None) -> Macs:
-    """Trace one call for one image with `kept` tokens at work and check it against the closed form.
+def count_kept(model: Denoiser, kept: int, perturbation: Perturbation | None = None, inner: bool = False) -> Macs:
+    """Trace one call for one image with `kept` tokens at work and check it against the closed form, where there is one.
 
+    With `inner` the call also gives the prediction of the inner head.
     Raises MiscountError when an unknown operator was met or the two differ by more than 0.1 %.
     """
     a = model.architecture
-    with next(model.parameters()).device:
+    weight = next(model.parameters(), None)
+    with torch.device("cpu") if weight is None else weight.device:
         inputs: tuple[torch.Tensor, ...] = (
             torch.zeros(1, *a.sample_shape),
             torch.full((1,), 0.5),
@@ -75,35 +84,71 @@ def count_kept(model: Denoiser, kept: int, perturbation: Perturbation | None = N
         )
         if kept < a.grid_tokens:
             inputs = (*inputs, torch.arange(kept).unsqueeze(0))
+    if perturbation is not None:
+        # What is drawn costs nothing.
+        image = Draws((generator(0, 0, 0),), a.grid_tokens, a.attention_width, torch.from_numpy)
+        perturbation = perturbation.drawn(image)
     with _uncompiled(model):
-        counted = _trace(model if perturbation is None else _Perturbed(model, perturbation), inputs)
-    expected = kept_macs(a, kept, perturbation)
+        counted = _trace(_Call(model, perturbation, inner) if perturbation or inner else model, inputs, model.at)
+    if not a.states_macs(perturbation):
+        return counted
+    expected = kept_macs(a, kept, perturbation, inner)
     for name in ("macs", "paper"):
         found, stated = getattr(counted, name), getattr(expected, name)
         if abs(found - stated) > TOLERANCE * stated:
-            raise MiscountError(f"{name}: fvcore counts {found}, the closed form {stated} with {kept} tokens kept")
+            what = f"{name}: fvcore counts {found}, the closed form {stated} with {kept} tokens kept"
+            raise MiscountError(what, model.at, "correct `macs` in the card, or leave it out" if model.at else "")
     return counted
+
+
+def require_savings(model: Denoiser) -> None:
+    """Raise UserError for a user's network that drops tokens, as its card says, and costs no less with half of them."""
+    a = model.architecture
+    if not model.at or not a.can_drop_tokens or a.grid_tokens == 1:
+        return
+    half = a.grid_tokens // 2
+    dense, sparse = count_kept(model, a.grid_tokens).macs, count_kept(model, half).macs
+    if sparse >= dense:
+        raise UserError(
+            f"with {half} of {a.grid_tokens} tokens a call costs {sparse} multiply-accumulates, and {dense} with all: "
+            "`tokens` saves no work",
+            where=model.at,
+            fix="gather kept tokens before the blocks and scatter them back after, or take `drops` out of its card",
+        )
 
 
 @contextlib.contextmanager
 def _uncompiled(model: Denoiser) -> Iterator[None]:
     """The network as it was written: a compiled one cannot be traced, and costs the same."""
-    compiled, model._compiled_call_impl = model._compiled_call_impl, None
+    network = model.inner
+    compiled, network._compiled_call_impl = network._compiled_call_impl, None
     try:
         yield
     finally:
-        model._compiled_call_impl = compiled
+        network._compiled_call_impl = compiled
 
 
-class _Perturbed(torch.nn.Module):
-    """A network with some blocks perturbed, as a module that can be traced."""
+@contextlib.contextmanager
+def _written_out_attention() -> Iterator[None]:
+    """torch's own transformer layers as operators that fvcore knows, in place of one for all."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
-    def __init__(self, model: Denoiser, perturbation: Perturbation) -> None:
+
+class _Call(torch.nn.Module):
+    """A network with some blocks perturbed, or with the prediction of its inner head, as a module to be traced."""
+
+    def __init__(self, model: Denoiser, perturbation: Perturbation | None, inner: bool) -> None:
         super().__init__()
-        self.model, self.perturbation = model, perturbation
+        self.model = model
+        self.asked = {"perturbation": perturbation, **({"inner": True} if inner else {})}
 
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        return self.model(*inputs, perturbation=self.perturbation)
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        return self.model(*inputs, **self.asked)
 
 
 def count_decoder(decoder: Decoder, latent_shape: tuple[int, int, int]) -> int:
@@ -113,13 +158,17 @@ def count_decoder(decoder: Decoder, latent_shape: tuple[int, int, int]) -> int:
     return _trace(decoder, (latents,)).macs
 
 
-def _trace(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> Macs:
+def _trace(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...], at: str = "") -> Macs:
     analysis = FlopCountAnalysis(model, inputs)
     analysis.set_op_handle(f"aten::{ATTENTION}", _attention_macs)
     analysis.set_op_handle(f"aten::{NORM}", _normalised_elements)
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-    operators = analysis.by_operator()
-    unknown = sorted(set(analysis.unsupported_ops()) - ALLOWED)
+    with _written_out_attention():
+        operators = analysis.by_operator()
+        unknown = sorted(name for name in analysis.unsupported_ops() if name.removesuffix("_") not in ALLOWED)
+    if unknown and at:
+        fix = "write it with operators that fvcore counts: linear, matmul, einsum, conv, scaled_dot_product_attention"
+        raise MiscountError(f"fvcore cannot count {', '.join(unknown)}", at, fix)
     if unknown:
         raise MiscountError(f"fvcore cannot count {', '.join(unknown)}; add a handler or allow it as cheap")
     normalised, attention = int(operators.pop(NORM, 0)), int(operators.pop(ATTENTION, 0))

@@ -1,6 +1,7 @@
 """Models by name, as far as a suite needs to know them: architecture, prediction, checkpoints, abilities. No torch.
 
-A name is that of an embedded model, of a public checkpoint (`public.py`), or a model written out (`spec.py`).
+A name is that of an embedded model, of a public checkpoint (`public.py`), a model written out (`spec.py`), or a user's
+own with its weights (`custom.py`).
 """
 
 from dataclasses import replace
@@ -13,19 +14,21 @@ from sgbench.base.errors import UserError, plain
 from sgbench.files import digest
 from sgbench.files.location import HUB, is_remote, local_path
 from sgbench.guidance import RULES
-from sgbench.models import embedded, spec
+from sgbench.models import custom, embedded, spec
 from sgbench.models.architecture import Architecture, ClassArchitecture
-from sgbench.models.components import NOT_FETCHED, find_folder, pipeline_sha256
+from sgbench.models.components import NONE, NOT_FETCHED, find_folder, pipeline_sha256
 from sgbench.models.families import FAMILIES
-from sgbench.models.family import LATENT_SHRINK, Family, Request
+from sgbench.models.family import LATENT_CHANNELS, LATENT_SHRINK, Family, Request
+from sgbench.models.own import MODELS
 from sgbench.models.public import PUBLIC, Public
 from sgbench.zoo import weights
 
 
 class Checkpoint(NamedTuple):
-    """Where weights are: in the package, in a file or a pipeline's folder (perhaps not fetched yet), or nowhere."""
+    """Where weights are: in the package, in a file or a pipeline's folder (perhaps not fetched yet), in a network of
+    this process, or nowhere; `none` is of a network without parameters."""
 
-    kind: Literal["packaged", "file", "folder", "random"]
+    kind: Literal["packaged", "file", "folder", "random", "live", "none"]
     path: Path | None = None
     source: str | None = None
     """Where the file can be fetched from, if anywhere."""
@@ -50,6 +53,8 @@ class ModelInfo(NamedTuple):
     iterations: int | None = None
     """Training iterations of the main checkpoint, where known."""
     auxiliary_iterations: int | None = None
+    own: str = ""
+    """The name in MODELS of a model that a user brought; empty for those of sgbench."""
 
     @property
     def trained_sparse(self) -> bool:
@@ -58,7 +63,10 @@ class ModelInfo(NamedTuple):
 
     @property
     def classes(self) -> int:
-        """Number of classes of a class-conditional model; the null class has this index."""
+        """Number of classes of a class-conditional model, the null class apart."""
+        if isinstance(self.architecture, custom.CustomArchitecture):
+            assert self.architecture.card.classes is not None
+            return self.architecture.card.classes
         assert isinstance(self.architecture, ClassArchitecture)
         return self.architecture.num_classes
 
@@ -92,8 +100,10 @@ class ModelInfo(NamedTuple):
     def _sha256(self, checkpoint: Checkpoint, packaged: Literal["final", "early"]) -> str:
         if checkpoint.kind == "packaged":
             return weights.checkpoint_sha256(self.name, packaged)
+        if checkpoint.kind == "live":
+            return str(checkpoint.source)
         if checkpoint.path is None:
-            return spec.RANDOM
+            return NONE if checkpoint.kind == "none" else spec.RANDOM
         if checkpoint.path.is_file():
             return digest.sha256_of(checkpoint.path)
         if checkpoint.kind == "folder" and checkpoint.path.is_dir():
@@ -115,6 +125,8 @@ def names() -> list[str]:
 @cache
 def entry(name: str, where: str = "model") -> ModelInfo:
     """The model called `name`. Raises UserError for an unknown name and for a written-out model that is invalid."""
+    if custom.is_custom(name):
+        return _custom(name)
     if spec.is_spec(name):
         return _written_out(name, where)
     if name in PUBLIC:
@@ -123,6 +135,42 @@ def entry(name: str, where: str = "model") -> ModelInfo:
         return _embedded(name)
     fix = f"choose one of: {', '.join(names())}; or write one out as in docs/checkpoints.md"
     raise unknown("model", name, names(), where, fix)
+
+
+MODELS.forget = entry.cache_clear
+
+
+def _custom(name: str) -> ModelInfo:
+    """A model that a user brought: its card stands for family and architecture."""
+    given = custom.parse(name)
+    model, origin = MODELS[given.own], MODELS.origin(given.own)
+    card = model.card
+    if given.own.endswith(custom.LIVE):
+        main = Checkpoint("live", source=given.weights)
+    elif given.weights in (spec.RANDOM, NONE):
+        main = Checkpoint("random" if given.weights == spec.RANDOM else "none")
+    else:
+        main = _file(given.weights, given.sha256)
+    return ModelInfo(
+        name,
+        given.without_paths(),
+        custom.family_of(card, origin),
+        custom.kind_of(card)(
+            own=given.own,
+            sha256=origin.sha256,
+            card=card,
+            input_size=card.shape[1],
+            in_channels=card.shape[0],
+            trained_gamma=card.trained_gamma,
+        ),
+        main,
+        None if given.auxiliary is None else _file(given.auxiliary, None),
+        in_pixels=card.samples_are_images,
+        resolution=card.shape[1] * card.shrink,
+        iterations=given.iterations,
+        auxiliary_iterations=given.auxiliary_iterations,
+        own=given.own,
+    )
 
 
 def _embedded(name: str) -> ModelInfo:
@@ -172,13 +220,17 @@ def _written_out(name: str, where: str) -> ModelInfo:
         main = _file(given.weights, given.sha256)
     try:
         # A pipeline that is not on this machine is taken to have the published sizes.
-        architecture = family.sized(given.request)
+        architecture = given.architecture()
         if family.from_folder is not None and main.path is not None and main.path.is_dir():
             architecture = family.from_folder(main.path, given.routes, given.resolution)
     except ValueError as error:
-        raise UserError(plain(error), where=where, fix="correct the route or the resolution") from error
+        fix = "correct the route or the resolution" if given.size else "correct the sizes or the route"
+        raise UserError(plain(error), where=where, fix=fix) from error
     if given.routes is not None and not architecture.has_routes:
         raise UserError(f"{family.title} has no routes", where=where, fix="remove route")
+    if architecture.in_channels != LATENT_CHANNELS:
+        # Some samplers guide three channels of the four that latents have in most cases: of others all are guided.
+        family = replace(family, guided_channels=None)
     return ModelInfo(
         name,
         given.without_paths(),
@@ -186,7 +238,7 @@ def _written_out(name: str, where: str) -> ModelInfo:
         architecture,
         main,
         None if given.auxiliary is None else _file(given.auxiliary, None),
-        resolution=given.resolution if main.kind == "folder" else None,
+        resolution=given.resolution,
         iterations=given.iterations,
         auxiliary_iterations=given.auxiliary_iterations,
     )

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sgbench.base.processor import processor_name, usable_cores, vector_unit
 from sgbench.cells.cell import Cell
-from sgbench.cells.closed_form import image_macs, stopped_macs
+from sgbench.cells.closed_form import image_macs, is_stated, stopped_macs
 from sgbench.cells.identity import cell_id
 from sgbench.cells.program import may_stop
 from sgbench.metrics.weights import instrument_named
@@ -37,10 +37,11 @@ class PlannedCell(NamedTuple):
 
     id: str
     cell: Cell
-    gmacs_per_image: float
-    """The most, where guidance stops at a time that the images choose."""
-    least_gmacs_per_image: float
-    paper_gmacs_per_image: float
+    gmacs_per_image: float | None
+    """The most, where guidance stops at a time that the images choose. None for a user's model without a closed form
+    until it has run: its calls are counted then."""
+    least_gmacs_per_image: float | None
+    paper_gmacs_per_image: float | None
     images: int
     images_kept: int
 
@@ -71,8 +72,13 @@ class Plan(NamedTuple):
 
     @property
     def gmacs(self) -> float:
-        """GMACs of the images that are still to be made."""
-        return sum(c.gmacs_per_image * c.images_left for c in self.cells)
+        """GMACs of the images that are still to be made, as far as they are known."""
+        return sum((c.gmacs_per_image or 0.0) * c.images_left for c in self.cells)
+
+    @property
+    def uncounted(self) -> int:
+        """Cells with images to make whose cost is counted when they run, and is in no sum."""
+        return sum(c.gmacs_per_image is None and c.images_left > 0 for c in self.cells)
 
     @property
     def bytes(self) -> int:
@@ -92,6 +98,7 @@ class Plan(NamedTuple):
             "images": self.images,
             "images_kept": self.images_kept,
             "gmacs_to_do": self.gmacs,
+            "cells_counted_when_run": self.uncounted,
             "bytes": self.bytes,
             "estimated_minutes": self.seconds / 60,
             "estimated_gpu_hours": self.gpu_hours,
@@ -103,7 +110,7 @@ class Plan(NamedTuple):
                     "what": c.cell.describe(),
                     "gmacs_per_image": c.gmacs_per_image,
                     "least_gmacs_per_image": c.least_gmacs_per_image,
-                    "gflops_per_image": 2 * c.gmacs_per_image,
+                    "gflops_per_image": None if c.gmacs_per_image is None else 2 * c.gmacs_per_image,
                     "paper_gmacs_per_image": c.paper_gmacs_per_image,
                     "images": c.images,
                     "images_kept": c.images_kept,
@@ -158,23 +165,39 @@ def plan_cells(suite: Suite, cells: Sequence[Cell], store: Store, pace: Pace | N
     """Plan the cells of a suite on this machine, by `pace` or else by what was measured within a day."""
     planned, there = [], store.cell_names()
     for cell in cells:
-        name, macs = cell_id(cell), image_macs(cell)
+        name = cell_id(cell)
         kept = store.noted_images(cell, suite.samples) if name in there else 0
-        least = stopped_macs(cell, 1) if may_stop(cell) else macs
-        planned.append(
-            PlannedCell(name, cell, macs.macs / 1e9, least.macs / 1e9, macs.paper / 1e9, suite.samples, kept)
-        )
+        most, least, paper = _stated(cell) if is_stated(cell) else _counted(cell, store)
+        planned.append(PlannedCell(name, cell, most, least, paper, suite.samples, kept))
     plan = Plan(suite, planned, 0.0, *_rate(suite, [c.cell for c in planned if c.id in there], store))
     pace = pace or known_pace()
-    work = {c: c.gmacs_per_image * (c.images_left + WARM_UP_IMAGES) for c in planned if c.images_left}
-    if not work:
+    # What is not counted yet has no time either.
+    known = {c: c.gmacs_per_image for c in planned if c.images_left and c.gmacs_per_image is not None}
+    work = {c: gmacs * (c.images_left + WARM_UP_IMAGES) for c, gmacs in known.items()}
+    if not work and not plan.uncounted:
         return plan
     sampling = sum(gmacs / pace.models.get(model_key(c.cell), plan.rate) for c, gmacs in work.items())
-    if all(model_key(c.cell) in pace.models for c in work):
+    if work and all(model_key(c.cell) in pace.models for c in work):
         basis = f"measured within a day on {pace.device}, {pace.threads} threads"
         plan = plan._replace(rate=sum(work.values()) / sampling, rate_basis=basis, rate_threads=pace.threads)
     scoring = _scoring_seconds(suite, plan.images - plan.images_kept, plan.rate, pace)
     return plan._replace(seconds=sampling + scoring + STARTS * (pace.start_seconds or START_SECONDS))
+
+
+def _stated(cell: Cell) -> tuple[float, float, float]:
+    """GMACs per image in closed form: the most, the least, the most in the paper's convention."""
+    macs = image_macs(cell)
+    least = stopped_macs(cell, 1) if may_stop(cell) else macs
+    return macs.macs / 1e9, least.macs / 1e9, macs.paper / 1e9
+
+
+def _counted(cell: Cell, store: Store) -> tuple[float, float, float] | tuple[None, None, None]:
+    """The same as counted when the cell ran; nothing where it has not run yet."""
+    cost = store.read_record(cell, "cost")
+    if cost is None:
+        return None, None, None
+    macs = cost["macs_per_image"] / 1e9
+    return macs, macs, cost["paper_per_image"] / 1e9
 
 
 def _scoring_seconds(suite: Suite, images: int, rate: float, pace: Pace) -> float:
@@ -214,7 +237,7 @@ def forecast(plan: Plan, gpus: int | None) -> Forecast:
     else:
         workers, kind, rate, basis = gpus, "GPU", GPU_RATE, GPU_BASIS
     left = [cell for cell in plan.cells if cell.images_left]
-    longest = max((_longest(c.images, c.images_kept) * c.gmacs_per_image for c in left), default=0.0)
+    longest = max((_longest(c.images, c.images_kept) * (c.gmacs_per_image or 0.0) for c in left), default=0.0)
     shards = sum(math.ceil(cell.images / SHARD) - cell.images_kept // SHARD for cell in left)
     models = len({cell.cell.model for cell in left})
     return Forecast(workers, kind, basis, shards, models, plan.gmacs / rate, longest / rate)

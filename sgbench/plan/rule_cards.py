@@ -6,10 +6,11 @@ from typing import Any
 from sgbench.cells.cell import Cell
 from sgbench.cells.closed_form import image_macs
 from sgbench.guidance import RULES, Branch, Rule
-from sgbench.guidance.branches import Parameter
+from sgbench.guidance.branches import OfBlocks, Parameter
 from sgbench.guidance.presets import PRESETS
 from sgbench.guidance.settings import Guidance, plain
 from sgbench.guidance.subset_rules import SHARING, SUBSETS
+from sgbench.models.catalogue import entry
 from sgbench.samplers.settings import Sampler
 
 CONDITIONS = {"given": "c", "null": "null", "random": "random class"}
@@ -19,8 +20,11 @@ SPACES = {
     "image": "the denoised image",
     "velocity": "the velocity",
 }
-# What costs are quoted for: TREAD's SiT-XL/2 at 256 pixels, SPRINT-XL/2 where a path is dropped.
-MODEL, PATH_MODEL = "tread-sit XL/2 256 weights=random", "sprint XL/2 256 weights=random"
+# What costs are quoted for: TREAD's SiT-XL/2 at 256 pixels, SPRINT-XL/2 where a path is dropped, the SiT-XL/2 of
+# Internal Guidance where an inner head predicts; as a model and in words.
+MODEL = "tread-sit XL/2 256 weights=random", "SiT-XL/2 with TREAD's route"
+PATH_MODEL = "sprint XL/2 256 weights=random", "SPRINT-XL/2"
+INNER_MODEL = "ig-sit XL/2 256 weights=random", "SiT-XL/2 with an inner head"
 STEPS = 40
 
 
@@ -49,13 +53,14 @@ def card(rule: Rule) -> dict[str, Any]:
 
 def relative_cost(rule: Rule) -> float:
     """Multiply-accumulates of a guided image over those of an unguided one, at the rule's example settings."""
-    model = PATH_MODEL if rule.drops_path else MODEL
+    model, _ = _example_model(rule)
 
     def macs(guidance: Guidance) -> int:
         return image_macs(Cell(model, guidance, Sampler("euler", STEPS), 0, "balanced", "float32", "none")).macs
 
-    example = dict(rule.example)
-    own = {parameter.name: example.get(parameter.name, parameter.default) for parameter in rule.parameters}
+    example, architecture = dict(rule.example), entry(model).architecture
+    blocks = architecture.block_macs(architecture.grid_tokens)
+    own = {parameter.name: example.get(parameter.name, parameter.usual(blocks)) for parameter in rule.parameters}
     # A perturbed branch is called at any push but 0, and its scale of 1 leaves CFG's branch out.
     parameters = tuple((name, 1.0 if value is None else value) for name, value in own.items())
     scale = rule.scale_default or (1.5 if rule.scale_range[1] > 1 else 0.6)
@@ -63,8 +68,14 @@ def relative_cost(rule: Rule) -> float:
     return macs(Guidance(rule.name, scale, **gammas, parameters=parameters)) / macs(Guidance("none"))
 
 
+def _example_model(rule: Rule) -> tuple[str, str]:
+    if rule.drops_path:
+        return PATH_MODEL
+    return INNER_MODEL if rule.needs_inner else MODEL
+
+
 def _example_text(rule: Rule) -> str:
-    model = "SPRINT-XL/2" if rule.drops_path else "SiT-XL/2 with TREAD's route"
+    _, model = _example_model(rule)
     given = [f"{key} {value}" for key, value in rule.example.items()]
     given += ["w 1"] if rule.scale_default == 1 else []
     return ", ".join([f"{model}, {STEPS} Euler steps", *given])
@@ -101,11 +112,12 @@ def _gammas(rule: Rule) -> str:
 def _parameter(parameter: Parameter) -> dict[str, Any]:
     end = "" if math.isinf(parameter.high) else f" to {parameter.high:g}"
     numbers = f"{'whole, ' if parameter.whole else ''}from {parameter.low:g}{end}"
+    default = parameter.default.meaning if isinstance(parameter.default, OfBlocks) else parameter.default
     return {
         "name": parameter.name,
         "meaning": parameter.meaning,
         "range": "text" if parameter.text else numbers,
-        "default": ".inf" if parameter.default == math.inf else plain(parameter.default),
+        "default": ".inf" if default == math.inf else plain(default),
     }
 
 
@@ -125,8 +137,6 @@ def _needs(rule: Rule) -> list[str]:
         needs.append("velocity prediction")
     if rule.samplers:
         needs.append(f"the sampler {' or '.join(rule.samplers)}")
-    if rule.perturbed is not None:
-        needs.append("blocks to perturb, named by number")
     return needs
 
 
@@ -165,7 +175,7 @@ def section(c: dict[str, Any]) -> list[str]:
     if scale is not None:
         least = "above 0" if scale["low"] == 0 else f"from {scale['low']:g}"
         most = "" if scale["high"] is None else f" to {scale['high']:g}"
-        usual = ", 1 if left out" if c["scale_default"] == 1 else ""
+        usual = "" if c["scale_default"] is None else f", {c['scale_default']:g} if left out"
         lines.append(f"- Scale: {least}{most}{usual}.")
     lines.append(f"- Gammas: {c['gammas']}.")
     for p in c["parameters"]:

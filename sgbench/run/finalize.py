@@ -17,7 +17,7 @@ from PIL import Image
 
 from sgbench.base.provenance import provenance
 from sgbench.cells.cell import Cell
-from sgbench.cells.closed_form import CONVENTIONS, image_macs, stopped_macs
+from sgbench.cells.closed_form import CONVENTIONS, image_macs, is_stated, stopped_macs
 from sgbench.cells.identity import cell_id
 from sgbench.cells.program import Call, call_counts, may_stop
 from sgbench.cost.macs import count_decoder, count_kept
@@ -95,9 +95,9 @@ def counted_macs(cell: Cell, networks: Networks, call: Call) -> Macs:
         choices = [one.parameter("layers", Layers()) for one in cell.guidance.segments or (cell.guidance,)]
         listed = next(layers for layers in choices if set(perturbation.layers) <= set(layers))
         perturbation = replace(perturbation, layers=listed[: len(perturbation.layers)])
-    key = (cell.model, call.branch.checkpoint, call.kept, perturbation)
+    key = (cell.model, network.architecture, call.branch.checkpoint, call.kept, perturbation, bool(call.inner))
     if key not in _counted:
-        _counted[key] = count_kept(network, call.kept, perturbation)
+        _counted[key] = count_kept(network, call.kept, perturbation, bool(call.inner))
     return _counted[key]
 
 
@@ -130,7 +130,7 @@ def cost_record(cell: Cell, networks: Networks, store: Store, samples: int) -> d
         "branches": branches,
         "macs_per_image": image.macs,
         "paper_per_image": image.paper,
-        "closed_form_macs_per_image": _image_macs(cell, None, stops)[0].macs,
+        "closed_form_macs_per_image": _image_macs(cell, None, stops)[0].macs if is_stated(cell) else None,
         **({"macs_per_image_sd": spread, "guided_evaluations": sum(stops) / len(stops)} if stops else {}),
         "decode_macs_per_image": None if networks.decoder is None else _decode_macs(cell, networks),
         "steps": cell.sampler.steps,

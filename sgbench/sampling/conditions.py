@@ -32,10 +32,10 @@ class Conditions:
 
 
 class ClassConditions(Conditions):
-    """Class indices; the null class comes after the others."""
+    """Class indices, the null class among them."""
 
-    def __init__(self, classes: int, device: torch.device) -> None:
-        super().__init__(torch.full((1,), classes, dtype=torch.long, device=device))
+    def __init__(self, null: int, device: torch.device) -> None:
+        super().__init__(torch.full((1,), null, dtype=torch.long, device=device))
 
 
 class WordConditions(Conditions):

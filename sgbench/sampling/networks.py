@@ -80,7 +80,7 @@ def load_conditions(cell: Cell, entry: ModelInfo, device: torch.device) -> Condi
     """What the cell's network is conditioned on. Raises UserError where prompts or the text encoder are missing."""
     match entry.architecture.conditions:
         case "classes":
-            return ClassConditions(entry.classes, device)
+            return ClassConditions(entry.architecture.null_label, device)
         case "words":
             return WordConditions(cell, device)
         case "captions":
@@ -115,7 +115,7 @@ def compile_network(network: Denoiser, how: Compiled, device: torch.device) -> N
         case "none":
             pass
         case "default":
-            network.compile(dynamic=False)
+            network.inner.compile(dynamic=False)
         case "cuda-graphs":
             if device.type != "cuda":
                 raise UserError(
@@ -123,6 +123,6 @@ def compile_network(network: Denoiser, how: Compiled, device: torch.device) -> N
                     where="compile",
                     fix="write `compile: default` or `compile: none`, or run with --device cuda",
                 )
-            network.compile(dynamic=False, mode="reduce-overhead")
+            network.inner.compile(dynamic=False, mode="reduce-overhead")
         case _:
             assert_never(how)

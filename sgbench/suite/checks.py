@@ -207,7 +207,14 @@ def _check_interval(guidance: Guidance, sampler: Sampler, where: str) -> None:
 
 
 def _check_groups(model: ModelInfo, guidance: Guidance, where: str) -> None:
-    side = math.isqrt(model.architecture.grid_tokens)
+    grid = model.architecture.grid_tokens
+    side = math.isqrt(grid)
+    if side**2 != grid:
+        raise UserError(
+            f"the {grid} tokens of {model.name} are no square grid of which groups could be made",
+            where=f"{where}.subset",
+            fix="choose another subset rule",
+        )
     for gamma in (guidance.gamma_strong, guidance.gamma_weak):
         shape = None if isinstance(gamma, GammaSchedule) else group_shape(gamma)
         if shape is None or side % shape[0] or side % shape[1]:
@@ -227,6 +234,12 @@ def _check_layers(rule: Rule, model: ModelInfo, guidance: Guidance, where: str) 
             fix="choose a rule that skips blocks, or one without a perturbed branch",
         )
     chosen, blocks = guidance.parameter("layers", Layers()), model.architecture.blocks
+    if not blocks:
+        raise UserError(
+            f"{rule.title} perturbs blocks, and the card of {model.own} names none",
+            where=where,
+            fix="choose another rule, or let the model take `change=None` and give its card `blocks`",
+        )
     if chosen[-1] >= blocks:
         raise UserError(
             f"{model.name} has no block {chosen[-1]}, only 0 to {blocks - 1}",

@@ -11,6 +11,8 @@ from sgbench.guidance import RULES
 from sgbench.guidance.segments import JOINT
 from sgbench.metrics.catalogue import METRICS
 from sgbench.metrics.extractors import EXTRACTORS
+from sgbench.models import custom
+from sgbench.models.own import MODELS, spell_options, split_reference
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.samplers.settings import Sampler
 
@@ -24,7 +26,7 @@ class Own(NamedTuple):
     reference: str
     """As the suite has it, relative to the suite's folder."""
     folder: str
-    """The suite's folder, absolute; empty for what an installed package offers."""
+    """The suite's folder, absolute; empty for what an installed package offers and for a network of this process."""
     sha256: str
 
 
@@ -45,7 +47,18 @@ def bring(content: dict[str, Any], path: Path, closed: bool = False) -> tuple[di
     def names(given: Any, registry: Registry[Any], where: str) -> Any:
         return _renamed(given, where, lambda value, at: _brought(value, registry, folder, at, closed, found))
 
+    def models(given: Any, where: str) -> Any:
+        if isinstance(given, list):
+            return [models(one, f"{where}[{number}]") for number, one in enumerate(given)]
+        if not isinstance(given, Mapping) or "custom" not in given:
+            return given
+        one = custom.bring(given, folder, where, closed)
+        found[MODELS.what, one.name] = Own(MODELS.what, one.name, one.reference, str(folder), one.sha256)
+        return one.model
+
     made = dict(content)
+    if "model" in made:
+        made["model"] = models(made["model"], f"{path}: model")
     if "metrics" in made:
         made["metrics"] = names(made["metrics"], METRICS, f"{path}: metrics")
     if isinstance(made.get("sampler"), Mapping):
@@ -53,7 +66,7 @@ def bring(content: dict[str, Any], path: Path, closed: bool = False) -> tuple[di
     for place, holder in _sweeps(made):
         at = f"{path}: {place}"
         holder["sweep"] = [
-            _entry(entry, f"{at}[{number}]", names) if isinstance(entry, Mapping) else entry
+            _entry(entry, f"{at}[{number}]", names, models) if isinstance(entry, Mapping) else entry
             for number, entry in enumerate(holder["sweep"])
         ]
     return made, tuple(found.values())
@@ -63,6 +76,9 @@ def bring_again(own: Iterable[Own]) -> None:
     """Bring what another process of the same suite has brought. Raises UserError where the code is not the same."""
     load_installed()
     for one in own:
+        if one.name.endswith(custom.LIVE):
+            # No other process has it; whoever reads results knows it by its record.
+            continue
         registry = next(registry for registry in REGISTRIES if registry.what == one.what)
         if one.folder:
             registry.bring(one.reference, Path(one.folder), one.reference)
@@ -72,9 +88,12 @@ def bring_again(own: Iterable[Own]) -> None:
 
 def packed_own(own: Iterable[Own]) -> tuple[Packed, ...]:
     """What other machines need to bring the same: its files, by their digest."""
-    return tuple(
-        (one, packed(locate(one.reference, Path(one.folder), one.reference)) if one.folder else ()) for one in own
-    )
+    return tuple((one, _packed(one)) for one in own)
+
+
+def _packed(one: Own) -> tuple[tuple[str, bytes], ...]:
+    code, _ = split_reference(one.reference)
+    return packed(locate(code, Path(one.folder), one.reference)) if one.folder and is_reference(code) else ()
 
 
 def bring_packed(own: Iterable[Packed], folder: Path) -> None:
@@ -82,18 +101,23 @@ def bring_packed(own: Iterable[Packed], folder: Path) -> None:
     for one, files in own:
         place = folder / one.sha256
         unpack(files, place)
-        match = FORM.fullmatch(one.reference)
+        code, options = split_reference(one.reference)
+        match = FORM.fullmatch(code)
         if not files or match is None:
             bring_again([one])
             continue
         measured = f"{match['measured']}@" if match["measured"] else ""
-        bring_again([one._replace(reference=f"{measured}{files[0][0]}:{match['name']}", folder=str(place))])
+        reference = f"{measured}{files[0][0]}:{match['name']}{spell_options(options)}"
+        bring_again([one._replace(reference=reference, folder=str(place))])
 
 
-def own_of(rule: str, sampler: Sampler) -> tuple[tuple[str, str], ...]:
-    """Kind and name, and sha256, of each thing of a cell that does not come with sgbench."""
+def own_of(model: str, rule: str, sampler: Sampler) -> tuple[tuple[str, str], ...]:
+    """Kind and name, and sha256, of each thing of a cell that does not come with sgbench.
+
+    `model` is the name in MODELS of a model that a user brought, or empty.
+    """
     pairs: list[tuple[Registry[Any], str]] = [(RULES, part) for part in rule.split(JOINT)]
-    pairs.append((SAMPLERS, sampler.name))
+    pairs += [(SAMPLERS, sampler.name), (MODELS, model)]
     own = {f"{registry.what} {name}": registry.origin(name).sha256 for registry, name in pairs}
     return tuple(sorted((key, sha256) for key, sha256 in own.items() if sha256))
 
@@ -115,8 +139,12 @@ def _sweeps(made: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"presets.{name}.sweep", preset
 
 
-def _entry(entry: Mapping[str, Any], where: str, names: Callable[..., Any]) -> dict[str, Any]:
+def _entry(
+    entry: Mapping[str, Any], where: str, names: Callable[..., Any], models: Callable[[Any, str], Any]
+) -> dict[str, Any]:
     made = _with(_with(entry, "guidance", RULES, where, names), "sampler", SAMPLERS, where, names)
+    if "model" in made:
+        made["model"] = models(made["model"], f"{where}.model")
     if isinstance(made.get("segments"), list):
         made["segments"] = [
             _with(one, "guidance", RULES, f"{where}.segments[{number}]", names) if isinstance(one, Mapping) else one

@@ -27,7 +27,7 @@ from sgbench.guidance.schedules import Gamma, Interval, ScaleSchedule, gamma_sch
 from sgbench.guidance.settings import plain
 from sgbench.guidance.subset_rules import Sharing, SubsetRule
 from sgbench.metrics.catalogue import METRICS
-from sgbench.models.spec import text_of
+from sgbench.models.spec import places, text_of
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.suite.own_code import Own
 
@@ -96,6 +96,13 @@ def _as_place(value: str) -> str:
     return value
 
 
+def _as_model(value: str) -> str:
+    """A model's name, with files that a file system takes."""
+    for place in places(value):
+        _as_place(place)
+    return value
+
+
 def _as_shift(value: float) -> float:
     """Far outside this range all times round to 0 or 1."""
     if not 1e-3 <= value <= 1e3:
@@ -136,7 +143,7 @@ Place = Annotated[str, AfterValidator(_as_place)]
 MOST_SAMPLES = 100_000_000
 
 
-Models = Annotated[list[Place], BeforeValidator(_as_models), Field(min_length=1)]
+Models = Annotated[list[Annotated[str, AfterValidator(_as_model)]], BeforeValidator(_as_models), Field(min_length=1)]
 
 
 class _Strict(BaseModel):
@@ -293,6 +300,13 @@ class Suite(_Strict):
     def own(self) -> tuple[Own, ...]:
         """What it takes from files of the user's own."""
         return self._own
+
+    def with_model(self, model: str, own: Own) -> Suite:
+        """The same suite with a model of the user's own in place of its models."""
+        copy = self.model_copy(update={"model": [model]})
+        named = [name.partition(" ")[0] for entry in self.sweep for name in entry.model or ()]
+        copy._own = (*(one for one in self._own if one.what != own.what or one.name in named), own)
+        return copy
 
     def read_from(self, file: str, own: tuple[Own, ...] = ()) -> Suite:
         """The same suite, remembering its file and what it takes from the user's own."""

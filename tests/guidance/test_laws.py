@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sgbench.cells.cell import Cell
-from sgbench.cells.closed_form import image_macs
+from sgbench.cells.closed_form import image_macs, stopped_macs
+from sgbench.cells.program import may_stop
 from sgbench.cost.macs import count_kept
 from sgbench.guidance import RULES, add_perturbed_guidance, combine, rescale
 from sgbench.guidance.branches import Combine, Step
@@ -22,17 +24,18 @@ from sgbench.guidance.rules.tangential import damp
 from sgbench.guidance.schedules import interval, scale_schedule
 from sgbench.guidance.settings import Guidance
 from sgbench.models.architecture import Architecture, Macs
+from sgbench.models.architecture import total as sum_of
 from sgbench.models.family import Prediction
 from sgbench.networks.denoiser import Denoiser
 from sgbench.networks.prediction import from_image, to_image
 from sgbench.samplers.settings import Sampler
-from sgbench.sampling.engine import final_state
+from sgbench.sampling.engine import _run, final_state
 from sgbench.sampling.networks import Networks
 from tests.every_rule import EVERY, with_scale
 
 Tiny = Callable[[str, int], tuple[str, Networks]]
 CPU = torch.device("cpu")
-COUNTED: dict[tuple[Architecture, int, Perturbation | None], Macs] = {}
+COUNTED: dict[tuple[Architecture, int, Perturbation | None, bool], Macs] = {}
 PLAIN_APG = (("eta", 1.0), ("momentum", 0.0), ("norm_limit", 0.0))
 UNSCALED = [name for name, rule in RULES.items() if not rule.guided or rule.replaces_update]
 seeds, scales, gammas = st.integers(0, 7), st.floats(1.1, 6), st.sampled_from([0.0, 0.25, 0.5, 0.8])
@@ -40,6 +43,8 @@ few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthChec
 
 
 def family_of(rule: str) -> str:
+    if RULES[rule].needs_inner:
+        return "ig-sit"
     return "sprint" if RULES[rule].drops_path else "tread-sit"
 
 
@@ -54,11 +59,11 @@ def run(
     return final_state(cell(name, guidance, seed), networks, indices or [0, 1, 2], CPU)
 
 
-def counted(network: Denoiser, kept: int, perturbation: Perturbation | None) -> Macs:
+def counted(network: Denoiser, kept: int, perturbation: Perturbation | None, inner: bool) -> Macs:
     """What fvcore counts of a call: it traces for a quarter of a second, so each distinct call is traced once."""
-    key = (network.architecture, kept, perturbation)
+    key = (network.architecture, kept, perturbation, inner)
     if key not in COUNTED:
-        COUNTED[key] = count_kept(network, kept, perturbation)
+        COUNTED[key] = count_kept(network, kept, perturbation, inner)
     return COUNTED[key]
 
 
@@ -195,7 +200,10 @@ def test_channels_that_are_not_guided_follow_the_strong_branch(tiny: Tiny, seed:
     partly = state(EVERY[rule]._replace(channels=3, parameters=parameters))
     strong = state(Guidance("none", 1.0, EVERY[rule].gamma_strong))
     assert close(partly[:, 3:], strong[:, 3:], 1e-5)
-    assert not close(partly[:, :3], strong[:, :3], 1e-5)
+    # Rules that look back do not guide the first step.
+    waits = close(state(EVERY[rule]._replace(parameters=parameters)), strong, 1e-5)
+    assert close(partly[:, :3], strong[:, :3], 1e-5) == waits
+    assert waits == (rule in ("higs", "previous-step"))
 
 
 # Functions over predictions
@@ -302,6 +310,7 @@ def test_linear_rules_agree_in_every_space(
         ("tread-sit", Sampler("euler", 4, shift=2.0)),
         ("tread-sit", Sampler("heun", 3)),
         ("sit", Sampler("euler-maruyama", 4)),
+        ("ig-sit", Sampler("euler-maruyama", 4)),
         ("sprint", Sampler("euler", 4)),
         ("maskdit", Sampler("edm-heun", 3, churn=1.0)),
         ("dit", Sampler("ddim", 4)),
@@ -331,8 +340,9 @@ def test_a_cell_costs_what_fvcore_counts_of_the_calls_it_really_makes(
     steered: bool,
 ) -> None:
     assume(not RULES[rule].drops_path or family == "sprint")
+    assume(not RULES[rule].needs_inner or family == "ig-sit")
     assume(not RULES[rule].samplers or sampler.name in RULES[rule].samplers)
-    assume(RULES[rule].space != "velocity" or family in ("tread-sit", "sit", "sprint"))
+    assume(RULES[rule].space != "velocity" or family in ("tread-sit", "sit", "ig-sit", "sprint"))
     name, networks = tiny(family, seed)
     guidance = with_scale(EVERY[rule]) if steered else EVERY[rule]
     if subset == "groups" and not isinstance(guidance.gamma_weak, float):
@@ -341,21 +351,26 @@ def test_a_cell_costs_what_fvcore_counts_of_the_calls_it_really_makes(
         guidance = guidance._replace(subset=subset)
     if RULES[rule].guided:
         guidance = guidance._replace(interval=interval(when), scale_schedule=scale_schedule(schedule))
-    made: list[tuple[int, Perturbation | None, int]] = []
+    made: list[tuple[int, Perturbation | None, bool, int]] = []
 
-    def note(module: torch.nn.Module, inputs: tuple[Tensor | Perturbation | None, ...], output: Tensor) -> None:
+    def note(module: torch.nn.Module, inputs: tuple[Any, ...], named: dict[str, bool]) -> None:
         x, tokens, perturbation = inputs[0], inputs[3], inputs[4]
-        grid = networks.main.architecture.grid_tokens
-        assert isinstance(x, Tensor)
-        made.append((tokens.shape[1] if isinstance(tokens, Tensor) else grid, perturbation, len(x)))  # type: ignore[arg-type]
+        kept = networks.main.architecture.grid_tokens if tokens is None else tokens.shape[1]
+        made.append((kept, perturbation, named.get("inner", False), len(x)))
 
     assert networks.auxiliary is not None
-    hooks = [network.register_forward_hook(note) for network in (networks.main, networks.auxiliary)]
+    both = (networks.main, networks.auxiliary)
+    hooks = [network.register_forward_pre_hook(note, with_kwargs=True) for network in both]
     chosen, images = cell(name, guidance, seed, sampler), 2
-    assert torch.isfinite(final_state(chosen, networks, list(range(images)), CPU)).all()
+    with torch.inference_mode():
+        state, run_ = _run(chosen, networks, range(images), CPU)
+    assert torch.isfinite(state).all()
     for hook in hooks:
         hook.remove()
     total = Macs(0, 0, 0)
-    for kept, perturbation, rows in made:
-        total = total.plus(counted(networks.main, kept, perturbation).times(rows))
-    assert image_macs(chosen).times(images) == total
+    for kept, perturbation, inner, rows in made:
+        total = total.plus(counted(networks.main, kept, perturbation, inner).times(rows))
+    if may_stop(chosen):
+        assert sum_of(*(stopped_macs(chosen, times) for times in run_.guided.tolist())) == total
+    else:
+        assert image_macs(chosen).times(images) == total

@@ -24,7 +24,7 @@ from sgbench.run.engines import Engine, Ray, chosen_engine
 from sgbench.run.ray_cluster import connected
 from sgbench.run.shards import shard_claim
 from sgbench.suite.sweep import expand
-from tests import tiny_model, warm
+from tests import own_models, tiny_model, warm
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -260,3 +260,13 @@ def test_options_of_ray_belong_to_ray() -> None:
 def test_an_address_where_nothing_answers_is_refused() -> None:
     with pytest.raises(UserError, match=r"--address 127\.0\.0\.1:1: nothing answers there"):
         ray_cluster._probe("127.0.0.1:1")
+
+
+@pytest.mark.usefixtures("own_code")
+def test_workers_get_the_file_of_a_users_model(tmp_path: Path) -> None:
+    model = {"custom": "mine.py:Model", "options": {"depth": 1}, "weights": "random"}
+    suite = own_models.write(tmp_path, model=model)
+    alone_in(tmp_path / "alone", suite)
+    done = run(suite, tmp_path / "ray", device="cpu")
+    assert (done.images_made, done.failed) == (90, ())
+    assert tree(tmp_path / "ray") == tree(tmp_path / "alone")

@@ -9,6 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+from tests.own_models import MODEL
+from tests.own_models import SUITE as OF_A_MODEL
 
 RULE = """
 from sgbench.guidance.branches import Branch, Rule
@@ -32,16 +36,16 @@ sweep: [{guidance: soft, scale: 1.5}]
 """
 
 
-def install(folder: Path, package: str, name: str, text: str = RULE) -> None:
+def install(folder: Path, package: str, name: str, text: str = RULE, thing: str = "RULE") -> None:
     """What pip leaves behind: a package and the description of its distribution."""
     (folder / package).mkdir(parents=True)
     (folder / package / "__init__.py").write_text("")
-    (folder / package / "rule.py").write_text(text.format(name=name))
+    (folder / package / "rule.py").write_text(text.replace("{name}", name))
     (folder / package / "formula.py").write_text(HALF)
     about = folder / f"{package}-1.2.dist-info"
     about.mkdir()
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.2\n")
-    (about / "entry_points.txt").write_text(f"[sgbench]\n{name} = {package}.rule:RULE\n")
+    (about / "entry_points.txt").write_text(f"[sgbench]\n{name} = {package}.rule:{thing}\n")
 
 
 def sgbench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -87,3 +91,20 @@ def test_packages_that_cannot_be_used(other: str, text: str, what: str, tmp_path
     assert done.returncode == 1
     assert what in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_suites_name_the_models_of_packages(tmp_path: Path) -> None:
+    install(tmp_path, "softnet", "Model", MODEL, "Model")
+    suite = tmp_path / "s.yaml"
+    model = {"custom": "Model", "options": {"depth": 1}, "weights": "random"}
+    suite.write_text(yaml.safe_dump({**OF_A_MODEL, "model": model, "samples": 2}))
+    folders = ("--results", str(tmp_path / "r"), "--reports", str(tmp_path / "p"))
+    for command in ("bench", "report"):
+        done = sgbench(tmp_path, command, str(suite), *folders)
+        assert done.returncode == 0, done.stderr
+    rows = (tmp_path / "r" / "mine" / "rows.csv").read_text()
+    assert "mine(depth=1) weights=random" in rows
+    assert "softnet 1.2: Model(depth=1)" in (tmp_path / "p" / "mine" / "table.md").read_text()
+    suite.write_text(suite.read_text().replace("custom: Model", "custom: Modle"))
+    done = sgbench(tmp_path, "validate", str(suite))
+    assert "no installed package offers a model 'Modle', did you mean 'Model'?" in done.stderr

@@ -102,7 +102,7 @@ def _uses(suite: Suite | None, cells: Sequence[Cell]) -> Iterator[Use]:
         yield "decoding of latents", ("rombach2022ldm", "vonplaten2022diffusers")
     if everything:
         yield PIPELINES
-    if everything or any(cell.text_encoder for cell in cells):
+    if everything or any(cell.text_encoder not in ("", NONE) for cell in cells):
         yield "text encoder", ("fang2024dfn", "ilharco2021openclip")
     for name in (*PACKAGED, *REFERENCES) if everything else [reference]:
         yield f"reference {name}", works_of(name)
@@ -131,7 +131,7 @@ def _model(name: str) -> Iterator[Use]:
     family = entry.family
     if family.name in FAMILIES:
         yield f"model family {family.title}", family.works
-    else:
+    elif not entry.own:
         yield f"model {name}", OWN_WORKS[entry.architecture.family]
     if getattr(entry.architecture, "routes", ()):
         yield "routing of tokens", ("krause2025tread",)

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS
-from sgbench.models import spec
+from sgbench.models import custom, spec
 from sgbench.report.select_rows import quality_metric, replicates
 from sgbench.stats.estimates import t_quantile
 from sgbench.stats.frontier import Vector
@@ -89,9 +89,15 @@ def model_text(model: str) -> str:
     """A model's name in titles; of a model given by its files: family, size and file names without folders."""
     if not spec.is_spec(model):
         return model
-    parsed = spec.parse(model, "model")
-    files = [parsed.weights, *([parsed.auxiliary] if parsed.auxiliary else [])]
-    return " ".join([parsed.family, parsed.size, ", weak ".join(PurePath(file).stem for file in files)])
+    if custom.is_custom(model):
+        own = custom.parse(model)
+        return f"{own.own} {_file_names(own.weights, own.auxiliary)}"
+    given = spec.parse(model, "model")
+    return " ".join([given.family, given.size, _file_names(given.weights, given.auxiliary)])
+
+
+def _file_names(weights: str, auxiliary: str | None) -> str:
+    return ", weak ".join(PurePath(file).stem for file in (weights, auxiliary) if file)
 
 
 def broken(title: str, width: float) -> str:

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from sgbench.guidance import RULES
 from sgbench.guidance.branches import Line
 from sgbench.metrics.catalogue import METRICS
-from sgbench.models import catalogue, spec
+from sgbench.models import catalogue
 from sgbench.report.figures import plotting
 from sgbench.report.figures.grids import unguided_by_gamma
 from sgbench.report.figures.plotting import WIDTH, ReportFigure
@@ -101,7 +101,7 @@ def families(rows: pd.DataFrame) -> list[dict[str, list[str]]]:
     for model in dict.fromkeys(rows.loc[rows["iterations"].notna(), "model"]):
         entry = catalogue.entry(model)
         runs = found.setdefault((entry.family.name, entry.architecture), {})
-        name = spec.parse(model, "model").weights if spec.is_spec(model) else model
+        name = str(entry.main.source or entry.main.path or model)
         runs.setdefault(re.sub(r"\d+", "*", name), []).append(model)
     return list(found.values())
 
