@@ -239,8 +239,8 @@ def architecture(family: str, side: int) -> Architecture:
         return MaskDiTArchitecture(**SIZES, **light, input_size=side, depth=3)
     if family == "mdtv2":
         return MDTv2Architecture(**SIZES, input_size=side, out_channels=8, depth=5, decoder_depth=1)
-    out = 8 if family == "dit" else 4
-    return DiTArchitecture(**SIZES, input_size=side, out_channels=out, depth=4, routes=((1, 2),))
+    out, inner = 8 if family == "dit" else 4, 1 if family == "ig-sit" else None
+    return DiTArchitecture(**SIZES, input_size=side, out_channels=out, depth=4, routes=((1, 2),), inner_block=inner)
 
 
 def network(record: Architecture, seed: int) -> Denoiser:

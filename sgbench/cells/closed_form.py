@@ -36,15 +36,17 @@ def stopped_macs(cell: Cell, guided: int, count: Callable[[Call], Macs] | None =
     counted, steered, parts = count or closed(cell), 0, [Macs(0, 0, 0)]
     for evaluation in program(cell):
         steered += evaluation.steers
-        alone = evaluation.steers and steered > guided
-        parts += [counted(call) for call in evaluation.calls if call.slot == STRONG or not alone]
+        made = evaluation.calls
+        if evaluation.steers and steered > guided:
+            made = tuple(call._replace(inner="") for call in made if call.slot == STRONG)
+        parts += map(counted, made)
     return total(*parts)
 
 
 def closed(cell: Cell) -> Callable[[Call], Macs]:
     """What counts the calls of a cell in closed form."""
     architecture = catalogue.entry(cell.model).architecture
-    return lambda call: kept_macs(architecture, call.kept, call.perturbation)
+    return lambda call: kept_macs(architecture, call.kept, call.perturbation, bool(call.inner))
 
 
 def call_macs(architecture: Architecture, gamma: float) -> Macs:
@@ -53,9 +55,13 @@ def call_macs(architecture: Architecture, gamma: float) -> Macs:
 
 
 @lru_cache(maxsize=4096)
-def kept_macs(architecture: Architecture, kept: int, perturbation: Perturbation | None = None) -> Macs:
-    """One call for one image in which `kept` tokens do work and some blocks are perturbed."""
+def kept_macs(
+    architecture: Architecture, kept: int, perturbation: Perturbation | None = None, inner: bool = False
+) -> Macs:
+    """One call for one image in which `kept` tokens do work, some blocks are perturbed, an inner head predicts."""
     whole = architecture.call_macs(kept)
+    if inner:
+        whole = whole.plus(architecture.inner_macs())
     if perturbation is None:
         return whole
     blocks = architecture.block_macs(kept)

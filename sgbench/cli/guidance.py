@@ -66,9 +66,13 @@ def page() -> None:
 
 
 def flops(
-    family: Annotated[str, typer.Argument(metavar="FAMILY", help="A model family; see `sgbench models list`.")],
-    size: Annotated[str, typer.Option("--size", help="Letter and patch: S/2, B/2, L/2, XL/2.")] = "XL/2",
-    resolution: Annotated[int, typer.Option("--resolution", help="Pixels a side.")] = 256,
+    family: Annotated[
+        str, typer.Argument(metavar="FAMILY|MODEL", help="A family of `sgbench models list`, or a written-out model.")
+    ],
+    size: Annotated[
+        str | None, typer.Option("--size", help="Letter and patch of a family: S/2, B/2, L/2, XL/2 (the default).")
+    ] = None,
+    resolution: Annotated[int | None, typer.Option("--resolution", help="Pixels a side; 256 by default.")] = None,
     route: Annotated[
         str | None, typer.Option("--route", help="First and last routed block, 2-24; several with commas; none.")
     ] = None,

@@ -128,6 +128,7 @@ def _describe_model(name: str) -> dict[str, Any]:
         "drops": "; ".join(filter(None, (entry.family.drops, entry.family.note))),
         "samplers": list(entry.family.samplers),
         "image": f"{entry.image_side} x {entry.image_side}",
+        "sample": " x ".join(map(str, entry.architecture.sample_shape)),
         "tokens": entry.architecture.grid_tokens,
         "sha256": entry.checkpoint_hashes("none")["main"],
     }

@@ -4,23 +4,28 @@ from typing import Any, NamedTuple
 
 from sgbench.base.choices import unknown
 from sgbench.base.errors import UserError
-from sgbench.cells.closed_form import CONVENTIONS, call_macs
+from sgbench.cells.closed_form import CONVENTIONS, kept_macs
 from sgbench.guidance import RULES, Rule
+from sgbench.guidance.branches import forward
 from sgbench.guidance.settings import Guidance
 from sgbench.guidance.subset_rules import kept_tokens
 from sgbench.models.architecture import Architecture, Macs, total
 from sgbench.models.catalogue import ModelInfo, entry
 from sgbench.models.families import family
-from sgbench.models.spec import RANDOM, from_fields
+from sgbench.models.family import SHAPE_KEYS
+from sgbench.models.spec import RANDOM, from_fields, is_spec, parse
 from sgbench.samplers.catalogue import SAMPLERS
+
+SIZE, RESOLUTION = "XL/2", 256
 
 
 class Question(NamedTuple):
     """The arguments of `sgbench flops`."""
 
     family: str
-    size: str
-    resolution: int
+    """A family's name, or a written-out model, which has its own size, resolution and route."""
+    size: str | None
+    resolution: int | None
     route: str | None
     guidance: str
     gamma_strong: float
@@ -39,25 +44,26 @@ def flops_card(question: Question) -> dict[str, Any]:
     rule = _rule(question, model)
     guidance = Guidance(rule.name, 1.0, question.gamma_strong, question.gamma_weak)
     called = {name: branch for name, branch in rule.named.items() if branch.source == "call"}
+    inner = {forward(branch) for branch in called.values() if branch.output == "inner"}
+    # An inner head predicts in the call of another branch, or in one of its own.
+    final = [branch for branch in called.values() if branch.output == "final"]
+    called = {n: b for n, b in called.items() if b.output == "final" or forward(b) not in final}
     gammas = [branch.gamma(guidance) for branch in called.values()]
-    stated = [call_macs(architecture, gamma) for gamma in gammas]
-    counted = [_counted(architecture, gamma) for gamma in gammas]
+    kept = [kept_tokens(architecture.grid_tokens, gamma) for gamma in gammas]
+    asked = [(count, forward(branch) in inner) for count, branch in zip(kept, called.values(), strict=True)]
+    stated = [kept_macs(architecture, count, inner=heads) for count, heads in asked]
+    counted = [_counted(architecture, count, heads) for count, heads in asked]
     calls = [
-        {
-            "branch": name,
-            "gamma": gamma,
-            "kept_tokens": kept_tokens(architecture.grid_tokens, gamma),
-            **_both(closed, found),
-        }
-        for name, gamma, closed, found in zip(called, gammas, stated, counted, strict=True)
+        {"branch": name, "gamma": gamma, "kept_tokens": count, **_both(closed, found)}
+        for name, gamma, count, closed, found in zip(called, gammas, kept, stated, counted, strict=True)
     ]
     sampler = known.samplers[0]
     evaluations = SAMPLERS[sampler].evaluations(question.steps)
     return {
         "unit": "GMACs; 1 multiply-accumulate = 2 FLOPs",
         "family": known.name,
-        "size": "" if known.pipeline else question.size,
-        "resolution": question.resolution,
+        "size": _size(model.name),
+        "resolution": model.image_side,
         "routes": list(getattr(architecture, "routes", ())),
         "note": known.note,
         "guidance": rule.name,
@@ -72,13 +78,27 @@ def flops_card(question: Question) -> dict[str, Any]:
 
 
 def _model(question: Question) -> ModelInfo:
+    asked = {"--size": question.size, "--resolution": question.resolution, "--route": question.route}
+    if is_spec(question.family):
+        for option, value in asked.items():
+            if value is not None:
+                raise UserError("a written-out model says this itself", where=option, fix="leave it out")
+        return entry(parse(question.family, "MODEL").text(), "MODEL")
     # A pipeline is of the size it was published with.
-    size = None if family(question.family, "FAMILY").pipeline else question.size
-    fields = {"family": question.family, "size": size, "resolution": question.resolution, "weights": RANDOM}
+    size = None if family(question.family, "FAMILY").pipeline else SIZE if question.size is None else question.size
+    resolution = RESOLUTION if question.resolution is None else question.resolution
+    fields = {"family": question.family, "size": size, "resolution": resolution, "weights": RANDOM}
     if question.route:
         fields["route"] = question.route
-    where = "--size, --resolution, --route"
+    where = ", ".join(asked)
     return entry(from_fields(fields, where).text(), where)
+
+
+def _size(name: str) -> str:
+    """The letter and patch of a written-out model, or what stands in their place."""
+    given = parse(name, "MODEL")
+    own = [f"{key}={value}" for key in SHAPE_KEYS if (value := getattr(given, key)) is not None]
+    return given.size or given.config or " ".join(own)
 
 
 def _rule(question: Question, model: ModelInfo) -> Rule:
@@ -88,9 +108,9 @@ def _rule(question: Question, model: ModelInfo) -> Rule:
     if rule.perturbed is not None:
         what = f"what {rule.title} costs depends on the blocks it perturbs"
         raise UserError(what, where="--guidance", fix="write a suite with its layers, and run `sgbench plan`")
-    if rule.needs_inner:
-        what = f"{rule.title} needs an inner head, which sizes do not say"
-        raise UserError(what, where="--guidance", fix="write a suite with such a model, and run `sgbench plan`")
+    if rule.needs_inner and not model.architecture.has_inner_head:
+        what = f"{rule.title} needs an inner head, and {model.family.title} has none"
+        raise UserError(what, where="--guidance", fix="choose another rule, or the family ig-sit")
     if rule.drops_path and not model.architecture.drops_path:
         what = f"{rule.title} drops the middle path, and {model.family.title} has none"
         raise UserError(what, where="--guidance", fix="choose another rule, or the family sprint")
@@ -106,10 +126,10 @@ def _rule(question: Question, model: ModelInfo) -> Rule:
     return rule
 
 
-def _counted(architecture: Architecture, gamma: float) -> Macs:
+def _counted(architecture: Architecture, kept: int, inner: bool) -> Macs:
     import torch
 
-    from sgbench.cost.macs import count_call
+    from sgbench.cost.macs import count_kept
     from sgbench.networks.denoiser import build
 
     # Shapes are all that counting needs: initial values would take longer than the call itself.
@@ -119,7 +139,7 @@ def _counted(architecture: Architecture, gamma: float) -> Macs:
     for buffer in network.buffers():
         buffer.zero_()
     with torch.no_grad():
-        return count_call(network, gamma)
+        return count_kept(network, kept, inner=inner)
 
 
 def _both(closed: Macs, counted: Macs) -> dict[str, Any]:

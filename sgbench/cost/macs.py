@@ -67,9 +67,10 @@ def count_call(model: Denoiser, gamma: float) -> Macs:
     return count_kept(model, kept_tokens(model.architecture.grid_tokens, gamma))
 
 
-def count_kept(model: Denoiser, kept: int, perturbation: Perturbation | None = None) -> Macs:
+def count_kept(model: Denoiser, kept: int, perturbation: Perturbation | None = None, inner: bool = False) -> Macs:
     """Trace one call for one image with `kept` tokens at work and check it against the closed form, where there is one.
 
+    With `inner` the call also gives the prediction of the inner head.
     Raises MiscountError when an unknown operator was met or the two differ by more than 0.1 %.
     """
     a = model.architecture
@@ -83,10 +84,10 @@ def count_kept(model: Denoiser, kept: int, perturbation: Perturbation | None = N
         if kept < a.grid_tokens:
             inputs = (*inputs, torch.arange(kept).unsqueeze(0))
     with _uncompiled(model):
-        counted = _trace(model if perturbation is None else _Perturbed(model, perturbation), inputs, model.at)
+        counted = _trace(_Call(model, perturbation, inner) if perturbation or inner else model, inputs, model.at)
     if not a.states_macs(perturbation):
         return counted
-    expected = kept_macs(a, kept, perturbation)
+    expected = kept_macs(a, kept, perturbation, inner)
     for name in ("macs", "paper"):
         found, stated = getattr(counted, name), getattr(expected, name)
         if abs(found - stated) > TOLERANCE * stated:
@@ -114,7 +115,7 @@ def require_savings(model: Denoiser) -> None:
 @contextlib.contextmanager
 def _uncompiled(model: Denoiser) -> Iterator[None]:
     """The network as it was written: a compiled one cannot be traced, and costs the same."""
-    network = model.inner
+    network = model.wrapped
     compiled, network._compiled_call_impl = network._compiled_call_impl, None
     try:
         yield
@@ -133,15 +134,16 @@ def _written_out_attention() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fast)
 
 
-class _Perturbed(torch.nn.Module):
-    """A network with some blocks perturbed, as a module that can be traced."""
+class _Call(torch.nn.Module):
+    """A network with some blocks perturbed, or with the prediction of its inner head, as a module to be traced."""
 
-    def __init__(self, model: Denoiser, perturbation: Perturbation) -> None:
+    def __init__(self, model: Denoiser, perturbation: Perturbation | None, inner: bool) -> None:
         super().__init__()
-        self.model, self.perturbation = model, perturbation
+        self.model = model
+        self.asked = {"perturbation": perturbation, **({"inner": True} if inner else {})}
 
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        return self.model(*inputs, perturbation=self.perturbation)
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        return self.model(*inputs, **self.asked)
 
 
 def count_decoder(decoder: Decoder, latent_shape: tuple[int, int, int]) -> int:

@@ -22,6 +22,8 @@ Routes = tuple[tuple[int, int], ...]
 Conditions = Literal["classes", "words", "captions"]
 # Width of the sinusoidal timestep features in DiT and its successors.
 TIME_FREQUENCIES = 256
+# Of any size: a number that is larger is a slip.
+LARGEST, MOST_CLASSES = 100_000, 10_000_000
 
 
 class Macs(NamedTuple):
@@ -51,7 +53,7 @@ class Macs(NamedTuple):
 class Architecture(BaseModel, ABC):
     """Sizes of a denoiser of square images, and what follows from them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     network: ClassVar[str]
     """What builds the network from the record, as module:function; imported on first use."""
@@ -69,11 +71,11 @@ class Architecture(BaseModel, ABC):
     """Stacks of layers in a state dict that `depth` counts; their names end with `blocks`."""
 
     family: str
-    input_size: int = Field(gt=0, description="side of the square input, in pixels or latents")
-    patch_size: int = Field(gt=0)
-    in_channels: int = Field(gt=0)
-    hidden_size: int = Field(gt=0)
-    depth: int = Field(gt=0)
+    input_size: int = Field(gt=0, le=LARGEST, description="side of the square input, in pixels or latents")
+    patch_size: int = Field(gt=0, le=LARGEST)
+    in_channels: int = Field(gt=0, le=LARGEST)
+    hidden_size: int = Field(gt=0, le=LARGEST)
+    depth: int = Field(gt=0, le=LARGEST)
     trained_gamma: float = Field(default=0.0, ge=0, lt=1, description="share of tokens dropped in training")
 
     @model_validator(mode="after")
@@ -141,6 +143,10 @@ class Architecture(BaseModel, ABC):
     def call_macs(self, kept: int) -> Macs:
         """One call for one image with `kept` image tokens."""
 
+    def inner_macs(self) -> Macs:
+        """What the inner head adds to a call that uses it."""
+        return Macs(0, 0, 0)
+
     @abstractmethod
     def block_macs(self, kept: int) -> list[Macs]:
         """Every block that can be perturbed, in running order."""
@@ -200,11 +206,6 @@ class RoutedArchitecture(HeadsArchitecture):
         return self
 
     @property
-    def has_inner_head(self) -> bool:
-        """Whether a second head gives a prediction from inside the network."""
-        return False
-
-    @property
     def can_drop_tokens(self) -> bool:
         return bool(self.routes)
 
@@ -230,12 +231,22 @@ class CaptionArchitecture(SameChannels):
 class ClassArchitecture(HeadsArchitecture):
     """A class-conditional network."""
 
-    num_classes: int = Field(gt=0)
+    num_classes: int = Field(gt=0, le=MOST_CLASSES)
     time_scale: float = Field(default=1.0, gt=0, description="t is multiplied by this before the sinusoidal embedding")
+
+    @model_validator(mode="after")
+    def _room_for_positions(self) -> ClassArchitecture:
+        check_positions("hidden_size", self.hidden_size)
+        return self
 
     @property
     def null_label(self) -> int:
         return self.num_classes
+
+    @property
+    def label_table(self) -> tuple[int, int]:
+        """Shape of the label embedding's weights."""
+        return (self.num_classes + 1, self.hidden_size)
 
     @classmethod
     def classes_in(cls, table: Sequence[int]) -> int:
@@ -251,6 +262,12 @@ class VarianceArchitecture(ClassArchitecture):
     @property
     def predicts_variance(self) -> bool:
         return self.out_channels >= 2 * self.in_channels
+
+
+def check_positions(name: str, width: int) -> None:
+    """Raise ValueError unless sines and cosines of rows and columns fill a width."""
+    if width % 4:
+        raise ValueError(f"{name} {width} is not a multiple of 4, which fixed positions need")
 
 
 def check_routes(routes: Routes, depth: int) -> None:

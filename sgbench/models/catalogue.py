@@ -18,7 +18,7 @@ from sgbench.models import custom, embedded, spec
 from sgbench.models.architecture import Architecture, ClassArchitecture
 from sgbench.models.components import NONE, NOT_FETCHED, find_folder, pipeline_sha256
 from sgbench.models.families import FAMILIES
-from sgbench.models.family import LATENT_SHRINK, Family, Request
+from sgbench.models.family import LATENT_CHANNELS, LATENT_SHRINK, Family, Request
 from sgbench.models.own import MODELS
 from sgbench.models.public import PUBLIC, Public
 from sgbench.zoo import weights
@@ -220,13 +220,17 @@ def _written_out(name: str, where: str) -> ModelInfo:
         main = _file(given.weights, given.sha256)
     try:
         # A pipeline that is not on this machine is taken to have the published sizes.
-        architecture = family.sized(given.request)
+        architecture = given.architecture()
         if family.from_folder is not None and main.path is not None and main.path.is_dir():
             architecture = family.from_folder(main.path, given.routes, given.resolution)
     except ValueError as error:
-        raise UserError(plain(error), where=where, fix="correct the route or the resolution") from error
+        fix = "correct the route or the resolution" if given.size else "correct the sizes or the route"
+        raise UserError(plain(error), where=where, fix=fix) from error
     if given.routes is not None and not architecture.has_routes:
         raise UserError(f"{family.title} has no routes", where=where, fix="remove route")
+    if architecture.in_channels != LATENT_CHANNELS:
+        # Some samplers guide three channels of the four that latents have in most cases: of others all are guided.
+        family = replace(family, guided_channels=None)
     return ModelInfo(
         name,
         given.without_paths(),
@@ -234,7 +238,7 @@ def _written_out(name: str, where: str) -> ModelInfo:
         architecture,
         main,
         None if given.auxiliary is None else _file(given.auxiliary, None),
-        resolution=given.resolution if main.kind == "folder" else None,
+        resolution=given.resolution,
         iterations=given.iterations,
         auxiliary_iterations=given.auxiliary_iterations,
     )

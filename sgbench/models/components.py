@@ -23,6 +23,7 @@ TEXT_ENCODER_WEIGHTS = (
     "open_clip_pytorch_model.bin",
 )
 USUAL_SCALE = 0.18215
+MOST_STAGES = 16
 # Files of a pipeline's parts that images depend on.
 PARTS = (".safetensors", ".json", ".txt", ".model")
 
@@ -53,13 +54,30 @@ def autoencoder_sha256(name: str) -> str:
     return NOT_FETCHED if file is None else sha256_of(file) + _other_scale(file.with_name("config.json"))
 
 
-def _other_scale(config: Path) -> str:
-    """Scale and offset of latents where they are not those of Stable Diffusion's autoencoder: images depend on them."""
+def autoencoder_sizes(name: str) -> tuple[int, int] | None:
+    """Channels of its latents, and how many times smaller their side is; None where it is not here or does not say."""
+    file = None if name in (NONE, OWN) else first_file(find_folder(name), AUTOENCODER_WEIGHTS)
+    sizes = {} if file is None else _sizes(file.with_name("config.json"))
+    channels, stages = sizes.get("latent_channels"), sizes.get("block_out_channels")
+    if not isinstance(channels, int) or not isinstance(stages, list) or not 0 < len(stages) <= MOST_STAGES:
+        return None
+    # Every stage but one halves the side.
+    return channels, 2 ** (len(stages) - 1)
+
+
+def _sizes(config: Path) -> dict[str, Any]:
+    """An autoencoder's configuration; nothing where it cannot be read."""
     try:
         sizes = json.loads(config.read_text())
     except (OSError, ValueError, RecursionError):
-        return ""
-    if not isinstance(sizes, dict):
+        return {}
+    return sizes if isinstance(sizes, dict) else {}
+
+
+def _other_scale(config: Path) -> str:
+    """Scale and offset of latents where they are not those of Stable Diffusion's autoencoder: images depend on them."""
+    sizes = _sizes(config)
+    if not sizes:
         return ""
     scale, offset = sizes.get("scaling_factor", USUAL_SCALE), sizes.get("shift_factor") or 0
     return "" if (scale, offset) == (USUAL_SCALE, 0) else f" scale {scale} offset {offset}"

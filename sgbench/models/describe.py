@@ -24,12 +24,12 @@ PATCH, OUT, CLASSES = "x_embedder.proj.weight", "final_layer.linear.weight", "y_
 def guess_layout(names: Iterable[str]) -> str | None:
     """How a network's parts are named: its family of networks, `diffusers`, or None where it is not recognised."""
     names = list(names)
-    if record := _record(names):
+    if record := record_of(names):
         return str(record.model_fields["family"].default)
     return "diffusers" if any(name.startswith("transformer_blocks.") for name in names) else None
 
 
-def _record(names: Iterable[str]) -> type[Architecture] | None:
+def record_of(names: Iterable[str]) -> type[Architecture] | None:
     """The record whose telltale parts are all there. DiT's parts are in other networks, too: it comes last."""
     parts = {name.partition(".")[0] for name in names}
     records = sorted({f.architecture: None for f in FAMILIES.values()}, key=lambda record: record is DiTArchitecture)
@@ -44,7 +44,7 @@ def stacks(names: Iterable[str]) -> dict[str, int]:
 
 def guess_families(shapes: Shapes) -> list[str]:
     """The families whose networks have such weights; of those around DiT, a learned sigma rules out TREAD."""
-    record = _record(shapes)
+    record = record_of(shapes)
     return [f.name for f in FAMILIES.values() if f.architecture is record and f.fits(shapes)]
 
 
@@ -60,7 +60,7 @@ def describe_state(state: Mapping[str, Tensor]) -> dict[str, Any]:
         "families": guess_families(shapes),
         "layers": layers,
     }
-    record = _record(shapes)
+    record = record_of(shapes)
     if record is not None:
         described["depth"] = sum(layers.get(stack, 0) for stack in record.depth_stacks)
         described |= _sizes(shapes, record)

@@ -143,12 +143,14 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def _forward(golden: Golden, name: str) -> Tensor:
-    """The raw network, as recorded: dense, uncond, pdg, or routed_/dropped_/masked_GAMMA."""
+    """The raw network, as recorded: dense, uncond, inner, pdg, or routed_/dropped_/masked_GAMMA."""
     network, x, t = golden.network, golden.input("x"), golden.input("t")
     if name == "dense":
         return network(x, t, golden.given)
     if name == "uncond":
         return network(x, t, golden.null)
+    if name == "inner":
+        return network(x, t, golden.given, inner=True)[1]
     if name == "pdg":
         nothing = torch.zeros(len(x), 0, dtype=torch.long)
         return torch.cat([network(x, t, golden.given), network(x, t, golden.null, nothing)])
@@ -200,11 +202,16 @@ def _guidance(golden: Golden, name: str, sampler: SamplerKind) -> Prediction:
     def cfg(x: Tensor, level: float, scale: float) -> Tensor:
         return combine(one(x, level, golden.given), one(x, level, golden.null), scale)
 
+    def ig(x: Tensor, level: float, scale: float) -> Tensor:
+        strong, weak = predict(golden.network, kind, golden.family.sigma_data, x, level, golden.given, None, inner=True)
+        return combine(strong, weak, scale)
+
     if name == "none":
         return none
-    if found := re.fullmatch(rf"cfg_{NUMBER}(?:_interval_{NUMBER}_{NUMBER})?", name):
-        scale, low, high = float(found[1]), float(found[2] or "-inf"), float(found[3] or "inf")
-        return lambda x, level, step: cfg(x, level, scale) if low <= level <= high else none(x, level, step)
+    if found := re.fullmatch(rf"(cfg|ig)_{NUMBER}(?:_interval_{NUMBER}_{NUMBER})?", name):
+        rule, scale = cfg if found[1] == "cfg" else ig, float(found[2])
+        low, high = float(found[3] or "-inf"), float(found[4] or "inf")
+        return lambda x, level, step: rule(x, level, scale) if low <= level <= high else none(x, level, step)
     if found := re.fullmatch(rf"cfg_{NUMBER}(?:_power_cosine_{NUMBER})?_first_(\d+)_channels", name):
         most, channels = float(found[1]), int(found[3])
         schedule = scale_schedule(f"power-cosine {found[2]}" if found[2] else "constant")

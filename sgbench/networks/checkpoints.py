@@ -18,12 +18,9 @@ from torch import Tensor, nn
 from sgbench.base.atomic import writing
 from sgbench.base.errors import UserError
 from sgbench.files.digest import unreadable
+from sgbench.files.picking import WRAPPERS, pick
 from sgbench.networks.mismatch import explain_mismatch
 
-# Averaged weights first: they are what the published numbers were measured with.
-WRAPPERS = ("ema", "ema_state_dict", "model_ema", "state_dict", "model_state_dict", "model", "state", "net", "module")
-PREFIXES = ("module.", "_orig_mod.", "model.", "ema.", "dit.", "net.")
-MAX_NESTING = 6
 ZIP_MAGIC = b"PK\x03\x04"
 # What a failed download leaves under the name of a checkpoint.
 NOT_WEIGHTS = {
@@ -105,37 +102,13 @@ def pick_weights(content: object, where: str) -> tuple[dict[str, Tensor], str]:
     Averaged (EMA) weights win over plain ones. A prefix is stripped only when all names carry it, which leaves a
     submodule of that name alone. Raises UserError when there are no tensors.
     """
-    path: list[str] = []
-    while (key := _wrapper(content)) is not None and len(path) < MAX_NESTING:
-        assert isinstance(content, Mapping)
-        path.append(key)
-        content = content[key]
-    weights = _tensors(content)
+    weights, note = pick(content, Tensor)
     if not weights:
         found = ", ".join(map(str, list(content)[:8])) if isinstance(content, Mapping) else type(content).__name__
         what = f"no weights of a network are in the file (found: {found or 'nothing'})"
         fix = f"give a file with a state dict, bare or under one of {', '.join(WRAPPERS)}"
         raise UserError(what, where=where, fix=fix)
-    stripped = ""
-    while prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in weights)), None):
-        weights = {name.removeprefix(prefix): tensor for name, tensor in weights.items()}
-        stripped += prefix
-    note = ".".join(path) or "the whole file"
-    return weights, f"{note}, prefix {stripped}" if stripped else note
-
-
-def _tensors(content: object) -> dict[str, Tensor]:
-    """The tensors at the top level of a mapping."""
-    items = content.items() if isinstance(content, Mapping) else ()
-    return {str(name): value for name, value in items if isinstance(value, Tensor)}
-
-
-def _wrapper(content: object, depth: int = MAX_NESTING) -> str | None:
-    """The first wrapper key under which there are tensors, at most `depth` keys deep."""
-    if depth == 0 or not isinstance(content, Mapping):
-        return None
-    inside = ((key, content.get(key)) for key in WRAPPERS)
-    return next((key for key, value in inside if _tensors(value) or _wrapper(value, depth - 1)), None)
+    return weights, note
 
 
 def load_strict(

@@ -34,7 +34,7 @@ class Custom(Denoiser):
         self.own, self.at = model.name, model.at
 
     @property
-    def inner(self) -> nn.Module:
+    def wrapped(self) -> nn.Module:
         return self.module
 
     def forward(

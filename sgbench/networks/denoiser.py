@@ -32,7 +32,7 @@ class Denoiser(nn.Module):
         self.architecture = architecture
 
     @property
-    def inner(self) -> nn.Module:
+    def wrapped(self) -> nn.Module:
         """The network itself, where this wraps one: what is compiled, and what the names of a checkpoint belong to."""
         return self
 
@@ -43,13 +43,16 @@ class Denoiser(nn.Module):
         condition: Tensor,
         tokens: Tensor | None = None,
         perturbation: Perturbation | None = None,
-    ) -> Tensor:
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """Raw output (B, C or 2 C, H, W), the first C channels being the prediction.
 
         x is (B, C, H, W); t (B,) on the family's own clock; condition (B,) holds class indices, num_classes being
         the null class, or is a caption embedding (B, L, channels). t and class indices may also be (1,), for all
         samples. tokens (B, kept) are the indices of the tokens that do work, in any order, or None for all: the
         family says which blocks see only those. Blocks are perturbed by their number in running order.
+
+        A network with an inner head also takes `inner`, and gives a pair where it is true: this output, and that of
+        the inner head, of the same shape.
         """
         h, c = self.embed(x, t, condition)
         h = self.run_blocks(h, c, tokens, perturbation)

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from sgbench.guidance.perturbation import Perturbation
 
 FREQUENCIES = 256
+# Of the last layer, and of that of an inner head.
+LAST_LINEAR = ("final_layer.linear", "final_layer_xr.linear")
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
@@ -69,11 +71,11 @@ def attend(
 class Attention(nn.Module):
     """Multi-head self-attention with one fused projection for query, key and value; `words` as in `attend`."""
 
-    def __init__(self, width: int, heads: int, words: int = 0) -> None:
+    def __init__(self, width: int, heads: int, words: int = 0, bias: bool = True) -> None:
         super().__init__()
         self.heads, self.words = heads, words
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
+        self.qkv = nn.Linear(width, 3 * width, bias=bias)
+        self.proj = nn.Linear(width, width, bias=bias)
 
     def forward(self, x: Tensor, *positions: Any, perturbation: Perturbation | None = None) -> Tensor:
         batch, tokens, width = x.shape
@@ -98,6 +100,19 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+
+
+class GatedMLP(nn.Module):
+    """w3(silu(w1 x) * w2 x)."""
+
+    def __init__(self, width: int, inner: int, bias: bool) -> None:
+        super().__init__()
+        self.w1 = nn.Linear(width, inner, bias=bias)
+        self.w2 = nn.Linear(width, inner, bias=bias)
+        self.w3 = nn.Linear(inner, width, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.w3(F.silu(self.w1(x)) * self.w2(x))
 
 
 class Block(nn.Module):
@@ -225,6 +240,6 @@ def initialise(model: nn.Module) -> None:
             for linear in (module.mlp[0], module.mlp[2]):
                 assert isinstance(linear, nn.Linear)
                 nn.init.normal_(linear.weight, std=0.02)
-        if isinstance(module, nn.Linear) and (name.endswith("adaLN_modulation.1") or name == "final_layer.linear"):
+        if isinstance(module, nn.Linear) and (name.endswith("adaLN_modulation.1") or name in LAST_LINEAR):
             nn.init.zeros_(module.weight)
             nn.init.zeros_(module.bias)

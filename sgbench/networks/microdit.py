@@ -57,19 +57,6 @@ class CrossAttention(nn.Module):
         return self.proj(mix(self.q_linear(x), key, value, self.heads))
 
 
-class GatedMLP(nn.Module):
-    """w3(silu(w1 x) * w2 x)."""
-
-    def __init__(self, width: int, inner: int, bias: bool) -> None:
-        super().__init__()
-        self.w1 = nn.Linear(width, inner, bias=bias)
-        self.w2 = nn.Linear(width, inner, bias=bias)
-        self.w3 = nn.Linear(inner, width, bias=bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.w3(F.silu(self.w1(x)) * self.w2(x))
-
-
 class ExpertChoice(nn.Module):
     """Mixture of experts in which every expert chooses the tokens it scores highest (arXiv 2202.09368)."""
 
@@ -120,7 +107,7 @@ class Block(nn.Module):
         self.mlp: nn.Module = (
             ExpertChoice(width, sizes.mlp_width, a.num_experts, a.expert_capacity)
             if sizes.experts
-            else GatedMLP(width, sizes.mlp_width, a.use_bias)
+            else layers.GatedMLP(width, sizes.mlp_width, a.use_bias)
         )
         self.adaLN_modulation = nn.Sequential(nn.GELU(approximate="tanh"), nn.Linear(a.hidden_size, 6 * width))
 
@@ -160,7 +147,7 @@ class MicroDiT(Denoiser):
             norm(width),
             SelfAttention(width, width, a.head_dim, a.use_bias),
             norm(width),
-            GatedMLP(width, a.caption_mlp_width, a.use_bias),
+            layers.GatedMLP(width, a.caption_mlp_width, a.use_bias),
         )
         self.pooled_y_emb_process = CaptionMLP(width, width)
         self.patch_mixer = nn.ModuleList(Block(sizes, a) for sizes in a.mixer_blocks)

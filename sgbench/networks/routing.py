@@ -26,15 +26,36 @@ def run_routed(
 
     Blocks are called with the arguments `context`, on routes with `on_route` where that differs.
     """
+    return run_observed(blocks, routes, h, tokens, perturbation, context, on_route)[0]
+
+
+def run_observed(
+    blocks: nn.ModuleList,
+    routes: Routes,
+    h: Tensor,
+    tokens: Tensor | None,
+    perturbation: Perturbation | None,
+    context: Mapping[str, Any],
+    on_route: Mapping[str, Any] | None = None,
+    inner: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The same, and the states of all tokens after block `inner`, the last one where it is None.
+
+    On a route those of waiting tokens are what they were at its start.
+    """
+    observed = len(blocks) - 1 if inner is None else inner
     starts, ends = ({route[end] for route in routes} if tokens is not None else set() for end in (0, 1))
-    waiting, given = h, context
+    waiting, given, seen = h, context, h
+    part: Tensor | None = None
     for layer, block in enumerate(blocks):
         if tokens is not None and layer in starts:
-            waiting, h, given = h, gather_tokens(h, tokens), on_route or context
+            waiting, h, given, part = h, gather_tokens(h, tokens), on_route or context, tokens
         h = run_block(block, layer, perturbation, h, **given)
         if tokens is not None and layer in ends:
-            h, given = scatter_tokens(waiting, tokens, h), context
-    return h
+            h, given, part = scatter_tokens(waiting, tokens, h), context, None
+        if layer == observed:
+            seen = h if part is None else scatter_tokens(waiting, part, h)
+    return h, seen
 
 
 class RoutedBlocks(nn.Module):

@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from sgbench.base.errors import UserError
-from sgbench.networks.checkpoints import MAX_NESTING, ZIP_MAGIC, pick_weights, save_weights
+from sgbench.files.picking import MAX_NESTING
+from sgbench.networks.checkpoints import ZIP_MAGIC, pick_weights, save_weights
 
 OPEN_FILES = 256
 SPARE_BYTES = 1 << 26

@@ -19,8 +19,11 @@ SPACES = {
     "image": "the denoised image",
     "velocity": "the velocity",
 }
-# What costs are quoted for: TREAD's SiT-XL/2 at 256 pixels, SPRINT-XL/2 where a path is dropped.
-MODEL, PATH_MODEL = "tread-sit XL/2 256 weights=random", "sprint XL/2 256 weights=random"
+# What costs are quoted for: TREAD's SiT-XL/2 at 256 pixels, SPRINT-XL/2 where a path is dropped, the SiT-XL/2 of
+# Internal Guidance where an inner head predicts; as a model and in words.
+MODEL = "tread-sit XL/2 256 weights=random", "SiT-XL/2 with TREAD's route"
+PATH_MODEL = "sprint XL/2 256 weights=random", "SPRINT-XL/2"
+INNER_MODEL = "ig-sit XL/2 256 weights=random", "SiT-XL/2 with an inner head"
 STEPS = 40
 
 
@@ -49,7 +52,7 @@ def card(rule: Rule) -> dict[str, Any]:
 
 def relative_cost(rule: Rule) -> float:
     """Multiply-accumulates of a guided image over those of an unguided one, at the rule's example settings."""
-    model = PATH_MODEL if rule.drops_path else MODEL
+    model, _ = _example_model(rule)
 
     def macs(guidance: Guidance) -> int:
         return image_macs(Cell(model, guidance, Sampler("euler", STEPS), 0, "balanced", "float32", "none")).macs
@@ -63,8 +66,14 @@ def relative_cost(rule: Rule) -> float:
     return macs(Guidance(rule.name, scale, **gammas, parameters=parameters)) / macs(Guidance("none"))
 
 
+def _example_model(rule: Rule) -> tuple[str, str]:
+    if rule.drops_path:
+        return PATH_MODEL
+    return INNER_MODEL if rule.needs_inner else MODEL
+
+
 def _example_text(rule: Rule) -> str:
-    model = "SPRINT-XL/2" if rule.drops_path else "SiT-XL/2 with TREAD's route"
+    _, model = _example_model(rule)
     given = [f"{key} {value}" for key, value in rule.example.items()]
     given += ["w 1"] if rule.scale_default == 1 else []
     return ", ".join([f"{model}, {STEPS} Euler steps", *given])
@@ -165,7 +174,7 @@ def section(c: dict[str, Any]) -> list[str]:
     if scale is not None:
         least = "above 0" if scale["low"] == 0 else f"from {scale['low']:g}"
         most = "" if scale["high"] is None else f" to {scale['high']:g}"
-        usual = ", 1 if left out" if c["scale_default"] == 1 else ""
+        usual = "" if c["scale_default"] is None else f", {c['scale_default']:g} if left out"
         lines.append(f"- Scale: {least}{most}{usual}.")
     lines.append(f"- Gammas: {c['gammas']}.")
     for p in c["parameters"]:

@@ -95,9 +95,9 @@ def counted_macs(cell: Cell, networks: Networks, call: Call) -> Macs:
         choices = [one.parameter("layers", Layers()) for one in cell.guidance.segments or (cell.guidance,)]
         listed = next(layers for layers in choices if set(perturbation.layers) <= set(layers))
         perturbation = replace(perturbation, layers=listed[: len(perturbation.layers)])
-    key = (cell.model, network.architecture, call.branch.checkpoint, call.kept, perturbation)
+    key = (cell.model, network.architecture, call.branch.checkpoint, call.kept, perturbation, bool(call.inner))
     if key not in _counted:
-        _counted[key] = count_kept(network, call.kept, perturbation)
+        _counted[key] = count_kept(network, call.kept, perturbation, bool(call.inner))
     return _counted[key]
 
 

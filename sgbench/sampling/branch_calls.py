@@ -63,7 +63,7 @@ class BranchCalls:
         """
         calls = self.evaluations[number].calls
         if rows is not None and len(rows) == 0:
-            calls = tuple(call for call in calls if call.slot == STRONG)
+            calls = tuple(call._replace(inner="") for call in calls if call.slot == STRONG)
         found: dict[str, Seen] = {}
         for members in _batches(calls):
             found |= self._together(number, members, [calls[member] for member in members], x, level, rows)
@@ -79,7 +79,7 @@ class BranchCalls:
         if len(calls) > 1:
             conditions = [c.expand(len(s), *c.shape[1:]) for c, s in zip(conditions, states, strict=True)]
         subsets = [subset for subset in tokens if subset is not None]
-        at = moved(self.sampler.clock, level, calls[0].offset)
+        at, inner = moved(self.sampler.clock, level, calls[0].offset), bool(calls[0].inner)
         with _autocast(self.cell.dtype, self.device):
             joint = predict(
                 self.networks.of(calls[0].branch),
@@ -91,12 +91,21 @@ class BranchCalls:
                 torch.cat(subsets) if subsets else None,
                 calls[0].perturbation,
                 self.sampler.needs_variance,
+                inner,
             )
         if self.cell.compile == "cuda-graphs":
             # A graph writes its next result where this one is.
             joint = joint.clone()
-        parts = joint.split([len(state) for state in states])
-        return {call.slot: Seen(part, state, at) for call, part, state in zip(calls, parts, states, strict=True)}
+        parts = [output.split([len(state) for state in states]) for output in (joint if inner else [joint])]
+        found: dict[str, Seen] = {}
+        for place, (call, state) in enumerate(zip(calls, states, strict=True)):
+            if call.slot:
+                found[call.slot] = Seen(parts[0][place], state, at)
+            if call.inner:
+                # The strong call is made for all images; its inner head guides `rows` alone.
+                guided = rows if call.slot == STRONG and rows is not None else slice(None)
+                found[call.inner] = Seen(parts[1][place][guided], state[guided], at)
+        return found
 
     def _condition(self, call: Call, number: int, rows: Tensor | None) -> Tensor:
         match call.branch.condition:
@@ -117,11 +126,12 @@ def _of(values: Tensor | None, rows: Tensor | None) -> Tensor | None:
 
 
 def _batches(calls: Sequence[Call]) -> list[list[int]]:
-    """Positions of the calls that can share a batch: of one network and time, equal in tokens, nothing perturbed."""
+    """Positions of the calls that can share a batch: of one network, time and outputs, equal in tokens, unperturbed."""
     together: dict[tuple[object, ...], list[int]] = {}
     for position, call in enumerate(calls):
         alone = position if call.perturbation is not None else None
-        together.setdefault((call.branch.checkpoint, call.kept, call.offset, alone), []).append(position)
+        key = (call.branch.checkpoint, call.kept, call.offset, bool(call.inner), alone)
+        together.setdefault(key, []).append(position)
     return list(together.values())
 
 

@@ -15,10 +15,10 @@ from sgbench.base.errors import UserError
 from sgbench.base.printable import shortened
 from sgbench.base.processor import automatic_dtype
 from sgbench.base.registry import load_installed
+from sgbench.files.yaml_file import parse_yaml
 from sgbench.suite.library import locate, nearest
 from sgbench.suite.own_code import bring
 from sgbench.suite.schema import Preset, Suite, suite_class
-from sgbench.suite.yaml_file import parse_yaml
 
 MOST_BYTES = 8 << 20
 LONGEST_VALUE = 200

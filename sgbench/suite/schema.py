@@ -27,7 +27,7 @@ from sgbench.guidance.schedules import Gamma, Interval, ScaleSchedule, gamma_sch
 from sgbench.guidance.settings import plain
 from sgbench.guidance.subset_rules import Sharing, SubsetRule
 from sgbench.metrics.catalogue import METRICS
-from sgbench.models.spec import text_of
+from sgbench.models.spec import places, text_of
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.suite.own_code import Own
 
@@ -96,6 +96,13 @@ def _as_place(value: str) -> str:
     return value
 
 
+def _as_model(value: str) -> str:
+    """A model's name, with files that a file system takes."""
+    for place in places(value):
+        _as_place(place)
+    return value
+
+
 def _as_shift(value: float) -> float:
     """Far outside this range all times round to 0 or 1."""
     if not 1e-3 <= value <= 1e3:
@@ -136,7 +143,7 @@ Place = Annotated[str, AfterValidator(_as_place)]
 MOST_SAMPLES = 100_000_000
 
 
-Models = Annotated[list[Place], BeforeValidator(_as_models), Field(min_length=1)]
+Models = Annotated[list[Annotated[str, AfterValidator(_as_model)]], BeforeValidator(_as_models), Field(min_length=1)]
 
 
 class _Strict(BaseModel):

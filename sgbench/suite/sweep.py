@@ -15,6 +15,7 @@ from sgbench.models.components import NONE
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.samplers.settings import Sampler
 from sgbench.suite.checks import check_model, check_served
+from sgbench.suite.files import check_autoencoder, check_weights
 from sgbench.suite.guidances import guidances
 from sgbench.suite.own_code import is_closed, own_of
 from sgbench.suite.prompt_checks import check_enough, check_texts
@@ -83,9 +84,12 @@ def _check_scoring(suite: Suite) -> None:
 def _expand_entry(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Cell]:
     samplers = list(_samplers(suite, entry, where))
     for model in entry.model or suite.model:
-        known = catalogue.entry(model, f"{where}.model" if entry.model else f"{suite.where}: model")
+        model_key = f"{where}.model" if entry.model else f"{suite.where}: model"
+        known = catalogue.entry(model, model_key)
         sampler_key = f"{where}.sampler" if entry.sampler else f"{suite.where}: sampler.name"
         check_model(known, suite, list(dict.fromkeys(s.name for s in samplers)), where, sampler_key)
+        check_weights(known, model_key)
+        check_autoencoder(known, suite.autoencoder, f"{suite.where}: autoencoder")
         # `load_suite` resolves `auto`; a suite made in Python may still hold it.
         dtype = automatic_dtype() if suite.dtype == "auto" else suite.dtype
         own = NONE if known.has_no_folder else known.family.autoencoder

@@ -18,6 +18,7 @@ from sgbench.guidance import RULES
 from sgbench.guidance.settings import Guidance
 from sgbench.models.families import FAMILIES
 from sgbench.models.family import Request
+from tests.letters import smallest
 
 Command = Callable[..., tuple[int, str, str]]
 SMALL = Question("tread-sit", "S/2", 64, None, "none", 0.0, 0.0, 10)
@@ -34,7 +35,7 @@ TABLE = {
     "MaskDiT dense": ("maskdit", "none", 0.0, 0.0, "macs", 125.8, 0.2),
     "MaskDiT at 0.5": ("maskdit", "none", 0.5, 0.0, "macs", 65.5, 0.2),
 }
-ROUTED = {"dit": "2-8", "sit": "2-8", "repa-sit": "2-8"}
+ROUTED = {"dit": "2-8", "sit": "2-8", "repa-sit": "2-8", "ig-sit": "2-8"}
 # fvcore counts one multiply-accumulate per value of the latents for the einsum in which diffusers reorders patches.
 REORDERED = {"prx": 16 * 8 * 8}
 
@@ -85,11 +86,12 @@ def test_a_dense_network_with_the_papers_route_costs_what_the_papers_network_cos
 @pytest.mark.slow
 @pytest.mark.parametrize("gamma", [0.9, *(pytest.param(gamma, marks=pytest.mark.full) for gamma in (0.0, 0.5))])
 @pytest.mark.parametrize(
-    "family", [pytest.param(name, marks=[pytest.mark.full] * (name in ("microdit", "prx"))) for name in FAMILIES]
+    "family", [pytest.param(name, marks=[pytest.mark.full] * known.text) for name, known in FAMILIES.items()]
 )
 def test_closed_form_and_fvcore_agree_exactly(family: str, gamma: float) -> None:
-    size = "XL/2" if family == "microdit" else SMALL.size
-    card = flops_card(SMALL._replace(family=family, size=size, route=ROUTED.get(family), gamma_strong=gamma))
+    card = flops_card(
+        SMALL._replace(family=family, size=f"{smallest(family)}/2", route=ROUTED.get(family), gamma_strong=gamma)
+    )
     (call,) = card["per_call"]
     assert call["kept_tokens"] == {0.0: 16, 0.5: 8, 0.9: 2}[gamma]
     for convention in ("macs", "paper"):
@@ -118,7 +120,7 @@ def test_closed_form_and_fvcore_agree_exactly_where_the_path_is_dropped() -> Non
 @pytest.mark.parametrize("family", FAMILIES)
 def test_dropping_tokens_saves_work(family: str) -> None:
     routes = ((2, 8),) if family in ROUTED else None
-    architecture = FAMILIES[family].sized(Request("XL" if family == "microdit" else "S", 2, 32, routes))
+    architecture = FAMILIES[family].sized(Request(smallest(family), 2, 32, routes))
     counts = [call_macs(architecture, gamma).macs for gamma in (0.1, 0.3, 0.5, 0.7, 0.9)]
     assert counts == sorted(counts, reverse=True)
     assert len(set(counts)) == len(counts)

@@ -180,6 +180,91 @@ def test_sigma_and_timesteps_are_the_same_mixture() -> None:
     assert 250 < halfway < 270
 
 
+# The inner head
+
+
+def both_heads(networks: Networks, x: Tensor, level: float, labels: Tensor = LABELS) -> Tensor:
+    """(2, B, C, H, W): the last layer's prediction, then the inner head's."""
+    with torch.inference_mode():
+        return predict(networks.main, "velocity", 0.5, x, level, labels, None, inner=True)
+
+
+def test_an_inner_head_predicts_in_the_call_of_its_forward(tiny: Tiny) -> None:
+    name, networks = tiny("ig-sit", 0)
+    calls: list[dict[str, object]] = []
+    hook = networks.main.register_forward_pre_hook(lambda *call: calls.append(call[-1]), with_kwargs=True)
+    state = final_state(cell(name, "ig", 1.6), networks, [0, 1, 2], CPU)
+    hook.remove()
+    assert calls == [{"inner": True}] * STEPS
+    plain, head = image_macs(cell(name, "none", 1.0)), networks.main.architecture.inner_macs()
+    assert image_macs(cell(name, "ig", 1.6)) == plain.plus(head.times(STEPS))
+    # Where guidance does not act the head does not predict, and costs nothing.
+    assert image_macs(cell(name, "ig", 1.0)) == plain
+    # The same by hand: Euler's method on inner + w (final - inner).
+    x = first_noise(name, networks)
+    for number in range(STEPS):
+        final, inner = both_heads(networks, x, 1 - number / STEPS)
+        assert not torch.allclose(final, inner, atol=1e-2)
+        x = x - (inner + 1.6 * (final - inner)) / STEPS
+    assert torch.allclose(state.float(), x, atol=1e-4)
+
+
+def first_noise(name: str, networks: Networks) -> Tensor:
+    """The noise that the engine begins with."""
+    seen: list[Tensor] = []
+    hook = networks.main.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].clone()))
+    final_state(cell(name, "none", 1.0), networks, [0, 1, 2], CPU)
+    hook.remove()
+    return seen[0]
+
+
+def test_an_inner_head_alone_is_a_call_of_its_own(tiny: Tiny, registered: Callable[[Rule], Rule]) -> None:
+    """Of the null condition, whose last layer nothing asks for."""
+    registered(Rule(name="null within", weak=Branch(condition="null", output="inner")))
+    name, networks = tiny("ig-sit", 0)
+    chosen = cell(name, "null within", 3.0)
+    (strong, weak) = program(chosen)[0].calls
+    assert (strong.slot, strong.inner, weak.slot, weak.inner) == ("strong", "", "", "weak")
+    guided = GuidedPrediction(chosen, networks, LABELS, [0, 1, 2], CPU)
+    x = torch.randn(3, *networks.main.architecture.sample_shape, generator=torch.Generator().manual_seed(0))
+    final, inner = both_heads(networks, x, 1.0)[0], both_heads(networks, x, 1.0, networks.conditions.null)[1]
+    with torch.inference_mode():
+        assert torch.allclose(guided(x, 1.0, 0), inner + 3 * (final - inner), atol=1e-4)
+    whole = networks.main.architecture.inner_macs().times(STEPS).plus(image_macs(cell(name, "none", 1.0)).times(2))
+    assert image_macs(chosen) == whole
+
+
+def test_the_heads_of_two_forwards_share_a_batch(tiny: Tiny, registered: Callable[[Rule], Rule]) -> None:
+    """CFG on predictions that their own inner heads have guided, as Internal Guidance was published with it."""
+
+    def both(predictions: Predictions, step: Step) -> Tensor:
+        given_, null = (
+            predictions[inner] + 1.4 * (predictions[final] - predictions[inner])
+            for final, inner in (("strong", "weak"), ("null", "null inner"))
+        )
+        return null + step.scale * (given_ - null)
+
+    others = {"null": Branch(condition="null"), "null inner": Branch(condition="null", output="inner")}
+    registered(Rule(name="both", weak=Branch(output="inner"), others=others, combine=both))
+    name, networks = tiny("ig-sit", 1)
+    chosen = cell(name, "both", 2.0)
+    calls = [(call.slot, call.inner) for call in program(chosen)[0].calls]
+    assert calls == [("strong", "weak"), ("null", "null inner")]
+    guided = GuidedPrediction(chosen, networks, LABELS, [0, 1, 2], CPU)
+    rows: list[int] = []
+    hook = networks.main.register_forward_pre_hook(lambda module, inputs: rows.append(len(inputs[0])))
+    x = torch.randn(3, *networks.main.architecture.sample_shape, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        found = guided(x, 1.0, 0)
+    hook.remove()
+    assert rows == [6]
+    given_, null = (
+        inner + 1.4 * (final - inner)
+        for final, inner in (both_heads(networks, x, 1.0), both_heads(networks, x, 1.0, networks.conditions.null))
+    )
+    assert torch.allclose(found, null + 2 * (given_ - null), atol=1e-4)
+
+
 # Guidance that stops
 
 
@@ -188,25 +273,31 @@ def odd_images_stop(predictions: Predictions, step: Step) -> Tensor:
     return step.x.flatten(1).sum(1) > 0
 
 
-def test_guidance_stops_for_each_image_apart(tiny: Tiny, registered: Callable[[Rule], Rule]) -> None:
-    registered(Rule(name="stopping", weak=Branch(condition="null"), stop=odd_images_stop))
-    name, networks = tiny("tread-sit", 0)
-    chosen = cell(name, "stopping")
+@pytest.mark.parametrize(
+    ("family", "rule", "weak"),
+    [("tread-sit", "cfg", Branch(condition="null")), ("ig-sit", "ig", Branch(output="inner"))],
+)
+def test_guidance_stops_for_each_image_apart(
+    tiny: Tiny, registered: Callable[[Rule], Rule], family: str, rule: str, weak: Branch
+) -> None:
+    registered(Rule(name=f"stopping {rule}", weak=weak, stop=odd_images_stop))
+    name, networks = tiny(family, 0)
+    chosen = cell(name, f"stopping {rule}")
     assert may_stop(chosen)
-    assert not may_stop(cell(name, "cfg"))
+    assert not may_stop(cell(name, rule))
     drawn = sample(chosen, networks, range(6), CPU)
     assert len(drawn.guided) == 6
     assert 1 <= min(drawn.guided) < max(drawn.guided) <= STEPS
     for guided in set(drawn.guided):
-        # The same images as by CFG in an interval that ends there.
-        limited = cell(name, "cfg")._replace(
-            guidance=Guidance("cfg", 2.0, interval=_first(guided)),
+        # The same images as by the rule that does not stop, in an interval that ends there.
+        limited = cell(name, rule)._replace(
+            guidance=Guidance(rule, 2.0, interval=_first(guided)),
         )
         rows = [index for index in range(6) if drawn.guided[index] == guided]
         expected = sample(limited, networks, range(6), CPU).images[rows]
         assert (drawn.images[rows].int() - expected.int()).abs().max() <= 1
         assert stopped_macs(chosen, guided) == image_macs(limited)
-    assert stopped_macs(chosen, STEPS) == image_macs(chosen) == image_macs(cell(name, "cfg"))
+    assert stopped_macs(chosen, STEPS) == image_macs(chosen) == image_macs(cell(name, rule))
     again = sample(chosen, networks, [4, 1], CPU)
     assert torch.equal(again.images, drawn.images[[4, 1]])
     assert again.guided == (drawn.guided[4], drawn.guided[1])

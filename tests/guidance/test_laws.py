@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -32,7 +33,7 @@ from tests.every_rule import EVERY, with_scale
 
 Tiny = Callable[[str, int], tuple[str, Networks]]
 CPU = torch.device("cpu")
-COUNTED: dict[tuple[Architecture, int, Perturbation | None], Macs] = {}
+COUNTED: dict[tuple[Architecture, int, Perturbation | None, bool], Macs] = {}
 PLAIN_APG = (("eta", 1.0), ("momentum", 0.0), ("norm_limit", 0.0))
 UNSCALED = [name for name, rule in RULES.items() if not rule.guided or rule.replaces_update]
 seeds, scales, gammas = st.integers(0, 7), st.floats(1.1, 6), st.sampled_from([0.0, 0.25, 0.5, 0.8])
@@ -40,6 +41,8 @@ few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthChec
 
 
 def family_of(rule: str) -> str:
+    if RULES[rule].needs_inner:
+        return "ig-sit"
     return "sprint" if RULES[rule].drops_path else "tread-sit"
 
 
@@ -54,11 +57,11 @@ def run(
     return final_state(cell(name, guidance, seed), networks, indices or [0, 1, 2], CPU)
 
 
-def counted(network: Denoiser, kept: int, perturbation: Perturbation | None) -> Macs:
+def counted(network: Denoiser, kept: int, perturbation: Perturbation | None, inner: bool) -> Macs:
     """What fvcore counts of a call: it traces for a quarter of a second, so each distinct call is traced once."""
-    key = (network.architecture, kept, perturbation)
+    key = (network.architecture, kept, perturbation, inner)
     if key not in COUNTED:
-        COUNTED[key] = count_kept(network, kept, perturbation)
+        COUNTED[key] = count_kept(network, kept, perturbation, inner)
     return COUNTED[key]
 
 
@@ -302,6 +305,7 @@ def test_linear_rules_agree_in_every_space(
         ("tread-sit", Sampler("euler", 4, shift=2.0)),
         ("tread-sit", Sampler("heun", 3)),
         ("sit", Sampler("euler-maruyama", 4)),
+        ("ig-sit", Sampler("euler-maruyama", 4)),
         ("sprint", Sampler("euler", 4)),
         ("maskdit", Sampler("edm-heun", 3, churn=1.0)),
         ("dit", Sampler("ddim", 4)),
@@ -331,8 +335,9 @@ def test_a_cell_costs_what_fvcore_counts_of_the_calls_it_really_makes(
     steered: bool,
 ) -> None:
     assume(not RULES[rule].drops_path or family == "sprint")
+    assume(not RULES[rule].needs_inner or family == "ig-sit")
     assume(not RULES[rule].samplers or sampler.name in RULES[rule].samplers)
-    assume(RULES[rule].space != "velocity" or family in ("tread-sit", "sit", "sprint"))
+    assume(RULES[rule].space != "velocity" or family in ("tread-sit", "sit", "ig-sit", "sprint"))
     name, networks = tiny(family, seed)
     guidance = with_scale(EVERY[rule]) if steered else EVERY[rule]
     if subset == "groups" and not isinstance(guidance.gamma_weak, float):
@@ -341,21 +346,21 @@ def test_a_cell_costs_what_fvcore_counts_of_the_calls_it_really_makes(
         guidance = guidance._replace(subset=subset)
     if RULES[rule].guided:
         guidance = guidance._replace(interval=interval(when), scale_schedule=scale_schedule(schedule))
-    made: list[tuple[int, Perturbation | None, int]] = []
+    made: list[tuple[int, Perturbation | None, bool, int]] = []
 
-    def note(module: torch.nn.Module, inputs: tuple[Tensor | Perturbation | None, ...], output: Tensor) -> None:
+    def note(module: torch.nn.Module, inputs: tuple[Any, ...], named: dict[str, bool]) -> None:
         x, tokens, perturbation = inputs[0], inputs[3], inputs[4]
-        grid = networks.main.architecture.grid_tokens
-        assert isinstance(x, Tensor)
-        made.append((tokens.shape[1] if isinstance(tokens, Tensor) else grid, perturbation, len(x)))  # type: ignore[arg-type]
+        kept = networks.main.architecture.grid_tokens if tokens is None else tokens.shape[1]
+        made.append((kept, perturbation, named.get("inner", False), len(x)))
 
     assert networks.auxiliary is not None
-    hooks = [network.register_forward_hook(note) for network in (networks.main, networks.auxiliary)]
+    both = (networks.main, networks.auxiliary)
+    hooks = [network.register_forward_pre_hook(note, with_kwargs=True) for network in both]
     chosen, images = cell(name, guidance, seed, sampler), 2
     assert torch.isfinite(final_state(chosen, networks, list(range(images)), CPU)).all()
     for hook in hooks:
         hook.remove()
     total = Macs(0, 0, 0)
-    for kept, perturbation, rows in made:
-        total = total.plus(counted(networks.main, kept, perturbation).times(rows))
+    for kept, perturbation, inner, rows in made:
+        total = total.plus(counted(networks.main, kept, perturbation, inner).times(rows))
     assert image_macs(chosen).times(images) == total

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sgbench.base.errors import UserError
-from sgbench.models.architecture import Architecture
+from sgbench.models.architecture import Architecture, CaptionArchitecture
 from sgbench.models.families import FAMILIES, family
 from sgbench.models.families.mdtv2 import MDTv2Architecture
-from sgbench.models.families.microdit import MicroDiTArchitecture
-from sgbench.models.families.prx import PRXArchitecture, prx_from_config
+from sgbench.models.families.prx import prx_from_config
 from sgbench.models.family import Request
 from sgbench.networks.denoiser import Denoiser, build
 from sgbench.networks.prx import PRX
+from tests.letters import smallest
 
 BATCH, GRID = 2, 36
 SIZES = {"patch_size": 2, "in_channels": 3, "hidden_size": 24, "num_heads": 3, "num_classes": 5}
@@ -44,9 +44,14 @@ CONFIGS: dict[str, dict[str, Any]] = {
         **{"in_channels": 3, "patch_size": 2, "context_in_dim": 10, "hidden_size": 24, "mlp_ratio": 3.5},
         **{"num_heads": 3, "depth": 5, "axes_dim": [4, 4]},
     },
+    "tr-dit": {
+        **{key: value for key, value in SIZES.items() if key != "num_classes"},
+        **{**SQUARE, "routes": [[1, 3]], "mlp_width": 40, "text_depth": 1, "caption_channels": 10},
+    },
     "dit": {**SIZES, **SQUARE, **ROUTES},
     "sit": {**SIZES, **SQUARE, **ROUTES},
     "repa-sit": {**SIZES, **SQUARE, **ROUTES},
+    "ig-sit": {**SIZES, **SQUARE, **ROUTES, "encoder_depth": 3},
 }
 # Stacks of blocks that see only the kept tokens, and those that see all; of a DiT, the blocks of its route.
 SPARSE = {"sprint": ["middle_blocks"], "maskdit": ["blocks"], "mdtv2": ["en_inblocks", "en_outblocks"]}
@@ -80,7 +85,7 @@ def inputs(a: Architecture, device: str = "cpu") -> tuple[Tensor, Tensor, Tensor
     generator = torch.Generator().manual_seed(7)
     x = torch.randn(BATCH, *a.sample_shape, generator=generator).to(device)
     condition = torch.tensor([0, 3])
-    if isinstance(a, MicroDiTArchitecture | PRXArchitecture):
+    if isinstance(a, CaptionArchitecture):
         condition = torch.randn(BATCH, 5, a.caption_channels, generator=generator)
     return x, torch.tensor([0.2, 0.9], device=device), condition.to(device)
 
@@ -146,13 +151,21 @@ def test_the_published_microdit_has_its_number_of_parameters() -> None:
     assert sum(parameter.numel() for parameter in made.parameters()) / 1e9 == pytest.approx(1.16, abs=0.01)
 
 
+def test_the_described_tr_dit_has_its_number_of_parameters_and_its_route() -> None:
+    """TR-DiT-2.5B of arXiv 2601.01608; the paper prints no more digits."""
+    with torch.device("meta"):
+        made = build(FAMILIES["tr-dit"].sized(Request("XL", 2, 64, None)))
+    assert round(sum(parameter.numel() for parameter in made.parameters()) / 1e9, 1) == 2.5
+    assert tokens_seen(made, subset(1024, 205), "meta") == {"blocks": [1024] * 2 + [205] * 29 + [1024] * 3}
+
+
 def test_routes_and_depths_are_the_published_ones() -> None:
     def sized(name: str, letter: str) -> Any:
         return FAMILIES[name].sized(Request(letter, 2, 32, None))
 
     for name in ("tread-dit", "tread-sit"):
         assert [sized(name, letter).routes for letter in ("B", "XL")] == [((2, 8),), ((2, 24),)]
-    assert [sized(name, "XL").routes for name in ("dit", "sit", "repa-sit")] == [()] * 3
+    assert [sized(name, "XL").routes for name in ("dit", "sit", "repa-sit", "ig-sit")] == [()] * 4
     sprint, maskdit, mdtv2 = (sized(name, "XL") for name in ("sprint", "maskdit", "mdtv2"))
     assert (sprint.encoder_depth, sprint.middle_depth, sprint.decoder_depth) == (2, 24, 2)
     assert (maskdit.decoder_hidden_size, maskdit.decoder_depth, maskdit.decoder_num_heads) == (512, 8, 16)
@@ -170,11 +183,11 @@ def test_an_unknown_family_is_named_with_a_suggestion() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_network_of_size_s_drops_tokens_where_its_family_says(name: str) -> None:
-    """Shapes alone, on the meta device: 16 tokens, 5 of them kept. MicroDiT is XL only, PRX of one size."""
-    routes = ((2, 8),) if name in ("dit", "sit", "repa-sit") else None
+def test_a_network_of_the_smallest_size_drops_tokens_where_its_family_says(name: str) -> None:
+    """Shapes alone, on the meta device: 16 tokens, 5 of them kept."""
+    routes = ((2, 8),) if name in ("dit", "sit", "repa-sit", "ig-sit") else None
     with torch.device("meta"):
-        made = build(FAMILIES[name].sized(Request("XL" if name == "microdit" else "S", 2, 8, routes))).eval()
+        made = build(FAMILIES[name].sized(Request(smallest(name), 2, 8, routes))).eval()
     a = made.architecture
     assert a.grid_tokens == 16
     assert tokens_seen(made, subset(16, 5), "meta") == expected_sparse(name, a, 5)

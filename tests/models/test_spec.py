@@ -10,14 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgbench.base.errors import UserError
+from sgbench.models.config import architecture_of, canonical
 from sgbench.models.families import FAMILIES
-from sgbench.models.family import SIZES
+from sgbench.models.family import SHAPE_KEYS, SIZES, Request
+from sgbench.models.sizes import OWN_KEYS
 from sgbench.models.spec import Spec, is_spec, parse, parse_routes, spell_routes, text_of
+from tests.own_sizes import recorded_configs
 
 TREAD = {"family": "tread-sit", "size": "XL/2", "resolution": 256, "weights": "random"}
 routes = st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), max_size=3).map(tuple)
 # Anything that a file system may call a file, blanks, quotes and equal signs included.
 paths = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+NOTHING: dict[str, Any] = {key: st.none() for key in (*OWN_KEYS, "config")}
 random_or_file = st.just("random") | st.just("/data/my models/a = b.safetensors") | paths
 sized = st.builds(
     Spec,
@@ -30,6 +34,7 @@ sized = st.builds(
     auxiliary=st.none() | paths,
     iterations=st.none() | st.integers(1),
     auxiliary_iterations=st.none() | st.integers(1),
+    **NOTHING,
     # Random weights have no digest, and what is not there has no age.
 ).filter(
     lambda spec: (
@@ -49,8 +54,38 @@ pipelines = st.builds(
     auxiliary=st.none(),
     iterations=st.none(),
     auxiliary_iterations=st.none(),
+    **NOTHING,
 )
-specs = sized | pipelines
+
+
+@st.composite
+def sizes_of_their_own(draw: st.DrawFn) -> Spec:
+    """A letter, a shape or a config; of classes, channels and side whatever the family takes. Without its folder a
+    pipeline may have sizes, too."""
+    spec = draw(sized | pipelines.map(lambda one: one._replace(weights="random")))
+    known = FAMILIES[spec.family]
+    numbers: dict[str, Any] = {}
+    whole = st.integers(1, 99_999)
+    if set(SHAPE_KEYS) <= set(known.keys) and draw(st.booleans()):
+        spec = spec._replace(size="")
+        numbers = {key: draw(whole) for key in SHAPE_KEYS}
+    numbers |= {key: draw(st.none() | whole) for key in ("classes", "channels") if key in known.keys}
+    if draw(st.booleans()):
+        side = draw(st.integers(1, 500))
+        numbers |= {"latent_side": side, "resolution": side * draw(st.integers(1, 40))}
+    return spec._replace(**numbers)
+
+
+@st.composite
+def configured(draw: st.DrawFn) -> Spec:
+    """A config in place of any size; its text is the family's own reading of it."""
+    spec = draw(sized)
+    config = canonical(draw(st.sampled_from(recorded_configs()[spec.family])), FAMILIES[spec.family], "config")
+    side = architecture_of(config, FAMILIES[spec.family]).input_size
+    return spec._replace(size="", config=config, resolution=side * draw(st.integers(1, 40)))
+
+
+specs = sized | pipelines | sizes_of_their_own() | configured()
 
 
 def mapping(spec: Spec, spelling: str = "text") -> dict[str, Any]:
@@ -112,7 +147,7 @@ def test_the_text_forms_of_the_documentation() -> None:
     assert text_of({**TREAD, "route": [[2, 12], [14, 24]], "weights": "/my models/w.pt"}) == (
         "tread-sit XL/2 256 route=2-12,14-24 weights='/my models/w.pt'"
     )
-    assert parse("sit XL/2 512 route=2-24 weights=random", "model").request == ("XL", 2, 64, ((2, 24),))
+    assert parse("sit XL/2 512 route=2-24 weights=random", "model").request == Request("XL", 2, 64, ((2, 24),))
     assert text_of({"family": "prx", "resolution": 512, "weights": "/models/prx"}) == "prx 512 weights=/models/prx"
     assert parse("prx 512 route=2-12 weights=random", "model").routes == ((2, 12),)
     assert text_of("fashion-routing") == "fashion-routing"
@@ -133,7 +168,7 @@ def test_yaml_as_a_person_writes_it() -> None:
 
 def test_an_unknown_key_is_named_with_a_suggestion() -> None:
     assert "unknown key 'wieghts', did you mean 'weights'?" in refused({**TREAD, "wieghts": "random"})
-    assert "unknown key 'depth'" in refused_text("sit S/2 256 depth=3 weights=random")
+    assert "unknown key 'dpeth', did you mean 'depth'?" in refused_text("sit S/2 256 dpeth=3 weights=random")
 
 
 @pytest.mark.parametrize("key", ["family", "size", "weights"])

@@ -28,6 +28,7 @@ from tests import tiny_model, warm
 GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("*.safetensors"))
 FAMILY = {
     "dit": "dit",
+    "ig_sit": "ig-sit",
     "maskdit": "maskdit",
     "mdtv2": "mdtv2",
     "microdit": "microdit",
@@ -35,6 +36,7 @@ FAMILY = {
     "sprint_sit": "sprint",
     "traj_dit_ddim": "dit",
     "traj_dit_ddpm": "dit",
+    "traj_ig_sde": "ig-sit",
     "traj_maskdit_churn": "maskdit",
     "traj_maskdit_edm": "maskdit",
     "traj_mdt_ddpm": "mdtv2",

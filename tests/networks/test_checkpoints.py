@@ -298,6 +298,7 @@ def test_families_are_guessed() -> None:
     cases: list[tuple[torch.nn.Module, list[str]]] = [
         (dit(), ["tread-dit", "tread-sit", "dit", "sit"]),
         (dit(out_channels=8), ["dit", "sit"]),
+        (dit(inner_block=1), ["ig-sit"]),
         (maskdit(), ["maskdit"]),
         (sprint(), ["sprint"]),
         (mdtv2(), ["mdtv2"]),

@@ -57,7 +57,7 @@ def call(found: Denoiser, batch: int = 3, kept: int | None = None) -> torch.Tens
 
 def test_a_network_is_given_one_time_and_one_class_for_each_sample(tmp_path: Path) -> None:
     found = network(tmp_path)
-    own = found.inner
+    own = found.wrapped
     x = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     expected = own(x, torch.full((3,), 0.5), torch.full((3,), 10), None)
     assert torch.equal(call(found), expected)
@@ -71,9 +71,9 @@ def test_weights_go_into_the_class_and_random_ones_are_always_the_same(tmp_path:
     save_file(state, tmp_path / "w.safetensors")
     torch.save({"ema": state, "step": 3}, tmp_path / "w.pt")
     for name in ("w.safetensors", "w.pt"):
-        loaded = network(tmp_path, weights=name, options={"width": 8}).inner.state_dict()
+        loaded = network(tmp_path, weights=name, options={"width": 8}).wrapped.state_dict()
         assert all(torch.equal(loaded[key], tensor) for key, tensor in state.items())
-    one, other = (network(tmp_path).inner.state_dict() for _ in range(2))
+    one, other = (network(tmp_path).wrapped.state_dict() for _ in range(2))
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
@@ -238,7 +238,7 @@ def test_a_live_network_is_copied_as_it_is(tmp_path: Path) -> None:
     with torch.no_grad():
         module.places += 1
     kept = load_network(catalogue.entry(brought.model), "main", CPU)
-    assert torch.equal(kept.inner.places, before)
+    assert torch.equal(kept.wrapped.places, before)
     assert module.training
     assert module.places.requires_grad
 

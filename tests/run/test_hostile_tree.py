@@ -172,7 +172,7 @@ def test_a_report_cannot_publish_files_of_others(tmp_path: Path) -> None:
 )
 def test_hostile_headers_of_weights(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(content)
-    assert shapes(tmp_path / "a.safetensors") is None
+    assert shapes(tmp_path / "a.safetensors") == {}
     deep = b'{"a":' + b"[" * 100_000
     (tmp_path / "b.safetensors").write_bytes(len(deep).to_bytes(8, "little") + deep)
-    assert shapes(tmp_path / "b.safetensors") is None
+    assert shapes(tmp_path / "b.safetensors") == {}

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from safetensors.torch import save_file
 from sgbench import api
 from sgbench.cells.closed_form import call_macs
 from sgbench.models import catalogue
+from sgbench.models.families import FAMILIES
 from sgbench.networks.denoiser import build
 from sgbench.results.store import Store
 from sgbench.samplers.catalogue import SAMPLERS
@@ -32,6 +34,7 @@ STEPS, SAMPLES = 2, 3
 SIZE = {"size": "S/4", "resolution": 64}
 NONE_CFG = [{"guidance": "none"}, {"guidance": "cfg", "scale": 1.5}]
 SG = [{"guidance": "sg", "gamma_strong": 0, "gamma_weak": 0.5, "scale": 1.5}]
+CFG_SG = NONE_CFG[1:] + SG
 PDG = [{"guidance": "pdg", "scale": 1.5}]
 # Sampler, model and sweep; then the gammas of the calls of each cell, and what its row says of dropped tokens.
 SUITES: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]], list[tuple[tuple[float, ...], str]]]] = {
@@ -124,6 +127,38 @@ def test_random_weights_from_suite_to_report(name: str, tmp_path: Path) -> None:
     assert "Weights are random" in table
     plain = pd.read_csv(tmp_path / "reports" / "throughput" / "table.csv", dtype={"cell": str})
     assert plain["cell"].tolist() == rows["cell"].tolist()
+
+
+@pytest.fixture
+def fresh_catalogue() -> Iterator[None]:
+    """Entries remember architectures, which a test replaces."""
+    catalogue.entry.cache_clear()
+    yield
+    catalogue.entry.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh_catalogue")
+def test_a_described_text_model_runs_without_encoder_and_decoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TR-DiT from suite to report, at a size that a test can afford; the count of fvcore is checked while it runs."""
+    described = FAMILIES["tr-dit"]
+    sizes = {"hidden_size": 32, "num_heads": 2, "depth": 4, "mlp_width": 40, "caption_channels": 8, "caption_tokens": 5}
+    small = described.from_config(
+        {**sizes, "input_size": 8, "patch_size": 2, "in_channels": 4, "text_depth": 2, "routes": [[1, 2]]}
+        | {"trained_gamma": 0.5}
+    )
+    monkeypatch.setitem(FAMILIES, "tr-dit", replace(described, sized=lambda request: small))
+    content = yaml.safe_load(suite_text({"family": "tr-dit", "size": "XL/2", "weights": "random"}, "euler", CFG_SG))
+    path = tmp_path / "suite.yaml"
+    path.write_text(yaml.safe_dump({**content, "prompts": "shapes", "text_encoder": "none"}, sort_keys=False))
+    rows, table, images = run_score_report(path, tmp_path)
+    assert rows["dropped_tokens"].tolist() == ["no", "trained for it"]
+    costs = [STEPS * sum(call_macs(small, gamma).macs for gamma in gammas) / 1e9 for gammas in ((0, 0), (0, 0.5))]
+    assert rows["gmacs_per_image"].tolist() == pytest.approx(costs)
+    assert [part.shape for part in images] == [(SAMPLES, 8, 8, 3)] * 2
+    assert not np.array_equal(*images)
+    assert "Weights are random" in table
 
 
 def test_a_report_of_random_weights_through_the_commands(sgbench: Command, tmp_path: Path) -> None:

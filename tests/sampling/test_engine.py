@@ -27,8 +27,8 @@ from tests.every_rule import EVERY, with_scale
 CPU = torch.device("cpu")
 # Images of the embedded models that a CPU draws together.
 GROUP = group_size(64)
-# The models here have no path to drop.
-SERVED = [guidance for name, guidance in EVERY.items() if not RULES[name].drops_path]
+# The models here have no path to drop and no inner head.
+SERVED = [guidance for name, guidance in EVERY.items() if not (RULES[name].drops_path or RULES[name].needs_inner)]
 GUIDANCES = list(dict.fromkeys([*SERVED, *map(with_scale, SERVED)]))
 
 

@@ -39,8 +39,10 @@ def guidance_of(name: str) -> Guidance:
         return Guidance("sg", scale, strong, weak)
     if found := re.fullmatch(rf"pdg_{N}", name):
         return Guidance("pdg", float(found[1]))
-    if found := re.fullmatch(rf"cfg_{N}_interval_{N}_{N}", name):
-        return Guidance("cfg", float(found[1]), interval=interval(f"noise {found[2]} to {found[3]}"))
+    if found := re.fullmatch(rf"(cfg|ig)_{N}_interval_{N}_{N}", name):
+        return Guidance(found[1], float(found[2]), interval=interval(f"noise {found[3]} to {found[4]}"))
+    if found := re.fullmatch(rf"ig_{N}", name):
+        return Guidance("ig", float(found[1]))
     found = re.fullmatch(rf"cfg_{N}(?:_power_cosine_{N})?(?:_first_(\d+)_channels)?", name)
     assert found is not None
     schedule = f"power-cosine {found[2]}" if found[2] else "constant"
@@ -55,8 +57,8 @@ CASES = [
 
 
 def test_every_run_is_here() -> None:
-    assert len(RUNS) == 10
-    assert len(CASES) == 24
+    assert len(RUNS) == 11
+    assert len(CASES) == 27
 
 
 @pytest.mark.parametrize(("path", "name"), CASES)

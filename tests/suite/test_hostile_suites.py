@@ -11,8 +11,8 @@ import yaml
 from sgbench.api import load_suite, make_plan
 from sgbench.base.errors import UserError
 from sgbench.cells.prompts import load_prompts
+from sgbench.files.yaml_file import parse_yaml
 from sgbench.suite.load import MOST_BYTES
-from sgbench.suite.yaml_file import parse_yaml
 
 CHAIN = range(1, 20)
 LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in CHAIN)

@@ -1,13 +1,18 @@
-"""The families around the DiT network: DiT and SiT, dense, with REPA, or with TREAD's routes. No torch."""
+"""The families around the DiT network: DiT and SiT, dense, with REPA, an inner head or TREAD's routes. No torch."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Literal
 
-from sgbench.models.architecture import Macs, RoutedArchitecture, VarianceArchitecture, block
-from sgbench.models.family import Family, Request, Shapes, backbone, published
+from pydantic import Field, model_validator
+
+from sgbench.models.architecture import Macs, RoutedArchitecture, VarianceArchitecture, block, final
+from sgbench.models.family import Family, Request, Shapes, backbone, flag, published, tread_route, whole
 from sgbench.samplers.catalogue import DISCRETE_SAMPLERS, EDM_SAMPLERS, FLOW_SAMPLERS
+
+# Of REPA's constructor: what its projectors are like, which sampling does not need.
+PROJECTORS = ("decoder_hidden_size", "encoder_depth", "z_dims", "projector_dim", "use_cfg", "path_type", "fused_attn")
 
 
 class DiTArchitecture(VarianceArchitecture, RoutedArchitecture):
@@ -19,37 +24,72 @@ class DiTArchitecture(VarianceArchitecture, RoutedArchitecture):
     )
 
     family: Literal["dit"] = "dit"
+    inner_block: int | None = Field(
+        default=None, ge=0, description="block, from 0, after which a second last layer predicts; none where it is None"
+    )
+
+    @model_validator(mode="after")
+    def _inner_block_inside(self) -> "DiTArchitecture":
+        if self.inner_block is not None and self.inner_block >= self.depth:
+            raise ValueError(f"an inner head after block {self.inner_block} is outside blocks 0..{self.depth - 1}")
+        return self
+
+    @property
+    def has_inner_head(self) -> bool:
+        return self.inner_block is not None
+
+    def inner_macs(self) -> Macs:
+        if self.inner_block is None:
+            return super().inner_macs()
+        grid, width = self.grid_tokens, self.hidden_size
+        return final(grid, width, self.patch_size**2 * self.out_channels, width)
 
     def block_macs(self, kept: int) -> list[Macs]:
         grid, width = self.grid_tokens, self.hidden_size
         return self.routed(block(grid, width, width), block(kept, width, width))
 
 
-def _from_config(config: Mapping[str, Any], learn_sigma: bool, sigma_used: bool = True) -> DiTArchitecture:
+# The block after which the published models of Internal Guidance have their inner head, counted from 1.
+INNER_DEPTH = 8
+
+
+def _from_config(
+    config: Mapping[str, Any], learn_sigma: bool, sigma_used: bool = True, inner: bool = False
+) -> DiTArchitecture:
     """The record, without the half of the output that the published sampler ignores."""
     sizes = backbone(config)
-    doubled = 2 if config.get("learn_sigma", learn_sigma) and sigma_used else 1
+    doubled = 2 if flag(config, "learn_sigma", learn_sigma) and sigma_used else 1
     routes = config.get("routes") or []
+    if not flag(config, "enable_routing", True):
+        routes = []
     return DiTArchitecture(
         **sizes,
-        depth=config["depth"],
+        depth=whole(config, "depth"),
         out_channels=sizes["in_channels"] * doubled,
         routes=tuple((route["start_layer_idx"], route["end_layer_idx"]) for route in routes),
         trained_gamma=max((route["selection_ratio"] for route in routes), default=0.0),
+        inner_block=whole(config, "encoder_depth", INNER_DEPTH) - 1 if inner else None,
     )
 
 
-def _sized(request: Request, learn_sigma: bool, sigma_used: bool = True, gamma: float = 0.0) -> DiTArchitecture:
-    """The record of a published size. TREAD (`gamma` above 0) has a route from block 2 to the fourth from the end."""
-    own = ((2, request.size.depth - 4),) if gamma else ()
+def _sized(
+    request: Request, learn_sigma: bool, sigma_used: bool = True, gamma: float = 0.0, inner: bool = False
+) -> DiTArchitecture:
+    """The record of a size. TREAD (`gamma` above 0) has a route from block 2 to the fourth from the end."""
+    own = tread_route(request.size.depth) if gamma and request.routes is None else ()
     routes = own if request.routes is None else request.routes
     named = [{"start_layer_idx": first, "end_layer_idx": last, "selection_ratio": gamma} for first, last in routes]
-    return _from_config({**published(request), "routes": named}, learn_sigma, sigma_used)
+    return _from_config({**published(request), "routes": named}, learn_sigma, sigma_used, inner)
 
 
 def _has_projectors(shapes: Shapes) -> bool:
     """Whether REPA's projectors are among the weights."""
     return any(name.startswith("projectors.") for name in shapes)
+
+
+def _has_inner_head(shapes: Shapes) -> bool:
+    """Whether the second last layer of Internal Guidance is among the weights."""
+    return "final_layer_xr.linear.weight" in shapes
 
 
 def _learned_sigma(shapes: Shapes) -> bool:
@@ -58,8 +98,12 @@ def _learned_sigma(shapes: Shapes) -> bool:
     return len(embed) == 4 and len(out) > 0 and out[0] // embed[2] ** 2 == 2 * embed[1]
 
 
+def _fits_plain(shapes: Shapes) -> bool:
+    return not _has_projectors(shapes) and not _has_inner_head(shapes)
+
+
 def _fits_tread(shapes: Shapes) -> bool:
-    return not _has_projectors(shapes) and not _learned_sigma(shapes)
+    return _fits_plain(shapes) and not _learned_sigma(shapes)
 
 
 # EDM denoiser.
@@ -97,7 +141,7 @@ DIT = Family(
     works=("peebles2023dit",),
     rank=80,
     architecture=DiTArchitecture,
-    fits=lambda shapes: not _has_projectors(shapes),
+    fits=_fits_plain,
     prediction="epsilon",
     drops="nothing; a route can be forced, which it was not trained for",
     samplers=DISCRETE_SAMPLERS,
@@ -130,6 +174,8 @@ REPA_SIT = replace(
     works=("yu2025repa", "ma2024sit"),
     rank=100,
     telltales=("z_dims",),
+    fixed={"qk_norm": False},
+    unused=PROJECTORS,
     fits=_has_projectors,
     prediction="velocity",
     samplers=FLOW_SAMPLERS,
@@ -138,4 +184,18 @@ REPA_SIT = replace(
     sized=partial(_sized, learn_sigma=False),
     guided_channels=None,
 )
-FAMILIES = (TREAD_DIT, TREAD_SIT, DIT, SIT, REPA_SIT)
+# As REPA's, with a second last layer after an inner block in the projectors' place.
+IG_SIT = replace(
+    REPA_SIT,
+    name="ig-sit",
+    title="SiT + IG",
+    source="arXiv 2512.24176",
+    works=("zhou2026ig", "ma2024sit"),
+    rank=105,
+    telltales=("encoder_depth",),
+    fits=_has_inner_head,
+    from_config=partial(_from_config, learn_sigma=False, inner=True),
+    sized=partial(_sized, learn_sigma=False, inner=True),
+    note=f"the inner head is after block {INNER_DEPTH} of any size, as published: weights do not say which",
+)
+FAMILIES = (TREAD_DIT, TREAD_SIT, DIT, SIT, REPA_SIT, IG_SIT)

@@ -1,12 +1,23 @@
 """MaskDiT (Zheng et al.): an encoder over the kept tokens, a light decoder over all, EDM preconditioning. No torch."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from sgbench.models.architecture import ClassArchitecture, Macs, SameChannels, block, embedding, final, total
-from sgbench.models.family import Family, Shapes, backbone, published
+from sgbench.models.architecture import (
+    ClassArchitecture,
+    Macs,
+    SameChannels,
+    block,
+    check_positions,
+    embedding,
+    final,
+    total,
+)
+from sgbench.models.family import Family, Shapes, backbone, published, whole
 from sgbench.samplers.catalogue import EDM_SAMPLERS
 
 DECODER = {"decoder_hidden_size": 512, "decoder_depth": 8, "decoder_num_heads": 16}
@@ -23,10 +34,22 @@ class MaskDiTArchitecture(SameChannels, ClassArchitecture):
     decoder_depth: int = Field(gt=0)
     decoder_num_heads: int = Field(gt=0)
 
+    @model_validator(mode="after")
+    def _whole_decoder_heads(self) -> MaskDiTArchitecture:
+        width, heads = self.decoder_hidden_size, self.decoder_num_heads
+        if width % heads:
+            raise ValueError(f"decoder_hidden_size {width} is not a multiple of decoder_num_heads {heads}")
+        check_positions("decoder_hidden_size", width)
+        return self
+
     @property
     def blocks(self) -> int:
         """The encoder's blocks, then the decoder's."""
         return self.depth + self.decoder_depth
+
+    @property
+    def label_table(self) -> tuple[int, int]:
+        return (self.hidden_size, self.num_classes)
 
     @classmethod
     def classes_in(cls, table: Sequence[int]) -> int:
@@ -54,8 +77,8 @@ class MaskDiTArchitecture(SameChannels, ClassArchitecture):
 
 
 def _from_config(config: Mapping[str, Any]) -> MaskDiTArchitecture:
-    decoder = {key: config.get(key, published) for key, published in DECODER.items()}
-    return MaskDiTArchitecture(**backbone(config), **decoder, depth=config["depth"], trained_gamma=0.5)
+    decoder = {key: whole(config, key, published) for key, published in DECODER.items()}
+    return MaskDiTArchitecture(**backbone(config), **decoder, depth=whole(config, "depth"), trained_gamma=0.5)
 
 
 def _linear_labels(shapes: Shapes) -> bool:
@@ -73,6 +96,8 @@ FAMILIES = (
         rank=40,
         architecture=MaskDiTArchitecture,
         telltales=("use_decoder", "decoder_depth"),
+        fixed={"use_decoder": True, "pad_cls_token": False, "sigma_data": 0.5},
+        unused=("mae_loss_coef",),
         fits=_linear_labels,
         prediction="edm",
         drops="dropped tokens leave before the encoder; a learned token stands in for them in the decoder",

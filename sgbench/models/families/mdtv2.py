@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from sgbench.models.architecture import Macs, VarianceArchitecture, block
-from sgbench.models.family import Family, backbone, published
+from sgbench.models.family import Family, backbone, flag, published, whole
 from sgbench.samplers.catalogue import DISCRETE_SAMPLERS
 
 
@@ -52,9 +52,9 @@ def _from_config(config: Mapping[str, Any]) -> MDTv2Architecture:
     sizes = backbone(config)
     return MDTv2Architecture(
         **sizes,
-        depth=config["depth"],
-        out_channels=sizes["in_channels"] * (2 if config.get("learn_sigma", True) else 1),
-        decoder_depth=config.get("decode_layer", 4),
+        depth=whole(config, "depth"),
+        out_channels=sizes["in_channels"] * (2 if flag(config, "learn_sigma", True) else 1),
+        decoder_depth=whole(config, "decode_layer", 4),
         trained_gamma=config.get("mask_ratio") or 0.0,
     )
 

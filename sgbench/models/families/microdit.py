@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from sgbench.models.architecture import CaptionArchitecture, Macs, embedding, final, total
-from sgbench.models.family import LATENT_CHANNELS, Family, Request
+from sgbench.models.architecture import CaptionArchitecture, Macs, check_positions, embedding, final, total
+from sgbench.models.family import LATENT_CHANNELS, Family, Request, flag, whole
 from sgbench.samplers.catalogue import EDM_SAMPLERS
 
 TIME_FREQUENCIES = 512
@@ -65,6 +65,15 @@ class MicroDiTArchitecture(CaptionArchitecture):
     expert_capacity: float = Field(gt=0)
     experts_every_n: int = Field(gt=0)
     time_scale: float = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> MicroDiTArchitecture:
+        for name in ("hidden_size", "patch_mixer_dim"):
+            width = getattr(self, name)
+            if width % self.head_dim:
+                raise ValueError(f"{name} {width} is not a multiple of head_dim {self.head_dim}")
+        check_positions("hidden_size", self.hidden_size)
+        return self
 
     @model_validator(mode="after")
     def _one_ratio_per_block(self) -> MicroDiTArchitecture:
@@ -154,12 +163,12 @@ def _from_config(config: Mapping[str, Any]) -> MicroDiTArchitecture:
         *("pos_interp_scale", "patch_mixer_qkv_ratio", "patch_mixer_mlp_ratio", "use_bias"),
         *("num_experts", "expert_capacity", "experts_every_n"),
     )
-    mixes = config.get("use_patch_mixer", True)
+    mixes = flag(config, "use_patch_mixer", True)
     return MicroDiTArchitecture(
         **{key: config[key] for key in same},
         hidden_size=config["dim"],
-        qkv_ratios=_spread(config["qkv_multipliers"], config["depth"]),
-        ffn_ratios=_spread(config["ffn_multipliers"], config["depth"]),
+        qkv_ratios=_spread(config["qkv_multipliers"], whole(config, "depth")),
+        ffn_ratios=_spread(config["ffn_multipliers"], whole(config, "depth")),
         patch_mixer_depth=config["patch_mixer_depth"] if mixes else 0,
         patch_mixer_dim=config["patch_mixer_dim"] if mixes else config["dim"],
         trained_gamma=0.75,
@@ -176,7 +185,8 @@ def _spread(values: Sequence[float], depth: int) -> tuple[float, ...]:
 def _sized(request: Request) -> MicroDiTArchitecture:
     if (request.letter, request.patch) != ("XL", 2):
         raise ValueError("MicroDiT was published as XL/2 only")
-    return _from_config({**PUBLISHED, "input_size": request.side, "pos_interp_scale": request.side / 32})
+    data = {"input_size": request.side, "in_channels": request.channels or LATENT_CHANNELS}
+    return _from_config({**PUBLISHED, **data, "pos_interp_scale": request.side / 32})
 
 
 FAMILIES = (
@@ -188,6 +198,10 @@ FAMILIES = (
         rank=60,
         architecture=MicroDiTArchitecture,
         telltales=("caption_channels",),
+        # Its widths change from block to block: a config says them all.
+        keys=("channels", "latent_side"),
+        fixed={"norm_eps": 1e-6},
+        unused=("depth_init", "patch_mixer_depth", "patch_mixer_dim"),
         prediction="edm",
         drops="patches are masked after the mixer and come out as zeros",
         samplers=EDM_SAMPLERS,

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from sgbench.base.errors import UserError, plain
+from sgbench.base.errors import UserError
 from sgbench.models.architecture import TIME_FREQUENCIES, CaptionArchitecture, Macs, RoutedArchitecture, Routes, total
 from sgbench.models.components import OWN, read_json
-from sgbench.models.family import Family, Request
+from sgbench.models.config import reason
+from sgbench.models.family import SHAPE_KEYS, Family, Request, tread_route
 from sgbench.samplers.catalogue import FLOW_SAMPLERS
 
 # The published models were trained on captions of at most this many tokens; diffusers' conversion writes it, too.
@@ -26,7 +27,7 @@ PUBLISHED = {
     "num_heads": 28,
     "depth": 16,
 }
-# Photoroom's own TREAD runs: from block 2 to 12, half of the tokens.
+# Photoroom's own TREAD runs: from block 2 to the fourth from the end of 16, half of the tokens.
 ROUTE = ((2, 12),)
 SHRINK = 8
 INDEX = "model_index.json"
@@ -142,21 +143,22 @@ def read_pipeline(folder: Path, routes: Routes | None, resolution: int | None = 
             min(longest, CAPTION_TOKENS),
         )
     except (ValueError, KeyError, TypeError) as error:
-        what = f"the pipeline's configurations make no model ({_reason(error)})"
+        what = f"the pipeline's configurations make no model ({reason(error)})"
         fix = "correct the resolution or the routes, or download the folder again"
         raise UserError(what, where=str(folder), fix=fix) from error
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return f"{error} is missing or unknown"
-    place = error.errors()[0]["loc"] if isinstance(error, ValidationError) else ()
-    return ": ".join([*map(str, place), plain(error)])
-
-
 def _sized(request: Request) -> PRXArchitecture:
-    routes = ROUTE if request.routes is None else request.routes
-    return prx_from_config(PUBLISHED, request.side * SHRINK, routes)
+    own: dict[str, Any] = {} if request.channels is None else {"in_channels": request.channels}
+    if request.own is not None:
+        depth, width, heads = request.own
+        # The published head has as many rotary channels for rows as for columns.
+        axis = width // heads // 2
+        sizes = {"depth": depth, "hidden_size": width, "num_heads": heads, "patch_size": request.patch}
+        own |= {**sizes, "axes_dim": (axis, axis)}
+    config = PUBLISHED | own
+    routes = tread_route(config["depth"]) if request.routes is None else request.routes
+    return prx_from_config(config, request.side * SHRINK, routes)
 
 
 FAMILIES = (
@@ -168,6 +170,7 @@ FAMILIES = (
         rank=70,
         architecture=PRXArchitecture,
         telltales=("context_in_dim",),
+        keys=(*SHAPE_KEYS, "channels", "latent_side"),
         prediction="velocity",
         drops="routed image tokens skip a range of blocks, words never do",
         samplers=FLOW_SAMPLERS,

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from sgbench.models.architecture import ClassArchitecture, Macs, SameChannels, block
-from sgbench.models.family import Family, Request, backbone, published
+from sgbench.models.family import Family, Request, backbone, published, whole
 from sgbench.samplers.catalogue import FLOW_SAMPLERS
 
 # Blocks of the published encoder, and of the decoder.
@@ -50,11 +50,13 @@ class SprintArchitecture(SameChannels, ClassArchitecture):
 
 
 def _from_config(config: Mapping[str, Any]) -> SprintArchitecture:
-    depths = {key: config[key] for key in ("encoder_depth", "middle_depth", "decoder_depth")}
+    depths = {key: whole(config, key) for key in ("encoder_depth", "middle_depth", "decoder_depth")}
     return SprintArchitecture(**backbone(config), **depths, depth=sum(depths.values()), trained_gamma=0.75)
 
 
 def _sized(request: Request) -> SprintArchitecture:
+    if request.size.depth <= 2 * ENDS:
+        raise ValueError(f"depth {request.size.depth} leaves no middle between {ENDS} blocks at either end")
     depths = {"encoder_depth": ENDS, "middle_depth": request.size.depth - 2 * ENDS, "decoder_depth": ENDS}
     return _from_config(published(request) | depths)
 
@@ -68,6 +70,12 @@ FAMILIES = (
         rank=30,
         architecture=SprintArchitecture,
         telltales=("middle_depth",),
+        fixed={
+            **{"q_norm": "RMSNorm", "k_norm": "RMSNorm", "use_swiglu": False},
+            **{"use_mask_restore": True, "residual_type": "concat_linear"},
+        },
+        # SwiGLU of any size is used with use_swiglu alone.
+        unused=("use_swiglu_large", "representation_align", "cfg_mask_prob"),
         prediction="velocity",
         drops="dropped tokens skip the middle blocks and come back as a learned token; all of them in path drop",
         samplers=FLOW_SAMPLERS,

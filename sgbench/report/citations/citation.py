@@ -102,7 +102,7 @@ def _uses(suite: Suite | None, cells: Sequence[Cell]) -> Iterator[Use]:
         yield "decoding of latents", ("rombach2022ldm", "vonplaten2022diffusers")
     if everything:
         yield PIPELINES
-    if everything or any(cell.text_encoder for cell in cells):
+    if everything or any(cell.text_encoder not in ("", NONE) for cell in cells):
         yield "text encoder", ("fang2024dfn", "ilharco2021openclip")
     for name in (*PACKAGED, *REFERENCES) if everything else [reference]:
         yield f"reference {name}", works_of(name)
