@@ -33,8 +33,8 @@ CHEAP = """
 add addcmul cat clone col2im cos div embedding exp expand expand_as fill gather gelu im2col index mean mul neg one_hot
 ones_like pow repeat_interleave rms_norm scatter scatter_add select silu sin slice softmax stack sub topk unbind
 unflatten zeros zeros_like rsqrt reciprocal repeat
-T abs addcdiv amax amin bitwise_and bitwise_or broadcast_to cumsum diff elu erf expm1 flip fmod hardtanh index_add
-index_copy index_select leaky_relu lerp log log1p log2 logical_and logical_not logical_or logsumexp lt le mT
+T abs addcdiv amax amin bitwise_and bitwise_or broadcast_to cumprod cumsum diff elu erf expm1 flip fmod hardtanh index_add
+index_copy index_select leaky_relu lerp log log1p log2 logical_and logical_not logical_or logsumexp lt le linspace mT
 masked_select maximum minimum min mish movedim ne new_ones norm numpy_T one_hot ones outer pad pixel_shuffle
 pixel_unshuffle prelu relu6 reshape_as rsub scalar_tensor sigmoid sign softplus sqrt square std sum swapaxes swapdims
 take_along_dim tanh tile tril triu unfold var view_as where
@@ -96,13 +96,18 @@ def count_kept(model: Denoiser, kept: int, perturbation: Perturbation | None = N
     return counted
 
 
-def require_savings(model: Denoiser) -> None:
-    """Raise UserError for a user's network that drops tokens, as its card says, and costs no less with half of them."""
-    a = model.architecture
-    if not model.at or not a.can_drop_tokens or a.grid_tokens == 1:
+def check_own(model: Denoiser) -> None:
+    """Count a user's own network before it makes an image. Nothing is done for those of sgbench.
+
+    Raises UserError where it cannot be counted, or drops tokens, as its card says, and costs no less with half of them.
+    """
+    if not model.at:
         return
-    half = a.grid_tokens // 2
-    dense, sparse = count_kept(model, a.grid_tokens).macs, count_kept(model, half).macs
+    a = model.architecture
+    half, dense = a.grid_tokens // 2, count_kept(model, a.grid_tokens).macs
+    if not a.can_drop_tokens or not half:
+        return
+    sparse = count_kept(model, half).macs
     if sparse >= dense:
         raise UserError(
             f"with {half} of {a.grid_tokens} tokens a call costs {sparse} multiply-accumulates, and {dense} with all: "

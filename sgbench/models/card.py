@@ -75,7 +75,9 @@ class ModelCard:
         else:
             pair = isinstance(self.caption, tuple) and len(self.caption) == 2 and all(map(_counts, self.caption))
             _require(pair and self.classes is None, "caption", "(tokens, channels), and no classes beside it")
-            _require(isinstance(self.text_encoder, str) and self.text_encoder, "text_encoder", "a file, a hub id, or none")
+            _require(
+                isinstance(self.text_encoder, str) and self.text_encoder, "text_encoder", "a file, a hub id, or none"
+            )
         _require(self.prediction in get_args(Prediction), "prediction", f"one of {', '.join(get_args(Prediction))}")
         after = isinstance(self.null, int) and self.null >= (self.classes or math.inf)
         _require(self.null is None or after, "null", f"an index after the classes, such as {self.classes}, or None")

@@ -23,7 +23,9 @@ CALL: Final = "(x, t, condition, tokens)"
 MODULE: Final = ("torch.nn.modules.module", "Module")
 OPTION: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # `FILE.py:NAME` or NAME, which may follow the package it is of.
-WITH_OPTIONS: Final = re.compile(r"(?:(?P<file>.+\.py:{0})|(?:.+: )?(?P<name>{0}))(?P<options>\(\S*\))?".format(OPTION.pattern))
+WITH_OPTIONS: Final = re.compile(
+    rf"(?:(?P<file>.+\.py:{OPTION.pattern})|(?:.+: )?(?P<name>{OPTION.pattern}))(?P<options>\(\S*\))?"
+)
 NAMES: Final = re.compile(rf"{NAME.pattern}(\([^\s()]*\))?")
 # What stands for itself in the value of an option.
 PLAIN: Final = "/+[]{}"
@@ -81,8 +83,9 @@ class ModelRegistry(Registry[OwnModel]):
             (thing, package), name = self.offered[code], code
             origin = Origin(f"{package.text}: {code}{spell_options(options)}", package.sha256)
         else:
+            what = f"no installed package offers a model {code!r}{suggestion(code, list(self.offered))}"
             fix = "write FILE.py:NAME, such as mine.py:Model, or install the package that offers it"
-            raise UserError(f"no installed package offers a model {code!r}{suggestion(code, list(self.offered))}", where=where, fix=fix)
+            raise UserError(what, where=where, fix=fix)
         return self.add(_model_of(thing, name, origin, options), origin, where)
 
 

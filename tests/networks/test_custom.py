@@ -14,7 +14,7 @@ from torch import nn
 import sgbench
 from sgbench import api
 from sgbench.base.errors import UserError
-from sgbench.cost.macs import count_kept, require_savings
+from sgbench.cost.macs import check_own, count_kept
 from sgbench.models import catalogue
 from sgbench.models.custom import bring
 from sgbench.models.own import MODELS
@@ -133,7 +133,7 @@ def test_an_error_in_the_constructor_is_told_by_file_and_line(tmp_path: Path) ->
 
 def test_dropped_tokens_save_work_and_the_count_says_how_much(tmp_path: Path) -> None:
     found = network(tmp_path, options={"width": 16, "depth": 2})
-    require_savings(found)
+    check_own(found)
     dense, half = count_kept(found, 16), count_kept(found, 8)
     # Of a block: 12 n d^2 of products, 2 n^2 d of attention, 2 n d of norms.
     assert dense.linear - half.linear == 2 * 12 * 8 * 16**2
@@ -154,12 +154,12 @@ def test_dropped_tokens_save_work_and_the_count_says_how_much(tmp_path: Path) ->
 )
 def test_tokens_that_save_no_work_are_refused_by_file_and_line(tmp_path: Path, ignored: str) -> None:
     with pytest.raises(UserError) as caught:
-        require_savings(network(tmp_path, ignored))
+        check_own(network(tmp_path, ignored))
     found = str(caught.value)
     assert found.startswith(f"{tmp_path / 'mine.py'}, line {line_of(ignored, 'def forward')}: with 8 of 16 tokens")
     assert "`tokens` saves no work" in found
     # A card that does not say so is believed.
-    require_savings(network(tmp_path, ignored.replace('drops="dropped tokens skip all blocks",', "")))
+    check_own(network(tmp_path, ignored.replace('drops="dropped tokens skip all blocks",', "")))
 
 
 def test_operators_that_cannot_be_counted_are_named(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.own_models import MODEL, SUITE as OF_A_MODEL
+from tests.own_models import MODEL
+from tests.own_models import SUITE as OF_A_MODEL
 
 RULE = """
 from sgbench.guidance.branches import Branch, Rule
