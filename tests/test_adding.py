@@ -122,33 +122,20 @@ SAMPLER = SamplerKind(
 METRIC = '''
 """Effective number of images: the exponential of the entropy of their kernel matrix."""
 
-from dataclasses import dataclass
-from typing import ClassVar
-
-from sgbench.metrics.metric import FeatureMetric, fields
+from sgbench.metrics.metric import SetMetric
 
 
-@dataclass(frozen=True)
-class Vendi(FeatureMetric):
-    needs: str = ""
+def vendi(features):
+    "Vendi score, cosine kernel."
+    import numpy as np
 
-    def score(self, features, info, computer):
-        import numpy as np
-
-        from sgbench.stats.estimates import group_bounds, jackknife
-
-        unit = features / np.linalg.norm(features, axis=1, keepdims=True)
-
-        def vendi(x):
-            values = np.linalg.eigvalsh(x @ x.T / len(x))
-            values = values[values > 1e-12]
-            return float(np.exp(-(values * np.log(values)).sum()))
-
-        without = [np.delete(unit, slice(*bounds), axis=0) for bounds in group_bounds(len(unit))]
-        return fields(jackknife(vendi(unit), [vendi(x) for x in without]), info.where)
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    values = np.linalg.eigvalsh(unit @ unit.T / len(unit))
+    values = values[values > 1e-12]
+    return np.exp(-(values * np.log(values)).sum())
 
 
-METRICS = (Vendi("vendi", "Vendi score", "higher", "fashion-cnn", "Vendi score, cosine kernel"),)
+METRICS = (SetMetric("vendi", "Vendi score", "higher", "fashion-cnn", quality=False, value=vendi),)
 '''
 SUITE = """
 suite: added

@@ -89,6 +89,8 @@ class Registry(dict[str, T]):
         if not isinstance(name, str) or not self.names.fullmatch(name):
             fix = "write letters, digits and any of . _ + -"
             raise UserError(f"{name!r}, the name of {origin.text}, is not a valid name", where=where, fix=fix)
+        if name in self and self[name] == thing:
+            return name
         before = self.origins.get(name)
         if self.built_in(name) or (before is not None and not before.closed and before.text != origin.text):
             raise UserError(
@@ -138,6 +140,10 @@ class Registry(dict[str, T]):
     def bring(self, reference: str, folder: Path, where: str) -> str:
         """Add what `FILE.py:NAME` names, relative to `folder`, and return its name. Raises UserError."""
         code = locate(reference, folder, where)
+        if code.measured:
+            raise UserError(
+                f"{reference} names a metric, not a {self.what}", where=where, fix="remove what is before @"
+            )
         return self.add(load(code, where), origin_of(code), where)
 
 

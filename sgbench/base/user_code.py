@@ -21,7 +21,7 @@ from sgbench.base.bounded import read_bounded
 from sgbench.base.choices import suggestion
 from sgbench.base.errors import UserError
 
-FORM: Final = re.compile(r"(?P<path>.+\.py):(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
+FORM: Final = re.compile(r"(?:(?P<measured>[A-Za-z0-9_]+)@)?(?P<path>.+\.py):(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
 LIKE: Final = re.compile(r".*\.py(:.*)?", re.DOTALL)
 ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]*://|hf:", re.IGNORECASE)
 MOST_BYTES: Final = 4 << 20
@@ -39,6 +39,8 @@ class UserCode(NamedTuple):
     """Of the file and of the local modules it imports, by their names and contents."""
     files: tuple[Path, ...]
     """The file, then the local modules, absolute."""
+    measured: str = ""
+    """`fd` in `fd@mine.py:EXTRACTOR`: the metric that is measured in what the reference names."""
 
     @property
     def folder(self) -> Path:
@@ -59,7 +61,7 @@ def locate(reference: str, folder: Path, where: str) -> UserCode:
     match = FORM.fullmatch(reference)
     if match is None:
         raise UserError(f"{reference!r} names no object", where=where, fix="write FILE.py:NAME, such as mine.py:RULE")
-    if ADDRESS.match(reference):
+    if ADDRESS.match(match["path"]):
         raise UserError(
             f"code is never run from an address, as {reference} is",
             where=where,
@@ -67,7 +69,7 @@ def locate(reference: str, folder: Path, where: str) -> UserCode:
         )
     path = (folder / Path(match["path"]).expanduser()).resolve()
     sha256, files = code_digest(path, path.parent, where)
-    return UserCode(reference, path, match["name"], sha256, files)
+    return UserCode(reference, path, match["name"], sha256, files, match["measured"] or "")
 
 
 def code_digest(path: Path, folder: Path, where: str) -> tuple[str, tuple[Path, ...]]:

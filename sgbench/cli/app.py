@@ -16,7 +16,7 @@ from sgbench.base.atomic import WriteError, refusal
 from sgbench.base.errors import UserError
 from sgbench.base.signals import Interruption, install
 from sgbench.cli import options
-from sgbench.cli.catalogues import prompts, reference, suites
+from sgbench.cli.catalogues import metrics, prompts, reference, samplers, suites
 from sgbench.cli.console import duration, long_duration, make_progress, neutralise_output, restore_terminal
 from sgbench.cli.guidance import flops, guidance
 from sgbench.cli.images import export, nearest, score
@@ -44,7 +44,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for group in (zoo, models, guidance, weights, reference, prompts, suites):
+for group in (zoo, models, guidance, samplers, metrics, weights, reference, prompts, suites):
     app.add_typer(group)
 
 

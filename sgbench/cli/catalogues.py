@@ -1,4 +1,4 @@
-"""What suites can name and what comes with sgbench: `sgbench reference`, `sgbench prompts`, `sgbench suites`."""
+"""What suites can name: `sgbench metrics`, `samplers`, `reference`, `prompts`, `suites`."""
 
 import shlex
 from collections import Counter
@@ -9,26 +9,62 @@ import typer
 
 from sgbench import api
 from sgbench.base.errors import UserError
+from sgbench.base.registry import load_installed
 from sgbench.cells.prompts import PUBLIC as PUBLIC_PROMPTS
 from sgbench.cells.prompts import find_prompts, is_there, load_prompts, packaged_names
 from sgbench.cli.console import make_progress
+from sgbench.cli.guidance import from_text
 from sgbench.cli.options import Device, Json, emit, emit_file, entry_named, fetch_to, group, split_names
 from sgbench.files.location import is_remote
+from sgbench.metrics.catalogue import METRICS
+from sgbench.metrics.references.catalogue import DRAWN as DRAWN_REFERENCES
 from sgbench.metrics.references.catalogue import PACKAGED as PACKAGED_REFERENCES
 from sgbench.metrics.references.catalogue import PUBLIC as PUBLIC_REFERENCES
+from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.suite.library import copy_suite, file_of, suite_names
 from sgbench.suite.sweep import expand
 
 reference = group("reference", "References: list, fetch, build.")
 prompts = group("prompts", "Prompt sets: list, fetch, show.")
 suites = group("suites", "The suites that come with sgbench: list, copy.")
+metrics = group("metrics", "The metrics: list.")
+samplers = group("samplers", "The samplers: list.")
+
+
+@metrics.command("list")
+def list_metrics(as_json: Json = False) -> None:
+    """Every metric: key, direction, what it is measured in, and where it comes from."""
+    load_installed()
+    entries, lines = [], []
+    for key, metric in METRICS.items():
+        origin = METRICS.origin(key).text
+        facts = {"title": metric.title, "better": metric.better, "extractor": metric.extractor}
+        entries.append({"key": key, **facts, "variant": metric.variant, "quality": metric.quality, "from": origin})
+        better = f"{metric.better} is better" if metric.better else "no direction"
+        lines.append(f"{key:18}  {metric.title:32}  {better:16}  {metric.extractor or 'images'}{from_text(origin)}")
+    emit({"metrics": entries}, as_json, *lines)
+
+
+@samplers.command("list")
+def list_samplers(as_json: Json = False) -> None:
+    """Every sampler: name, clock, settings, source, and where it comes from."""
+    load_installed()
+    entries, lines = [], []
+    for name, kind in SAMPLERS.items():
+        origin = SAMPLERS.origin(name).text
+        facts = {"title": kind.title, "clock": kind.clock, "takes": list(kind.takes), "source": kind.source}
+        entries.append({"name": name, **facts, "from": origin})
+        lines.append(f"{name:15}  {kind.clock:8}  {kind.title:36}  {kind.source}{from_text(origin)}")
+    emit({"samplers": entries}, as_json, *lines)
 
 
 @reference.command("list")
 def list_references(as_json: Json = False) -> None:
-    """The packaged reference and published ones, and which are on this machine."""
-    package = {"source": "this package", "note": "", "path": None, "there": True}
-    entries = [{"name": name, "side": side, **package} for name, side in PACKAGED_REFERENCES.items()]
+    """The packaged reference, the drawn one and published ones, and which are on this machine."""
+    package = {"source": "this package", "path": None, "there": True}
+    entries = [{"name": name, "side": side, "note": "", **package} for name, side in PACKAGED_REFERENCES.items()]
+    note = "drawn where it is needed; for text-to-image models of shapes and extractors of your own"
+    entries += [{"name": name, "side": side, "note": note, **package} for name, side in DRAWN_REFERENCES.items()]
     entries += [{**p._asdict(), "path": str(p.path), "there": p.path.is_file()} for p in PUBLIC_REFERENCES.values()]
     lines = []
     for e in entries:
@@ -53,11 +89,12 @@ def fetch_reference(
 @reference.command()
 def build(
     source: Annotated[
-        str, typer.Argument(metavar="FOLDER|NPZ|DATASET", help="Images, an npz in ADM's layout, or fashion-mnist.")
+        str,
+        typer.Argument(metavar="FOLDER|NPZ|DATASET", help="Images, an npz in ADM's layout, or a dataset's name."),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the reference.")],
     extractors: Annotated[
-        str, typer.Option("--extractors", help="Feature spaces, with commas; see `sgbench weights list`.")
+        str, typer.Option("--extractors", help="Feature spaces, with commas: names, or FILE.py:NAME for your own.")
     ] = "inception",
     data: Annotated[Path, typer.Option("--data", help="Folder of the dataset's images.")] = Path("data"),
     device: Device = "auto",

@@ -20,7 +20,8 @@ with warnings.catch_warnings():
 
 from sgbench.base.errors import UserError
 from sgbench.cells.closed_form import kept_macs
-from sgbench.guidance.perturbation import Perturbation
+from sgbench.cells.randomness import generator
+from sgbench.guidance.perturbation import Draws, Perturbation
 from sgbench.guidance.subset_rules import kept_tokens
 from sgbench.models.architecture import Macs
 from sgbench.networks.autoencoder import Decoder
@@ -82,6 +83,10 @@ def count_kept(model: Denoiser, kept: int, perturbation: Perturbation | None = N
         )
         if kept < a.grid_tokens:
             inputs = (*inputs, torch.arange(kept).unsqueeze(0))
+    if perturbation is not None:
+        # What is drawn costs nothing.
+        image = Draws((generator(0, 0, 0),), a.grid_tokens, a.attention_width, torch.from_numpy)
+        perturbation = perturbation.drawn(image)
     with _uncompiled(model):
         counted = _trace(_Call(model, perturbation, inner) if perturbation or inner else model, inputs, model.at)
     if not a.states_macs(perturbation):

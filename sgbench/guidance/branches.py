@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import isabstract
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, assert_never, get_args
@@ -139,6 +139,14 @@ class Branch:
         return guidance.numbers[self.time] if isinstance(self.time, str) else self.time
 
 
+class OfBlocks(NamedTuple):
+    """A default that depends on a network's blocks."""
+
+    meaning: str
+    value: Callable[[Sequence[object]], Value]
+    """Of what each block costs, in running order: those of equal cost are of one kind."""
+
+
 @dataclass(frozen=True)
 class Parameter:
     """A setting that only some rules have."""
@@ -147,7 +155,7 @@ class Parameter:
     meaning: str
     low: float = 0.0
     high: float = math.inf
-    default: Value | None = None
+    default: Value | OfBlocks | None = None
     """The value where a suite gives none; None for a setting that must be given."""
     text: TextForm | None = None
     """The text form it is written in, if it is not a number."""
@@ -156,6 +164,10 @@ class Parameter:
     def __post_init__(self) -> None:
         if self.text is not None:
             require_choice(self.text, TextForm, "Parameter.text")
+
+    def usual(self, blocks: Sequence[object]) -> Value | None:
+        """The default in a network whose blocks cost so much each, in running order."""
+        return self.default.value(blocks) if isinstance(self.default, OfBlocks) else self.default
 
 
 @dataclass(frozen=True)

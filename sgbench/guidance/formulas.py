@@ -20,6 +20,13 @@ def add_perturbed_guidance(guided: T, strong: T, perturbed: T, strength: float) 
     return guided + strength * (strong - perturbed)  # type: ignore[operator]
 
 
+def along(vector: Tensor, axis: Tensor) -> Tensor:
+    """The part of a vector (B, C, H, W) along another, per sample."""
+    dims = tuple(range(1, vector.ndim))
+    share = (vector * axis).sum(dims, keepdim=True) / axis.square().sum(dims, keepdim=True)
+    return share * axis
+
+
 def rescale(guided: Tensor, strong: Tensor, share: float) -> Tensor:
     """CFG-rescale: guided (phi std(strong) / std(guided) + 1 - phi), deviations per sample over (C, H, W).
 

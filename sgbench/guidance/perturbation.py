@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 if TYPE_CHECKING:
+    from numpy.random import Generator
+    from numpy.typing import NDArray
     from torch import Tensor
 
 # More than any network has: it bounds the memory of a range.
@@ -27,6 +29,18 @@ class BlockCost(NamedTuple):
     width: int
     """Of the queries, all heads together."""
     grid_tokens: int
+
+
+class Draws(NamedTuple):
+    """What a perturbation draws from, and for: some images in one evaluation."""
+
+    generators: Iterable[Generator]
+    """One for each image, a function of (cell, branch, image, evaluation) alone."""
+    tokens: int
+    width: Callable[[int], int]
+    """Of a block's queries, all heads together."""
+    place: Callable[[NDArray[Any]], Tensor]
+    """Brings an array to the device."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +63,14 @@ class Perturbation(ABC):
         """The perturbation of some blocks under the parameters of its rule that are numbers."""
         return cls(layers)
 
+    def drawn(self, draws: Draws) -> Self:
+        """The perturbation of some images in one evaluation: itself, unless it is random."""
+        return self
+
+    def at(self, layer: int) -> Self:
+        """What acts in one of its blocks."""
+        return self
+
     @abstractmethod
     def attention(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         """What image tokens get in place of attention, in the shape of `query` (B, heads, N, d).
@@ -59,6 +81,48 @@ class Perturbation(ABC):
     @abstractmethod
     def added_macs(self, block: BlockCost) -> tuple[int, int, int]:
         """What it adds to the cost of a block, below 0 where it saves: linear, attention, normalised elements."""
+
+
+@dataclass(frozen=True)
+class RandomPerturbation(Perturbation):
+    """Attention perturbed at random, for each image, evaluation and block apart. Equal whatever was drawn."""
+
+    blocks: Mapping[int, Self] = field(default_factory=dict, compare=False)
+    """What acts in each block, once it is drawn."""
+    draw: Tensor | None = field(default=None, compare=False)
+    """What was drawn for a block, for all images."""
+
+    @abstractmethod
+    def draw_block(self, generator: Generator, tokens: int, width: int) -> NDArray[Any]:
+        """What one image needs in one block, of as many tokens and of that width."""
+
+    def drawn(self, draws: Draws) -> Self:
+        import numpy as np
+
+        images = [
+            [self.draw_block(generator, draws.tokens, draws.width(layer)) for layer in self.layers]
+            for generator in draws.generators
+        ]
+        blocks = zip(self.layers, zip(*images, strict=True), strict=True)
+        return replace(
+            self, blocks={layer: replace(self, draw=draws.place(np.stack(block))) for layer, block in blocks}
+        )
+
+    def at(self, layer: int) -> Self:
+        return self.blocks[layer]
+
+    def attention(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+        from torch.nn.functional import scaled_dot_product_attention
+
+        assert self.draw is not None, "drawn for its images, and at a block"
+        return self.disturb(scaled_dot_product_attention(query, key, value, attn_mask=bias), self.draw)
+
+    @abstractmethod
+    def disturb(self, mixed: Tensor, draw: Tensor) -> Tensor:
+        """What image tokens get in place of what they attended to, `mixed` (B, heads, N, d)."""
+
+    def added_macs(self, block: BlockCost) -> tuple[int, int, int]:
+        return 0, 0, 0
 
 
 class Layers(tuple[int, ...]):

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sgbench.guidance.schedules import GammaSchedule
+from sgbench.guidance.schedules import GammaSchedule, Interval
 from sgbench.guidance.settings import plain
 
 SG_PAPER = "arXiv 2601.01608"
@@ -60,6 +60,13 @@ PRESETS: dict[str, Preset] = {
             {"scale": 3.0},
             "Snap Research, SPRINT, example settings",
             "published with Euler-Maruyama, 250 steps, on SPRINT-XL/2",
+        ),
+        Preset(
+            "self_guidance_prev",
+            "previous-step",
+            {"scale": 4.0, "interval": Interval("noise", 0.0, 0.5)},
+            "arXiv 2412.05827, the authors' settings of SG-prev",
+            "published with 28 steps on text-to-image models, on top of their CFG",
         ),
     )
 }

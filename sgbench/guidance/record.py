@@ -6,9 +6,9 @@ from typing import Any, NoReturn
 
 from sgbench.base.errors import UserError
 from sgbench.base.registry import as_tuple
-from sgbench.guidance.branches import Branch, Parameter, Rule, Style
+from sgbench.guidance.branches import Branch, OfBlocks, Parameter, Rule, Style
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.guidance.settings import plain, value_of
+from sgbench.guidance.settings import Value, plain, value_of
 
 NUMBERS = ("low", "high")
 KEPT = (
@@ -75,12 +75,22 @@ def _closed_perturbation(**facts: Any) -> type[Perturbation]:
 
 def _parameter_record(parameter: Parameter) -> dict[str, Any]:
     found = {field.name: getattr(parameter, field.name) for field in fields(parameter)}
-    return {name: plain(value) if name in (*NUMBERS, "default") else value for name, value in found.items()}
+    default = parameter.default
+    return {
+        **{name: plain(value) if name in NUMBERS else value for name, value in found.items()},
+        "default": {"of_blocks": default.meaning} if isinstance(default, OfBlocks) else plain(default),
+    }
 
 
 def _parameter_of(record: dict[str, Any]) -> Parameter:
     given: dict[str, Any] = {name: float(value) if name in NUMBERS else value for name, value in record.items()}
-    return Parameter(**{**given, "default": None if record["default"] is None else value_of(record["default"])})
+    return Parameter(**{**given, "default": _default_of(record["default"])})
+
+
+def _default_of(record: Any) -> Value | OfBlocks | None:
+    if isinstance(record, dict):
+        return OfBlocks(record["of_blocks"], _closed)
+    return None if record is None else value_of(record)
 
 
 def _closed(*_: Any) -> NoReturn:

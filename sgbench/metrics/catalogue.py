@@ -21,7 +21,7 @@ MINIMUM = 20
 
 def qualities(metrics: list[str]) -> list[str]:
     """The metrics that can stand as quality against compute, in the given order."""
-    return [key for key in metrics if METRICS[key].quality]
+    return [key for key in metrics if METRICS[key].quality and METRICS[key].better]
 
 
 def image_metrics(metrics: Iterable[str]) -> list[str]:
@@ -29,9 +29,14 @@ def image_metrics(metrics: Iterable[str]) -> list[str]:
     return [key for key in metrics if not METRICS[key].text]
 
 
+def reference_metrics(metrics: Iterable[str]) -> list[str]:
+    """The metrics that compare images with a reference."""
+    return [key for key in metrics if METRICS[key].against_reference]
+
+
 def feature_metrics(metrics: Iterable[str]) -> list[str]:
     """The metrics that are computed from features of a set."""
-    return [key for key in metrics if isinstance(METRICS[key], FeatureMetric)]
+    return [key for key in metrics if isinstance(METRICS[key], FeatureMetric) and METRICS[key].extractor]
 
 
 def check_judges(metrics: Iterable[str], where: str) -> None:
@@ -43,7 +48,7 @@ def check_judges(metrics: Iterable[str], where: str) -> None:
 def check_extractors(metrics: Iterable[str], where: str) -> None:
     """Whether every metric names an extractor or a judge that exists. Raises UserError."""
     for metric in metrics:
-        if METRICS[metric].extractor != HOME:
+        if METRICS[metric].extractor not in (HOME, ""):
             instrument_named(METRICS[metric].extractor, f"{where}: {metric}")
 
 

@@ -1,73 +1,71 @@
 """From features to scores; what is the same for all sets of images is prepared once."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, assert_never
 
 import torch
 from numpy.typing import NDArray
 
-from sgbench.base.errors import NoScoreError, UserError
+from sgbench.base.errors import UserError
 from sgbench.base.progress import Progress
 from sgbench.images.sets import ImageSetInfo
-from sgbench.metrics.catalogue import METRICS, MINIMUM, feature_metrics
-from sgbench.metrics.extract import Arrays, Loaded, load_extractor
-from sgbench.metrics.metric import FeatureMetric, Fields
+from sgbench.metrics.catalogue import METRICS, feature_metrics
+from sgbench.metrics.extract import Loaded, load_extractor
+from sgbench.metrics.metric import HOME, Fields, Metric
 from sgbench.metrics.numerics.frechet import Target, prepare_target
 from sgbench.metrics.numerics.neighbours import DENSITY_K, PRECISION_K, Real, Training, prepare_real
+from sgbench.metrics.numerics.values import labels_of
 from sgbench.metrics.protocols import extractor_of
-from sgbench.metrics.references.reference import Reference, alike, floor
+from sgbench.metrics.references.reference import Reference, floor
 from sgbench.metrics.weights import extractor_digest
 
 T = TypeVar("T")
 
 
 class Computer:
-    """Computes feature-based metrics of sets of images against one reference.
+    """What metrics of features need besides them: the reference, if any, and the extractors.
 
     `loaded` gives an extractor ready to run, by its name; each is loaded once.
     """
 
-    def __init__(self, reference: Reference, metrics: Iterable[str], device: torch.device, progress: Progress) -> None:
-        self.reference, self.device = reference, device
-        self.metrics = feature_metrics(metrics)
+    def __init__(
+        self, reference: Reference | None, metrics: Iterable[str], device: torch.device, progress: Progress
+    ) -> None:
+        self._reference, self.device = reference, device
         self.loaded: Callable[[str], Loaded] = cache(lambda name: load_extractor(name, device))
         self._prepared: dict[tuple[str, ...], Any] = {}
-        for metric in self.metrics:
+        for metric in feature_metrics(metrics):
             chosen, extractor = METRICS[metric], self.extractor(metric)
             extractor_digest(extractor)
-            if chosen.needs:
-                reference.require(extractor, chosen.output, chosen.needs, self.loaded, progress)
+            if chosen.needs not in ("", "labels"):
+                self.reference.require(extractor, chosen.output, chosen.needs, self.loaded, progress)
+
+    @property
+    def reference(self) -> Reference:
+        """What images are compared with."""
+        assert self._reference is not None, "checks of the suite and of --reference let no such metric through"
+        return self._reference
 
     def extractor(self, metric: str) -> str:
         """The extractor that a metric is measured in against this reference."""
-        return extractor_of(metric, self.reference.home)
+        return extractor_of(metric, self.reference.home if METRICS[metric].extractor == HOME else "")
 
-    def extractors(self, metrics: Iterable[str]) -> list[str]:
-        """The distinct extractors that the feature-based ones of some metrics need."""
-        return list(dict.fromkeys(self.extractor(m) for m in metrics if m in self.metrics))
-
-    def compute(self, metrics: Iterable[str], features: Mapping[str, Arrays], info: ImageSetInfo) -> dict[str, Fields]:
-        """Scores of a set of images from its features by extractor. Raises NoScoreError where there is none."""
-        if info.samples < MINIMUM:
-            raise NoScoreError(
-                f"{info.samples} images are too few: scores and their errors need {MINIMUM}",
-                where=info.where,
-                fix="give more images",
-            )
-        for extractor, arrays in features.items():
-            if "features" in arrays and alike(arrays["features"]):
-                raise NoScoreError(
-                    f"all {info.samples} images have the same features of {extractor}: they do not differ",
-                    where=info.where,
-                    fix="look at the images before scoring them",
-                )
-        found = {}
-        for key in metrics:
-            metric = METRICS[key]
-            assert isinstance(metric, FeatureMetric)
-            found[key] = metric.score(features[self.extractor(key)][metric.output], info, self)
-        return found
+    def given(self, metric: Metric, info: ImageSetInfo) -> tuple[NDArray[Any], ...]:
+        """What a metric's function gets besides images or features, as its `needs` says."""
+        match metric.needs:
+            case "":
+                return ()
+            case "labels":
+                return (labels_of(metric, info),)
+            case "mean":
+                return tuple(self.reference.moments(self.extractor(metric.key), metric.output))
+            case "features":
+                return (self.reference.features(self.extractor(metric.key), metric.output),)
+            case "training":
+                return (self.reference.training(self.extractor(metric.key), metric.output),)
+            case _:
+                assert_never(metric.needs)
 
     def target(self, extractor: str, output: str) -> Target:
         """The reference's moments, factored once."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final, assert_never
 
 import numpy as np
 import torch
@@ -12,14 +12,17 @@ from torch import Tensor
 from sgbench.base.errors import NoScoreError, UserError
 from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.instrument import Extractor
+from sgbench.metrics.own_code import running
 from sgbench.metrics.weights import to_load
 
 # An extractor's batch is for two CPU cores; GPUs take larger ones.
 GPU_FACTOR = 4
 HALF_NOISE = 3e-8
+# Mean and deviation of the channels of ImageNet's training images, from 0 to 1.
+IMAGENET: Final = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Arrays = dict[str, NDArray[Any]]
-Network = Callable[[Tensor], dict[str, Tensor]]
-"""Images uint8 (n, C, H, W) on the network's device to its outputs, each (n, ...)."""
+Network = Callable[[Tensor], dict[str, Tensor] | Tensor]
+"""Images (n, C, H, W) on the network's device, scaled as declared, to its outputs, each (n, ...), or to the one."""
 
 
 class Loaded:
@@ -39,11 +42,31 @@ class Loaded:
         with torch.inference_mode(), exact_arithmetic():
             for batch in rebatched(parts, self.batch):
                 ready = channels_for(self.extractor, batch, where)
-                outputs = self.network(torch.from_numpy(ready).permute(0, 3, 1, 2).to(self.device))
-                found.append({name: outputs[name].cpu() for name in self.extractor.widths})
+                images = scaled(self.extractor, torch.from_numpy(ready).permute(0, 3, 1, 2).to(self.device))
+                with running(EXTRACTORS, self.extractor.name):
+                    outputs = self.network(images)
+                found.append(self._checked(outputs, len(batch)))
         if not found:
             raise UserError("there are no images to compare", where=where, fix="give at least two")
         return {name: self._kept(torch.cat([f[name] for f in found]), name, where) for name in found[0]}
+
+    def _checked(self, outputs: Tensor | dict[str, Tensor], count: int) -> dict[str, Tensor]:
+        """The declared outputs, (count, width) or (count,) where the width is 1. Raises NoScoreError for any other."""
+        extractor, found = self.extractor, {}
+        given = {next(iter(extractor.widths)): outputs} if isinstance(outputs, Tensor) else outputs
+        for name, width in extractor.widths.items():
+            output = given.get(name) if isinstance(given, dict) else None
+            shape = tuple(output.shape) if isinstance(output, Tensor) else None
+            # One number of each image, such as its class, may come without a second axis.
+            if output is None or (shape != (count, width) and (width, shape) != (1, (count,))):
+                what = f"gives no tensor {name!r}" if shape is None else f"gives {name} of shape {shape}"
+                raise NoScoreError(
+                    f"{what} for {count} images, and declares {width} values of each",
+                    where=f"{EXTRACTORS.origin(extractor.name).text} (extractor {extractor.name})",
+                    fix="correct `widths`, or what `load` returns",
+                )
+            found[name] = (output.float() if output.is_floating_point() else output).cpu()
+        return found
 
     def _kept(self, output: Tensor, name: str, where: str) -> NDArray[Any]:
         array = output.numpy()
@@ -76,16 +99,22 @@ def halved(features: NDArray[np.float32]) -> NDArray[Any]:
 def load_extractor(name: str, device: torch.device) -> Loaded:
     """An extractor from its verified weights. Raises UserError when they are missing, damaged or of another network."""
     extractor = EXTRACTORS[name]
-    return Loaded(extractor, extractor.load(to_load(extractor), device), device)
+    paths = to_load(extractor)
+    with running(EXTRACTORS, name):
+        network = extractor.load(paths, device)
+    return Loaded(extractor, network, device)
 
 
 def channels_for(extractor: Extractor, images: NDArray[np.uint8], where: str) -> NDArray[np.uint8]:
     """Images with the channels that the extractor takes. Raises UserError where that would invent or lose colour."""
     height, width, channels = images.shape[1:]
-    side = extractor.side
-    if side is not None and (height, width, channels) != (side, side, extractor.channels):
+    side = extractor.side if extractor.range == "uint8" else None
+    if (side is not None and (height, width, channels) != (side, side, extractor.channels)) or (
+        channels > extractor.channels
+    ):
+        size = "" if side is None else f" of {side} x {side} pixels"
         raise NoScoreError(
-            f"{extractor.name} takes {'grey' if extractor.channels == 1 else 'RGB'} images of {side} x {side} pixels, "
+            f"{extractor.name} takes {'grey' if extractor.channels == 1 else 'RGB'} images{size}, "
             f"and these are {width} x {height} with {channels} channel{'s' if channels > 1 else ''}",
             where=where,
             fix="choose metrics of another extractor, such as fd_lite0 or fid",
@@ -93,6 +122,27 @@ def channels_for(extractor: Extractor, images: NDArray[np.uint8], where: str) ->
     if channels == extractor.channels:
         return images
     return np.repeat(images, 3, axis=3)
+
+
+def scaled(extractor: Extractor, images: Tensor) -> Tensor:
+    """Images uint8 (n, C, H, W) in the size and the range that an extractor declares."""
+    if extractor.range == "uint8":
+        return images
+    x, side = images.float(), extractor.side
+    if side is not None and x.shape[2:] != (side, side):
+        x = torch.nn.functional.interpolate(x, size=(side, side), mode="bicubic", antialias=True).clamp(0, 255)
+    match extractor.range:
+        case "0..255":
+            return x
+        case "0..1":
+            return x / 255
+        case "-1..1":
+            return x / 127.5 - 1
+        case "imagenet":
+            mean, deviation = (torch.tensor(of, device=x.device)[:, None, None] for of in IMAGENET)
+            return (x / 255 - mean) / deviation
+        case _:
+            assert_never(extractor.range)
 
 
 def rebatched(parts: Iterable[NDArray[np.uint8]], size: int) -> Iterator[NDArray[np.uint8]]:

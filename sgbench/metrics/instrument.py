@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     import torch
 
 Judged = Literal["composition", "preference"]
+Range = Literal["uint8", "0..255", "0..1", "-1..1", "imagenet"]
+SCALED: dict[Range, str] = {
+    "uint8": "uint8",
+    "0..255": "0 to 255",
+    "0..1": "x / 255",
+    "-1..1": "x / 127.5 - 1",
+    "imagenet": "x / 255, ImageNet mean and deviation",
+}
+"""How ranges are said in a protocol."""
 
 
 class WeightFile(NamedTuple):
@@ -47,13 +56,13 @@ class Instrument:
     """What extractors and judges have in common."""
 
     name: str
-    title: str
-    weights: tuple[Weights, ...]
-    inputs: str
+    title: str = ""
+    weights: tuple[Weights, ...] = ()
+    inputs: str = ""
     """How uint8 images, and prompts, become the network's input; part of every protocol."""
-    gmacs: float
+    gmacs: float = 0.0
     """Billions of multiply-accumulates per image, for estimates of time."""
-    works: tuple[str, ...]
+    works: tuple[str, ...] = ()
     """What to cite: keys of `report/citations/references.bib`."""
 
 
@@ -62,9 +71,18 @@ class Extractor(Instrument):
     """A network in whose features images are compared."""
 
     load: Callable[[list[Path], torch.device], Any]
-    """The network from its verified weight files."""
+    """The network from its verified weight files.
+
+    A function of images (n, C, H, W) on the device, of the size and range below, to its outputs by name, each (n, ...),
+    or to a tensor where there is one output.
+    """
     widths: dict[str, int]
     """Width of each output that a metric may use; empty where it compares pairs of images instead."""
+    files: tuple[str | Path, ...] = ()
+    """Weight files of a user's own, after those of `weights`; their digest is part of every protocol."""
+    range: Range = "uint8"
+    """The values of its input. Images are resized to `side` and scaled to them; under `uint8` the network does that
+    itself, and a `side` is the only size that it takes."""
     half: bool = False
     """Whether features may be kept in half precision where `halved` finds that no distance moves by 1e-5."""
     batch: int = 32
@@ -72,7 +90,19 @@ class Extractor(Instrument):
     channels: int = 3
     """Channels of its input; grey images are repeated to three, colour is never made grey."""
     side: int | None = None
-    """The only width and height that it takes; None where it resizes."""
+    """Width and height of its input; None for any."""
+    digest: str = ""
+    """Of code and weights, for one that is known from a record of results alone."""
+
+    def __post_init__(self) -> None:
+        require_choice(self.range, Range, "Extractor.range")
+        if self.channels not in (1, 3):
+            raise ValueError(f"channels are 1 (grey) or 3 (RGB), not {self.channels!r}")
+        if not self.inputs:
+            kind = "RGB" if self.channels == 3 else "grey"
+            size = f", bicubic (torch, antialiased, clamped) to {self.side} x {self.side}" if self.side else ""
+            object.__setattr__(self, "inputs", f"{kind}{size}, {SCALED[self.range]}")
+        object.__setattr__(self, "title", self.title or self.name)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sgbench.base.errors import UserError
 from sgbench.metrics.catalogue import METRICS
+from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.metric import HOME
 from sgbench.metrics.weights import extractor_digest, instrument_named
 
@@ -33,6 +34,8 @@ class Protocol(NamedTuple):
     prompts: str = ""
     """The prompt set; empty for class-conditional images."""
     prompts_sha256: str = ""
+    code_sha256: str = ""
+    """Of the code of a user's metric."""
 
     @property
     def id(self) -> str:
@@ -41,8 +44,8 @@ class Protocol(NamedTuple):
         A reference and a prompt set count by their digests, whatever their names.
         """
         counted = list(self._replace(reference="", prompts=""))
-        # Fields that were added later leave the ids of protocols without prompts unchanged.
-        counted = counted if self.prompts_sha256 else counted[:-2]
+        # Fields that were added later leave the ids of protocols that do not use them unchanged.
+        counted = counted if self.code_sha256 else counted[:-1] if self.prompts_sha256 else counted[:-3]
         return hashlib.sha256(json.dumps(counted, separators=(",", ":")).encode()).hexdigest()[:12]
 
     def describe(self) -> str:
@@ -50,9 +53,10 @@ class Protocol(NamedTuple):
         against = f"; reference {self.reference} ({self.reference_sha256[:12]})" if self.reference_sha256 else ""
         asked = f"{self.labels} prompts of {self.prompts}" if self.prompts else f"{self.labels} labels"
         by = "judge" if METRICS[self.metric].text else "extractor"
+        measured = f"; {by} {self.extractor} ({self.extractor_sha256[:12]}), {self.inputs}" if self.extractor else ""
+        code = f" (code {self.code_sha256[:12]})" if self.code_sha256 else ""
         return (
-            f"{METRICS[self.metric].title}: {self.variant}; {by} {self.extractor} "
-            f"({self.extractor_sha256[:12]}), {self.inputs}; images {self.quantisation}; "
+            f"{METRICS[self.metric].title}: {self.variant}{code}{measured}; images {self.quantisation}; "
             f"N = {self.samples}, {asked}{against}"
         )
 
@@ -89,34 +93,36 @@ def from_record(record: object) -> Protocol | None:
     """A protocol as it stands in scores.json; None for one of an older version."""
     if not isinstance(record, dict):
         return None
-    known = {"prompts": "", "prompts_sha256": "", **record}
+    known = {**Protocol._field_defaults, **record}
     texts = all(isinstance(known[key], str) for key in known if key != "samples")
     ours = texts and set(known) == set(Protocol._fields) and known.get("metric") in METRICS
     return Protocol(**known) if ours else None
 
 
 def protocol(metric: str, info: ImageSetInfo, reference: Reference | None) -> Protocol:
-    """The protocol of a metric; prompt-based metrics need no reference.
+    """The protocol of a metric; those that compare nothing with a reference need none.
 
     Raises UserError where the extractor's weights are missing.
     """
-    found = METRICS[metric]
+    found, code = METRICS[metric], METRICS.origin(metric).sha256
     extractor, against, against_sha256 = found.extractor, "none", ""
-    if not found.text:
+    if found.against_reference:
         assert reference is not None
         extractor = extractor_of(metric, reference.home)
-        if found.needs:
+        if found.needs not in ("", "labels"):
             against, against_sha256 = reference.describe(extractor, found.output, found.needs), reference.sha256
     return Protocol(
         metric,
         found.variant,
         extractor,
-        extractor_digest(extractor),
-        instrument_named(extractor).inputs,
+        extractor_digest(extractor) if extractor else "",
+        instrument_named(extractor).inputs if extractor else "",
         info.quantisation,
         info.samples,
         info.label_policy,
         against,
         against_sha256,
-        *((info.prompts.describe(), info.prompts.sha256) if info.prompts else ()),
+        *((info.prompts.describe(), info.prompts.sha256) if info.prompts else ("", "")),
+        # The code of a user's extractor is in its own digest.
+        code_sha256="" if code == EXTRACTORS.origin(extractor).sha256 else code,
     )

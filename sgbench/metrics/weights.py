@@ -15,7 +15,7 @@ from sgbench.base.errors import UserError
 from sgbench.files.digest import require_recorded, sha256_file, sha256_of
 from sgbench.files.location import hub_cache, models_folder
 from sgbench.metrics.extractors import EXTRACTORS
-from sgbench.metrics.instrument import Instrument, Judge, WeightFile, Weights
+from sgbench.metrics.instrument import Extractor, Instrument, Judge, WeightFile, Weights
 from sgbench.metrics.judges.catalogue import JUDGES
 from sgbench.zoo import weights as zoo
 
@@ -89,7 +89,7 @@ def to_load(instrument: Instrument) -> list[Path]:
     paths = [path for entry in instrument.weights for path in require(entry.name)]
     for path in paths:
         require_recorded(path)
-    return paths
+    return paths + _own_files(instrument)
 
 
 def digest(name: str) -> str:
@@ -98,17 +98,37 @@ def digest(name: str) -> str:
 
 
 def extractor_digest(extractor: str) -> str:
-    """The digest of the weights of an extractor or a judge, or of the rules of a judge that has none."""
+    """The digest of the weights of an extractor or a judge, or of the rules of a judge that has none.
+
+    With the code, for a user's extractor. Raises UserError where weights are missing or damaged.
+    """
     instrument = instrument_named(extractor)
     if isinstance(instrument, Judge) and instrument.rules_sha256 is not None:
         return instrument.rules_sha256()
-    return _combined([digest(entry.name) for entry in instrument.weights])
+    if isinstance(instrument, Extractor) and EXTRACTORS.origin(extractor).closed:
+        return instrument.digest
+    code = EXTRACTORS.origin(extractor).sha256
+    files = [sha256_file(path) for path in _own_files(instrument)]
+    return _combined([*([code] if code else []), *(digest(entry.name) for entry in instrument.weights), *files])
 
 
 def extractor_id(extractor: str) -> str:
     """What features depend on besides the images: weights and preprocessing. 16 hexadecimal digits."""
     text = f"{extractor_digest(extractor)} {instrument_named(extractor).inputs}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _own_files(instrument: Instrument) -> list[Path]:
+    """The weight files of a user's extractor. Raises UserError where one is missing."""
+    paths = [Path(file).expanduser() for file in instrument.files] if isinstance(instrument, Extractor) else []
+    for path in paths:
+        if not path.is_file():
+            raise UserError(
+                f"the extractor {instrument.name} has no file {path}",
+                where=EXTRACTORS.origin(instrument.name).text,
+                fix="put it there, or correct `files`; `Path(__file__).with_name(...)` names a file beside the code",
+            )
+    return paths
 
 
 def _combined(digests: Sequence[str]) -> str:

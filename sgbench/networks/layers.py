@@ -174,7 +174,7 @@ def run_block(
     """A block as it is, with its attention perturbed, or not at all. `layer` is its number in the network."""
     if perturbation is None or layer not in perturbation.layers:
         return block(h, *context, **named)
-    return h if perturbation.skips_blocks else block(h, *context, perturbation=perturbation, **named)
+    return h if perturbation.skips_blocks else block(h, *context, perturbation=perturbation.at(layer), **named)
 
 
 def run_stack(blocks: nn.ModuleList, first: int, perturbation: Perturbation | None, h: Tensor, *context: Any) -> Tensor:

@@ -85,7 +85,7 @@ def known_pace(device: str = "auto") -> Pace:
 def extractors_of(suite: Suite) -> set[str]:
     """The extractors and judges that score a suite's images."""
     home = home_of(suite.reference) if suite.reference else ""
-    return {extractor_of(metric, home) for metric in suite.metrics}
+    return {extractor_of(metric, home) for metric in suite.metrics} - {""}
 
 
 def measure_pace(suite: Suite, progress: Progress | None = None, device: str = "auto") -> Pace:
@@ -102,7 +102,7 @@ def _measure(suite: Suite, progress: Progress, device: str) -> Pace:
     known = known_pace(device)
     packaged_cells = (cell for cell in expand(suite) if catalogue.entry(cell.model).main.kind == "packaged")
     models = {model_key(cell): cell.model for cell in packaged_cells if model_key(cell) not in known.models}
-    packaged = {name for name, entry in EXTRACTORS.items() if entry.weights[0].packaged}
+    packaged = {name for name, entry in EXTRACTORS.items() if any(one.packaged for one in entry.weights)}
     extractors = sorted(extractors_of(suite) & packaged - known.extractors.keys())
     if not models and not extractors:
         return known

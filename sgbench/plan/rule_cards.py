@@ -6,10 +6,11 @@ from typing import Any
 from sgbench.cells.cell import Cell
 from sgbench.cells.closed_form import image_macs
 from sgbench.guidance import RULES, Branch, Rule
-from sgbench.guidance.branches import Parameter
+from sgbench.guidance.branches import OfBlocks, Parameter
 from sgbench.guidance.presets import PRESETS
 from sgbench.guidance.settings import Guidance, plain
 from sgbench.guidance.subset_rules import SHARING, SUBSETS
+from sgbench.models.catalogue import entry
 from sgbench.samplers.settings import Sampler
 
 CONDITIONS = {"given": "c", "null": "null", "random": "random class"}
@@ -57,8 +58,9 @@ def relative_cost(rule: Rule) -> float:
     def macs(guidance: Guidance) -> int:
         return image_macs(Cell(model, guidance, Sampler("euler", STEPS), 0, "balanced", "float32", "none")).macs
 
-    example = dict(rule.example)
-    own = {parameter.name: example.get(parameter.name, parameter.default) for parameter in rule.parameters}
+    example, architecture = dict(rule.example), entry(model).architecture
+    blocks = architecture.block_macs(architecture.grid_tokens)
+    own = {parameter.name: example.get(parameter.name, parameter.usual(blocks)) for parameter in rule.parameters}
     # A perturbed branch is called at any push but 0, and its scale of 1 leaves CFG's branch out.
     parameters = tuple((name, 1.0 if value is None else value) for name, value in own.items())
     scale = rule.scale_default or (1.5 if rule.scale_range[1] > 1 else 0.6)
@@ -110,11 +112,12 @@ def _gammas(rule: Rule) -> str:
 def _parameter(parameter: Parameter) -> dict[str, Any]:
     end = "" if math.isinf(parameter.high) else f" to {parameter.high:g}"
     numbers = f"{'whole, ' if parameter.whole else ''}from {parameter.low:g}{end}"
+    default = parameter.default.meaning if isinstance(parameter.default, OfBlocks) else parameter.default
     return {
         "name": parameter.name,
         "meaning": parameter.meaning,
         "range": "text" if parameter.text else numbers,
-        "default": ".inf" if parameter.default == math.inf else plain(parameter.default),
+        "default": ".inf" if default == math.inf else plain(default),
     }
 
 
@@ -134,8 +137,6 @@ def _needs(rule: Rule) -> list[str]:
         needs.append("velocity prediction")
     if rule.samplers:
         needs.append(f"the sampler {' or '.join(rule.samplers)}")
-    if rule.perturbed is not None:
-        needs.append("blocks to perturb, named by number")
     return needs
 
 

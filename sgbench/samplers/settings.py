@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from sgbench.base.choices import require_choice
+from sgbench.base.choices import require_choice, unknown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,6 +79,9 @@ class SamplerKind:
 
     def __post_init__(self) -> None:
         require_choice(self.clock, Clock, "SamplerKind.clock")
+        for setting in self.takes:
+            if setting not in Sampler._field_defaults:
+                raise unknown("setting of samplers", setting, Sampler._field_defaults, "SamplerKind.takes")
 
     def evaluations(self, steps: int) -> int:
         """Evaluations of the guided prediction in a run of `steps` steps."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from sgbench.cells import randomness
 from sgbench.cells.cell import Cell, DType
 from sgbench.cells.program import STRONG, Call, Evaluation
+from sgbench.guidance.perturbation import Draws, Perturbation
 from sgbench.models import catalogue
 from sgbench.networks.prediction import predict
 from sgbench.samplers.catalogue import SAMPLERS
@@ -42,6 +43,7 @@ class BranchCalls:
         device: torch.device,
     ) -> None:
         self.cell, self.networks, self.evaluations, self.device = cell, networks, evaluations, device
+        self.indices = indices
         self.family = catalogue.entry(cell.model).family
         self.sampler = SAMPLERS[cell.sampler.name]
         self.null = networks.conditions.null
@@ -89,7 +91,7 @@ class BranchCalls:
                 at,
                 torch.cat(conditions),
                 torch.cat(subsets) if subsets else None,
-                calls[0].perturbation,
+                self._drawn(calls[0], number, wanted[0]),
                 self.sampler.needs_variance,
                 inner,
             )
@@ -106,6 +108,22 @@ class BranchCalls:
                 guided = rows if call.slot == STRONG and rows is not None else slice(None)
                 found[call.inner] = Seen(parts[1][place][guided], state[guided], at)
         return found
+
+    def _drawn(self, call: Call, number: int, rows: Tensor | None) -> Perturbation | None:
+        """The perturbation of a call, drawn for its images."""
+        if call.perturbation is None:
+            return None
+        images = self.indices if rows is None else [self.indices[row] for row in rows.tolist()]
+        stream = randomness.named_stream(f"perturbation {call.slot}")
+        architecture = self.networks.main.architecture
+        return call.perturbation.drawn(
+            Draws(
+                (randomness.generator(self.cell.seed, stream, index, number) for index in images),
+                architecture.grid_tokens,
+                architecture.attention_width,
+                lambda drawn: to_device(torch.from_numpy(drawn), self.device),
+            )
+        )
 
     def _condition(self, call: Call, number: int, rows: Tensor | None) -> Tensor:
         match call.branch.condition:

@@ -18,6 +18,7 @@ from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.sampling.branch_calls import to_device
 from sgbench.sampling.conditions import labels_for
 from sgbench.sampling.guided import GuidedPrediction
+from sgbench.sampling.held import HeldPrediction
 from sgbench.sampling.networks import Networks
 
 # (tokens of the grid, images): the batch of a CPU. Measured on two cores in float32: small networks gain up to about 24
@@ -109,13 +110,14 @@ def _run(
         return to_device(torch.from_numpy(randomness.step_noise(cell.seed, indices, shape, step)), device)
 
     sampler = SAMPLERS[cell.sampler.name]
+    replaced = RULES[cell.guidance.rule].replaces_update
+    held = HeldPrediction(cell, guided, sampler, sampler.solve_plus_plus if replaced else sampler.solve, noise)
     with SAMPLERS.running(sampler.name):
-        if RULES[cell.guidance.rule].replaces_update:
+        if replaced:
             assert sampler.solve_plus_plus is not None, "the suite's check lets no other sampler through"
-            state = sampler.solve_plus_plus(cell.sampler, guided.pair, noise)
+            state = sampler.solve_plus_plus(cell.sampler, held.pair, noise)
         else:
-            state = sampler.solve(cell.sampler, guided, noise, fresh)
-    # An overflow outside of the predictions shows here, in float32 at the latest.
-    guided.finite.note(cell.sampler.steps - 1, "sampler's state", state.float())
+            state = sampler.solve(cell.sampler, held, noise, fresh)
+    state = held.finish(state)
     guided.finite.require(cell)
     return state, guided

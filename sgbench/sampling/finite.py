@@ -6,6 +6,8 @@ from torch import Tensor
 from sgbench.base.errors import CellError
 from sgbench.cells.cell import Cell
 
+STATE = "sampler's state"
+
 
 class FiniteCheck:
     """Whether the predictions of a run are finite: one flag each, on the device until the end of the run.
@@ -30,9 +32,9 @@ class FiniteCheck:
         flags = torch.stack([flag for *_, flag in self._notes]).tolist()
         for (step, what, place, _), finite in zip(self._notes, flags, strict=True):
             if not finite:
-                when = f"step {step + 1} of {cell.sampler.steps}"
+                when = f"is not finite in step {step + 1} of {cell.sampler.steps}"
                 raise CellError(
-                    f"the denoiser's prediction is not finite in {when} ({what}){place}",
+                    (f"the {STATE} {when}" if what == STATE else f"the denoiser's prediction {when} ({what})") + place,
                     where=cell.describe(),
                     fix="lower the scale, or use dtype: float32",
                     step=step + 1,

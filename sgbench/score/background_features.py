@@ -17,7 +17,7 @@ import torch
 
 from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell
-from sgbench.metrics.catalogue import feature_metrics, image_metrics
+from sgbench.metrics.catalogue import feature_metrics
 from sgbench.metrics.extract import load_extractor
 from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.protocols import extractor_of
@@ -63,8 +63,7 @@ class BackgroundFeatures(ExitStack):
 
 def extractors_for(suite: Suite, device: torch.device) -> list[str]:
     """The extractors of a suite that are worth running during it on a device."""
-    looking = image_metrics(suite.metrics)
-    home = home_of(suite.reference) if looking else ""
+    home = home_of(suite.reference) if suite.reference else ""
     names = dict.fromkeys(extractor_of(m, home) for m in feature_metrics(suite.metrics))
     return [n for n in names if EXTRACTORS[n].widths and (device.type != "cpu" or EXTRACTORS[n].gmacs < SMALL)]
 

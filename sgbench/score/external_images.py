@@ -13,7 +13,7 @@ from sgbench.cells.identity import cell_id
 from sgbench.cells.prompts import load_prompts
 from sgbench.images.prompted import LayoutImages, PromptedImages, is_layout
 from sgbench.images.sets import FolderImages, NpzImages, info_of, open_images
-from sgbench.metrics.catalogue import METRICS, check_names, image_metrics
+from sgbench.metrics.catalogue import METRICS, check_names, reference_metrics
 from sgbench.metrics.metric import PairedMetric
 from sgbench.metrics.protocols import Protocol, differences, protocol
 from sgbench.metrics.references.load import load_reference
@@ -97,9 +97,9 @@ def _opened(
                 where="--metrics",
                 fix="score a suite with it",
             )
-    looking = image_metrics(metrics)
-    if looking and reference is None:
-        raise UserError(f"{looking[0]} compares images with a reference", where="--reference", fix="name one")
+    comparing = reference_metrics(metrics)
+    if comparing and reference is None:
+        raise UserError(f"{comparing[0]} compares images with a reference", where="--reference", fix="name one")
     sources = [open_any(path, limit, prompts) for path in paths]
     for source in sources:
         for metric in metrics:

@@ -16,6 +16,6 @@ def suite_protocols(suite: Suite) -> dict[str, Protocol]:
     check_samples(suite)
     prompts = load_prompts(suite.prompts, f"{suite.where}: prompts") if suite.prompts else None
     info = ImageSetInfo("", suite.samples, suite.labels, QUANTISATION, None, prompts)
-    needed = bool(image_metrics(suite.metrics))
+    needed = bool(suite.reference and image_metrics(suite.metrics))
     reference = load_reference(suite.reference, f"{suite.where}: reference") if needed else None
     return {metric: protocol(metric, info, reference) for metric in suite.metrics}

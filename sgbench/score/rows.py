@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id, cell_record
 from sgbench.cells.prompts import load_prompts
@@ -38,9 +39,11 @@ def build_rows(cells: Sequence[Cell], store: Store) -> pd.DataFrame:
         if cost is not None and scores is not None:
             try:
                 for n in sorted(scores, key=int):
-                    found = {**_cost(cell, cost), **_scores(scores[n])}
+                    priced, scored = _cost(cell, cost), _scores(scores[n])
                     dropped = any(one["kept_tokens"] < one["grid_tokens"] for one in cost["branches"])
-                    rows.append(_row(cell, int(n), cost["made_by"], found, dropped))
+                    rows.append(_row(cell, int(n), cost["made_by"], {**priced, **scored}, dropped))
+                    if METRICS.origins.keys() & scores[n].keys():
+                        _check_columns(scored, _row(cell, int(n), cost["made_by"], priced, dropped))
             except FOREIGN as error:
                 store.refuse_record(cell, "scores", f"no row can be made from it and cost.json: {error!r}")
         failure = store.read_record(cell, RECORD)
@@ -55,6 +58,17 @@ def build_rows(cells: Sequence[Cell], store: Store) -> pd.DataFrame:
     columns = dict.fromkeys(name for row in [*measured, *failed] for name in row)
     table = pd.DataFrame(rows, columns=list(columns))
     return table.astype({name: "Int64" for name in WHOLE if name in table})
+
+
+def _check_columns(scored: dict[str, Any], others: dict[str, Any]) -> None:
+    """Raises UserError for a user's metric that is called as another column is."""
+    for key in METRICS.origins:
+        if key in scored and key in others:
+            raise UserError(
+                f"rows have a column {key} that is no metric",
+                where=METRICS.origin(key).text,
+                fix="give the metric another key",
+            )
 
 
 def _row(

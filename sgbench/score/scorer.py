@@ -73,6 +73,8 @@ class CellScorer:
         self.store.remove_leftovers(cell)
         unguided = self._images(cell.unguided()) if "lpips" in missing else None
         computed, failure = self.sets.score(images, info_of(images), missing, unguided)
+        if failure is not None and not computed:
+            raise failure
         if "lpips" in computed:
             computed["lpips"]["unguided_sha256"] = self._unguided(cell)
         for metric, found in computed.items():

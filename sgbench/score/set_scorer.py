@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +15,13 @@ from sgbench.base.progress import Progress
 from sgbench.cells.prompts import Prompt, PromptSet
 from sgbench.images.files import Images
 from sgbench.images.sets import ImageSet, ImageSetInfo, Seen, check_against, look
-from sgbench.metrics.catalogue import METRICS, feature_metrics, image_metrics
+from sgbench.metrics.catalogue import METRICS, MINIMUM, image_metrics
 from sgbench.metrics.computer import Computer
 from sgbench.metrics.judges.load import JudgeFn, Values, load_judge
-from sgbench.metrics.metric import Fields, PairedMetric, TextMetric
+from sgbench.metrics.metric import FeatureMetric, Fields, ImageMetric, Metric, PairedMetric, TextMetric
+from sgbench.metrics.numerics.values import image_fields, image_values
 from sgbench.metrics.references.load import load_reference
-from sgbench.metrics.references.reference import Reference
+from sgbench.metrics.references.reference import Reference, alike
 from sgbench.metrics.weights import extractor_id
 from sgbench.score.cell_images import Arrays, IncompleteError, Labels, features_of, outputs
 
@@ -40,18 +42,18 @@ class SetScorer(ExitStack):
 
     @cached_property
     def reference(self) -> Reference | None:
-        """What images are compared with; None where all metrics judge prompts."""
-        return load_reference(*self._named) if image_metrics(self.metrics) else None
+        """What images are compared with; None where none is named, and where all metrics judge prompts."""
+        named = self._named[0] and image_metrics(self.metrics)
+        return load_reference(*self._named) if named else None
 
     @cached_property
     def computer(self) -> Computer:
-        """What computes metrics of features."""
-        assert self.reference is not None
+        """What metrics of features need besides them."""
         return Computer(self.reference, image_metrics(self.metrics), self.device, self.progress)
 
     def prepare(self) -> None:
         """Load what every metric needs, so that missing files are reported before the first set."""
-        if self.reference is not None:
+        if image_metrics(self.metrics):
             self.computer  # noqa: B018
         for metric in self.metrics:
             if METRICS[metric].text:
@@ -67,37 +69,47 @@ class SetScorer(ExitStack):
     def score(
         self, images: ImageSet, info: ImageSetInfo, metrics: Sequence[str], unguided: ImageSet | None = None
     ) -> tuple[dict[str, Fields], NoScoreError | None]:
-        """Scores by metric; and why a judge gave none, which does not affect the other metrics.
+        """Scores by metric; and why the first without one has none, which does not affect the others.
 
         `unguided` are the images of the same seeds, for metrics that compare with them. Raises IncompleteError where
-        images of a cell are missing, NoScoreError where they have no score.
+        images of a cell are missing.
         """
         found: dict[str, Fields] = {}
-        values: dict[str, Values] = {}
         failure: NoScoreError | None = None
+        # What networks make of the images, for all metrics that use it.
+        made: dict[str, Any] = {}
         for metric in metrics:
-            chosen = METRICS[metric]
-            if isinstance(chosen, TextMetric):
-                try:
-                    if chosen.extractor not in values:
-                        values[chosen.extractor] = self._values(chosen.extractor, images)
-                    found[metric] = chosen.score(values[chosen.extractor], info)
-                except IncompleteError:
-                    raise
-                except NoScoreError as error:
-                    failure = failure or error
-        computed = feature_metrics(metrics)
-        if computed:
-            load = self.computer.loaded
-            features = {e: features_of(e, images, load) for e in self.computer.extractors(computed)}
-            found |= self.computer.compute(computed, features, info)
-        for metric in metrics:
-            paired = METRICS[metric]
-            if isinstance(paired, PairedMetric):
-                assert unguided is not None
-                network = self.computer.loaded(paired.extractor).network
-                found[metric] = paired.score(network, images.parts(), unguided.parts(), info, self.device)
+            try:
+                found[metric] = self._score(METRICS[metric], images, info, made, unguided)
+            except IncompleteError:
+                raise
+            except NoScoreError as error:
+                failure = failure or error
         return found, failure
+
+    def _score(
+        self, metric: Metric, images: ImageSet, info: ImageSetInfo, made: dict[str, Any], unguided: ImageSet | None
+    ) -> Fields:
+        match metric:
+            case TextMetric():
+                if metric.extractor not in made:
+                    made[metric.extractor] = self._values(metric.extractor, images)
+                return metric.score(made[metric.extractor], info)
+            case ImageMetric() if not metric.extractor:
+                _require_enough(info)
+                return image_fields(_pixel_values(metric, images, self.computer.given(metric, info)), info)
+            case FeatureMetric():
+                _require_enough(info)
+                extractor = self.computer.extractor(metric.key)
+                if extractor not in made:
+                    made[extractor] = _differing(features_of(extractor, images, self.computer.loaded), extractor, info)
+                return metric.score(made[extractor][metric.output], info, self.computer)
+            case PairedMetric():
+                assert unguided is not None
+                network = self.computer.loaded(metric.extractor).network
+                return metric.score(network, images.parts(), unguided.parts(), info, self.device)
+            case _:
+                raise AssertionError(f"{metric.key} is of no known kind")
 
     def _values(self, judge: str, images: ImageSet) -> Values:
         """A judge's values (N,) for images and their prompts."""
@@ -129,6 +141,36 @@ class SetScorer(ExitStack):
         except BaseException as error:
             self._judges.pop(name)[1].__exit__(type(error), error, error.__traceback__)
             raise
+
+
+def _require_enough(info: ImageSetInfo) -> None:
+    if info.samples < MINIMUM:
+        raise NoScoreError(
+            f"{info.samples} images are too few: scores and their errors need {MINIMUM}",
+            where=info.where,
+            fix="give more images",
+        )
+
+
+def _differing(arrays: Arrays, extractor: str, info: ImageSetInfo) -> Arrays:
+    """Outputs of an extractor. Raises NoScoreError where the features of all images are equal."""
+    if "features" in arrays and alike(arrays["features"]):
+        raise NoScoreError(
+            f"all {info.samples} images have the same features of {extractor}: they do not differ",
+            where=info.where,
+            fix="look at the images before scoring them",
+        )
+    return arrays
+
+
+def _pixel_values(metric: ImageMetric, images: ImageSet, more: tuple[NDArray[Any], ...]) -> NDArray[np.float64]:
+    """A metric's value of each image (N,), part by part: all images together may be larger than the memory."""
+    done, found = 0, []
+    for part in images.parts():
+        own = tuple(one[done : done + len(part)] for one in more)
+        found.append(image_values(metric, part, own, images.where))
+        done += len(part)
+    return np.concatenate(found)
 
 
 def judged_name(judge: str, prompts: PromptSet) -> str:

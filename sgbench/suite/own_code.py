@@ -10,8 +10,9 @@ from sgbench.base.user_code import FORM, is_reference, locate, packed, unpack
 from sgbench.guidance import RULES
 from sgbench.guidance.segments import JOINT
 from sgbench.metrics.catalogue import METRICS
+from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.models import custom
-from sgbench.models.own import MODELS, split_reference
+from sgbench.models.own import MODELS, spell_options, split_reference
 from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.samplers.settings import Sampler
 
@@ -100,8 +101,14 @@ def bring_packed(own: Iterable[Packed], folder: Path) -> None:
     for one, files in own:
         place = folder / one.sha256
         unpack(files, place)
-        name = one.reference.rpartition(":")[2]
-        bring_again([one._replace(reference=f"{files[0][0]}:{name}", folder=str(place)) if files else one])
+        code, options = split_reference(one.reference)
+        match = FORM.fullmatch(code)
+        if not files or match is None:
+            bring_again([one])
+            continue
+        measured = f"{match['measured']}@" if match["measured"] else ""
+        reference = f"{measured}{files[0][0]}:{match['name']}{spell_options(options)}"
+        bring_again([one._replace(reference=reference, folder=str(place))])
 
 
 def own_of(model: str, rule: str, sampler: Sampler) -> tuple[tuple[str, str], ...]:
@@ -163,11 +170,22 @@ def _brought(reference: str, registry: Registry[Any], folder: Path, where: str, 
         if reference in registry.origins:
             origin = registry.origin(reference)
             found[registry.what, reference] = Own(registry.what, reference, origin.text, "", origin.sha256)
+            _note_extractor(registry, reference, folder, found)
         return reference
     code = locate(reference, folder, where)
     name = _recorded(code.sha256, reference, registry, where) if closed else registry.bring(reference, folder, where)
     found[registry.what, name] = Own(registry.what, name, reference, str(folder), code.sha256)
+    _note_extractor(registry, name, folder, found)
     return name
+
+
+def _note_extractor(registry: Registry[Any], name: str, folder: Path, found: Found) -> None:
+    """The extractor of a metric, where it does not come with sgbench either."""
+    extractor = METRICS[name].extractor if registry is METRICS else ""
+    if extractor in EXTRACTORS.origins:
+        origin = EXTRACTORS.origin(extractor)
+        at = str(folder) if is_reference(origin.text) else ""
+        found["extractor", extractor] = Own("extractor", extractor, origin.text, at, origin.sha256)
 
 
 def _recorded(sha256: str, reference: str, registry: Registry[Any], where: str) -> str:
@@ -175,7 +193,8 @@ def _recorded(sha256: str, reference: str, registry: Registry[Any], where: str) 
     match = FORM.fullmatch(reference)
     for name, origin in registry.origins.items():
         same = FORM.fullmatch(origin.text)
-        if origin.sha256 == sha256 and match is not None and same is not None and same["name"] == match["name"]:
+        alike = match and same and match.group("measured", "name") == same.group("measured", "name")
+        if origin.sha256 == sha256 and alike:
             return name
     raise UserError(
         f"the results hold nothing of {reference} as the file is now",

@@ -28,7 +28,7 @@ def guidance_settings(rule: Rule, entry: GuidanceKeys, model: ModelInfo, where: 
     # How tokens are chosen matters if any are dropped; sharing them, if both branches drop some.
     drops = {"subset": any(strong) or any(weak), "sharing": any(strong) and any(weak)}
     choosing = [_common(rule, entry, key, drops[key], where) for key in CHOOSING]
-    parameters = list(_parameters(rule, entry, where))
+    parameters = list(_parameters(rule, entry, model, where))
     for scale, gamma_strong, gamma_weak in itertools.product(scales, strong, weak):
         if rule.sparser_weak:
             _check_sparser(rule, gamma_strong, gamma_weak, where)
@@ -113,7 +113,9 @@ def _check_sparser(rule: Rule, strong: Gamma, weak: Gamma, where: str) -> None:
     )
 
 
-def _parameters(rule: Rule, entry: GuidanceKeys, where: str) -> Iterator[tuple[tuple[str, Value], ...]]:
+def _parameters(
+    rule: Rule, entry: GuidanceKeys, model: ModelInfo, where: str
+) -> Iterator[tuple[tuple[str, Value], ...]]:
     """Every combination of the rule's own settings, all of them named."""
     own = {parameter.name: parameter for parameter in rule.parameters}
     for name in parameter_names():
@@ -122,20 +124,23 @@ def _parameters(rule: Rule, entry: GuidanceKeys, where: str) -> Iterator[tuple[t
             raise UserError(
                 f"{rule.title} has no {name}, which belongs to {takers}", where=f"{where}.{name}", fix="remove the key"
             )
-    listed = [_values(rule, parameter, getattr(entry, parameter.name), where) for parameter in rule.parameters]
+    blocks = model.architecture.block_macs(model.architecture.grid_tokens)
+    listed = [_values(rule, p, getattr(entry, p.name), p.usual(blocks), where) for p in rule.parameters]
     for values in itertools.product(*listed):
         yield tuple(zip(own, values, strict=True))
 
 
-def _values(rule: Rule, parameter: Parameter, given: Sequence[Value] | None, where: str) -> Sequence[Value]:
+def _values(
+    rule: Rule, parameter: Parameter, given: Sequence[Value] | None, usual: Value | None, where: str
+) -> Sequence[Value]:
     if given is None:
-        if parameter.default is None:
+        if usual is None:
             raise UserError(
                 f"{rule.title} needs {parameter.name}: {parameter.meaning}",
                 where=where,
                 fix=f"add `{parameter.name}: ...`",
             )
-        return [parameter.default]
+        return [usual]
     if parameter.text is not None:
         return given
     for number in given:

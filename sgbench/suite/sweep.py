@@ -8,7 +8,7 @@ from sgbench.base.errors import UserError
 from sgbench.base.processor import automatic_dtype
 from sgbench.cells.cell import Cell
 from sgbench.guidance import RULES
-from sgbench.metrics.catalogue import METRICS, MINIMUM, check_extractors, image_metrics
+from sgbench.metrics.catalogue import METRICS, MINIMUM, check_extractors, image_metrics, reference_metrics
 from sgbench.metrics.references.catalogue import HOME_PACKAGED, PACKAGED, check_name, home_of
 from sgbench.models import catalogue
 from sgbench.models.components import NONE
@@ -61,16 +61,16 @@ def check_samples(suite: Suite) -> None:
 def _check_scoring(suite: Suite) -> None:
     check_extractors(suite.metrics, f"{suite.where}: metrics")
     check_texts(suite)
-    looking = image_metrics(suite.metrics)
-    if not looking:
-        return
-    if not suite.reference:
+    comparing = reference_metrics(suite.metrics)
+    if comparing and not suite.reference:
         raise UserError(
-            f"{looking[0]} needs a reference",
+            f"{comparing[0]} needs a reference",
             where=f"{suite.where}: reference",
             fix="name one, or write `metrics: []` for a throughput benchmark",
         )
-    check_name(suite.reference, f"{suite.where}: reference")
+    looking = image_metrics(suite.metrics) if suite.reference else []
+    if looking:
+        check_name(suite.reference, f"{suite.where}: reference")
     for metric in looking:
         own = METRICS[metric].extractor == HOME_PACKAGED or METRICS[metric].needs == "training"
         if own and home_of(suite.reference) != HOME_PACKAGED:

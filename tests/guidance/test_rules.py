@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgbench.guidance import RULES, Branch, combine
+from sgbench.guidance import RULES, Branch, Rule, combine
+from sgbench.guidance.record import closed_rule, rule_record
+from sgbench.guidance.rules.dropout import Dropout
 from sgbench.guidance.rules.perturbed_attention import IdentityAttention
 from sgbench.guidance.rules.skip_layers import SkippedBlocks
 from sgbench.guidance.rules.smoothed_energy import BlurredQueries
 from sgbench.guidance.rules.stochastic_blocks import RandomSkippedBlocks
+from sgbench.guidance.rules.token_shuffle import ShuffledTokens
 from sgbench.guidance.settings import Guidance
 
 NUMBERS = st.floats(-100, 100)
@@ -24,6 +29,7 @@ def test_rules_are_what_their_papers_say() -> None:
     published = {
         "none": (sparse,),
         "cfg": (dense, Branch("null", "main", "dense")),
+        "cfg-adaptive": (sparse, sparse_null),
         "icg": (dense, Branch("random", "main", "dense")),
         "ag": (dense, Branch("given", "auxiliary", "dense")),
         "sg": (sparse, Branch("given", "main", "weak")),
@@ -34,16 +40,23 @@ def test_rules_are_what_their_papers_say() -> None:
         "cfg++": (sparse, sparse_null),
         "cfg-zero": (sparse, sparse_null),
         "tcfg": (sparse, sparse_null),
+        "mambo-g": (sparse, sparse_null),
+        "fdg": (sparse, sparse_null),
+        "higs": (sparse,),
+        "tag": (sparse,),
+        "previous-step": (sparse, Branch(source="previous")),
         "pag": (dense, null, Branch(perturbation=IdentityAttention)),
         "seg": (dense, null, Branch(perturbation=BlurredQueries)),
         "slg": (dense, null, Branch(perturbation=SkippedBlocks)),
         "s2": (dense, null, Branch(perturbation=RandomSkippedBlocks)),
+        "tpg": (dense, null, Branch(perturbation=ShuffledTokens)),
+        "dropout": (dense, null, Branch(perturbation=Dropout)),
     }
     assert {name: RULES[name].branches for name in published} == published
 
 
 def test_rules_that_are_not_linear_name_their_space() -> None:
-    published = {"apg": "image", "cfg-zero": "velocity", "tcfg": "native"}
+    published = {"apg": "image", "cfg-zero": "velocity", "tcfg": "native", "higs": "image", "mambo-g": "native"}
     assert {name: RULES[name].space for name in published} == published
     assert all((rule.combine is not None) == (rule.space != "any") for rule in RULES.values())
     assert RULES["cfg++"].replaces_update
@@ -51,8 +64,15 @@ def test_rules_that_are_not_linear_name_their_space() -> None:
 
 def test_only_single_checkpoint_sg_needs_the_weaker_branch_sparser() -> None:
     for rule in RULES.values():
-        alike = rule.weak is not None and replace(rule.weak, sparsity="strong") == rule.strong
+        called = rule.weak is not None and rule.weak.source == "call"
+        alike = called and replace(rule.weak, sparsity="strong") == rule.strong  # type: ignore[type-var]
         assert rule.sparser_weak == alike, rule.name
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES.values() if not rule.others], ids=lambda rule: rule.name)
+def test_what_results_keep_of_a_rule_reads_back(rule: Rule) -> None:
+    kept = json.loads(json.dumps(rule_record(rule)))
+    assert json.loads(json.dumps(rule_record(closed_rule(kept)))) == kept
 
 
 def test_a_branch_takes_its_own_gamma() -> None:

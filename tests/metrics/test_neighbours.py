@@ -11,6 +11,7 @@ import torch
 from sgbench.base.progress import Silent
 from sgbench.images.sets import QUANTISATION, ImageSetInfo
 from sgbench.metrics.computer import Computer
+from sgbench.metrics.metric import FeatureMetric
 from sgbench.metrics.numerics import neighbours as nb
 from sgbench.metrics.numerics.neighbours import (
     Training,
@@ -20,6 +21,7 @@ from sgbench.metrics.numerics.neighbours import (
     prepare_real,
 )
 from sgbench.metrics.references.load import load_reference
+from sgbench.metrics.scores import METRICS
 from sgbench.stats.estimates import group_bounds
 
 CPU = torch.device("cpu")
@@ -128,7 +130,9 @@ def test_the_distance_to_training_images_is_a_mean_beside_that_of_held_out_ones(
     features = computer.reference.features("fashion-cnn", "features")[:200] + np.float32(0.1)
     training, held_out = computer.training("fashion-cnn")
     distances = training.distances(features)
-    found = computer.compute(["nearest_train"], {"fashion-cnn": {"features": features}}, INFO)["nearest_train"]
+    metric = METRICS["nearest_train"]
+    assert isinstance(metric, FeatureMetric)
+    found = metric.score(features, INFO, computer)
     assert found["value"] == pytest.approx(distances.mean(), rel=1e-6)
     assert found["standard_error"] == pytest.approx(distances.std(ddof=1) / np.sqrt(200), rel=1e-5)
     assert (found["floor"], found["floor_sd"]) == (held_out, None)

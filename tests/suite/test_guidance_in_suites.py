@@ -9,16 +9,21 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from sgbench.api import load_suite
 from sgbench.base.errors import UserError
 from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id, cell_of, cell_record, record_with_paths
+from sgbench.cells.program import program
+from sgbench.guidance import RULES
 from sgbench.guidance.perturbation import layers
 from sgbench.guidance.schedules import ALWAYS, gamma_schedule, interval
-from sgbench.guidance.settings import Guidance
+from sgbench.guidance.settings import Guidance, plain
 from sgbench.models import catalogue
+from sgbench.models.families import FAMILIES
 from sgbench.samplers.settings import Sampler
 from sgbench.suite.sweep import expand
 
@@ -162,6 +167,51 @@ def test_records_read_back(suite_file: Write) -> None:
     assert plain["sampler"] == {"name": "euler", "steps": 2}
 
 
+PERTURBED = [name for name, rule in RULES.items() if rule.perturbed is not None]
+SIZED = [name for name, family in FAMILIES.items() if not family.pipeline]
+
+
+@pytest.mark.parametrize("rule", PERTURBED)
+def test_perturbed_rules_need_no_settings(suite_file: Write, rule: str) -> None:
+    (cell,) = cells(suite_file(sweep=[{"guidance": rule}]))
+    own = {**dict(cell.guidance.parameters), "layers": str(cell.guidance.parameter("layers", layers("0")))}
+    (same,) = cells(suite_file(sweep=[{"guidance": rule, **{name: plain(value) for name, value in own.items()}}]))
+    # What a suite leaves out and what it gives is one cell.
+    assert cell_id(same) == cell_id(cell)
+    assert [call.perturbation is None for call in program(cell)[0].calls] == [True, False]
+
+
+@pytest.mark.parametrize("family", SIZED)
+@pytest.mark.parametrize("rule", PERTURBED)
+def test_blocks_have_defaults_in_every_family(suite_file: Write, family: str, rule: str) -> None:
+    sampler = {"name": FAMILIES[family].samplers[0], "steps": 4}
+    model = {"family": family, "size": "XL/2", "weights": "random"}
+    captions = {"prompts": "shapes", "text_encoder": "none"} if family == "microdit" else {}
+    path = suite_file(sweep=[{"guidance": rule}], model=model, sampler=sampler, **LATENT, **captions)
+    if (rule, family) == ("s2", "microdit"):
+        # No three of its blocks cost the same.
+        assert "3 of 28 blocks are to be skipped, and only 2 are listed" in refusal(path)
+        return
+    (cell,) = cells(path)
+    chosen, blocks = cell.guidance.parameter("layers", layers("0")), catalogue.entry(cell.model).architecture.blocks
+    assert 0 <= chosen[0] <= chosen[-1] < blocks
+    assert len(chosen) < blocks
+    if rule != "s2":
+        # Around a third of the way in, or in the middle.
+        assert abs(chosen[len(chosen) // 2] / blocks - (1 / 3 if rule == "slg" else 1 / 2)) < 1 / 8
+
+
+@given(blocks=st.lists(st.integers(0, 1), min_size=1, max_size=40))
+def test_every_network_has_blocks_to_perturb(blocks: list[int]) -> None:
+    for rule in PERTURBED:
+        (parameter,) = (p for p in RULES[rule].parameters if p.name == "layers")
+        chosen = parameter.usual(blocks)
+        assert isinstance(chosen, tuple)
+        assert sorted(set(chosen)) == list(chosen)
+        assert 0 <= chosen[0] <= chosen[-1] < len(blocks)
+    assert str(parameter.usual([1] * 28)) == "1-26"
+
+
 # How mistakes are refused
 
 
@@ -175,7 +225,7 @@ def test_unknown_rules_and_keys_have_a_nearest_name(suite_file: Write) -> None:
 
 def test_settings_of_another_rule(suite_file: Write) -> None:
     found = refused(suite_file, {"guidance": "cfg", "scale": 2, "eta": 0})
-    assert found == "sweep[0].eta: CFG has no eta, which belongs to APG; remove the key."
+    assert found == "sweep[0].eta: CFG has no eta, which belongs to APG, HiGS; remove the key."
     assert "unguided has no interval: it has a single branch" in refused(
         suite_file, {"guidance": "none", "interval": "progress 0 to 0.5"}
     )
@@ -290,7 +340,6 @@ def test_groups_need_whole_tokens(suite_file: Write, gamma: float | str) -> None
 
 def test_blocks_that_are_not_there(suite_file: Write) -> None:
     entry = {"guidance": "slg", "perturb_scale": 2}
-    assert "SLG needs layers: the blocks that are perturbed" in refused(suite_file, entry)
     assert "fashion-tiny has no block 8, only 0 to 7" in refused(suite_file, {**entry, "layers": "6-8"})
     assert "'7 to 9' is not a list of blocks" in refused(suite_file, {**entry, "layers": "7 to 9"})
     drawn = {"guidance": "s2", "layers": "3-4", "drop": 0.5}

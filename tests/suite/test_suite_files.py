@@ -15,6 +15,7 @@ from sgbench.guidance.segments import JOINT
 from sgbench.guidance.settings import Guidance
 from sgbench.models import catalogue
 from sgbench.models.public import PUBLIC, Public
+from sgbench.plan.rule_cards import relative_cost
 from sgbench.suite.sweep import expand
 from tests import tiny_model, warm
 
@@ -79,13 +80,14 @@ def test_the_files_are_there() -> None:
     assert {path.stem for path in PAPER} == {*tables, *figures}
     assert {path.stem for path in SUITES.glob("*.yaml")} == {*EMBEDDED, *(path.stem for path in PUBLISHED)}
     questions = {"shared-or-independent", "fixed-or-fresh", "exact-or-bernoulli", "interval", "steps", "dense-model"}
-    assert {path.stem for path in ABLATIONS} == questions | {"schedules", "rules"}
+    assert {path.stem for path in ABLATIONS} == questions | {"schedules", "rules", "rivals"}
 
 
-def test_the_suite_of_all_rules_has_all_that_the_embedded_model_can_serve() -> None:
-    found = {cell.guidance.rule for cell in expand(load_suite(SUITES / "ablations" / "rules.yaml"))}
-    able = {name for name, rule in RULES.items() if not (rule.drops_path or rule.needs_inner)}
-    assert found == {name for name in able if JOINT not in name}
+def test_the_rivals_are_all_rules_that_the_embedded_model_can_serve() -> None:
+    found = {cell.guidance.rule for cell in expand(load_suite(SUITES / "ablations" / "rivals.yaml"))}
+    able = {name: rule for name, rule in RULES.items() if not (rule.drops_path or rule.needs_inner or JOINT in name)}
+    assert found == set(able)
+    assert max(map(relative_cost, able.values())) <= 2
 
 
 @pytest.mark.parametrize("path", ABLATIONS, ids=name_of)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sgbench.guidance.branches import Branch, Parameter, Predictions, Rule, Step, Style
+from sgbench.guidance.formulas import along
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,8 +29,7 @@ def project(predictions: Predictions, step: Step) -> Tensor:
         norm = difference.square().sum(dims, keepdim=True).sqrt()
         difference = difference * (limit / norm).clamp(max=1)
     image = strong.double()
-    along = (difference * image).sum(dims, keepdim=True) / image.square().sum(dims, keepdim=True)
-    parallel = along * image
+    parallel = along(difference, image)
     return (image + (step.scale - 1) * (difference - parallel + eta * parallel)).to(strong.dtype)
 
 

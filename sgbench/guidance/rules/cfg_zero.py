@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sgbench.guidance.branches import Branch, Parameter, Predictions, Rule, Step, Style
-from sgbench.guidance.formulas import combine
+from sgbench.guidance.formulas import along, combine
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,9 +16,7 @@ ZERO_STEPS = "zero_steps"
 def fit(predictions: Predictions, step: Step) -> Tensor:
     """s weak + w (strong - s weak), s = <strong, weak> / |weak|^2 per sample (B, C, H, W)."""
     strong, weak = predictions["strong"], predictions["weak"]
-    dims = tuple(range(1, strong.ndim))
-    share = (strong * weak).sum(dims, keepdim=True) / weak.square().sum(dims, keepdim=True)
-    return combine(strong, share * weak, step.scale)
+    return combine(strong, along(strong, weak), step.scale)
 
 
 RULE = Rule(

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from sgbench.guidance.branches import Branch, Parameter, Rule, Style
+from sgbench.guidance.branches import Branch, OfBlocks, Parameter, Rule, Style
 from sgbench.guidance.perturbation import BlockCost, Layers, Perturbation
 from sgbench.guidance.schedules import ALWAYS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-STRENGTH = Parameter("perturb_scale", "s, the push away from the perturbed branch")
-LAYERS = Parameter("layers", "the blocks that are perturbed, from 0, such as 7-9", text="layers")
+
+def middle_third(blocks: Sequence[object]) -> Layers:
+    """A third of all blocks, rounded, but one at least, with as many before as after them, or one more after."""
+    count = max(1, round(len(blocks) / 3))
+    first = (len(blocks) - count) // 2
+    return Layers(range(first, first + count))
+
+
+STRENGTH = Parameter("perturb_scale", "s, the push away from the perturbed branch", default=3.0)
+LAYERS = Parameter(
+    "layers",
+    "the blocks that are perturbed, from 0, such as 7-9",
+    default=OfBlocks("the middle third", middle_third),
+    text="layers",
+)
 WHEN = Parameter(
     "perturb_interval", "where the push away from the perturbed branch acts", default=ALWAYS, text="interval"
 )
@@ -40,12 +54,11 @@ RULE = Rule(
     works=("ahn2024pag",),
     style=Style("#CC79A7", "d", "--"),
     rank=120,
-    example={"layers": Layers(range(12, 16))},
     formula="v(null) + w (v(c) - v(null)) + s (v(c) - v[attention = identity](c))",
     strong=Branch(),
     weak=Branch(condition="null"),
     perturbed=Branch(perturbation=IdentityAttention),
     parameters=(STRENGTH, LAYERS, WHEN),
     scale_default=1.0,
-    note="w = 1, the default, leaves CFG out; the paper perturbs middle blocks with s about 3",
+    note="w = 1, the default, leaves CFG out; s about 3 and middle blocks are the paper's, a third of them is ours",
 )

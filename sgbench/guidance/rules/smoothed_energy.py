@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from sgbench.guidance.branches import Branch, Parameter, Rule, Style
-from sgbench.guidance.perturbation import BlockCost, Layers, Perturbation
+from sgbench.guidance.perturbation import BlockCost, Perturbation
 from sgbench.guidance.rules.perturbed_attention import LAYERS, STRENGTH, WHEN
 
 if TYPE_CHECKING:
@@ -66,7 +66,6 @@ RULE = Rule(
     works=("hong2024seg",),
     style=Style("#CC79A7", "H", ":"),
     rank=130,
-    example={"layers": Layers(range(12, 16))},
     formula="v(null) + w (v(c) - v(null)) + s (v(c) - v[queries blurred by sigma](c))",
     strong=Branch(),
     weak=Branch(condition="null"),
@@ -79,5 +78,6 @@ RULE = Rule(
     ),
     scale_default=1.0,
     dense_because="its blur runs over the full grid of tokens",
-    note="w = 1, the default, leaves CFG out; the kernel is normalised at the borders",
+    note="w = 1, the default, leaves CFG out; s 3 is the paper's, the blocks are ours; the kernel is normalised at the "
+    "borders",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sgbench.guidance.branches import Branch, Predictions, Rule, Step, Style
-from sgbench.guidance.formulas import combine
+from sgbench.guidance.formulas import along, combine
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,9 +23,7 @@ def damp(predictions: Predictions, step: Step) -> Tensor:
     ss, sw, ww = ((a * b).sum(dims, keepdim=True) for a, b in ((s, s), (s, w), (w, w)))
     theta = (2 * sw).atan2(ss - ww) / 2
     main = theta.cos() * s + theta.sin() * w
-    length = main.square().sum(dims, keepdim=True)
-    projected = (w * main).sum(dims, keepdim=True) / length * main
-    return combine(strong, projected.to(strong.dtype), step.scale)
+    return combine(strong, along(w, main).to(strong.dtype), step.scale)
 
 
 RULE = Rule(

@@ -1,5 +1,6 @@
 """Build references: from a folder of images, from ADM's npz, and the packaged one from Fashion-MNIST."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import torch
 from sgbench.base.choices import unknown
 from sgbench.base.errors import UserError
 from sgbench.base.progress import Progress, Silent
+from sgbench.base.user_code import is_reference
 from sgbench.metrics.extract import load_extractor
 from sgbench.metrics.extractors import EXTRACTORS
-from sgbench.metrics.references.catalogue import HOME_PACKAGED, PACKAGED
-from sgbench.metrics.references.load import from_folder, from_npz
+from sgbench.metrics.references.catalogue import DRAWN, HOME_PACKAGED, PACKAGED
+from sgbench.metrics.references.load import from_drawn, from_folder, from_npz
 from sgbench.metrics.references.parts import pack, quantise, write_card, write_part
 from sgbench.metrics.references.reference import Reference, checked_moments, turns
 from sgbench.metrics.weights import extractor_id
@@ -26,7 +28,12 @@ FASHION = "fashion-mnist"
 def build_reference(
     source: str, out: Path, extractors: list[str], data_folder: Path, device: torch.device, progress: Progress
 ) -> Reference:
-    """Make a reference folder at `out`. Raises UserError for a source, extractor or folder that cannot be used."""
+    """Make a reference folder at `out`. Raises UserError for a source, extractor or folder that cannot be used.
+
+    An extractor is a name, or `FILE.py:NAME` for a user's own.
+    """
+    own = partial(EXTRACTORS.bring, folder=Path(), where="--extractors")
+    extractors = [own(name) if is_reference(name) else name for name in extractors]
     known = [name for name, extractor in EXTRACTORS.items() if extractor.widths]
     for name in extractors:
         if name not in known:
@@ -34,7 +41,9 @@ def build_reference(
     if source in PACKAGED:
         return build_fashion(*data.load(data_folder), out, extractors, device, progress)
     path = Path(source).expanduser()
-    if path.is_dir():
+    if source in DRAWN:
+        made = from_drawn(source, out)
+    elif path.is_dir():
         made = from_folder(path, out)
     elif path.suffix == ".npz" and path.is_file():
         made = from_npz(path, path.stem, out)
@@ -42,10 +51,12 @@ def build_reference(
         raise UserError(
             "there is no such folder, npz or dataset",
             where=source,
-            fix=f"give a folder of images, an npz in ADM's layout, or {' or '.join(PACKAGED)}",
+            fix=f"give a folder of images, an npz in ADM's layout, or one of {', '.join([*PACKAGED, *DRAWN])}",
         )
     for name in extractors:
-        made.require(name, "features", "features", lambda extractor: load_extractor(extractor, device), progress)
+        output = next(iter(EXTRACTORS[name].widths))
+        what = "features" if output == "features" else "mean"
+        made.require(name, output, what, lambda extractor: load_extractor(extractor, device), progress)
     return made
 
 

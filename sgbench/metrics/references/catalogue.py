@@ -1,7 +1,8 @@
 """The references by name, as far as they are known without reading images. No torch, no numpy.
 
-Names: the packaged `fashion-mnist`; ADM's reference batches `imagenet-256` and `imagenet-512`, looked for where
-`sgbench reference fetch` puts them. Anything else is the path of a built reference, an npz in ADM's layout, or images.
+Names: the packaged `fashion-mnist`; `shapes`, drawn where it is needed; ADM's reference batches `imagenet-256` and
+`imagenet-512`, looked for where `sgbench reference fetch` puts them. Anything else is the path of a built reference, an
+npz in ADM's layout, or images.
 """
 
 import json
@@ -15,6 +16,7 @@ from sgbench.files.location import models_folder
 CARD = "reference.json"
 ADM = "https://openaipublic.blob.core.windows.net/diffusion/jul-2021/ref_batches/imagenet"
 PACKAGED = {"fashion-mnist": 32}
+DRAWN = {"shapes": 32}
 PACKAGED_WORKS = {"fashion-mnist": ("xiao2017fashionmnist",)}
 HOME_PACKAGED, HOME = "fashion-cnn", "inception"
 
@@ -63,14 +65,16 @@ def home_of(reference: str) -> str:
     """The home extractor of a reference by its name alone; a built one may say otherwise in its card."""
     if reference in PACKAGED:
         return HOME_PACKAGED
+    if reference in DRAWN:
+        return HOME
     card = Path(reference).expanduser() / CARD
     return str(read_card(card.parent)["home"]) if card.is_file() else HOME
 
 
 def side_of(reference: str) -> int | None:
     """The width of a reference's images, if it is known without reading them."""
-    if reference in PACKAGED:
-        return PACKAGED[reference]
+    if reference in (PACKAGED | DRAWN):
+        return (PACKAGED | DRAWN)[reference]
     if reference in PUBLIC:
         return PUBLIC[reference].side
     card = Path(reference).expanduser() / CARD
@@ -79,9 +83,9 @@ def side_of(reference: str) -> int | None:
 
 def check_name(reference: str, where: str) -> None:
     """Raises UserError for an unknown name; a path may not exist yet."""
-    if reference in PACKAGED or reference in PUBLIC or "/" in reference or Path(reference).exists():
+    known = [*PACKAGED, *DRAWN, *PUBLIC]
+    if reference in known or "/" in reference or Path(reference).exists():
         return
-    known = [*PACKAGED, *PUBLIC]
     raise unknown(
         "reference",
         reference,

@@ -1,4 +1,4 @@
-"""Open a reference by name or path: packaged, published, built, or made from images here."""
+"""Open a reference by name or path: packaged, drawn, published, built, or made from images here."""
 
 import hashlib
 from pathlib import Path
@@ -12,7 +12,8 @@ from sgbench.images.files import read_array, read_header
 from sgbench.images.sets import FolderImages, ImageSet, NpzImages, look
 from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.numerics.frechet import Gaussian
-from sgbench.metrics.references.catalogue import CARD, HOME, PACKAGED, PUBLIC, check_name, folder
+from sgbench.metrics.references.catalogue import CARD, DRAWN, HOME, PACKAGED, PUBLIC, check_name, folder
+from sgbench.metrics.references.drawn import DrawnShapes
 from sgbench.metrics.references.parts import pack, write_card, write_part
 from sgbench.metrics.references.reference import Reference
 from sgbench.zoo import weights as zoo
@@ -26,6 +27,8 @@ def load_reference(reference: str, where: str = "--reference") -> Reference:
     check_name(reference, where)
     if reference in PACKAGED:
         return Reference(packaged_folder(reference))
+    if reference in DRAWN:
+        return from_drawn(reference)
     if reference in PUBLIC:
         public = PUBLIC[reference]
         if not public.path.is_file():
@@ -61,6 +64,12 @@ def from_npz(path: Path, name: str, out: Path | None = None) -> Reference:
             "the npz holds neither images (arr_0) nor moments (mu, sigma)", where=str(path), fix="give ADM's layout"
         )
     return _kept(path, name, sha256_of(path), source, stored, out)
+
+
+def from_drawn(name: str, out: Path | None = None) -> Reference:
+    """Scenes of shapes, drawn where features of them are needed."""
+    source = DrawnShapes()
+    return _kept(Path(name), name, source.sha256, source, {}, out)
 
 
 def from_folder(path: Path, out: Path | None = None) -> Reference:

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from sgbench.base.errors import UserError
 from sgbench.base.progress import Progress, Silent
+from sgbench.base.user_code import is_reference
 from sgbench.images.files import Images
 from sgbench.images.sets import ImageSet
+from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.numerics.frechet import Gaussian, Target, fit, frechet_value
 from sgbench.metrics.references.catalogue import CARD, read_card
 from sgbench.metrics.references.parts import Array, pack, read_part, unpack, write_card, write_part
@@ -88,17 +90,20 @@ class Reference:
             made_with = self.card["parts"][f"{extractor}-{output}"].get("extractor_id")
             # Stored moments name no weights.
             if made_with is not None and made_with != extractor_id(extractor):
+                fed = "preprocessing" if EXTRACTORS.built_in(extractor) else "code"
                 raise UserError(
-                    f"the reference was made with other weights of {extractor}, or with other preprocessing",
+                    f"the reference was made with other weights of {extractor}, or with other {fed}",
                     where=str(self.folder / CARD),
                     fix="build the reference again, or use those weights",
                 )
             return
         if source is None or load is None:
+            origin = EXTRACTORS.origin(extractor).text
+            named = origin if is_reference(origin) else extractor
             raise UserError(
                 f"the reference {self.name} has no {WORDS[what]} of {extractor}",
                 where=str(self.folder / CARD),
-                fix=f"build one from the images: sgbench reference build IMAGES --extractors {extractor} --out FOLDER",
+                fix=f"build one from the images: sgbench reference build IMAGES --extractors {named} --out FOLDER",
             )
         (progress or Silent()).say(f"reference {self.name}: {extractor} of {source.count} images")
         for name, array in load(extractor)(source.parts(), source.where).items():

@@ -19,8 +19,7 @@ class Composition(TextMetric):
     """Mean of the tasks, as GenEval's overall score."""
 
     works: tuple[str, ...] = ("ghosh2023geneval",)
-
-    rank = 80
+    rank: int = 80
 
     def score(self, values: Values, info: ImageSetInfo) -> Fields:
         from sgbench.metrics.numerics.prompts import composition, text_fields

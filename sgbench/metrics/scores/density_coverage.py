@@ -19,8 +19,7 @@ class DensityCoverage(FeatureMetric):
     """Either of the two, which are computed together."""
 
     works: tuple[str, ...] = ("naeem2020density",)
-
-    rank = 50
+    rank: int = 50
 
     def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
         from sgbench.metrics.numerics.neighbours import density_coverage
@@ -30,7 +29,7 @@ class DensityCoverage(FeatureMetric):
 
 
 METRICS = tuple(
-    DensityCoverage(f"{name}{key}", f"{name}{title}", "higher", extractor, variant)
+    DensityCoverage(f"{name}{key}", f"{name}{title}", "higher", extractor, variant, portable=not key)
     for key, title, extractor in (("", "", HOME), ("_lite0", "[lite0]", "lite0"), ("_dinov2", "[dinov2]", "dinov2"))
     for name, variant in (("density", DENSITY), ("coverage", COVERAGE))
 )

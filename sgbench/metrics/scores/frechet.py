@@ -19,11 +19,10 @@ class FrechetDistance(FeatureMetric):
 
     works: tuple[str, ...] = ("heusel2017fid",)
     needs: Needs = "mean"
-
-    rank = 10
-    quality = True
-    prominent = True
-    corrected = True
+    rank: int = 10
+    quality: bool = True
+    prominent: bool = True
+    corrected: bool = True
 
     def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
         from sgbench.metrics.numerics.frechet import frechet_estimate
@@ -34,7 +33,7 @@ class FrechetDistance(FeatureMetric):
 
 
 METRICS = (
-    FrechetDistance("fd", "FD[fashion-cnn]", "lower", "fashion-cnn", VARIANT),
+    FrechetDistance("fd", "FD[fashion-cnn]", "lower", "fashion-cnn", VARIANT, portable=True),
     FrechetDistance("fd_lite0", "FD[lite0]", "lower", "lite0", VARIANT),
     FrechetDistance("fd_dinov2", "FD[dinov2]", "lower", "dinov2", VARIANT, ("heusel2017fid", "stein2023exposing")),
     FrechetDistance("fid", "FID", "lower", "inception", VARIANT),

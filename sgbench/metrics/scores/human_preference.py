@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Preference(TextMetric):
     """Mean over images, overall and for each group of prompts."""
 
-    rank = 90
+    rank: int = 90
 
     def score(self, values: Values, info: ImageSetInfo) -> Fields:
         from sgbench.metrics.numerics.prompts import preference, text_fields

@@ -20,8 +20,7 @@ class InceptionScore(FeatureMetric):
     works: tuple[str, ...] = ("salimans2016inception",)
     output: str = "logits"
     needs: Needs = ""
-
-    rank = 30
+    rank: int = 30
 
     def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
         from sgbench.metrics.numerics.inception_score import inception_score

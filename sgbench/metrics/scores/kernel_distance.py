@@ -19,9 +19,8 @@ class KernelDistance(FeatureMetric):
     """KID's polynomial kernel. Called KID in Inception's features only."""
 
     works: tuple[str, ...] = ("binkowski2018kid",)
-
-    rank = 20
-    quality = True
+    rank: int = 20
+    quality: bool = True
 
     def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
         from sgbench.metrics.numerics import kernel_distance
@@ -36,12 +35,11 @@ class Cmmd(KernelDistance):
     """CMMD's Gaussian kernel."""
 
     works: tuple[str, ...] = ("jayasumana2024cmmd",)
-
-    corrected = True
+    corrected: bool = True
 
 
 METRICS = (
-    KernelDistance("kd", "KD[fashion-cnn]", "lower", "fashion-cnn", KID),
+    KernelDistance("kd", "KD[fashion-cnn]", "lower", "fashion-cnn", KID, portable=True),
     KernelDistance("kd_lite0", "KD[lite0]", "lower", "lite0", KID),
     KernelDistance("kid", "KID", "lower", "inception", KID),
     Cmmd("cmmd", "CMMD", "lower", "clip", CMMD),

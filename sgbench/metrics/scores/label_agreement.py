@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sgbench.base.errors import UserError
-from sgbench.metrics.metric import FeatureMetric, Fields, Needs, fields
+from sgbench.metrics.metric import ImageMetric
 
 if TYPE_CHECKING:
-    from sgbench.metrics.metric import Computer, Features, ImageSetInfo
-
-VARIANT = "share of images classified as the class asked for"
+    from sgbench.metrics.metric import Features, Values
 
 
-@dataclass(frozen=True)
-class LabelAgreement(FeatureMetric):
-    """Share of images whose predicted class is their label."""
-
-    output: str = "classes"
-    needs: Needs = ""
-
-    rank = 70
-
-    def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
-        from sgbench.stats.estimates import mean_estimate
-
-        if info.labels is None:
-            raise UserError(
-                "label agreement needs the label of each image, and these images have none",
-                where=info.where,
-                fix="give an npz with arr_1 or a cell, or leave label_agreement out",
-            )
-        return fields(mean_estimate((features == info.labels).astype(float)), info.where)
+def agreement(classes: Features, labels: Values) -> Values:
+    """Whether predicted classes (n,) or (n, 1) are the labels (n,)."""
+    return classes.reshape(len(labels)) == labels
 
 
-METRICS = (LabelAgreement("label_agreement", "label agreement", "higher", "fashion-cnn", VARIANT),)
+METRICS = (
+    ImageMetric(
+        "label_agreement",
+        "label agreement",
+        "higher",
+        "fashion-cnn",
+        "share of images classified as the class asked for",
+        output="classes",
+        needs="labels",
+        rank=70,
+        quality=False,
+        prominent=False,
+        portable=True,
+        values=agreement,
+    ),
+)

@@ -21,8 +21,7 @@ class Lpips(PairedMetric):
 
     works: tuple[str, ...] = ("zhang2018lpips",)
     needs: Needs = ""
-
-    rank = 60
+    rank: int = 60
 
     def score(self, network: Any, images: Parts, others: Parts, info: ImageSetInfo, device: torch.device) -> Fields:
         from sgbench.metrics.extractors.lpips import lpips

@@ -21,8 +21,7 @@ class NearestTraining(FeatureMetric):
     """Reported with the same mean for real images held out of training, where the reference has them."""
 
     needs: Needs = "training"
-
-    rank = 100
+    rank: int = 100
 
     def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
         from sgbench.stats.estimates import mean_estimate

@@ -19,8 +19,7 @@ class PrecisionRecall(FeatureMetric):
     """Either of the two, which are computed together."""
 
     works: tuple[str, ...] = ("kynkaanniemi2019precision",)
-
-    rank = 40
+    rank: int = 40
 
     def score(self, features: Features, info: ImageSetInfo, computer: Computer) -> Fields:
         from sgbench.metrics.numerics.neighbours import precision_recall
@@ -30,7 +29,7 @@ class PrecisionRecall(FeatureMetric):
 
 
 METRICS = tuple(
-    PrecisionRecall(f"{name}{key}", f"{name}{title}", "higher", extractor, variant)
+    PrecisionRecall(f"{name}{key}", f"{name}{title}", "higher", extractor, variant, portable=not key)
     for key, title, extractor in (("", "", HOME), ("_lite0", "[lite0]", "lite0"), ("_dinov2", "[dinov2]", "dinov2"))
     for name, variant in (("precision", PRECISION), ("recall", RECALL))
 )
