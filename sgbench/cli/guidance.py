@@ -51,7 +51,7 @@ def show(
     if name not in RULES:
         raise unknown("guidance rule", name, [*RULES, *PRESETS], "NAME")
     c = card(RULES[name])
-    emit(c, as_json, c['title'], f"- Branches: {'; '.join(c['branches'])}.", *section(c))
+    emit(c, as_json, c["title"], f"- Branches: {'; '.join(c['branches'])}.", *section(c))
 
 
 def from_text(origin: str) -> str:
