@@ -39,7 +39,7 @@ ARROWS = {
     "doctor": "files zoo cells metrics suite results score",
     "training": "zoo models networks",
     "measure": "guidance cells metrics suite plan sampling cost run score report",
-    "api": "models cells networks metrics suite results plan run score report compare doctor",
+    "api": "models cells networks conformance metrics suite results plan run score report compare doctor",
 }
 LAST = {"cli", "__main__", "__init__"}
 WITHOUT_TORCH = "base stats files guidance samplers zoo models cells images suite results plan report compare cli api"

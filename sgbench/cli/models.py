@@ -7,12 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from sgbench.base.errors import UserError
+from sgbench.base.registry import load_installed
 from sgbench.cli.console import make_progress
 from sgbench.cli.options import Json, emit, emit_file, entry_named, fetch_to, group
 from sgbench.files.digest import recorded_sha256, sha256_of
 from sgbench.files.location import HUB, is_remote, local_path, models_folder
 from sgbench.models import catalogue
 from sgbench.models.families import FAMILIES
+from sgbench.models.own import MODELS
 from sgbench.models.public import PUBLIC
 
 models = group("models", "Models: list, info, fetch, convert, check.")
@@ -25,6 +27,8 @@ def list_models(as_json: Json = False) -> None:
         {**public._asdict(), "path": str(public.path), "fetched": public.path.is_file()} for public in PUBLIC.values()
     ]
     embedded = catalogue.embedded_names()
+    load_installed()
+    installed = {name: origin.text for name, (_, origin) in MODELS.offered.items()}
     lines = ["Families"]
     lines += [f"  {f.name:10}  {f.title}, {f.source}; predicts {f.prediction}; {f.drops}" for f in FAMILIES.values()]
     lines += ["Embedded models", *(f"  {name}" for name in embedded)]
@@ -33,8 +37,10 @@ def list_models(as_json: Json = False) -> None:
         there = "fetched" if entry["fetched"] else "not fetched"
         note = f"; {entry['note']}" if entry["note"] else ""
         lines.append(f"  {entry['name']:24}  {there:11}  {entry['licence']}{note}")
+    if installed:
+        lines += ["Models of installed packages", *(f"  {name:24}  {origin}" for name, origin in installed.items())]
     families = {f.name: {"source": f.source, "predicts": f.prediction} for f in FAMILIES.values()}
-    emit({"families": families, "embedded": embedded, "public": checkpoints}, as_json, *lines)
+    emit({"families": families, "embedded": embedded, "public": checkpoints, "installed": installed}, as_json, *lines)
 
 
 @models.command()

@@ -31,14 +31,13 @@ ATTENTION, NORM = "scaled_dot_product_attention", "layer_norm"
 TOLERANCE = 1e-3
 # Elementwise or data movement: cheap compared with the products, and not part of either convention.
 CHEAP = """
-add addcmul cat clone col2im cos div embedding exp expand expand_as fill gather gelu im2col index mean mul neg one_hot
-ones_like pow repeat_interleave rms_norm scatter scatter_add select silu sin slice softmax stack sub topk unbind
-unflatten zeros zeros_like rsqrt reciprocal repeat
-T abs addcdiv amax amin bitwise_and bitwise_or broadcast_to cumsum diff elu erf expm1 flip fmod hardtanh index_add
-index_copy index_select leaky_relu lerp log log1p log2 logical_and logical_not logical_or logsumexp lt le mT
-masked_select maximum minimum min mish movedim ne new_ones norm numpy_T one_hot ones outer pad pixel_shuffle
-pixel_unshuffle prelu relu6 reshape_as rsub scalar_tensor sigmoid sign softplus sqrt square std sum swapaxes swapdims
-take_along_dim tanh tile tril triu unfold var view_as where
+T abs add addcdiv addcmul amax amin bitwise_and bitwise_or broadcast_to cat clone col2im cos cumprod cumsum diff div
+elu embedding erf exp expand expand_as expm1 fill flip fmod gather gelu hardtanh im2col index index_add index_copy
+index_select le leaky_relu lerp linspace log log1p log2 logical_and logical_not logical_or logsumexp lt mT
+masked_select maximum mean min minimum mish movedim mul ne neg new_ones norm numpy_T one_hot ones ones_like outer pad
+pixel_shuffle pixel_unshuffle pow prelu reciprocal relu6 repeat repeat_interleave reshape_as rms_norm rsqrt rsub
+scalar_tensor scatter scatter_add select sigmoid sign silu sin slice softmax softplus sqrt square stack std sub sum
+swapaxes swapdims take_along_dim tanh tile topk tril triu unbind unflatten unfold var view_as where zeros zeros_like
 """
 ALLOWED = {f"aten::{name}" for name in CHEAP.split()}
 
@@ -101,13 +100,18 @@ def count_kept(model: Denoiser, kept: int, perturbation: Perturbation | None = N
     return counted
 
 
-def require_savings(model: Denoiser) -> None:
-    """Raise UserError for a user's network that drops tokens, as its card says, and costs no less with half of them."""
-    a = model.architecture
-    if not model.at or not a.can_drop_tokens or a.grid_tokens == 1:
+def check_own(model: Denoiser) -> None:
+    """Count a user's own network before it makes an image. Nothing is done for those of sgbench.
+
+    Raises UserError where it cannot be counted, or drops tokens, as its card says, and costs no less with half of them.
+    """
+    if not model.at:
         return
-    half = a.grid_tokens // 2
-    dense, sparse = count_kept(model, a.grid_tokens).macs, count_kept(model, half).macs
+    a = model.architecture
+    half, dense = a.grid_tokens // 2, count_kept(model, a.grid_tokens).macs
+    if not a.can_drop_tokens or not half:
+        return
+    sparse = count_kept(model, half).macs
     if sparse >= dense:
         raise UserError(
             f"with {half} of {a.grid_tokens} tokens a call costs {sparse} multiply-accumulates, and {dense} with all: "
@@ -120,7 +124,7 @@ def require_savings(model: Denoiser) -> None:
 @contextlib.contextmanager
 def _uncompiled(model: Denoiser) -> Iterator[None]:
     """The network as it was written: a compiled one cannot be traced, and costs the same."""
-    network = model.inner
+    network = model.wrapped
     compiled, network._compiled_call_impl = network._compiled_call_impl, None
     try:
         yield

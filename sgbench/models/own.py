@@ -83,12 +83,9 @@ class ModelRegistry(Registry[OwnModel]):
             (thing, package), name = self.offered[code], code
             origin = Origin(f"{package.text}: {code}{spell_options(options)}", package.sha256)
         else:
+            what = f"no installed package offers a model {code!r}{suggestion(code, list(self.offered))}"
             fix = "write FILE.py:NAME, such as mine.py:Model, or install the package that offers it"
-            raise UserError(
-                f"no installed package offers a model {code!r}{suggestion(code, list(self.offered))}",
-                where=where,
-                fix=fix,
-            )
+            raise UserError(what, where=where, fix=fix)
         return self.add(_model_of(thing, name, origin, options), origin, where)
 
 

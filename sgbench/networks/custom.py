@@ -34,7 +34,7 @@ class Custom(Denoiser):
         self.own, self.at = model.name, model.at
 
     @property
-    def inner(self) -> nn.Module:
+    def wrapped(self) -> nn.Module:
         return self.module
 
     def forward(
@@ -52,13 +52,18 @@ class Custom(Denoiser):
         batch = len(x)
         changed = {} if perturbation is None else {"change": perturbation}
         with MODELS.running(self.own):
-            made = self.module(x, t.expand(batch), condition.expand(batch, *condition.shape[1:]), tokens, **changed)
+            made = self.module(x, _for_each(t, batch), _for_each(condition, batch), tokens, **changed)
         expected = (batch, self.architecture.out_channels, *x.shape[2:])
         if isinstance(made, Tensor) and made.shape == expected and made.is_floating_point():
             return made
         found = f"{list(made.shape)} of {made.dtype}" if isinstance(made, Tensor) else f"a {type(made).__name__}"
         what = f"{self.own} makes {found} of samples {list(x.shape)}, and its card says {list(expected)}"
         raise UserError(what, where=self.at, fix="return one prediction for each sample, or correct the card")
+
+
+def _for_each(given: Tensor, batch: int) -> Tensor:
+    """One row for each sample, in memory of its own."""
+    return given if len(given) == batch else given.expand(batch, *given.shape[1:]).contiguous()
 
 
 class _Called(nn.Module):

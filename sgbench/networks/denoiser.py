@@ -32,7 +32,7 @@ class Denoiser(nn.Module):
         self.architecture = architecture
 
     @property
-    def inner(self) -> nn.Module:
+    def wrapped(self) -> nn.Module:
         """The network itself, where this wraps one: what is compiled, and what the names of a checkpoint belong to."""
         return self
 

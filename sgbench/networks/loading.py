@@ -35,7 +35,7 @@ def load_network(entry: ModelInfo, which: Literal["main", "auxiliary"], device: 
         state = read_state(path)
         if entry.own:
             fix = f"give {entry.own} the options that the weights were made with"
-            load_strict(network.inner, state, str(path), fix=fix)
+            load_strict(network.wrapped, state, str(path), fix=fix)
         else:
             load_strict(network, adapt(network, entry.family, state), str(path), ignore=UNUSED)
     elif checkpoint.kind == "none" and any(True for _ in network.parameters()):

@@ -12,7 +12,7 @@ import torch
 from sgbench.base.errors import CellError
 from sgbench.base.progress import Progress
 from sgbench.cells.cell import Cell
-from sgbench.cost.macs import require_savings
+from sgbench.cost.macs import check_own
 from sgbench.guidance import RULES
 from sgbench.results.claims import Claims, work_through
 from sgbench.results.faults import RECORD, Failure, read_failure, write_failure
@@ -87,7 +87,7 @@ class RunWorker:
         auxiliary = any(RULES[cell.guidance.rule].needs_auxiliary for cell in cells)
         try:
             networks = load_networks(cells[0], auxiliary, self.device)
-            require_savings(networks.main)
+            check_own(networks.main)
             return ShardMaker(networks, self.store, self.device, batch, self.progress)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):

@@ -115,7 +115,7 @@ def compile_network(network: Denoiser, how: Compiled, device: torch.device) -> N
         case "none":
             pass
         case "default":
-            network.inner.compile(dynamic=False)
+            network.wrapped.compile(dynamic=False)
         case "cuda-graphs":
             if device.type != "cuda":
                 raise UserError(
@@ -123,6 +123,6 @@ def compile_network(network: Denoiser, how: Compiled, device: torch.device) -> N
                     where="compile",
                     fix="write `compile: default` or `compile: none`, or run with --device cuda",
                 )
-            network.inner.compile(dynamic=False, mode="reduce-overhead")
+            network.wrapped.compile(dynamic=False, mode="reduce-overhead")
         case _:
             assert_never(how)

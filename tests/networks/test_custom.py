@@ -14,7 +14,7 @@ from torch import nn
 import sgbench
 from sgbench import api
 from sgbench.base.errors import UserError
-from sgbench.cost.macs import count_kept, require_savings
+from sgbench.cost.macs import check_own, count_kept
 from sgbench.models import catalogue
 from sgbench.models.custom import bring
 from sgbench.models.own import MODELS
@@ -57,7 +57,7 @@ def call(found: Denoiser, batch: int = 3, kept: int | None = None) -> torch.Tens
 
 def test_a_network_is_given_one_time_and_one_class_for_each_sample(tmp_path: Path) -> None:
     found = network(tmp_path)
-    own = found.inner
+    own = found.wrapped
     x = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     expected = own(x, torch.full((3,), 0.5), torch.full((3,), 10), None)
     assert torch.equal(call(found), expected)
@@ -71,9 +71,9 @@ def test_weights_go_into_the_class_and_random_ones_are_always_the_same(tmp_path:
     save_file(state, tmp_path / "w.safetensors")
     torch.save({"ema": state, "step": 3}, tmp_path / "w.pt")
     for name in ("w.safetensors", "w.pt"):
-        loaded = network(tmp_path, weights=name, options={"width": 8}).inner.state_dict()
+        loaded = network(tmp_path, weights=name, options={"width": 8}).wrapped.state_dict()
         assert all(torch.equal(loaded[key], tensor) for key, tensor in state.items())
-    one, other = (network(tmp_path).inner.state_dict() for _ in range(2))
+    one, other = (network(tmp_path).wrapped.state_dict() for _ in range(2))
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
@@ -133,7 +133,7 @@ def test_an_error_in_the_constructor_is_told_by_file_and_line(tmp_path: Path) ->
 
 def test_dropped_tokens_save_work_and_the_count_says_how_much(tmp_path: Path) -> None:
     found = network(tmp_path, options={"width": 16, "depth": 2})
-    require_savings(found)
+    check_own(found)
     dense, half = count_kept(found, 16), count_kept(found, 8)
     # Of a block: 12 n d^2 of products, 2 n^2 d of attention, 2 n d of norms.
     assert dense.linear - half.linear == 2 * 12 * 8 * 16**2
@@ -154,12 +154,12 @@ def test_dropped_tokens_save_work_and_the_count_says_how_much(tmp_path: Path) ->
 )
 def test_tokens_that_save_no_work_are_refused_by_file_and_line(tmp_path: Path, ignored: str) -> None:
     with pytest.raises(UserError) as caught:
-        require_savings(network(tmp_path, ignored))
+        check_own(network(tmp_path, ignored))
     found = str(caught.value)
     assert found.startswith(f"{tmp_path / 'mine.py'}, line {line_of(ignored, 'def forward')}: with 8 of 16 tokens")
     assert "`tokens` saves no work" in found
     # A card that does not say so is believed.
-    require_savings(network(tmp_path, ignored.replace('drops="dropped tokens skip all blocks",', "")))
+    check_own(network(tmp_path, ignored.replace('drops="dropped tokens skip all blocks",', "")))
 
 
 def test_operators_that_cannot_be_counted_are_named(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_a_live_network_is_copied_as_it_is(tmp_path: Path) -> None:
     with torch.no_grad():
         module.places += 1
     kept = load_network(catalogue.entry(brought.model), "main", CPU)
-    assert torch.equal(kept.inner.places, before)
+    assert torch.equal(kept.wrapped.places, before)
     assert module.training
     assert module.places.requires_grad
 

@@ -162,10 +162,19 @@ def test_a_live_network_is_benchmarked_in_its_process(tmp_path: Path, sgbench: C
     assert len(Store(results, "mine").known_cells()) == 6
 
 
-def test_a_model_that_ignores_tokens_ends_the_run_before_the_first_image(tmp_path: Path) -> None:
-    text = MODEL.replace("index = None if tokens is None", "index = None if True")
-    suite = api.load_suite(write(tmp_path, text))
-    with pytest.raises(UserError, match="`tokens` saves no work"):
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("index = None if tokens is None", "index = None if True", "`tokens` saves no work"),
+        ("return self.out(h.mT", "return self.out(torch.fft.fft2(h).real.mT", "fvcore cannot count aten::fft_fft2"),
+        ("return self.out(h.mT", "return self.out(h[:, 1:].mT", "the model mine fails in .*mine.py, line"),
+    ],
+)
+def test_a_model_that_will_not_do_ends_the_run_before_the_first_image(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    suite = api.load_suite(write(tmp_path, MODEL.replace(old, new)))
+    with pytest.raises(UserError, match=said):
         api.run_suite(suite, tmp_path / "results", device="cpu")
     assert not list((tmp_path / "results").rglob("*.npy"))
 

@@ -98,6 +98,8 @@ def test_suites_name_the_models_of_packages(tmp_path: Path) -> None:
     suite = tmp_path / "s.yaml"
     model = {"custom": "Model", "options": {"depth": 1}, "weights": "random"}
     suite.write_text(yaml.safe_dump({**OF_A_MODEL, "model": model, "samples": 2}))
+    listed = json.loads(sgbench(tmp_path, "models", "list", "--json").stdout)
+    assert listed["installed"] == {"Model": "softnet 1.2"}
     folders = ("--results", str(tmp_path / "r"), "--reports", str(tmp_path / "p"))
     for command in ("bench", "report"):
         done = sgbench(tmp_path, command, str(suite), *folders)

@@ -97,7 +97,7 @@ def test_what_stands_beside_weights_is_read_like_that_of_other_models(tmp_path: 
         ({"custom": "mine.py:ModelCard"}, "ModelCard is the class ModelCard, not a class of modules"),
         ({"custom": "https://example.org/mine.py:Model"}, "code is never run from an address"),
         ({"custom": "hf://me/mine.py:Model"}, "code is never run from an address"),
-        ({"custom": "me/mine"}, "'me/mine' names no object"),
+        ({"custom": "me/mine"}, "no installed package offers a model 'me/mine'"),
         ({"custom": 3}, "`custom` names no class"),
         ({"weights": None}, "a model needs weights"),
         ({"auxiliary": "random"}, "an auxiliary checkpoint is a file"),
