@@ -8,7 +8,7 @@ import torch
 
 from sgbench.base.choices import unknown
 from sgbench.base.errors import UserError
-from sgbench.base.registry import REGISTRIES, Registry
+from sgbench.base.registry import REGISTRIES, Registry, load_installed
 from sgbench.base.user_code import is_reference, load, locate
 from sgbench.conformance import extractors, metrics, models, rules, samplers
 from sgbench.conformance.law import Law, Verdict, judge
@@ -20,7 +20,7 @@ from sgbench.metrics.metric import Metric
 from sgbench.models import catalogue
 from sgbench.models.components import NONE
 from sgbench.models.custom import CustomSpec
-from sgbench.models.own import MODELS, OwnModel, split_reference
+from sgbench.models.own import MODELS, split_reference
 from sgbench.models.spec import RANDOM, is_spec
 from sgbench.networks.loading import load_network
 from sgbench.samplers.settings import SamplerKind
@@ -69,8 +69,11 @@ def subjects(text: str, folder: Path, weights: str | None = None) -> list[Subjec
     `weights` are those of a user's model, random unless given. Raises UserError for a name that is unknown, and for a
     file without such an object.
     """
+    load_installed()
     if is_reference(split_reference(text)[0]):
         return [_brought(text, folder, weights)]
+    if split_reference(text)[0] in MODELS.offered:
+        return [_model(text, folder, weights)]
     if weights is not None:
         raise UserError("only a user's model takes weights", where="--weights", fix="leave it out")
     if is_spec(text) or text in catalogue.names():
@@ -105,19 +108,23 @@ def _brought(reference: str, folder: Path, weights: str | None) -> Subject:
         known = ", ".join(f"{one.kind.__name__} ({one.what})" for one in REGISTRIES if one is not MODELS)
         what = f"{reference} is a {type(thing).__name__}, which has no laws"
         raise UserError(what, where=WHERE, fix=f"name a torch.nn.Module with a card, or an object of {known}")
-    name = registry.bring(reference, folder, WHERE)
-    found: object = registry[name]
-    if isinstance(found, OwnModel):
-        found = model_case(CustomSpec(name, _weights(found, folder, weights)).text())
-    elif weights is not None:
+    if registry is MODELS:
+        return _model(reference, folder, weights)
+    if weights is not None:
         raise UserError(f"a {registry.what} takes no weights", where="--weights", fix="leave it out")
-    return Subject(name, reference, found, code.files)
+    name = registry.bring(reference, folder, WHERE)
+    return Subject(name, reference, registry[name], code.files)
 
 
-def _weights(model: OwnModel, folder: Path, given: str | None) -> str:
-    if given is not None:
-        return str(folder / given)
-    return RANDOM if any(True for _ in model.build().parameters()) else NONE
+def _model(reference: str, folder: Path, weights: str | None) -> Subject:
+    """A user's class of modules, or a package's, with the options of a reference."""
+    name = MODELS.bring(reference, folder, WHERE)
+    if weights is not None:
+        given = str(folder / weights)
+    else:
+        given = RANDOM if any(True for _ in MODELS[name].build().parameters()) else NONE
+    origin = MODELS.origin(name)
+    return Subject(name, origin.text, model_case(CustomSpec(name, given).text()), origin.files)
 
 
 def _registries() -> list[Registry[Any]]:

@@ -67,7 +67,7 @@ def judge_one(law: Law[T], thing: T, files: tuple[Path, ...] = ()) -> Verdict:
         return Verdict(law.name, "broken", str(found))
     except UserError as error:
         return Verdict(law.name, "broken", error.what if isinstance(error, CellError) else str(error).rstrip("."))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Whatever code of a user's does is told in a sentence.
         at = line_of(error, files) or line_of(error)
         text = " ".join(str(error).split())
@@ -86,7 +86,7 @@ def same_global_randomness() -> Iterator[None]:
 
     before = random.getstate(), np.random.get_state()
     try:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             seed_global_randomness()
             yield
     finally:
