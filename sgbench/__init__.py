@@ -4,6 +4,7 @@ The public API: what is imported from here stays. The stages are functions, as `
 by those that need it. None is called like a folder, so `import sgbench.results.store` finds the module.
 """
 
+from sgbench.api import bench_suite as bench
 from sgbench.api import bench_suite as bench_suite
 from sgbench.api import compare_results as compare_results
 from sgbench.api import load_suite as load_suite

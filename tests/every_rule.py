@@ -1,47 +1,14 @@
-"""Settings under which every registered rule can be tried on a small network, derived from what the rule takes."""
+"""Settings under which every registered rule can be tried on a small network."""
 
 from __future__ import annotations
 
-import math
+from sgbench.conformance.rule_settings import guiding, settings_of
+from sgbench.guidance import RULES
+from sgbench.guidance.settings import Guidance
 
-from sgbench.guidance import RULES, Rule
-from sgbench.guidance.branches import Parameter
-from sgbench.guidance.perturbation import Layers
-from sgbench.guidance.schedules import GammaSchedule
-from sgbench.guidance.settings import Guidance, Value
-
-LAYERS = Layers((1, 2, 3))
-
-
-def settings_of(rule: Rule) -> Guidance:
-    """Gammas that differ, and move where two checkpoints allow it; parameters inside their ranges.
-
-    The scale is the rule's default, or one that guides: `with_scale` gives those of default 1 another.
-    """
-    strong, weak = (0.75, GammaSchedule("cosine", 0.6, 0.0)) if rule.needs_auxiliary else (0.25, 0.75)
-    return Guidance(
-        rule.name,
-        rule.scale_default or (1.0 if not rule.takes_scale else 2.0 if rule.scale_range[1] > 1 else 0.6),
-        strong if rule.takes_gamma_strong else 0.0,
-        weak if rule.takes_gamma_weak else 0.0,
-        parameters=tuple((parameter.name, _value(parameter)) for parameter in rule.parameters),
-    )
-
-
-def _value(parameter: Parameter) -> Value:
-    if parameter.text == "layers":
-        return LAYERS
-    if parameter.text is not None or parameter.whole:
-        assert parameter.default is not None
-        return parameter.default
-    width = 8.0 if math.isinf(parameter.high) else parameter.high - parameter.low
-    return parameter.low + width / 4
+EVERY = {name: settings_of(rule) for name, rule in RULES.items()}
 
 
 def with_scale(guidance: Guidance, scale: float = 2.0) -> Guidance:
     """The same with a weak branch, for rules whose default scale leaves it out."""
-    able = RULES[guidance.rule].takes_scale and guidance.scale == 1
-    return guidance._replace(scale=scale) if able else guidance
-
-
-EVERY = {name: settings_of(rule) for name, rule in RULES.items()}
+    return guiding(RULES[guidance.rule], guidance, scale)

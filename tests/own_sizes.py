@@ -37,10 +37,11 @@ def recorded_configs() -> dict[str, list[dict[str, Any]]]:
         with safe_open(path, "numpy") as file:
             config = json.loads(file.metadata()["config"])
         config = config.get("model", config)
-        record = recognise(config, learned_sigma=False).architecture
+        recorded = recognise(config, learned_sigma=False)
         for known in FAMILIES.values():
-            # REPA's constructor has arguments of its own.
-            if known.architecture is record and ("z_dims" in config) <= (known.name == "repa-sit"):
+            # The constructors of REPA and of Internal Guidance have arguments of their own.
+            own = not {"repa-sit", "ig-sit"}.isdisjoint((known.name, recorded.name))
+            if known.name == recorded.name or (known.architecture is recorded.architecture and not own):
                 found.setdefault(known.name, []).append(config)
     return found
 

@@ -31,6 +31,7 @@ ARROWS = {
     "plan": "guidance samplers models cells metrics suite results",
     "sampling": "guidance samplers zoo models cells networks",
     "cost": "guidance samplers models cells networks",
+    "conformance": "stats guidance samplers zoo models cells images networks metrics sampling cost",
     "run": "guidance samplers models cells suite networks results sampling cost",
     "score": "stats guidance samplers zoo models cells images metrics suite results",
     "report": "stats guidance samplers zoo models cells metrics suite results score",

@@ -17,6 +17,7 @@ from sgbench.base.errors import UserError
 from sgbench.base.signals import Interruption, install
 from sgbench.cli import options
 from sgbench.cli.catalogues import metrics, prompts, reference, samplers, suites
+from sgbench.cli.check import check
 from sgbench.cli.console import duration, long_duration, make_progress, neutralise_output, restore_terminal
 from sgbench.cli.guidance import flops, guidance
 from sgbench.cli.images import export, nearest, score
@@ -147,7 +148,7 @@ def time_again(
     emit({"suite": loaded.suite, "rounds": rounds, "seconds": spent}, as_json, text)
 
 
-for command in (score, export, flops, nearest, compare, cite, publish, doctor, new):
+for command in (score, export, flops, check, nearest, compare, cite, publish, doctor, new):
     app.command()(command)
 
 

@@ -24,7 +24,7 @@ def list_rules(as_json: Json = False) -> None:
     cards = [card(rule) for rule in RULES.values()]
     presets = [preset.as_dict() for preset in PRESETS.values()]
     lines = [
-        f"{c['name']:10} {c['title']:12} {c['relative_cost']:5.2f}  {c['formula']}{from_text(c['from'])}" for c in cards
+        f"{c['name']:13} {c['title']:14} {c['relative_cost']:5.2f}  {c['formula']}{from_text(c['from'])}" for c in cards
     ]
     for preset in PRESETS.values():
         settings = ", ".join(f"{key} {value}" for key, value in preset.settings.items())

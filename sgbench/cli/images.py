@@ -8,8 +8,12 @@ import typer
 
 from sgbench import api
 from sgbench.base.errors import UserError
+from sgbench.base.registry import load_installed
+from sgbench.base.user_code import is_reference
 from sgbench.cli.console import make_progress
 from sgbench.cli.options import Device, Json, Limit, PresetName, Results, emit, end_with, interruptible, split_names
+from sgbench.metrics.catalogue import METRICS
+from sgbench.metrics.metric import Metric
 from sgbench.results.find_cell import find_cell
 from sgbench.suite.library import is_name
 
@@ -24,7 +28,7 @@ def score(
     results: Results = api.RESULTS,
     device: Device = "auto",
     reference: Annotated[str | None, typer.Option("--reference", help="What IMAGES are compared with.")] = None,
-    metrics: Annotated[str | None, typer.Option("--metrics", help="Metrics of IMAGES, with commas.")] = None,
+    metrics: Annotated[str | None, typer.Option("--metrics", help="Metrics of IMAGES: a,b,FILE.py:METRIC.")] = None,
     labels: Annotated[
         str | None,
         typer.Option("--labels", help="Label policy of IMAGES that come without labels: balanced or random."),
@@ -60,7 +64,9 @@ def score(
         emit({**done.as_dict(), "rows": str(rows)}, as_json, f"{done.scored} cells scored, {kept} kept: {rows}")
         end_with(done.failed)
         return
-    if metrics is None or (reference is None and prompts is None and not _carries_prompts(what)):
+    names = _names(metrics)
+    lacking = reference is None and prompts is None and not _carries_prompts(what)
+    if metrics is None or (lacking and not all(name in METRICS and _stands_alone(METRICS[name]) for name in names)):
         raise UserError(
             "scores of images need metrics, and a reference or prompts",
             where=str(what[0]),
@@ -69,7 +75,6 @@ def score(
         )
     if labels not in (None, "balanced", "random"):
         raise UserError(f"there is no label policy {labels!r}", where="--labels", fix="give balanced or random")
-    names = split_names(metrics)
     from sgbench.score import external_images
 
     if explain:
@@ -83,6 +88,18 @@ def score(
     described = (protocol.describe() for protocol in found[0].protocols.values())
     text = (lines.to_markdown(index=False), "Errors are one standard error.", *notes, *described)
     emit({"reference": reference, "sets": [one.as_dict() for one in found]}, as_json, *text)
+
+
+def _names(metrics: str | None) -> list[str]:
+    """The metrics of `--metrics`; FILE.py:METRIC stands for a user's own."""
+    load_installed()
+    listed = split_names(metrics or "")
+    return [METRICS.bring(name, Path(), "--metrics") if is_reference(name) else name for name in listed]
+
+
+def _stands_alone(metric: Metric) -> bool:
+    """Whether a metric needs neither real images nor prompts."""
+    return not metric.text and not metric.against_reference
 
 
 def _carries_prompts(what: list[Path]) -> bool:

@@ -12,6 +12,7 @@ from sgbench.files.torch_shapes import Shape, read_shapes
 UNUSED = ("projectors.", "rel_pos_embed")
 # Their rows may include a predicted variance, which only one of two files may have and nothing uses.
 LAST_LAYER = ("final_layer.linear.weight", "final_layer.linear.bias")
+WRAPPERS = ("module.", "_orig_mod.", "model.")
 
 
 def shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -52,5 +53,12 @@ def different_shapes(first: Path, second: Path) -> str:
 
 
 def _used(found: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    """What loading uses: without the parts that it leaves out."""
-    return {name: shape for name, shape in found.items() if not name.startswith(UNUSED) and name not in LAST_LAYER}
+    """What loading uses: names without wrappers, and without the parts that it leaves out."""
+    bare = {}
+    for wrapped, shape in found.items():
+        name = wrapped
+        while name.startswith(WRAPPERS):
+            name = name.partition(".")[2]
+        if not name.startswith(UNUSED) and name not in LAST_LAYER:
+            bare[name] = shape
+    return bare

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sgbench.cells.cell import Cell
+from sgbench.conformance.samplers import evaluates_as_declared, runs_from_noise_to_image, settings_of
 from sgbench.guidance import RULES
 from sgbench.guidance.settings import Guidance
 from sgbench.samplers.catalogue import SAMPLERS, moments
@@ -99,11 +100,6 @@ def test_ddim_keeps_a_prediction_that_is_right_everywhere() -> None:
         assert torch.allclose(sample_ddim(lambda x, t, step: epsilon, start, kept_timesteps(steps)), image, atol=1e-9)
 
 
-def test_edm_heun_is_exact_where_every_image_is_the_same() -> None:
-    found = sample_edm_heun(lambda x, sigma, _: torch.full_like(x, MEAN), NOISE, noise_levels(5))
-    assert torch.allclose(found, torch.full_like(NOISE, MEAN), atol=1e-12)
-
-
 def test_the_state_of_edm_heun_is_kept_in_float64() -> None:
     seen = []
 
@@ -169,33 +165,20 @@ def test_signal_levels_are_those_of_linear_betas() -> None:
 # Evaluations
 
 
-def no_noise(step: int) -> Tensor:
-    return torch.zeros(1, 1, 2, 2)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLERS)
-@given(steps=st.integers(1, 40), churn=st.sampled_from([0.0, 10.0]))
-def test_the_moments_that_costs_are_made_of_are_the_evaluations_made(name: str, steps: int, churn: float) -> None:
-    """At the levels and in the order that the sampler's own function has, numbered from 0 up."""
-    made: list[tuple[float, int]] = []
-
-    def prediction(x: Tensor, level: float, evaluation: int) -> Tensor:
-        made.append((level, evaluation))
-        return torch.zeros(1, 2 if SAMPLERS[name].needs_variance else 1, 2, 2)
-
-    settings = Settings(name, steps, churn=churn if "churn" in SAMPLERS[name].takes else 0.0)
-    SAMPLERS[name].solve(settings, prediction, torch.ones(1, 1, 2, 2), no_noise)
-    assert [number for _, number in made] == list(range(SAMPLERS[name].evaluations(steps)))
-    assert [level for level, _ in made] == [moment.level for moment in moments(settings)]
+@given(steps=st.integers(1, 40))
+def test_the_moments_that_costs_are_made_of_are_the_evaluations_made(name: str, steps: int) -> None:
+    evaluates_as_declared(SAMPLERS[name], steps)
+    assert len(moments(settings_of(SAMPLERS[name], steps))) == SAMPLERS[name].evaluations(steps)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-@given(st.integers(1, 40))
+@given(steps=st.integers(1, 40))
 def test_moments_run_from_noise_to_image(name: str, steps: int) -> None:
+    runs_from_noise_to_image(SAMPLERS[name], steps)
     found = moments(Settings(name, steps))
-    assert all(0 <= m.progress <= 1 and m.noise > 0 for m in found)
-    assert all(a.progress <= b.progress and a.noise >= b.noise for a, b in itertools.pairwise(found))
+    assert all(before.noise >= after.noise for before, after in itertools.pairwise(found))
 
 
 @pytest.mark.slow

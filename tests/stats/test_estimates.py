@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from sgbench.images.sets import ImageSetInfo
 from sgbench.metrics.catalogue import METRICS
-from sgbench.metrics.metric import FeatureMetric
+from sgbench.metrics.metric import ImageMetric
 from sgbench.metrics.numerics.frechet import fit, frechet_estimate, prepare_target
+from sgbench.metrics.numerics.values import image_fields
 from sgbench.stats.estimates import agreement, group_bounds, jackknife, mean_estimate, paired_difference
 
 
@@ -79,9 +80,9 @@ def test_label_agreement_is_a_share_with_a_binomial_error() -> None:
     wrong = np.random.default_rng(0).permutation(1000)[:100]
     seen[wrong] = (seen[wrong] + 1) % 10
     metric = METRICS["label_agreement"]
-    assert isinstance(metric, FeatureMetric)
+    assert isinstance(metric, ImageMetric)
     info = ImageSetInfo("", 1000, "balanced", "uint8", asked)
-    found = metric.score(seen, info, None)  # type: ignore[arg-type]
+    found = image_fields(metric.values(seen, asked), info)
     assert found["value"] == 0.9
     assert found["standard_error"] == pytest.approx(np.sqrt(0.9 * 0.1 / 999))
 

@@ -186,7 +186,8 @@ def test_perturbed_rules_need_no_settings(suite_file: Write, rule: str) -> None:
 def test_blocks_have_defaults_in_every_family(suite_file: Write, family: str, rule: str) -> None:
     sampler = {"name": FAMILIES[family].samplers[0], "steps": 4}
     model = {"family": family, "size": "XL/2", "weights": "random"}
-    captions = {"prompts": "shapes", "text_encoder": "none"} if family == "microdit" else {}
+    classes = FAMILIES[family].architecture.conditions == "classes"
+    captions = {} if classes else {"prompts": "shapes", "text_encoder": "none"}
     path = suite_file(sweep=[{"guidance": rule}], model=model, sampler=sampler, **LATENT, **captions)
     if (rule, family) == ("s2", "microdit"):
         # No three of its blocks cost the same.

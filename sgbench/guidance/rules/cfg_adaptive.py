@@ -23,7 +23,7 @@ RULE = Rule(
     title="Adaptive CFG",
     source="Castillo et al., arXiv 2312.12487",
     works=("castillo2025adaptive",),
-    style=Style("#D55E00", "P", ":"),
+    style=Style("#CC79A7", "P", "-."),
     rank=12,
     formula="v(null) + w (v(c) - v(null)) until cos(v(c), v(null)) reaches a threshold, then v(c)",
     strong=Branch(sparsity="strong"),

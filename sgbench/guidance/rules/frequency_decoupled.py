@@ -55,7 +55,7 @@ RULE = Rule(
     title="FDG",
     source="Sadat et al., arXiv 2506.19713",
     works=("sadat2025fdg",),
-    style=Style("#D55E00", "v", "--"),
+    style=Style("#E69F00", "v", "-."),
     rank=114,
     formula="v(null) + w_high H d + w_low L d, d = v(c) - v(null), L + H = 1 by a Laplacian pyramid, "
     "w_high = w, w_low = 1 + low_share (w - 1)",

@@ -7,7 +7,7 @@ RULE = Rule(
     title="IG",
     source="Zhou et al., arXiv 2512.24176",
     works=("zhou2026ig",),
-    style=Style("#009E73", "H", "-."),
+    style=Style("#0072B2", "H", "-."),
     rank=190,
     formula="v_inner(c) + w (v(c) - v_inner(c))",
     strong=Branch(sparsity="strong"),

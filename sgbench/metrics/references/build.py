@@ -10,6 +10,7 @@ import torch
 from sgbench.base.choices import unknown
 from sgbench.base.errors import UserError
 from sgbench.base.progress import Progress, Silent
+from sgbench.base.registry import load_installed
 from sgbench.base.user_code import is_reference
 from sgbench.metrics.extract import load_extractor
 from sgbench.metrics.extractors import EXTRACTORS
@@ -32,6 +33,7 @@ def build_reference(
 
     An extractor is a name, or `FILE.py:NAME` for a user's own.
     """
+    load_installed()
     own = partial(EXTRACTORS.bring, folder=Path(), where="--extractors")
     extractors = [own(name) if is_reference(name) else name for name in extractors]
     known = [name for name, extractor in EXTRACTORS.items() if extractor.widths]

@@ -79,7 +79,9 @@ def _sized(
     own = tread_route(request.size.depth) if gamma and request.routes is None else ()
     routes = own if request.routes is None else request.routes
     named = [{"start_layer_idx": first, "end_layer_idx": last, "selection_ratio": gamma} for first, last in routes]
-    return _from_config({**published(request), "routes": named}, learn_sigma, sigma_used, inner)
+    depth = request.size.depth
+    head = {"encoder_depth": INNER_DEPTH if depth > INNER_DEPTH else max(1, depth // 2)} if inner else {}
+    return _from_config({**published(request), "routes": named, **head}, learn_sigma, sigma_used, inner)
 
 
 def _has_projectors(shapes: Shapes) -> bool:
@@ -193,9 +195,11 @@ IG_SIT = replace(
     works=("zhou2026ig", "ma2024sit"),
     rank=105,
     telltales=("encoder_depth",),
+    unused=("decoder_hidden_size", "use_cfg", "path_type", "fused_attn"),
     fits=_has_inner_head,
     from_config=partial(_from_config, learn_sigma=False, inner=True),
     sized=partial(_sized, learn_sigma=False, inner=True),
-    note=f"the inner head is after block {INNER_DEPTH} of any size, as published: weights do not say which",
+    note=f"the inner head is after block {INNER_DEPTH}, as published, or in the middle of as many blocks or fewer, "
+    "unless a config's encoder_depth says otherwise: weights do not say which",
 )
 FAMILIES = (TREAD_DIT, TREAD_SIT, DIT, SIT, REPA_SIT, IG_SIT)
