@@ -18,5 +18,3 @@ from sgbench.base.errors import UserError as UserError
 from sgbench.models.architecture import Macs as Macs
 from sgbench.models.card import Adapter as Adapter
 from sgbench.models.card import ModelCard as ModelCard
-
-bench = bench_suite

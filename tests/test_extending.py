@@ -83,6 +83,6 @@ def test_names_that_cannot_be_files_and_suites(name: str, tmp_path: Path) -> Non
 
 def test_no_file_is_written_over(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("")
-    with pytest.raises(UserError, match="mine.yaml: the file already exists"):
+    with pytest.raises(UserError, match=r"mine.yaml: the file already exists"):
         write_templates("rule", "mine", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
