@@ -4,7 +4,6 @@ The public API: what is imported from here stays. The stages are functions, as `
 by those that need it. None is called like a folder, so `import sgbench.results.store` finds the module.
 """
 
-from sgbench.api import bench_suite as bench
 from sgbench.api import bench_suite as bench_suite
 from sgbench.api import compare_results as compare_results
 from sgbench.api import load_suite as load_suite
@@ -18,3 +17,5 @@ from sgbench.base.errors import UserError as UserError
 from sgbench.models.architecture import Macs as Macs
 from sgbench.models.card import Adapter as Adapter
 from sgbench.models.card import ModelCard as ModelCard
+
+bench = bench_suite
