@@ -5,6 +5,7 @@ by those that need it. None is called like a folder, so `import sgbench.results.
 """
 
 from sgbench.api import bench_suite as bench_suite
+from sgbench.api import check as check
 from sgbench.api import compare_results as compare_results
 from sgbench.api import load_suite as load_suite
 from sgbench.api import make_plan as make_plan

@@ -27,6 +27,7 @@ from sgbench.suite.sweep import expand
 
 if TYPE_CHECKING:
     from sgbench.compare.comparison import Comparison
+    from sgbench.conformance.law import Verdict
     from sgbench.doctor.examine import Diagnosis
     from sgbench.doctor.finding import Finding
     from sgbench.report.build import Report
@@ -296,6 +297,16 @@ def bench_suite(
     scored = score_suite(suite, results, device=device, progress=progress)
     reported = report_suite(suite, results, reports, command=command, progress=progress)
     return {"run": ran.as_dict(), "score": scored.as_dict(), "report": reported.as_dict()}
+
+
+def check(thing: str, folder: str | Path = Path(), *, weights: str | None = None) -> list[Verdict]:
+    """Hold `FILE.py:NAME`, relative to `folder`, or a thing by its name against the laws of its kind.
+
+    `weights` are those of a model of a user's own, random unless given.
+    """
+    from sgbench.conformance.check import subjects
+
+    return [verdict for subject in subjects(thing, Path(folder), weights) for verdict in subject.verdicts()]
 
 
 def examine_results(

@@ -31,7 +31,7 @@ ARROWS = {
     "plan": "guidance samplers models cells metrics suite results",
     "sampling": "guidance samplers zoo models cells networks",
     "cost": "guidance samplers models cells networks",
-    "conformance": "stats guidance samplers zoo models cells images networks metrics sampling cost",
+    "conformance": "guidance samplers zoo models cells images networks metrics sampling cost",
     "run": "guidance samplers models cells suite networks results sampling cost",
     "score": "stats guidance samplers zoo models cells images metrics suite results",
     "report": "stats guidance samplers zoo models cells metrics suite results score",
@@ -39,7 +39,7 @@ ARROWS = {
     "doctor": "files zoo cells metrics suite results score",
     "training": "zoo models networks",
     "measure": "guidance cells metrics suite plan sampling cost run score report",
-    "api": "models cells networks metrics suite results plan run score report compare doctor",
+    "api": "models cells networks conformance metrics suite results plan run score report compare doctor",
 }
 LAST = {"cli", "__main__", "__init__"}
 WITHOUT_TORCH = "base stats files guidance samplers zoo models cells images suite results plan report compare cli api"

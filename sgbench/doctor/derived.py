@@ -15,7 +15,7 @@ from sgbench.metrics.protocols import from_record
 from sgbench.results.own_code import recall
 from sgbench.results.schema import SCHEMA_VERSION
 from sgbench.results.store import Store, rows_csv
-from sgbench.results.verified_files import table_problem, verify_record
+from sgbench.results.verified_files import read_record, table_problem, verify_record
 from sgbench.score.rows import build_rows
 from sgbench.suite.schema import suite_class
 from sgbench.suite.sweep import expand
@@ -53,7 +53,8 @@ def check_protocols(store: Store, cells: dict[str, Cell]) -> Iterator[Finding]:
     """Findings of protocols.json: it holds every protocol that scores name, each under its own id."""
     path = store.folder / "protocols.json"
     named, found = store.scored_protocols(cells.values()), store.read_protocols()
-    if not path.is_file() and not named:
+    # A suite without metrics has none.
+    if not named and (not path.is_file() or read_record(path).content == {}):
         return
     wrong = [key for key, value in found.items() if not _is_protocol(key, value)]
     missing = sorted(set(named) - set(found))
