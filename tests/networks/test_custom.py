@@ -242,7 +242,7 @@ def test_a_live_network_is_copied_as_it_is(tmp_path: Path) -> None:
     with torch.no_grad():
         module.places += 1
     kept = load_network(catalogue.entry(brought.model), "main", CPU)
-    assert torch.equal(kept.wrapped.places, before)
+    assert torch.equal(kept.wrapped.state_dict()["places"], before)
     assert module.training
     assert module.places.requires_grad
 
