@@ -114,6 +114,7 @@ def require_no_global_randomness(work: Callable[[], object]) -> None:
         "NumPy's": lambda: [part.tolist() if isinstance(part, np.ndarray) else part for part in np.random.get_state()],
         "Python's": random.getstate,
     }
+    seed_global_randomness()
     before = {name: state() for name, state in states.items()}
     work()
     drawn = [name for name, state in states.items() if state() != before[name]]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sgbench.base.progress import Silent
 from sgbench.cells.prompts import PromptSet, load_prompts
-from sgbench.conformance.extractors import require_weights
+from sgbench.conformance.extractors import ExtractorCase, require_weights
 from sgbench.conformance.law import (
     BrokenError,
     Law,
@@ -21,10 +21,12 @@ from sgbench.conformance.law import (
 from sgbench.conformance.pictures import CPU, pictures
 from sgbench.images.sets import QUANTISATION, ImageSetInfo
 from sgbench.metrics.computer import Computer
+from sgbench.metrics.extract import Arrays
 from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.metric import HOME, FeatureMetric, Fields, ImageMetric, Metric, PairedMetric, TextMetric
 from sgbench.metrics.numerics.values import image_fields, image_values
 from sgbench.metrics.references.load import load_reference
+from sgbench.metrics.weights import extractor_digest
 
 FEW, MANY = 60, 240
 LABELS = 10
@@ -63,25 +65,20 @@ class MetricCase:
 
     def images(self, numbers: Sequence[int]) -> NDArray[np.uint8]:
         known = EXTRACTORS.get(self.extractor) if self.metric.extractor else None
-        return pictures(numbers, *((known.channels, known.side or 32) if known else ()))
+        return pictures(numbers) if known is None else ExtractorCase(known).images(numbers)
 
     def info(self, numbers: Sequence[int]) -> ImageSetInfo:
         count = LABELS if self.prompts is None else len(self.prompts.prompts)
         labels = np.asarray([number % count for number in numbers], dtype=np.int64)
         return ImageSetInfo("sgbench check", len(numbers), "balanced", QUANTISATION, labels, self.prompts)
 
-    @cached_property
-    def _features(self) -> NDArray[Any]:
-        images = self.images(range(MANY))
-        if not self.metric.extractor:
-            return images
-        return self.computer.loaded(self.extractor)([images], "sgbench check")[self.metric.output]
-
     def x(self, numbers: Sequence[int]) -> NDArray[Any]:
         """What it is given for images by their numbers: features, images, or a judge's values."""
         if isinstance(self.metric, TextMetric):
             return np.random.default_rng(0).random(MANY)[list(numbers)]
-        return self._features[list(numbers)]
+        if not self.metric.extractor:
+            return self.images(numbers)
+        return outputs(self.extractor, extractor_digest(self.extractor))[self.metric.output][list(numbers)]
 
     def score(self, numbers: Sequence[int], x: NDArray[Any] | None = None) -> Fields:
         """Its score of images by their numbers."""
@@ -105,6 +102,13 @@ class MetricCase:
         assert isinstance(self.metric, ImageMetric)
         more = self.computer.given(self.metric, self.info(numbers))
         return image_values(self.metric, self.x(numbers), more, "sgbench check")
+
+
+@lru_cache(maxsize=8)
+def outputs(extractor: str, digest: str) -> Arrays:
+    """Outputs of an extractor for all images that metrics are tried on; `digest` is of its code and weights."""
+    case = ExtractorCase(EXTRACTORS[extractor])
+    return case.loaded([case.images(range(MANY))], "sgbench check")
 
 
 SOME: Final = range(FEW)

@@ -61,7 +61,7 @@ def _written_out() -> list[str]:
 
 def _sizes(family: Family) -> dict[str, Any]:
     route = {"route": "1-3"} if family.architecture.has_routes else {}
-    return {"depth": 5, "width": 64, "heads": 4, "patch": 2, "resolution": 64, "weights": RANDOM, **route}
+    return {"depth": 12, "width": 64, "heads": 4, "patch": 2, "resolution": 64, "weights": RANDOM, **route}
 
 
 @cache

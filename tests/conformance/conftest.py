@@ -8,19 +8,18 @@ from typing import Any
 
 import pytest
 
-from sgbench.base.registry import REGISTRIES
 from sgbench.cells.program import program
 from sgbench.conformance.check import Subject, subjects
 from sgbench.conformance.law import Law, judge
 from sgbench.models.catalogue import entry
+from tests.scoring import own_cache as own_cache
 
 Found = Callable[..., dict[str, str]]
 
 
 @pytest.fixture
-def brought(tmp_path: Path) -> Iterator[Callable[[str, str], Subject]]:
-    """Write a user's file and bring an object of it; registries are afterwards as they were before."""
-    before = [(dict(registry), dict(registry.origins)) for registry in REGISTRIES]
+def brought(tmp_path: Path, own_code: None) -> Iterator[Callable[[str, str], Subject]]:
+    """Write a user's file and bring an object of it."""
 
     def bring(source: str, name: str) -> Subject:
         (tmp_path / "mine.py").write_text(source)
@@ -28,11 +27,7 @@ def brought(tmp_path: Path) -> Iterator[Callable[[str, str], Subject]]:
         return subject
 
     yield bring
-    for registry, (things, origins) in zip(REGISTRIES, before, strict=True):
-        registry.clear()
-        registry.update(things)
-        registry.origins = origins
-    # What was worked out for rules and samplers of these names must not outlive them.
+    # What was worked out for things of these names must not outlive them.
     program.cache_clear()
     entry.cache_clear()
 

@@ -59,7 +59,7 @@ CHANGES = {
         "after others",
     ),
     "no seed": ((", " + SEEDED, ""), "loaded again", "loaded a second time, features of the same images differ by"),
-    "in place": ((END, "        images *= 2\n        return made\n"), "leaves its images", "changed in place by 0.5"),
+    "in place": ((END, "        images *= 2\n        return made\n"), "leaves its images", "changed in place by 1"),
     "torch": ((END, "        return made + 1e-9 * torch.rand(1)\n"), "global random state", "torch's global generator"),
     "NumPy": (
         (END, "        return made + 1e-9 * np.random.rand()\n"),

@@ -57,8 +57,8 @@ CHANGES = {
         "finite value",
         "gives float64 of shape (5,) for 60 images",
     ),
-    "not finite": (OF_A_SET, (END, "    return made / 0\n"), "finite value", "own_spread ("),
-    "it fails": (OF_IMAGES, (END, "    return made.other\n"), "finite value", "line 15 (AttributeError: "),
+    "not finite": (OF_A_SET, (END, "    return float('nan') * made\n"), "finite value", "line 12) gives nan"),
+    "it fails": (OF_IMAGES, (END, "    return made.other\n"), "finite value", "line 14 (AttributeError: "),
     "a memory": (
         OF_A_SET,
         (END, "    SEEN.append(0)\n    return made + 1e-9 * len(SEEN)\n"),

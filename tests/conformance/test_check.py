@@ -1,0 +1,93 @@
+"""`sgbench check`: what is named, what is printed, and the status it ends with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sgbench.conformance.check import KINDS
+from tests.conformance.conftest import replaced
+from tests.conformance.test_samplers import GOOD
+from tests.conftest import Command
+from tests.own_models import MODEL
+
+pytestmark = pytest.mark.usefixtures("own_code")
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_thing_that_keeps_its_laws(sgbench: Command) -> None:
+    Path("mine.py").write_text(GOOD)
+    status, out, err = sgbench("check", "mine.py:SAMPLER")
+    first, *laws, last = out.splitlines()
+    assert (status, err) == (0, "")
+    assert first == "own-euler: sampler, from mine.py:SAMPLER"
+    assert len(laws) == 11
+    assert last == "11 laws: 10 held, 0 broken, 1 not applicable"
+
+
+def test_a_broken_law_is_a_sentence_and_status_one(sgbench: Command) -> None:
+    Path("mine.py").write_text(replaced(GOOD, ("    return x\n\n", "    noise *= 2\n    return x\n\n")))
+    status, out, _ = sgbench("check", "mine.py:SAMPLER", "--json")
+    (document,) = json.loads(out.splitlines()[-1])["things"]
+    told = [(law["law"], law["detail"]) for law in document["laws"] if law["outcome"] == "broken"]
+    assert status == 1
+    assert [law for law, _ in told] == ["it leaves its noise as it is"]
+    assert "changed in place by 1 of the largest value" in told[0][1]
+    status, out, _ = sgbench("check", "mine.py:SAMPLER")
+    assert status == 1
+    assert f"  BROKEN  {told[0][0]}: {told[0][1]}" in out.splitlines()
+
+
+def test_what_is_built_in_goes_by_its_name_and_may_be_of_two_kinds(sgbench: Command) -> None:
+    assert sgbench("check", "euler")[1].startswith("euler: sampler, from sgbench\n")
+    status, out, _ = sgbench("check", "lpips", "--json")
+    things = json.loads(out.splitlines()[-1])["things"]
+    assert status == 0
+    assert [thing["kind"] for thing in things] == ["extractor", "metric"]
+
+
+@pytest.mark.slow
+def test_a_model_with_options_and_weights_of_its_own(sgbench: Command) -> None:
+    Path("mine.py").write_text(MODEL)
+    status, out, _ = sgbench("check", "mine.py:Model(depth=1)", "--json")
+    document = json.loads(out.splitlines()[-1])
+    assert status == 0
+    assert document["things"][0]["name"] == "mine(depth=1)"
+    status, _, err = sgbench("check", "mine.py:Model", "--weights", "other.safetensors")
+    assert status == 1
+    assert "the weight file other.safetensors is missing" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sgx"], "there is no thing 'sgx', did you mean 'sg'?"),
+        (["none.py:RULE"], "there is no file"),
+        (["mine.py:OTHER"], "has no object 'OTHER'"),
+        (["mine.py:SEEN"], "mine.py:SEEN is a list, which has no laws"),
+        (["mine.py:SAMPLER", "--weights", "w.pt"], "--weights: a sampler takes no weights"),
+        (["euler", "--weights", "w.pt"], "--weights: only a user's model takes weights"),
+    ],
+)
+def test_what_cannot_be_checked_is_said_in_a_sentence(sgbench: Command, arguments: list[str], said: str) -> None:
+    Path("mine.py").write_text(GOOD)
+    status, _, err = sgbench("check", *arguments)
+    assert status == 1
+    assert said in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_the_page_of_laws_is_what_the_code_says() -> None:
+    """docs/conformance.md has a table for each kind, with every law in its order."""
+    page = (ROOT / "docs" / "conformance.md").read_text()
+    for kind in KINDS.values():
+        table = "\n".join(["| law |", "|---|", *(f"| {law.name} |" for law in kind.laws)])
+        assert f"## {kind.what.capitalize()}\n\n" in page
+        assert f"{table}\n" in page
