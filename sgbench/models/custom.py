@@ -211,8 +211,8 @@ def _read(given: Mapping[str, Any], folder: Path, where: str) -> CustomSpec:
             raise wrong(f"unknown key {key!r}{suggestion(str(key), KEYS)}", f"the keys are {', '.join(KEYS)}")
     if not isinstance(given["custom"], str):
         raise wrong("`custom` names no class", "write FILE.py:NAME, such as mine.py:Model")
-    if not isinstance(given.get("options") or {}, Mapping):
-        raise wrong("options are what the class is built with", "write a mapping, such as {depth: 12}")
+    if not isinstance(given.get("options") or {}, Mapping) or split_reference(given["custom"])[1]:
+        raise wrong("options are what the class is built with", "write a mapping, such as `options: {depth: 12}`")
     text = {key: str(given[key]) for key in ("weights", *OPTIONAL) if given.get(key) is not None}
     if not text.get("weights"):
         raise wrong("a model needs weights", f"add `weights: FILE`, or `weights: {RANDOM}` for throughput benchmarks")

@@ -6,6 +6,7 @@ import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from sgbench.base.user_code import code_digest
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.card import Adapter, ModelCard
 from sgbench.models.custom import LIVE, Brought, CustomArchitecture, CustomSpec
-from sgbench.models.own import MODELS, OwnModel, call_of, check_call, require_card
+from sgbench.models.own import MODELS, OwnModel, check_call, require_card
 from sgbench.networks.denoiser import Denoiser
 
 DIGITS = 16
@@ -96,38 +97,52 @@ def bring_live(given: object) -> Brought:
     # A copy, with which later training has nothing to do.
     kept = copy.deepcopy(module).eval().requires_grad_(False)
     at = check_call(kind, card) if call is None else f"the call of {card.name}"
-    files = _source(kind)
+    files = _sources(kind)
     origin = Origin(f"a live {kind.__name__}", _code_sha256(kind, card, call, files), files)
     model = OwnModel(card.name + LIVE, card, at, lambda: kept if call is None else _Called(kept, call))
     name = MODELS.add(model, origin, "model")
-    text = CustomSpec(name, state_sha256(kept)[:DIGITS]).text()
+    text = CustomSpec(name, network_sha256(kept)[:DIGITS]).text()
     return Brought(text, name, origin.text, origin.sha256)
 
 
-def state_sha256(module: nn.Module) -> str:
-    """One digest of all parameters and buffers: names, types, shapes, bytes."""
+def network_sha256(module: nn.Module) -> str:
+    """One digest of all parameters and buffers, and of the numbers and texts that its modules hold."""
     total = hashlib.sha256()
+    for name, part in module.named_modules():
+        held = {key: value for key, value in vars(part).items() if not key.startswith("_") and _is_plain(value)}
+        total.update(f"{name}\0{sorted(held.items())}\n".encode())
     for name, tensor in sorted(module.state_dict().items()):
         total.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\n".encode())
         total.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return total.hexdigest()
 
 
-def _source(kind: type) -> tuple[Path, ...]:
-    """The file that defines a class; none for one that was typed in."""
-    code = getattr(call_of(kind), "__code__", None)
-    file = Path(code.co_filename if code else "")
-    return (file,) if file.is_file() else ()
+def _is_plain(value: object) -> bool:
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _methods(kind: type) -> list[FunctionType]:
+    """The functions of a class and of its bases that do not come with torch."""
+    bases = [base for base in kind.__mro__ if not base.__module__.startswith("torch.")]
+    return [one for base in bases for _, one in sorted(vars(base).items()) if inspect.isfunction(one)]
+
+
+def _sources(kind: type) -> tuple[Path, ...]:
+    """The files that define a class, installed packages apart; none for one that was typed in."""
+    files = dict.fromkeys(Path(method.__code__.co_filename) for method in _methods(kind))
+    return tuple(file for file in files if file.is_file() and "site-packages" not in file.parts)
 
 
 def _code_sha256(kind: type, card: ModelCard, call: Callable[..., Any] | None, files: tuple[Path, ...]) -> str:
-    """The digest of what is known of a live network's code: its file, or else its methods; its card; its call."""
+    """The digest of what is known of a live network's code: its files, or else its methods; its card; its call."""
     parts = [json.dumps(card.record(), sort_keys=True)]
     parts += [code_digest(file, file.parent, "model")[0] for file in files]
-    methods = [] if files else [one for _, one in sorted(vars(kind).items()) if inspect.isfunction(one)]
-    for typed in [*methods, *([call] if inspect.isfunction(call) else [])]:
+    typed = [] if files else _methods(kind)
+    for one in [*typed, *([call] if inspect.isfunction(call) else [])]:
         try:
-            parts.append(inspect.getsource(typed))
+            parts.append(inspect.getsource(one))
         except OSError:
-            parts.append(typed.__code__.co_code.hex())
+            parts.append(one.__code__.co_code.hex())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -225,6 +225,10 @@ def test_a_live_network_is_known_by_weights_code_and_card(tmp_path: Path) -> Non
     changed = bring_live(module)
     assert changed.model != first.model
     assert changed.sha256 == first.sha256
+    # What is no weight, and no code either.
+    module.blocks[0].self_attn.num_heads = 4
+    assert bring_live(module).model != changed.model
+    module.blocks[0].self_attn.num_heads = 2
     other = model_class(tmp_path, MODEL + "# changed\n")()
     other.load_state_dict(module.state_dict())
     assert bring_live(other).model == changed.model
@@ -238,7 +242,7 @@ def test_a_live_network_is_copied_as_it_is(tmp_path: Path) -> None:
     with torch.no_grad():
         module.places += 1
     kept = load_network(catalogue.entry(brought.model), "main", CPU)
-    assert torch.equal(kept.wrapped.places, before)
+    assert torch.equal(kept.wrapped.state_dict()["places"], before)
     assert module.training
     assert module.places.requires_grad
 

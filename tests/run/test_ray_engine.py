@@ -270,3 +270,40 @@ def test_workers_get_the_file_of_a_users_model(tmp_path: Path) -> None:
     done = run(suite, tmp_path / "ray", device="cpu")
     assert (done.images_made, done.failed) == (90, ())
     assert tree(tmp_path / "ray") == tree(tmp_path / "alone")
+
+
+OWN_RULE = """
+from local_formula import half
+from sgbench.guidance.branches import Branch, Rule
+
+RULE = Rule("half-cfg", weak=Branch(condition="null"), combine=half)
+"""
+OWN_FORMULA = """
+def half(predictions, step):
+    return (predictions["strong"] + predictions["weak"]) / 2
+"""
+
+
+@pytest.mark.usefixtures("own_code")
+def test_workers_get_the_users_files_with_the_work(tmp_path: Path) -> None:
+    """The files are gone when the workers begin: they have them from the driver, by their digest."""
+    path = tmp_path / "own.yaml"
+    path.write_text(SUITE.replace("{guidance: none}, {guidance: ag,", '{guidance: "mine.py:RULE",'))
+    files = {"mine.py": OWN_RULE, "local_formula.py": OWN_FORMULA}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    alone_in(tmp_path / "alone", path, "--limit", "24")
+    suite = api.load_suite(path, limit=24)
+    with pytest.MonkeyPatch.context() as patch:
+        packed = ray_engine.packed_own
+
+        def packed_and_gone(own: Any) -> Any:
+            found = packed(own)
+            for name in files:
+                (tmp_path / name).unlink()
+            return found
+
+        patch.setattr(ray_engine, "packed_own", packed_and_gone)
+        done = api.run_suite(suite, tmp_path / "ray", ray=Ray())
+    assert (done.images_made, done.failed) == (24, ())
+    assert tree(tmp_path / "ray") == tree(tmp_path / "alone")

@@ -104,6 +104,7 @@ def test_what_stands_beside_weights_is_read_like_that_of_other_models(tmp_path: 
         ({"sha256": "f" * 64}, "random weights have no sha256"),
         ({"sha256": "12", "weights": "w"}, "12 is not a sha256"),
         ({"wieghts": "random"}, "unknown key 'wieghts', did you mean 'weights'?"),
+        ({"custom": "mine.py:Model(depth=1)"}, "options are what the class is built with"),
         ({"options": [1]}, "options are what the class is built with"),
         ({"options": {"a b": 1}}, "'a b' is not the name of an option"),
         ({"iterations": "many"}, "iterations many is not a number of training iterations"),
