@@ -18,7 +18,7 @@ from sgbench.networks.denoiser import Denoiser
 from sgbench.zoo.shapes.captions import token_ids
 
 # Two ways through a deep network in float32, and in float64 where float32 may have tipped a choice between experts.
-OF_A_NETWORK, OF_FLOAT64 = 1e-3, 1e-8
+OF_A_NETWORK, OF_FLOAT64 = 1e-4, 1e-8
 # Two outputs that differ by no more are the same.
 NOTHING = 1e-6
 # In the middle of each clock, as networks are told it.

@@ -30,7 +30,7 @@ from sgbench.sampling.engine import final_state
 ROWS, SHAPE, STEPS = 8, (4, 8, 8), 4
 CPU: Final = torch.device("cpu")
 # A run of several steps carries the rounding of each through the network.
-OF_A_RUN = 1e-3
+OF_A_RUN = 2e-4
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from safetensors.torch import save_file
 
+from sgbench.base.user_code import load, locate
 from sgbench.conformance.check import KINDS
 from tests.conformance.conftest import replaced
 from tests.conformance.test_samplers import GOOD
@@ -54,12 +56,17 @@ def test_what_is_built_in_goes_by_its_name_and_may_be_of_two_kinds(sgbench: Comm
 
 
 @pytest.mark.slow
-def test_a_model_with_options_and_weights_of_its_own(sgbench: Command) -> None:
+def test_a_model_with_options_or_weights_of_its_own(sgbench: Command) -> None:
     Path("mine.py").write_text(MODEL)
     status, out, _ = sgbench("check", "mine.py:Model(depth=1)", "--json")
     document = json.loads(out.splitlines()[-1])
     assert status == 0
     assert document["things"][0]["name"] == "mine(depth=1)"
+    fresh = load(locate("mine.py:Model", Path(), ""), "")()
+    save_file(fresh.state_dict(), "fresh.safetensors")
+    status, out, _ = sgbench("check", "mine.py:Model", "--weights", "fresh.safetensors")
+    assert status == 1
+    assert "  BROKEN  in pure noise, where sampling begins, it predicts what its clock says: in pure noise the" in out
     status, _, err = sgbench("check", "mine.py:Model", "--weights", "other.safetensors")
     assert status == 1
     assert "the weight file other.safetensors is missing" in err
