@@ -1,4 +1,4 @@
-"""What a law is, and how a thing is held against the laws of its kind. No torch."""
+"""What a law is, and how a thing is held against the laws of its kind. No torch at import."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence

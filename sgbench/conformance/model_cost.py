@@ -19,7 +19,7 @@ SHORTEST, TIMES, SHOWN = 0.02, 5, 1 / 3
 
 
 def _counts(case: ModelCase) -> None:
-    fewest = kept_tokens(case.grid, GAMMAS[-1]) if case.network.architecture.can_drop_tokens else case.grid
+    fewest = kept_tokens(case.grid, GAMMAS[-1]) if case.drops else case.grid
     try:
         for kept in {case.grid, fewest}:
             case.macs(kept)
@@ -35,7 +35,8 @@ def _macs(case: ModelCase, kept: int) -> int:
 
 
 def _macs_fall(case: ModelCase) -> None:
-    assert case.kept
+    if not case.drops:
+        raise NotApplicableError("it cannot drop tokens")
     before: tuple[int, int] | None = None
     for gamma in GAMMAS:
         kept = kept_tokens(case.grid, gamma)

@@ -22,13 +22,14 @@ def _like(case: ModelCase) -> None:
     a = case.network.architecture
     wanted = torch.zeros(2, a.out_channels, *a.sample_shape[1:])
     require_like(call_of(case, SOME).on(case.network), wanted, "the output")
-    if a.can_drop_tokens and case.grid > 1:
+    if case.drops:
         sparse = call_of(case, SOME, case.tokens(SOME, case.kept)).on(case.network)
         require_like(sparse, wanted, f"the output of a call that keeps {case.kept} of {case.grid} tokens")
 
 
 def _all_kept(case: ModelCase) -> None:
-    assert case.kept
+    if not case.drops:
+        raise NotApplicableError("it cannot drop tokens")
     dense, every = call_of(case, SOME), call_of(case, SOME, case.tokens(SOME, case.grid))
     require_same(
         case,
@@ -56,11 +57,9 @@ def _tokens_matter(case: ModelCase) -> None:
 
 def _batch(case: ModelCase) -> None:
     rows = range(ROWS)
-    kept = case.kept if case.network.architecture.can_drop_tokens and case.grid > 1 else case.grid
-    for tokens in [None, case.tokens(rows, kept)] if kept < case.grid else [None]:
+    for tokens in [None, case.tokens(rows, case.kept)] if case.drops else [None]:
         whole = call_of(case, rows, tokens)
-        row = range(3, 4)
-        alone = call_of(case, row, None if tokens is None else tokens[3:4])
+        alone = call_of(case, range(3, 4), None if tokens is None else tokens[3:4])
         require_same(
             case,
             lambda network, dtype, one=alone, all_=whole: (one.on(network, dtype), all_.on(network, dtype)[3:4]),  # type: ignore[misc]
@@ -108,8 +107,7 @@ def _again(case: ModelCase) -> None:
 
 
 def _inputs(case: ModelCase) -> None:
-    a = case.network.architecture
-    tokens = case.tokens(SOME, case.grid // 2) if a.can_drop_tokens and case.grid > 1 else None
+    tokens = case.tokens(SOME, case.kept) if case.drops else None
     call = call_of(case, SOME, tokens)
     given = {"x": call.x, "t": call.t, "condition": call.condition, "tokens": tokens}
     before = {name: value.clone() for name, value in given.items() if value is not None}

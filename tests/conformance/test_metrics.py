@@ -101,12 +101,14 @@ def test_every_metric_whose_weights_are_here_keeps_every_law(name: str) -> None:
     assert not [str(verdict) for verdict in judge(LAWS, MetricCase(METRICS[name])) if verdict.outcome == "broken"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", [OF_IMAGES, OF_A_SET])
 @pytest.mark.usefixtures("own_cache")
 def test_a_metric_of_a_users_may_keep_them_all(broken: Found, source: str) -> None:
     assert broken(source, OBJECT) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.usefixtures("own_cache")
 def test_a_metric_that_breaks_a_law_is_told_which_and_by_how_much(broken: Found, change: str) -> None:

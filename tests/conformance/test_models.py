@@ -91,6 +91,7 @@ def test_a_model_of_a_users_may_keep_them_all(broken: Found) -> None:
     assert broken(GOOD, OBJECT, lambda case: case, ALWAYS) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_model_that_breaks_a_law_is_told_which_and_by_how_much(broken: Found, change: str) -> None:
     parts, law, told = CHANGES[change]
