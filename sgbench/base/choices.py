@@ -11,7 +11,7 @@ def require_choice(value: object, choices: Any, where: str) -> None:
     """Raise UserError unless `value` is one of the Literal type `choices`."""
     known = get_args(choices)
     if value not in known:
-        fix = f"choose one of {', '.join(map(repr, known))}, or handle the new value wherever the others are"
+        fix = f"choose one of {', '.join(map(repr, known))}"
         raise UserError(f"{value!r} is not a known value", where=where, fix=fix)
 
 

@@ -199,4 +199,6 @@ def as_tuple(value: Any) -> Any:
 
 
 def _described(thing: object) -> str:
-    return f"the class {thing.__name__}" if isinstance(thing, type) else f"a {type(thing).__name__}"
+    return (
+        f"the class {thing.__name__}" if isinstance(thing, type) else f"an object of the class {type(thing).__name__}"
+    )

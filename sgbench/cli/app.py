@@ -232,7 +232,10 @@ def main() -> None:
     except Exception as error:
         if not hasattr(error, "format_message"):  # only the parser's own usage errors have it
             raise
-        _fail(f"{error.format_message()} (see `sgbench --help`)", getattr(error, "exit_code", 2))
+        _fail(
+            f"{error.format_message().replace('Value error, ', '')} (see `sgbench --help`)",
+            getattr(error, "exit_code", 2),
+        )
     if status == INTERRUPTED:
         _fail(f"interrupted: {CONTINUES}", INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)

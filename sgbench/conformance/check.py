@@ -106,7 +106,8 @@ def _brought(reference: str, folder: Path, weights: str | None) -> Subject:
     registry = next((one for one in REGISTRIES if one.takes(thing)), None)
     if registry is None:
         known = ", ".join(f"{one.kind.__name__} ({one.what})" for one in REGISTRIES if one is not MODELS)
-        what = f"{reference} is a {type(thing).__name__}, which has no laws"
+        kind = f"the class {thing.__name__}" if isinstance(thing, type) else f"an object of {type(thing).__name__}"
+        what = f"{reference} is {kind}, which has no laws"
         raise UserError(what, where=WHERE, fix=f"name a torch.nn.Module with a card, or an object of {known}")
     if registry is MODELS:
         return _model(reference, folder, weights)

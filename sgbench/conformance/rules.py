@@ -23,7 +23,7 @@ from sgbench.conformance.tensors import require_close, require_equal, require_li
 from sgbench.cost.macs import MiscountError, count_kept
 from sgbench.guidance import Rule, combine
 from sgbench.guidance.branches import Step
-from sgbench.guidance.settings import Guidance
+from sgbench.guidance.settings import Guidance, Named
 from sgbench.samplers.settings import Sampler
 from sgbench.sampling.engine import final_state
 
@@ -68,7 +68,7 @@ def moments(
             made[name] = torch.stack([_draw(row, step, number) for row in rows])
         state, strong = made.pop("state"), made["strong"]
         near = {name: strong if name == "strong" else strong + 0.5 * other for name, other in made.items()}
-        found.append(({name: change(one) for name, one in near.items()}, state))
+        found.append((Named({name: change(one) for name, one in near.items()}), state))
     return found
 
 

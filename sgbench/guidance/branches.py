@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, assert_never, get_ar
 
 from sgbench.base.choices import require_choice
 from sgbench.base.errors import UserError
+from sgbench.base.signatures import refusal_of
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.guidance.schedules import gamma_at
 
@@ -243,6 +244,23 @@ class Rule:
                 or self.style.line not in get_args(Line),
                 f"the style {tuple(self.style)} cannot be drawn",
                 f"give a colour such as #0072B2, a marker of {' '.join(MARKERS)}, and a line of {get_args(Line)}",
+            ),
+            *(
+                (
+                    bool(taken := refusal_of(function, "predictions", "step")),
+                    f"`{name}` takes {taken}",
+                    "let it take (predictions, step)",
+                )
+                for name, function in (("combine", self.combine), ("stop", self.stop))
+                if function is not None
+            ),
+            *(
+                (
+                    isinstance(branch.time, str) and branch.time not in [one.name for one in self.parameters],
+                    f"the {name} branch is of the time {branch.time!r}, and no parameter is called so",
+                    f"add Parameter({branch.time!r}, ...) to `parameters`, or give a number",
+                )
+                for name, branch in self.named.items()
             ),
             (
                 self.strong.source != "call" or self.strong.output != "final" or self.strong.time != 0,

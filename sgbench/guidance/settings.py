@@ -23,6 +23,14 @@ from sgbench.guidance.subset_rules import Sharing, SubsetRule
 Value = float | Layers | Interval
 """What a parameter of a rule may be."""
 V = TypeVar("V", float, Layers, Interval)
+T = TypeVar("T")
+
+
+class Named(dict[str, T]):
+    """Values by name; a wrong name is answered with those there are."""
+
+    def __missing__(self, name: str) -> T:
+        raise KeyError(f"there is no {name}, only {', '.join(self) or 'nothing'}")
 
 
 class Segments(tuple["Guidance", ...]):
@@ -62,7 +70,7 @@ class Guidance(NamedTuple):
     @property
     def numbers(self) -> dict[str, float]:
         """The parameters that are numbers."""
-        return {name: value for name, value in self.parameters if isinstance(value, int | float)}
+        return Named({name: value for name, value in self.parameters if isinstance(value, int | float)})
 
     def at(self, progress: float, noise: float) -> Guidance:
         """What guides at a moment: these settings, or those of the segment that acts there."""

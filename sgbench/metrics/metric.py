@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from sgbench.base.choices import require_choice
 from sgbench.base.errors import NoScoreError
+from sgbench.base.signatures import refusal_of
 from sgbench.metrics.instrument import Extractor
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ HOME = "home"
 Better = Literal["lower", "higher", ""]
 Needs = Literal["mean", "features", "training", "labels", ""]
 Fields = dict[str, Any]
+GIVEN: dict[Needs, tuple[str, ...]] = {
+    "": (),
+    "labels": ("labels",),
+    "features": ("real",),
+    "training": ("real",),
+    "mean": ("mean", "covariance"),
+}
+"""The arguments of a metric's function after the first, by what it needs."""
 
 
 @dataclass(frozen=True)
@@ -205,5 +214,9 @@ def _check_function(metric: Metric, function: object) -> None:
         raise ValueError(f"{metric.key} needs a function, not a {type(function).__name__}")
     if not metric.extractor and metric.against_reference:
         raise ValueError(f"{metric.key} needs {metric.needs} of the reference: it needs an extractor, too")
+    given = ("features" if metric.extractor else "images", *GIVEN[metric.needs])
+    taken = refusal_of(function, *given)
+    if taken:
+        raise ValueError(f"the function of {metric.key} takes {taken}: it is given ({', '.join(given)})")
     if metric.needs in ("features", "training") and metric.output != "features":
         raise ValueError(f"a reference keeps single images of the output `features` alone, not of {metric.output!r}")

@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 from sgbench.base.choices import suggestion
 from sgbench.base.errors import UserError
 from sgbench.base.registry import NAME, Origin, Registry
+from sgbench.base.signatures import refusal_of
 from sgbench.base.user_code import is_reference, line_of, load, locate
 from sgbench.models.card import ModelCard
 
@@ -86,7 +87,7 @@ class ModelRegistry(Registry[OwnModel]):
             what = f"no installed package offers a model {code!r}{suggestion(code, list(self.offered))}"
             fix = "write FILE.py:NAME, such as mine.py:Model, or install the package that offers it"
             raise UserError(what, where=where, fix=fix)
-        return self.add(_model_of(thing, name, origin, options), origin, where)
+        return self.add(_model_of(thing, name, origin, options, where), origin, where)
 
 
 def record(model: OwnModel) -> dict[str, Any]:
@@ -151,11 +152,16 @@ def _read(text: str) -> Any:
         return text
 
 
-def _model_of(thing: object, name: str, origin: Origin, options: Options) -> OwnModel:
+def _model_of(thing: object, name: str, origin: Origin, options: Options, where: str) -> OwnModel:
     if not isinstance(thing, type) or not is_module(thing):
-        what = f"the class {thing.__name__}" if isinstance(thing, type) else f"a {type(thing).__name__}"
+        what = f"the class {thing.__name__}" if isinstance(thing, type) else f"of the class {type(thing).__name__}"
         where = str(origin.files[0]) if origin.files else origin.text
         raise UserError(f"{name} is {what}, not a class of modules", where=where, fix="derive it from torch.nn.Module")
+    taken = refusal_of(thing, **options)
+    if taken:
+        given = ", ".join(options) or "nothing"
+        what = f"{name} is built with {taken}, and the options give {given}"
+        raise UserError(what, where=f"{where}.options", fix="correct the options")
     card = _card_of(thing, origin, options)
     at = check_call(thing, card)
 

@@ -33,10 +33,12 @@ class FiniteCheck:
         for (step, what, place, _), finite in zip(self._notes, flags, strict=True):
             if not finite:
                 when = f"is not finite in step {step + 1} of {cell.sampler.steps}"
+                # What a user's function made is not the network's fault.
+                made = f"the {what} {when}{place}" if place or what == STATE else ""
                 raise CellError(
-                    (f"the {STATE} {when}" if what == STATE else f"the denoiser's prediction {when} ({what})") + place,
+                    made or f"the denoiser's prediction {when} ({what})",
                     where=cell.describe(),
-                    fix="lower the scale, or use dtype: float32",
+                    fix="correct that function" if place else "lower the scale, or use dtype: float32",
                     step=step + 1,
                     branch=what,
                 )

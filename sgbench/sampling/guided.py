@@ -10,7 +10,7 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.program import STRONG, Evaluation, program
 from sgbench.guidance import RULES, Rule, add_perturbed_guidance, combine, rescale
 from sgbench.guidance.branches import Step
-from sgbench.guidance.settings import Guidance
+from sgbench.guidance.settings import Guidance, Named
 from sgbench.networks.prediction import from_image, to_image
 from sgbench.samplers.clocks import flow_time
 from sgbench.sampling.branch_calls import BranchCalls, Seen
@@ -162,4 +162,4 @@ class GuidedPrediction:
 
 
 def _predictions(seen: Mapping[str, Seen]) -> dict[str, Tensor]:
-    return {name: one.prediction for name, one in seen.items()}
+    return Named({name: one.prediction for name, one in seen.items()})

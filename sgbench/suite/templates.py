@@ -6,6 +6,7 @@ from typing import Final
 
 from sgbench.base.atomic import refusal, write_atomic
 from sgbench.base.errors import UserError
+from sgbench.base.registry import REGISTRIES
 from sgbench.suite.schema import LONGEST_NAME
 
 FOLDER: Final = Path(__file__).parents[1] / "templates"
@@ -19,6 +20,10 @@ def write_templates(kind: str, name: str, folder: Path) -> list[Path]:
     """
     if not name.isidentifier() or name != name.lower() or len(name) > LONGEST_NAME:
         raise UserError(f"{name!r} is not a valid name", where="NAME", fix="write small letters, digits and _")
+    registry = next((one for one in REGISTRIES if one.what.endswith(kind)), None)
+    if registry is not None and registry.built_in(name):
+        fix = "give it another name"
+        raise UserError(f"{name} is the name of a {registry.what} of sgbench", where="NAME", fix=fix)
     texts = {f"{name}.py": f"{kind}.py.txt", f"test_{name}.py": "test.py.txt", f"{name}.yaml": f"{kind}.yaml"}
     files = {folder / file: (FOLDER / template).read_text() for file, template in texts.items()}
     for file in files:

@@ -187,7 +187,10 @@ FAULTS = {
     r"names no object; write FILE.py:NAME": ("RULE", "guidance: mine.py,"),
     r"mine.py has no object 'RULEE', did you mean 'RULE'": ("RULE", 'guidance: "mine.py:RULEE",'),
     r"code is never run from an address": ("RULE", 'guidance: "https://example.org/mine.py:RULE",'),
-    r"mine.py:SAMPLER is a SamplerKind, not a guidance rule": ("RULE", 'guidance: "mine.py:SAMPLER",'),
+    r"mine.py:SAMPLER is an object of the class SamplerKind, not a guidance rule": (
+        "RULE",
+        'guidance: "mine.py:SAMPLER",',
+    ),
 }
 
 
@@ -208,7 +211,7 @@ BROKEN = {
     r"mine.py, line 2: the file fails on import \(SyntaxError": "\ndef (:\n",
     r"mine.py, line 1: the file fails on import \(SystemExit": "raise SystemExit\n",
     r"softer.py, line 1: the file fails on import \(ModuleNotFoundError": "import softer\nRULE = 1\n",
-    r"mine.py:RULE is a int, not a guidance rule": "RULE = 1\n",
+    r"mine.py:RULE is an object of the class int, not a guidance rule": "RULE = 1\n",
     r"mine.py:RULE is the class Rule, not a guidance rule": "from sgbench.guidance.branches import Rule as RULE\n",
     r"is called cfg, which is the name of a guidance rule of sgbench": RULE.replace("half-cfg", "cfg"),
     r"'a b', the name of mine.py:RULE, is not a valid name": RULE.replace("half-cfg", "a b"),
@@ -232,7 +235,7 @@ def test_files_that_fail(what: str, suite: Path) -> None:
 COMBINED = {
     r"of the rule half-cfg \(.*mine.py, line 2\) returned a tensor \[1, .*\], not a tensor \[24, ": "return strong[:1]",
     r"the guidance rule half-cfg fails in .*mine.py, line 4 \(ValueError: oh no\)": 'raise ValueError("oh no")',
-    r"not finite in step . of 2 \(guided combination\) \(.*mine.py, line 2\)": "return strong / 0",
+    r"the guided combination is not finite in step . of 2 \(.*mine.py, line 2\)": "return strong / 0",
 }
 
 

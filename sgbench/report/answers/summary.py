@@ -57,15 +57,17 @@ def _throughput(rows: pd.DataFrame) -> Words:
     """Theoretical speed-up in MACs, and measured speed-up."""
     ratios = throughput_table(rows)
     most = ratios.iloc[int(ratios["MAC ratio"].to_numpy().argmax())]
-    summary = [
-        "No quality was measured in this suite: it has no metrics.",
-        *(
-            ["Weights are random: times and MACs are meaningful, images are not."]
-            if "random" in set(rows["weights"])
+    summary = ["No quality was measured in this suite: it has no metrics."]
+    if "random" in set(rows["weights"]):
+        summary.append("Weights are random: times and MACs are meaningful, images are not.")
+    if most["MAC ratio"] > 1:
+        summary.append(
+            f"The sparsest cell ({most['model']}, {most['rule']}, {most['settings']}) needs {most['MAC ratio']:.2f} times "
+            f"fewer MACs than the first cell of its model and is {most['speed-up']:.2f} times as fast."
+        )
+            if most["MAC ratio"] > 1
             else []
         ),
-        f"The sparsest cell ({most['model']}, {most['rule']}, {most['settings']}) needs {most['MAC ratio']:.2f} times "
-        f"fewer MACs than the first cell of its model and is {most['speed-up']:.2f} times as fast.",
     ]
     devices = ", ".join(sorted(set(rows["device"])))
     batches = ", ".join(str(batch) for batch in sorted(set(rows["batch"])))
