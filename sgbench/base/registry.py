@@ -199,6 +199,4 @@ def as_tuple(value: Any) -> Any:
 
 
 def _described(thing: object) -> str:
-    return (
-        f"the class {thing.__name__}" if isinstance(thing, type) else f"an object of the class {type(thing).__name__}"
-    )
+    return f"the class {thing.__name__}" if isinstance(thing, type) else f"an object of class {type(thing).__name__}"

@@ -61,7 +61,7 @@ def moments(
 
     An image's depend on its number alone. Other branches are near the strong one, as those of networks are.
     """
-    found = []
+    found: list[tuple[dict[str, Tensor], Tensor]] = []
     for step in range(STEPS):
         made: dict[str, Tensor] = {}
         for number, name in enumerate(["state", *rule.named]):

@@ -81,7 +81,7 @@ def test_suites_name_the_rules_of_packages(tmp_path: Path) -> None:
     [
         ("soft", RULE, r"softguide 1.2 is called soft, which is the name of a guidance rule of moreguide 1.2"),
         ("hard", "import nowhere_at_all", "moreguide 1.2 fails on import (ModuleNotFoundError"),
-        ("hard", "RULE = 1", "moreguide 1.2 offers an object of the class int"),
+        ("hard", "RULE = 1", "moreguide 1.2 offers an object of class int"),
     ],
 )
 def test_packages_that_cannot_be_used(other: str, text: str, what: str, tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ FAULTS = {
     r"names no object; write FILE.py:NAME": ("RULE", "guidance: mine.py,"),
     r"mine.py has no object 'RULEE', did you mean 'RULE'": ("RULE", 'guidance: "mine.py:RULEE",'),
     r"code is never run from an address": ("RULE", 'guidance: "https://example.org/mine.py:RULE",'),
-    r"mine.py:SAMPLER is an object of the class SamplerKind, not a guidance rule": (
+    r"SAMPLER is an object of class SamplerKind, not a guidance rule": (
         "RULE",
         'guidance: "mine.py:SAMPLER",',
     ),
@@ -211,7 +211,7 @@ BROKEN = {
     r"mine.py, line 2: the file fails on import \(SyntaxError": "\ndef (:\n",
     r"mine.py, line 1: the file fails on import \(SystemExit": "raise SystemExit\n",
     r"softer.py, line 1: the file fails on import \(ModuleNotFoundError": "import softer\nRULE = 1\n",
-    r"mine.py:RULE is an object of the class int, not a guidance rule": "RULE = 1\n",
+    r"mine.py:RULE is an object of class int, not a guidance rule": "RULE = 1\n",
     r"mine.py:RULE is the class Rule, not a guidance rule": "from sgbench.guidance.branches import Rule as RULE\n",
     r"is called cfg, which is the name of a guidance rule of sgbench": RULE.replace("half-cfg", "cfg"),
     r"'a b', the name of mine.py:RULE, is not a valid name": RULE.replace("half-cfg", "a b"),

@@ -62,13 +62,9 @@ def _throughput(rows: pd.DataFrame) -> Words:
         summary.append("Weights are random: times and MACs are meaningful, images are not.")
     if most["MAC ratio"] > 1:
         summary.append(
-            f"The sparsest cell ({most['model']}, {most['rule']}, {most['settings']}) needs {most['MAC ratio']:.2f} times "
-            f"fewer MACs than the first cell of its model and is {most['speed-up']:.2f} times as fast."
+            f"The sparsest cell ({most['model']}, {most['rule']}, {most['settings']}) needs {most['MAC ratio']:.2f} "
+            f"times fewer MACs than the first cell of its model and is {most['speed-up']:.2f} times as fast."
         )
-            if most["MAC ratio"] > 1
-            else []
-        ),
-    ]
     devices = ", ".join(sorted(set(rows["device"])))
     batches = ", ".join(str(batch) for batch in sorted(set(rows["batch"])))
     note = (
