@@ -17,7 +17,7 @@ from sgbench.plan.pace import measure_pace as measure_pace
 from sgbench.plan.plan import Plan, plan_cells
 from sgbench.results.claims import Claims
 from sgbench.results.find_cell import find_cell
-from sgbench.results.own_code import recall
+from sgbench.results.own_code import recall_suite
 from sgbench.results.store import Store
 from sgbench.run.engines import Ray
 from sgbench.suite.load import load_suite as read_suite
@@ -51,7 +51,7 @@ def load_suite(
     of the user's own that it names are loaded; with `recorded`, a folder of results, none is run, and what they hold is
     known as the results recorded it. Raises UserError for anything in it that the user has to fix.
     """
-    suite = read_suite(path, preset, None if recorded is None else lambda name: recall(recorded / name))
+    suite = read_suite(path, preset, None if recorded is None else lambda name: recall_suite(recorded, name))
     if limit is not None and limit < suite.samples:
         suite = suite.model_copy(update={"samples": limit})
     expand(suite)

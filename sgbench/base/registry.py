@@ -64,6 +64,8 @@ class Registry(dict[str, T]):
         self.names = names
         self.origins: dict[str, Origin] = {}
         """Of what is not built in."""
+        self.recorded: dict[tuple[str, str], tuple[T, Origin]] = {}
+        """Closed things by name and sha256: results may hold several versions of one."""
         REGISTRIES.append(self)
 
     def origin(self, name: str) -> Origin:
@@ -89,24 +91,53 @@ class Registry(dict[str, T]):
         if not isinstance(name, str) or not self.names.fullmatch(name):
             fix = "write letters, digits and any of . _ + -"
             raise UserError(f"{name!r}, the name of {origin.text}, is not a valid name", where=where, fix=fix)
-        if name in self and self[name] == thing:
+        same = name in self and self[name] == thing
+        if same and self.built_in(name):
             return name
-        if self.built_in(name) or not self._renewed(self.origins.get(name), origin):
+        before = self.origins.get(name)
+        if self.built_in(name) or not (before is None or self._renewed(before, origin, same)):
+            other = self.origin(name)
+            place = str(other.files[0]) if other.files and other.text == origin.text else other.text
             raise UserError(
-                f"{origin.text} is called {name}, which is the name of a {self.what} of {self.origin(name).text}",
+                f"{origin.text} is called {name}, which is the name of a {self.what} of {place}",
                 where=where,
                 fix="give it another name",
             )
-        self[name] = thing
-        self.origins[name] = origin
+        if origin.closed:
+            self.recorded[name, origin.sha256] = thing, origin
+        if not (same and before and (before.closed, before.sha256) == (origin.closed, origin.sha256)):
+            self[name], self.origins[name] = thing, origin
         return name
 
-    def _renewed(self, before: Origin | None, origin: Origin) -> bool:
+    def _renewed(self, before: Origin, origin: Origin, same: bool) -> bool:
         """Whether what comes from `origin` may take the place of what came from `before`."""
-        if before is None or before.closed or before.text == origin.text:
+        if before.closed:
             return True
-        # An extractor that one metric brought comes by its own name from a newer version of the file.
-        return before.files[:1] == origin.files[:1] != () and before.sha256 != origin.sha256
+        if before.text == origin.text and before.sha256 == origin.sha256:
+            # The same code, wherever its folder is now.
+            return True
+        if not origin.files or before.files[:1] != origin.files[:1]:
+            return False
+        # An extractor that one metric brought comes by its own name, too, and from a newer version of the file.
+        return same or before.text == origin.text or before.sha256 != origin.sha256
+
+    def recall(self, sha256: str, named: Callable[[str], bool], where: str) -> str | None:
+        """The name of a thing of this code whose reference is `named` so, brought or recorded, which then has its name.
+
+        Raises UserError as `add` does.
+        """
+        for name, origin in self.origins.items():
+            if origin.sha256 == sha256 and named(origin.text):
+                return name
+        for (_, recorded), (thing, origin) in self.recorded.items():
+            if recorded == sha256 and named(origin.text):
+                return self.add(thing, origin, where)
+        return None
+
+    def drop_brought(self) -> None:
+        """Forget what came from files of users'."""
+        for name in [name for name, origin in self.origins.items() if origin.files]:
+            del self[name], self.origins[name]
 
     def takes(self, thing: object) -> bool:
         """Whether a thing that a package offers is of this kind."""
@@ -133,7 +164,7 @@ class Registry(dict[str, T]):
         except (UserError, MemoryError):
             raise
         except Exception as error:
-            if self.built_in(name) or "memory" in str(error).lower():
+            if self.built_in(name) or (isinstance(error, RuntimeError) and "memory" in str(error).lower()):
                 raise
             origin = self.origin(name)
             at = line_of(error, origin.files)
@@ -190,7 +221,7 @@ def _from_package(point: EntryPoint, where: str) -> tuple[object, Origin]:
         return thing, Origin(package, package)
     file = Path(spec.origin)
     folder = file.parents[point.module.count(".") + (file.name == "__init__.py")]
-    return thing, Origin(package, code_digest(file, folder, where)[0])
+    return thing, Origin(package, code_digest(file, folder, where, point.module.partition(".")[0])[0])
 
 
 def as_tuple(value: Any) -> Any:

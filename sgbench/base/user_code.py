@@ -67,17 +67,21 @@ def locate(reference: str, folder: Path, where: str) -> UserCode:
             where=where,
             fix="download the file, read it, and give its path",
         )
-    path = (folder / Path(match["path"]).expanduser()).resolve()
+    try:
+        path = (folder / Path(match["path"]).expanduser()).resolve()
+    except (RuntimeError, OSError, ValueError) as error:
+        raise UserError(f"{reference!r} is not a path ({error})", where=where, fix="correct the path") from error
     sha256, files = code_digest(path, path.parent, where)
     return UserCode(reference, path, match["name"], sha256, files, match["measured"] or "")
 
 
-def code_digest(path: Path, folder: Path, where: str) -> tuple[str, tuple[Path, ...]]:
+def code_digest(path: Path, folder: Path, where: str, package: str = "") -> tuple[str, tuple[Path, ...]]:
     """The sha256 of a file and of the modules below `folder` that it imports, and these files, its own first.
 
-    Raises UserError for a file that cannot be read.
+    Of what is below `folder` only modules of `package` count, where it is given: others are installed beside it. Raises
+    UserError for a file that cannot be read.
     """
-    contents = dict(_closure(path, folder, where))
+    contents = dict(_closure(path, folder, where, package))
     total = hashlib.sha256()
     # Of names and contents: where the folder is, and which file was met first, counts not.
     for file in sorted(contents):
@@ -149,7 +153,9 @@ def _run(code: UserCode, name: str) -> ModuleType:
 @contextmanager
 def _local_modules(code: UserCode) -> Iterator[None]:
     """Imports find the modules beside the file first, and those of another user's file of the same name never."""
-    names = {_module_name(path, code.folder) for path in code.files[1:]}
+    modules = [_module_name(path, code.folder).split(".") for path in code.files[1:]]
+    # The packages above a module hold it, too, whether they have a file or not.
+    names = {".".join(parts[:length]) for parts in modules for length in range(1, len(parts) + 1)}
     before = {name: sys.modules.pop(name) for name in names if name in sys.modules}
     sys.path.insert(0, str(code.folder))
     try:
@@ -161,7 +167,7 @@ def _local_modules(code: UserCode) -> Iterator[None]:
         sys.modules.update(before)
 
 
-def _closure(path: Path, folder: Path, where: str) -> Iterator[tuple[Path, bytes]]:
+def _closure(path: Path, folder: Path, where: str, package: str) -> Iterator[tuple[Path, bytes]]:
     """The file and the local modules that it and they import, with their contents, in the order they are met."""
     waiting, seen = [path], {path}
     while waiting:
@@ -174,6 +180,8 @@ def _closure(path: Path, folder: Path, where: str) -> Iterator[tuple[Path, bytes
             raise UserError(f"{file} cannot be read ({error})", where=where, fix="check the file") from error
         yield file, content
         for module in _imported(file, content, folder):
+            if package and module.partition("/")[0] != package:
+                continue
             found = [at for at in (folder / f"{module}.py", folder / module / "__init__.py") if at.is_file()]
             waiting += [at for at in found if at not in seen]
             seen |= set(found)

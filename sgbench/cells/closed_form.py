@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from sgbench.cells.cell import Cell
 from sgbench.cells.program import STRONG, Call, call_counts, program
+from sgbench.guidance import RULES
 from sgbench.guidance.perturbation import BlockCost, Perturbation
 from sgbench.guidance.subset_rules import kept_tokens
 from sgbench.models import catalogue
@@ -32,12 +33,13 @@ def is_stated(cell: Cell) -> bool:
 
 
 def stopped_macs(cell: Cell, guided: int, count: Callable[[Call], Macs] | None = None) -> Macs:
-    """The same of an image that was guided in its first `guided` evaluations, and in no later one."""
+    """The same of an image that was guided in the first `guided` evaluations of a rule that stops, and in no later."""
     counted, steered, parts = count or closed(cell), 0, [Macs(0, 0, 0)]
     for evaluation in program(cell):
-        steered += evaluation.steers
+        stops = evaluation.steers and RULES[evaluation.guidance.rule].stop is not None
+        steered += stops
         made = evaluation.calls
-        if evaluation.steers and steered > guided:
+        if stops and steered > guided:
             made = tuple(call._replace(inner="") for call in made if call.slot == STRONG)
         parts += map(counted, made)
     return total(*parts)

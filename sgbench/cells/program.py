@@ -120,6 +120,10 @@ def _evaluation(cell: Cell, number: int, moment: Moment) -> Evaluation:
 def _add(calls: list[Call], call: Call) -> None:
     """Add a call to those of an evaluation; an inner head whose forward is one of them is that call's second output."""
     if call.branch.output == "final":
+        for position, other in enumerate(calls):
+            if not other.slot and forward(other.branch) == call.branch:
+                calls[position] = call._replace(inner=other.inner)
+                return
         calls.append(call)
         return
     whole = forward(call.branch)

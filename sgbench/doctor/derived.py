@@ -12,7 +12,6 @@ from sgbench.cells.cell import Cell
 from sgbench.cells.identity import cell_id
 from sgbench.doctor.finding import RUN, SCORE, Finding, note
 from sgbench.metrics.protocols import from_record
-from sgbench.results.own_code import recall
 from sgbench.results.schema import SCHEMA_VERSION
 from sgbench.results.store import Store, rows_csv
 from sgbench.results.verified_files import read_record, table_problem, verify_record
@@ -32,7 +31,6 @@ def check_lock(store: Store) -> Generator[Finding, None, dict[str, Cell]]:
     try:
         content = verify_record(yaml.load(path.read_bytes(), Loader=Loader)).content or {}
         listed = set(content["cells"])
-        recall(store.folder)
         suite = suite_class().model_validate(content["suite"]).read_from(str(path))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError, RecursionError):
         yield Finding(path, "it is damaged: it does not hold a suite and its cells", RUN)

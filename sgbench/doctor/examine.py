@@ -14,6 +14,8 @@ from sgbench.cells.cell import Cell
 from sgbench.doctor.cell import check_cell
 from sgbench.doctor.derived import check_lock, check_protocols, check_rows
 from sgbench.doctor.finding import Finding, note
+from sgbench.results.own_code import FILE as OWN_CODE
+from sgbench.results.own_code import recall
 from sgbench.results.store import Store
 
 MARKS = ("cells", "rows.csv", "suite.lock.yaml")
@@ -112,6 +114,12 @@ def check_tree(folder: Path, progress: Progress) -> Iterator[Finding]:
     """Every finding of one suite's results, from the files to what follows from them."""
     store = Store(folder.parent, folder.name)
     yield from check_stray(store)
+    try:
+        recall(folder)
+    except UserError as error:
+        # Cells of a user's rules, samplers and models cannot be told without it.
+        yield Finding(folder / OWN_CODE, error.what, "run the suite again, which writes it anew")
+        return
     locked = yield from check_lock(store)
     cells: dict[str, Cell] = {}
     folders = sorted(p for p in (folder / "cells").iterdir() if p.is_dir()) if (folder / "cells").is_dir() else []

@@ -216,12 +216,26 @@ class Rule:
 
     def __post_init__(self) -> None:
         require_choice(self.space, Space, "Rule.space")
+        if not all(isinstance(parameter, Parameter) for parameter in self.parameters):
+            what, fix = "`parameters` holds what is no Parameter", "write parameters=(Parameter(...),)"
+            raise UserError(what, where=f"the rule {self.name}", fix=fix)
+        names = [parameter.name for parameter in self.parameters]
         object.__setattr__(self, "title", self.title or self.name)
         faults = (
             (
                 self.perturbed is not None and self.perturbed.sparsity != "dense",
                 "a perturbed branch has no random stream for its kept tokens",
                 'give `perturbed` sparsity="dense"',
+            ),
+            (
+                any(branch.perturbation for branch in self.branches) and "layers" not in names,
+                "nothing says which blocks are perturbed",
+                "add LAYERS of sgbench.guidance.rules.perturbed_attention to `parameters`",
+            ),
+            (
+                self.perturbed is not None and "perturb_scale" not in names,
+                "nothing says how strong the push away from the perturbed branch is",
+                "add STRENGTH of sgbench.guidance.rules.perturbed_attention to `parameters`",
             ),
             (
                 bool(self.others) and self.combine is None,
@@ -256,7 +270,7 @@ class Rule:
             ),
             *(
                 (
-                    isinstance(branch.time, str) and branch.time not in [one.name for one in self.parameters],
+                    isinstance(branch.time, str) and branch.time not in names,
                     f"the {name} branch is of the time {branch.time!r}, and no parameter is called so",
                     f"add Parameter({branch.time!r}, ...) to `parameters`, or give a number",
                 )

@@ -187,9 +187,10 @@ def _recorded(reference: str, folder: Path, where: str) -> str:
     """The name of a model that results have a record of, wherever its file is."""
     code, _ = split_reference(reference)
     # The digest of a package's code is known by importing it alone.
-    sha256 = locate(code, folder, where).sha256 if is_reference(code) else None
-    for name, origin in MODELS.origins.items():
-        if _last(origin.text) == _last(reference) and sha256 in (None, origin.sha256):
+    known = [origin.sha256 for origin in MODELS.origins.values()]
+    for sha256 in [locate(code, folder, where).sha256] if is_reference(code) else known:
+        name = MODELS.recall(sha256, lambda text: _last(text) == _last(reference), where)
+        if name is not None:
             return name
     fix = "run `sgbench bench` with the suite, which makes what is missing"
     raise UserError(f"the results hold nothing of {reference} as the file is now", where=where, fix=fix)

@@ -154,14 +154,18 @@ def _read(text: str) -> Any:
 
 def _model_of(thing: object, name: str, origin: Origin, options: Options, where: str) -> OwnModel:
     if not isinstance(thing, type) or not is_module(thing):
-        what = f"the class {thing.__name__}" if isinstance(thing, type) else f"of the class {type(thing).__name__}"
+        what = (
+            f"the class {thing.__name__}" if isinstance(thing, type) else f"an object of class {type(thing).__name__}"
+        )
         where = str(origin.files[0]) if origin.files else origin.text
         raise UserError(f"{name} is {what}, not a class of modules", where=where, fix="derive it from torch.nn.Module")
-    taken = refusal_of(thing, **options)
-    if taken:
-        given = ", ".join(options) or "nothing"
-        what = f"{name} is built with {taken}, and the options give {given}"
-        raise UserError(what, where=f"{where}.options", fix="correct the options")
+    own_card = getattr(thing, "card", None)
+    made = {"the card of " + name: own_card, name: thing} if callable(own_card) else {name: thing}
+    for called, function in made.items():
+        taken = refusal_of(function, **options)
+        if taken:
+            what = f"{called} takes {taken}, and the options are {', '.join(options) or 'none'}"
+            raise UserError(what, where=f"{where}.options", fix="correct the options")
     card = _card_of(thing, origin, options)
     at = check_call(thing, card)
 

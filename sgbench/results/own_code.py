@@ -1,7 +1,8 @@
 """What results keep of a user's rules, samplers and metrics, for those who read results and run no code. No torch.
 
-`own_code.json` lists them by kind and name: the reference, the sha256 of the code, and the facts that its registry
-records. Reading it adds closed things to the registries, beside what is built in or loaded in this process.
+`own_code.json` lists them by kind and name, every version that ran, the newest last: the reference, the sha256 of the
+code, and the facts that its registry records. Reading it adds closed things to the registries, beside what is built in
+or loaded in this process.
 """
 
 from pathlib import Path
@@ -11,6 +12,7 @@ from sgbench.base.errors import UserError
 from sgbench.base.registry import REGISTRIES, Origin
 from sgbench.results.verified_files import read_record, record_bytes
 from sgbench.suite.own_code import Own
+from sgbench.suite.schema import LONGEST_NAME
 
 FILE: Final = "own_code.json"
 
@@ -24,7 +26,9 @@ def own_code_bytes(folder: Path, own: tuple[Own, ...]) -> bytes | None:
             if one.what == registry.what and not registry.origin(one.name).closed:
                 facts = registry.record(registry[one.name])
                 entry = {"reference": one.reference, "sha256": one.sha256, "facts": facts}
-                kept.setdefault(one.what, {})[one.name] = entry
+                versions = kept.setdefault(one.what, {}).get(one.name, [])
+                others = [version for version in versions if version["sha256"] != one.sha256]
+                kept[one.what][one.name] = [*others, entry]
     made = record_bytes(kept)
     path = folder / FILE
     return None if not own or (path.is_file() and path.read_bytes() == made) else made
@@ -43,12 +47,18 @@ def recall(folder: Path) -> None:
         raise UserError(f"the file is damaged: {found.problem}", where=str(path), fix="run the suite again")
     try:
         for registry in REGISTRIES:
-            for name, entry in found.content.get(registry.what, {}).items():
+            for name, versions in found.content.get(registry.what, {}).items():
                 before = registry.origins.get(name)
-                if not registry.built_in(name) and (before is None or before.closed):
+                for entry in versions if not registry.built_in(name) and (before is None or before.closed) else ():
                     origin = Origin(entry["reference"], entry["sha256"], closed=True)
                     registry.add(registry.restore(entry["facts"]), origin, str(path))
     except (KeyError, TypeError, ValueError, AttributeError, UserError) as error:
         raise UserError(
             f"the record of the user's code is not sound ({error})", where=str(path), fix="run the suite again"
         ) from error
+
+
+def recall_suite(results: Path, name: str) -> None:
+    """What `recall` does, for a suite's name that was not checked yet: one that cannot be a folder's has no results."""
+    if len(name) <= LONGEST_NAME and Path(name).name == name:
+        recall(results / name)

@@ -67,9 +67,9 @@ class GuidedPrediction:
         for slot, seen in found.items():
             self.finite.note(evaluation.moment.step, f"{slot} branch", seen.prediction)
         strong = found[STRONG]
-        if evaluation.steers:
+        if evaluation.steers and (rows is None or len(rows)):
             free = (name for name, branch in rule.named.items() if branch.source == "previous")
-            found |= dict.fromkeys(free, self._before or strong)
+            found |= dict.fromkeys(free, _of_rows(self._before or strong, rows))
         self._before = strong
         guided = strong.prediction
         if len(found) > 1 or (evaluation.steers and rule.combine is not None):
@@ -86,7 +86,7 @@ class GuidedPrediction:
         channels = self._channels(evaluation, whole.x)
         part = {name: Seen(p[:, :channels], x[:, :channels], at) for name, (p, x, at) in found.items()}
         if rows is not None:
-            part[STRONG] = Seen(part[STRONG].prediction[rows], part[STRONG].x[rows], level)
+            part[STRONG] = _of_rows(part[STRONG], rows)
         guided = self._steered(rule, part, evaluation, level)
         if rule.stop is not None and evaluation.steers:
             with RULES.running(rule.name):
@@ -159,6 +159,10 @@ class GuidedPrediction:
         else:
             self.guided[rows] += 1
             self._goes_on[rows] = ~stopped
+
+
+def _of_rows(seen: Seen, rows: Tensor | None) -> Seen:
+    return seen if rows is None else Seen(seen.prediction[rows], seen.x[rows], seen.level)
 
 
 def _predictions(seen: Mapping[str, Seen]) -> dict[str, Tensor]:

@@ -151,7 +151,7 @@ def check_served(rule: Rule, model: ModelInfo, guidance: Guidance, sampler: Samp
     _check_interval(guidance, sampler, where)
     if guidance.subset == "groups":
         _check_groups(model, guidance, where)
-    if rule.perturbed is not None:
+    if any(branch.perturbation is not None for branch in rule.branches):
         _check_layers(rule, model, guidance, where)
 
 
@@ -226,8 +226,8 @@ def _check_groups(model: ModelInfo, guidance: Guidance, where: str) -> None:
 
 
 def _check_layers(rule: Rule, model: ModelInfo, guidance: Guidance, where: str) -> None:
-    kind = None if rule.perturbed is None else rule.perturbed.perturbation
-    if kind is not None and not kind.skips_blocks and not model.architecture.attention_perturbs:
+    kinds = [branch.perturbation for branch in rule.branches if branch.perturbation is not None]
+    if not all(kind.skips_blocks for kind in kinds) and not model.architecture.attention_perturbs:
         raise UserError(
             f"the attention of {model.family.title} cannot be perturbed",
             where=where,
@@ -246,7 +246,7 @@ def _check_layers(rule: Rule, model: ModelInfo, guidance: Guidance, where: str) 
             where=f"{where}.layers",
             fix="name blocks in that range",
         )
-    if kind is None or not kind.draws_blocks:
+    if not any(kind.draws_blocks for kind in kinds):
         return
     count = skipped_blocks(blocks, guidance.parameter("drop", 0.0))
     if count > len(chosen):

@@ -28,6 +28,13 @@ def guidances(entry: SweepEntry, model: ModelInfo, where: str) -> Iterator[Guida
                 fix=f"give {key} in the segments, or `guidance` in place of them",
             )
     parts = [_of_segment(one, model, f"{where}.segments[{number}]") for number, one in enumerate(entry.segments)]
+    stopping = {guidance.rule for part in parts for guidance in part if RULES[guidance.rule].stop is not None}
+    if sum(any(guidance.rule in stopping for guidance in part) for part in parts) > 1:
+        raise UserError(
+            f"{' and '.join(sorted(stopping))} would stop guidance in more than one segment",
+            where=f"{where}.segments",
+            fix="choose another rule for all but one",
+        )
     for chosen in itertools.product(*parts):
         try:
             yield segmented(chosen)

@@ -97,7 +97,9 @@ def _packed(one: Own) -> tuple[tuple[str, bytes], ...]:
 
 
 def bring_packed(own: Iterable[Packed], folder: Path) -> None:
-    """Bring what another machine has packed, from files below `folder`."""
+    """Bring what another machine has packed, from files below `folder`, in place of what was brought before."""
+    for registry in REGISTRIES:
+        registry.drop_brought()
     for one, files in own:
         place = folder / one.sha256
         unpack(files, place)
@@ -174,6 +176,9 @@ def _brought(reference: str, registry: Registry[Any], folder: Path, where: str, 
         return reference
     code = locate(reference, folder, where)
     name = _recorded(code.sha256, reference, registry, where) if closed else registry.bring(reference, folder, where)
+    if registry.built_in(name):
+        # A file may hand on what comes with sgbench.
+        return name
     found[registry.what, name] = Own(registry.what, name, reference, str(folder), code.sha256)
     _note_extractor(registry, name, folder, found)
     return name
@@ -191,11 +196,16 @@ def _note_extractor(registry: Registry[Any], name: str, folder: Path, found: Fou
 def _recorded(sha256: str, reference: str, registry: Registry[Any], where: str) -> str:
     """The name of a thing that results have a record of, or that this process has brought."""
     match = FORM.fullmatch(reference)
-    for name, origin in registry.origins.items():
-        same = FORM.fullmatch(origin.text)
-        alike = match and same and match.group("measured", "name") == same.group("measured", "name")
-        if origin.sha256 == sha256 and alike:
-            return name
+
+    def alike(text: str) -> bool:
+        other = FORM.fullmatch(text)
+        if match is None or other is None:
+            return False
+        return match.group("measured", "name") == other.group("measured", "name")
+
+    name = registry.recall(sha256, alike, where)
+    if name is not None:
+        return name
     raise UserError(
         f"the results hold nothing of {reference} as the file is now",
         where=where,
