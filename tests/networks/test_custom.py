@@ -145,7 +145,9 @@ def test_what_goes_wrong_in_a_call_is_told_by_file_and_line(
 
 
 def test_an_error_in_the_constructor_is_told_by_file_and_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"model.options: Model is built with \(width=16, depth=2\), and the options give"):
+    with pytest.raises(
+        UserError, match=r"model.options: Model is built with \(width=16, depth=2\), and the options give"
+    ):
         network(tmp_path, options={"width": 8, "windth": 8})
     with pytest.raises(UserError, match=rf"line {line_of(MODEL, 'self.patches')}: Model\(width=-1\) cannot be built"):
         network(tmp_path, options={"width": -1})

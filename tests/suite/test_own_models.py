@@ -93,7 +93,7 @@ def test_what_stands_beside_weights_is_read_like_that_of_other_models(tmp_path: 
     [
         ({"custom": "other.py:Model"}, "there is no file"),
         ({"custom": "mine.py:Mode"}, "has no object 'Mode', did you mean 'Model'?"),
-        ({"custom": "mine.py:torch"}, "torch is a module, not a class of modules"),
+        ({"custom": "mine.py:torch"}, "torch is of the class module, not a class of modules"),
         ({"custom": "mine.py:ModelCard"}, "ModelCard is the class ModelCard, not a class of modules"),
         ({"custom": "https://example.org/mine.py:Model"}, "code is never run from an address"),
         ({"custom": "hf://me/mine.py:Model"}, "code is never run from an address"),
@@ -154,10 +154,11 @@ def test_a_class_that_is_no_model_is_refused_by_file_and_line(
 
 def test_a_card_may_follow_from_the_options(tmp_path: Path) -> None:
     text = MODEL.replace("    card = ModelCard(", "    @staticmethod\n    def card(side=8): return ModelCard(")
-    text = text.replace("shape=(1, 8, 8)", "shape=(1, side, side)")
+    text = text.replace("shape=(1, 8, 8)", "shape=(1, side, side)").replace("depth=2)", "depth=2, side=8)")
     (cell, *_) = cells(write(tmp_path, text, model=given(options={"side": 16})))
     assert catalogue.entry(cell.model).image_side == 16
-    found = refused(write(tmp_path, text, model=given(options={"sid": 16})))
+    text = text.replace("card(side=8)", "card(side)")
+    found = refused(write(tmp_path, text, model=given(options={})))
     assert "the card of Model cannot be made (TypeError" in found
     assert f"{tmp_path / 'mine.py'}, line {line_of(text, 'class Model')}" in found
 
