@@ -169,6 +169,13 @@ def test_a_name_belongs_to_one_file(tmp_path: Path) -> None:
     assert "yours.py:Model is called mine, which is the name of a model of mine.py:Model" in found
 
 
+@pytest.mark.parametrize("name", ["fashion-routing", "sit-xl-256", "tread-sit"])
+def test_names_of_models_and_families_of_sgbench_are_taken(tmp_path: Path, name: str) -> None:
+    text = MODEL.replace('name="mine"', f'name="{name}"')
+    said = f"mine.py:Model(depth=1) is called {name}, which is the name of a model or a family of sgbench"
+    assert said in refused(write(tmp_path, text, model=given(options={"depth": 1})))
+
+
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
