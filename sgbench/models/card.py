@@ -60,6 +60,9 @@ class ModelCard:
     """Of EDM's preconditioning."""
     blocks: int = 0
     """Number of blocks, all of one cost, whose attention or whose work the argument `change` perturbs; 0 for none."""
+    width: int = 0
+    """Width of the queries in each of these blocks, all heads together. Rules that perturb attention at random need it;
+    0 where it is not said."""
     macs: Callable[[int], Macs] | None = None
     """Multiply-accumulates of one call for one image by the number of tokens kept. Without it, they are counted when
     the model first runs, and plans say so."""
@@ -90,6 +93,7 @@ class ModelCard:
         _require(isinstance(self.autoencoder, str) and self.autoencoder, "autoencoder", "a folder, a hub id, or none")
         _require(isinstance(self.variance, bool), "variance", "True or False")
         _require(_counts(self.blocks, MOST_BLOCKS, least=0), "blocks", f"a number of blocks, at most {MOST_BLOCKS:,}")
+        _require(_counts(self.width, least=0), "width", f"a whole number, at most {LARGEST:,}")
         _require(self.macs is None or callable(self.macs), "macs", "a function of the number of kept tokens, or None")
         image = self.shrink > 1 or self.shape[0] in IMAGE_CHANNELS
         _require(image, "shape", f"1 or 3 channels of an image, or `shrink={LATENT_SHRINK}` for latents")

@@ -79,6 +79,10 @@ class CustomArchitecture(Architecture):
     def can_drop_tokens(self) -> bool:
         return bool(self.card.drops)
 
+    def attention_width(self, layer: int) -> int:
+        """Of the card, which may not say it: 0 then."""
+        return self.card.width
+
     def states_macs(self, perturbation: Perturbation | None = None) -> bool:
         return self.card.macs is not None and perturbation is None
 

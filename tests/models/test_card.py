@@ -60,6 +60,7 @@ def test_options_that_a_suite_cannot_give_are_refused(wrong: dict[Any, Any]) -> 
         *({"sigma_data": value} for value in (0, float("inf"), None)),
         *({"variance": value} for value in (1, "yes", None)),
         *({"autoencoder": value} for value in ("", None, 3)),
+        *({"width": value} for value in (-1, True, 10**9, 64.0, None)),
         *({"macs": value} for value in (3, "kept")),
         *({"blocks": value} for value in (-1, True, 10**9, 1.0)),
         *({key: 10**9} for key in ("tokens", "classes", "shrink", "null")),

@@ -189,6 +189,16 @@ def test_rules_and_samplers_that_it_cannot_serve_are_refused(tmp_path: Path, ent
     assert said in refused(write(tmp_path, sweep=[entry]))
 
 
+def test_rules_that_draw_need_the_width_of_attention(tmp_path: Path) -> None:
+    text = MODEL.replace("null=10,", "null=10, blocks=2,").replace("tokens=None)", "tokens=None, change=None)")
+    sweep = [{"guidance": "dropout", "layers": "1"}]
+    assert "the card of mine does not say how wide it is; choose another rule, or give the card `width`" in refused(
+        write(tmp_path, text, sweep=sweep)
+    )
+    (tmp_path / "wide").mkdir()
+    assert cells(write(tmp_path / "wide", text.replace("blocks=2,", "blocks=2, width=16,"), sweep=sweep))
+
+
 def test_a_card_without_drops_or_null_condition_says_what_cannot_be_asked(tmp_path: Path) -> None:
     dense = MODEL.replace('drops="dropped tokens skip all blocks",', "").replace("null=10,", "")
     sparse = [{"guidance": "sg", "scale": 2, "gamma_strong": 0, "gamma_weak": 0.5}]
