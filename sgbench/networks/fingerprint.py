@@ -24,6 +24,7 @@ PLAIN: Final = (bool, int, float, complex, str, bytes, type(None), EllipsisType,
 NAMED: Final = (*PLAIN, tuple, list, dict, set, frozenset, Tensor, FunctionType, type, ModuleType)
 GIVEN: Final = {"torch", "sgbench", *sys.stdlib_module_names}
 PACKAGES: Final = "site-packages"
+PYTHON: Final = Path(functools.__file__).parent
 HOOKS: Final = ("_forward_pre_hooks", "_forward_hooks")
 # What torch keeps in every module, but for that which makes the output.
 KEPT_BY_TORCH: Final = vars(nn.Module()).keys() - {"_parameters", "_buffers", "_modules"}
@@ -115,7 +116,9 @@ class Fingerprint:
         if _is_given(value):
             return
         self.add((value.__code__, value.__defaults__, value.__kwdefaults__))
-        own = PACKAGES not in Path(value.__code__.co_filename).parts
+        # Not so the wrapper that a decorator of Python's or a package's has put around a function.
+        file = Path(value.__code__.co_filename)
+        own = PACKAGES not in file.parts and not file.is_relative_to(PYTHON)
         for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
             # An empty cell is like another.
             if cell != CellType():

@@ -102,7 +102,11 @@ CHANGES = {
         "block 1 of 2 does not run where its attention is the identity",
     ),
     "no block": ([*PERTURBED, ("change.at(number)", "change")], "perturbed block", "drawn for its images, and at a"),
-    "no width": ([*PERTURBED, ("blocks=2, width=16,", "blocks=2, width=8,")], "perturbed block", "the model mine fails in "),
+    "no width": (
+        [*PERTURBED, ("blocks=2, width=16,", "blocks=2, width=8,")],
+        "perturbed block",
+        "the model mine fails in ",
+    ),
     "no change": (CHANGE, "perturbed block", "in block 1 of 2 changes nothing"),
 }
 

@@ -142,6 +142,17 @@ def test_whatever_a_typed_network_is_made_of_tells_it_apart(old: str, new: str) 
     assert changed == [only.get(old.strip(), number) == number for number in range(2)]
 
 
+def test_a_function_behind_a_decorator_tells_a_network_apart() -> None:
+    """Of one that holds what cannot be taken apart."""
+    quiet = "import contextlib\n\n@contextlib.contextmanager\ndef quiet():\n    yield\n\nclass Typed"
+    text = TYPED.replace("class Typed", quiet).replace(
+        "    def forward(self, x, t", "    @quiet()\n    def forward(self, x, t"
+    )
+    known = [typed(one, "partly") for one in (text, text, text.replace("return self.act(", "return -self.act("))]
+    assert known[0] == known[1]
+    assert known[0] != known[2]
+
+
 def test_hooks_tell_a_network_apart() -> None:
     space: dict[str, Any] = {"__name__": "__main__"}
     exec(compile(TYPED, "<a cell>", "exec"), space)
