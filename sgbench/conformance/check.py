@@ -19,7 +19,7 @@ from sgbench.metrics.instrument import Extractor
 from sgbench.metrics.metric import Metric
 from sgbench.models import catalogue
 from sgbench.models.components import NONE
-from sgbench.models.custom import CustomSpec
+from sgbench.models.custom import CustomSpec, weights_from
 from sgbench.models.own import MODELS, split_reference
 from sgbench.models.spec import RANDOM, is_spec
 from sgbench.networks.loading import load_network
@@ -66,8 +66,8 @@ class Subject(NamedTuple):
 def subjects(text: str, folder: Path, weights: str | None = None) -> list[Subject]:
     """What a reference, relative to `folder`, or a name stands for; a name may be that of things of several kinds.
 
-    `weights` are those of a user's model, random unless given. Raises UserError for a name that is unknown, and for a
-    file without such an object.
+    `weights` are those of a user's model, as in a suite, random unless given. Raises UserError for a name that is
+    unknown, and for a file without such an object.
     """
     load_installed()
     if is_reference(split_reference(text)[0]):
@@ -121,7 +121,7 @@ def _model(reference: str, folder: Path, weights: str | None) -> Subject:
     """A user's class of modules, or a package's, with the options of a reference."""
     name = MODELS.bring(reference, folder, WHERE)
     if weights is not None:
-        given = str(folder / weights)
+        given = weights_from(weights, folder)
     else:
         given = RANDOM if any(True for _ in MODELS[name].build().parameters()) else NONE
     origin = MODELS.origin(name)

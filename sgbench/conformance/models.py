@@ -3,12 +3,15 @@
 from typing import Final
 
 import torch
+from torch import Tensor
 
+from sgbench.cells.randomness import generator
 from sgbench.conformance import model_clock, model_cost
 from sgbench.conformance.law import Law, NotApplicableError, require_no_global_randomness
 from sgbench.conformance.model_case import Call, ModelCase, call_of, require_apart, require_same
 from sgbench.conformance.tensors import require_equal, require_like
-from sgbench.guidance.perturbation import Layers
+from sgbench.guidance.perturbation import Draws, Layers, Perturbation
+from sgbench.guidance.rules.dropout import Dropout
 from sgbench.guidance.rules.perturbed_attention import IdentityAttention
 from sgbench.guidance.rules.skip_layers import SkippedBlocks
 from sgbench.models.family import Prediction
@@ -129,12 +132,23 @@ def _blocks(case: ModelCase) -> None:
         raise NotApplicableError("it has no blocks to perturb")
     call, layers = call_of(case, SOME), Layers((a.blocks // 2,))
     plain = call.on(case.network)
-    for kind in (SkippedBlocks, IdentityAttention) if a.attention_perturbs else (SkippedBlocks,):
-        change = kind.of(layers, {})
+
+    def changed(change: Perturbation) -> Tensor:
         with torch.inference_mode():
-            found = case.network(call.x, call.t, call.condition, None, change)
+            found: Tensor = case.network(call.x, call.t, call.condition, None, change)
         require_like(found, plain, f"the output with {change.meaning} in block {layers}")
         require_apart(found, plain, f"{change.meaning} in block {layers} of {a.blocks} changes nothing")
+        return found
+
+    skipped = changed(SkippedBlocks(layers))
+    if not a.attention_perturbs:
+        return
+    identity = changed(IdentityAttention(layers))
+    require_apart(identity, skipped, f"block {layers} of {a.blocks} does not run where its attention is the identity")
+    # The card of a user's model may not say how wide it is: then no such rule is tried on it.
+    if a.attention_width(layers[0]):
+        images = Draws((generator(0, 0, row) for row in SOME), a.grid_tokens, a.attention_width, torch.from_numpy)
+        changed(Dropout(layers, share=0.5).drawn(images))
 
 
 LAWS: Final[tuple[Law[ModelCase], ...]] = (

@@ -81,7 +81,7 @@ def awake(network: Denoiser, seed: int) -> Denoiser:
     By normal noise whose deviation keeps what passes a layer of any width at its size.
     """
     generator = torch.Generator().manual_seed(seed)
-    for parameter in network.parameters():
+    for parameter in filter(torch.is_floating_point, network.parameters()):
         fan = parameter[0].numel() if parameter.ndim > 1 else 100
         parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.5 / fan**0.5)
     return network.eval().requires_grad_(False)

@@ -3,7 +3,7 @@
 The same for tensors and for their shapes alone. No torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 # Averaged weights first: they are what the published numbers were measured with.
@@ -13,10 +13,11 @@ MAX_NESTING = 6
 Weight = TypeVar("Weight")
 
 
-def pick(content: object, kind: type[Weight]) -> tuple[dict[str, Weight], str]:
+def pick(content: object, kind: type[Weight], known: Collection[str] = ()) -> tuple[dict[str, Weight], str]:
     """The weights, of type `kind`, in the content of a checkpoint, if any, and a note of what was picked.
 
-    A prefix is stripped only when all names carry it, which leaves a submodule of that name alone.
+    A prefix is stripped only when all names carry it, which leaves a submodule of that name alone. Where the names that
+    the network has are `known`, what all of these begin with stays.
     """
     path: list[str] = []
     while (key := _wrapper(content, kind)) is not None and len(path) < MAX_NESTING:
@@ -24,12 +25,20 @@ def pick(content: object, kind: type[Weight]) -> tuple[dict[str, Weight], str]:
         path.append(key)
         content = content[key]
     weights = _weights(content, kind)
-    stripped = ""
-    while weights and (prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in weights)), None)):
+    own = stripped = ""
+    while prefix := _prefix(known, before=own):
+        own += prefix
+    while prefix := _prefix(weights, after=own):
         weights = {name.removeprefix(prefix): weight for name, weight in weights.items()}
         stripped += prefix
     note = ".".join(path) or "the whole file"
     return weights, f"{note}, prefix {stripped}" if stripped else note
+
+
+def _prefix(names: Collection[str], before: str = "", after: str = "") -> str:
+    """The prefix that all names have between these two; empty where there is none."""
+    shared = (p for p in PREFIXES if names and all(name.startswith(before + p + after) for name in names))
+    return next(shared, "")
 
 
 def _weights(content: object, kind: type[Weight]) -> dict[str, Weight]:

@@ -6,9 +6,9 @@ shapes, and whatever else is named becomes an object without behaviour. Values a
 
 import pickle
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 MOST_BYTES = 64 << 20
 
@@ -70,7 +70,14 @@ class _Bounded:
         return found
 
 
-class _Reader(pickle.Unpickler):
+class _Reader(pickle._Unpickler):
+    """The reader in Python: the one in C makes a table as long as the largest number that a pickle gives an object."""
+
+    # Makes as many bytes as a pickle says, whether they follow or not; torch writes none.
+    dispatch: ClassVar[dict[int, Callable[..., Any]]] = {
+        code: read for code, read in pickle._Unpickler.dispatch.items() if code != pickle.BYTEARRAY8[0]
+    }
+
     def find_class(self, module: str, name: str) -> Any:
         match module, name:
             case "collections", "OrderedDict":

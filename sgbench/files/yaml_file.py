@@ -84,7 +84,7 @@ def _check_events(text: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if getattr(event, "tag", None) is not None:
-            raise _fault("tags such as !!python are not allowed in a suite", event)
+            raise _fault("tags such as !!python are not allowed", event)
         if isinstance(event, yaml.ScalarEvent):
             _check_scalar(event)
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 from sgbench.base.registry import NAME, as_tuple
+from sgbench.guidance.perturbation import MOST_BLOCKS
+from sgbench.models.architecture import LARGEST, MOST_CLASSES
 from sgbench.models.family import LATENT_SHRINK, SD_VAE, Prediction
 
 if TYPE_CHECKING:
@@ -58,6 +60,9 @@ class ModelCard:
     """Of EDM's preconditioning."""
     blocks: int = 0
     """Number of blocks, all of one cost, whose attention or whose work the argument `change` perturbs; 0 for none."""
+    width: int = 0
+    """Width of the queries in each of these blocks, all heads together. Rules that perturb attention at random need it;
+    0 where it is not said."""
     macs: Callable[[int], Macs] | None = None
     """Multiply-accumulates of one call for one image by the number of tokens kept. Without it, they are counted when
     the model first runs, and plans say so."""
@@ -68,10 +73,11 @@ class ModelCard:
         whole = isinstance(self.shape, tuple) and len(self.shape) == 3 and all(map(_counts, self.shape))
         _require(whole and self.shape[1] == self.shape[2], "shape", "(channels, side, side) of a square sample")
         for key in ("tokens", "shrink"):
-            _require(_counts(getattr(self, key)), key, "a whole number above 0")
+            _require(_counts(getattr(self, key)), key, f"a whole number above 0, at most {LARGEST:,}")
         object.__setattr__(self, "caption", as_tuple(self.caption))
         if self.caption is None:
-            _require(_counts(self.classes), "classes", "a whole number above 0, or `caption` in place of it")
+            wanted = f"a whole number above 0, at most {MOST_CLASSES:,}, or `caption` in place of it"
+            _require(_counts(self.classes, MOST_CLASSES), "classes", wanted)
         else:
             pair = isinstance(self.caption, tuple) and len(self.caption) == 2 and all(map(_counts, self.caption))
             _require(pair and self.classes is None, "caption", "(tokens, channels), and no classes beside it")
@@ -79,12 +85,16 @@ class ModelCard:
                 isinstance(self.text_encoder, str) and self.text_encoder, "text_encoder", "a file, a hub id, or none"
             )
         _require(self.prediction in get_args(Prediction), "prediction", f"one of {', '.join(get_args(Prediction))}")
-        after = isinstance(self.null, int) and self.null >= (self.classes or math.inf)
+        after = self.classes is not None and _counts(self.null, MOST_CLASSES, least=self.classes)
         _require(self.null is None or after, "null", f"an index after the classes, such as {self.classes}, or None")
         _require(isinstance(self.drops, str), "drops", "a few words, or an empty text")
         _require(_is_number(self.trained_gamma) and 0 <= self.trained_gamma < 1, "trained_gamma", "a share in [0, 1)")
         _require(_is_number(self.sigma_data) and 0 < self.sigma_data < math.inf, "sigma_data", "a number above 0")
-        _require(isinstance(self.blocks, int) and self.blocks >= 0, "blocks", "a number of blocks")
+        _require(isinstance(self.autoencoder, str) and self.autoencoder, "autoencoder", "a folder, a hub id, or none")
+        _require(isinstance(self.variance, bool), "variance", "True or False")
+        _require(_counts(self.blocks, MOST_BLOCKS, least=0), "blocks", f"a number of blocks, at most {MOST_BLOCKS:,}")
+        _require(_counts(self.width, least=0), "width", f"a whole number, at most {LARGEST:,}")
+        _require(self.macs is None or callable(self.macs), "macs", "a function of the number of kept tokens, or None")
         image = self.shrink > 1 or self.shape[0] in IMAGE_CHANNELS
         _require(image, "shape", f"1 or 3 channels of an image, or `shrink={LATENT_SHRINK}` for latents")
 
@@ -113,8 +123,8 @@ class Adapter(NamedTuple):
     """`call(module, x, t, condition, tokens)` gives the prediction; without it the module is called so itself."""
 
 
-def _counts(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+def _counts(value: object, most: int = LARGEST, least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 def _is_number(value: object) -> bool:

@@ -79,6 +79,10 @@ class CustomArchitecture(Architecture):
     def can_drop_tokens(self) -> bool:
         return bool(self.card.drops)
 
+    def attention_width(self, layer: int) -> int:
+        """Of the card, which may not say it: 0 then."""
+        return self.card.width
+
     def states_macs(self, perturbation: Perturbation | None = None) -> bool:
         return self.card.macs is not None and perturbation is None
 
@@ -226,10 +230,14 @@ def _read(given: Mapping[str, Any], folder: Path, where: str) -> CustomSpec:
         raise wrong("an auxiliary checkpoint is a file", "give its path, or leave it out")
     if "auxiliary_iterations" in text and "auxiliary" not in text:
         raise wrong("there is no auxiliary checkpoint", "leave auxiliary_iterations out")
-    for key in ("weights", "auxiliary"):
-        if key in text and text[key] not in (RANDOM, NONE) and not is_remote(text[key]):
-            text[key] = _from_here(folder / Path(text[key]).expanduser())
+    for key in {"weights", "auxiliary"} & text.keys():
+        text[key] = weights_from(text[key], folder)
     return _spec("", text)
+
+
+def weights_from(given: str, folder: Path) -> str:
+    """Weights as cells name them: a file relative to `folder`, an address, `random` or `none`."""
+    return given if given in (RANDOM, NONE) or is_remote(given) else _from_here(folder / Path(given).expanduser())
 
 
 def kind_of(card: ModelCard) -> type[CustomArchitecture]:

@@ -19,6 +19,9 @@ from sgbench.base.registry import NAME, Origin, Registry
 from sgbench.base.signatures import refusal_of
 from sgbench.base.user_code import is_reference, line_of, load, locate
 from sgbench.models.card import ModelCard
+from sgbench.models.embedded import recipe_names
+from sgbench.models.families import FAMILIES
+from sgbench.models.public import PUBLIC
 
 CALL: Final = "(x, t, condition, tokens)"
 MODULE: Final = ("torch.nn.modules.module", "Module")
@@ -56,6 +59,9 @@ class ModelRegistry(Registry[OwnModel]):
     """Classes of installed packages by name."""
 
     def add(self, thing: object, origin: Origin, where: str) -> str:
+        if isinstance(thing, OwnModel) and thing.card.name in {*recipe_names(), *PUBLIC, *FAMILIES}:
+            what = f"{origin.text} is called {thing.card.name}, which is the name of a model or a family of sgbench"
+            raise UserError(what, where=where, fix="give its card another name")
         name = super().add(thing, origin, where)
         self.forget()
         return name

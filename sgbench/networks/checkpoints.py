@@ -7,7 +7,7 @@ in. Whatever else a file holds is refused with what was found, rather than guess
 import re
 import shlex
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
@@ -36,9 +36,12 @@ class PickledObjectsError(UserError):
     """A file that only full unpickling can read, which runs code from the file."""
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """The network's weights in a file, on the CPU. Raises UserError when there are none to be read."""
-    return pick_weights(read_content(path), str(path))[0]
+def read_state(path: Path, known: Collection[str] = ()) -> dict[str, Tensor]:
+    """The network's weights in a file, on the CPU; `known` are its own names for them, where they matter.
+
+    Raises UserError when there are none to be read.
+    """
+    return pick_weights(read_content(path), str(path), known)[0]
 
 
 def read_content(path: Path) -> object:
@@ -96,13 +99,14 @@ def _damaged(path: Path, error: Exception) -> UserError:
     return UserError(f"the file is damaged or no checkpoint ({reason})", where=str(path), fix=fix)
 
 
-def pick_weights(content: object, where: str) -> tuple[dict[str, Tensor], str]:
+def pick_weights(content: object, where: str, known: Collection[str] = ()) -> tuple[dict[str, Tensor], str]:
     """The network's weights in the content of a checkpoint, and a note of what was picked.
 
     Averaged (EMA) weights win over plain ones. A prefix is stripped only when all names carry it, which leaves a
-    submodule of that name alone. Raises UserError when there are no tensors.
+    submodule of that name alone, and not where all `known` names of the network have it. Raises UserError when there
+    are no tensors.
     """
-    weights, note = pick(content, Tensor)
+    weights, note = pick(content, Tensor, known)
     if not weights:
         found = ", ".join(map(str, list(content)[:8])) if isinstance(content, Mapping) else type(content).__name__
         what = f"no weights of a network are in the file (found: {found or 'nothing'})"

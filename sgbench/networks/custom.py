@@ -1,25 +1,24 @@
 """A user's network behind the call of ours: its outputs are checked, its errors name file and line."""
 
 import copy
-import hashlib
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import FunctionType
 from typing import Any
 
-import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from sgbench.base.errors import UserError
+from sgbench.base.errors import UserError, plain
 from sgbench.base.registry import Origin
 from sgbench.base.user_code import code_digest
 from sgbench.guidance.perturbation import Perturbation
-from sgbench.models.card import Adapter, ModelCard
+from sgbench.models.card import Adapter
 from sgbench.models.custom import LIVE, Brought, CustomArchitecture, CustomSpec
 from sgbench.models.own import MODELS, OwnModel, check_call, require_card
 from sgbench.networks.denoiser import Denoiser
+from sgbench.networks.fingerprint import digest
 
 DIGITS = 16
 
@@ -32,6 +31,7 @@ class Custom(Denoiser):
     def __init__(self, architecture: CustomArchitecture, model: OwnModel) -> None:
         super().__init__(architecture)
         self.module = model.build()
+        require_made(self.module, model.at)
         self.own, self.at = model.name, model.at
 
     @property
@@ -94,55 +94,44 @@ def bring_live(given: object) -> Brought:
         raise UserError(f"a {type(module).__name__} is no model", where="model", fix=fix)
     kind = type(module)
     card = require_card(getattr(module, "card", None) if card is None else card, kind)
-    # A copy, with which later training has nothing to do.
-    kept = copy.deepcopy(module).eval().requires_grad_(False)
     at = check_call(kind, card) if call is None else f"the call of {card.name}"
-    files = _sources(kind)
-    origin = Origin(f"a live {kind.__name__}", _code_sha256(kind, card, call, files), files)
+    require_made(module, "model")
+    kept = _copied(module)
+    kinds = list(dict.fromkeys(map(type, kept.modules())))
+    files = _sources(kinds)
+    code = json.dumps(card.record(), sort_keys=True), *(code_digest(file, file.parent, "model")[0] for file in files)
+    try:
+        weights, sha256 = digest(kept), digest((code, kinds, card.macs, call))
+    except Exception as error:
+        what = f"what makes this {kind.__name__} cannot be told from another ({plain(error)})"
+        fix = "let the network, and the call of an Adapter, hold numbers, texts, tensors and functions"
+        raise UserError(what, where="model", fix=fix) from error
+    origin = Origin(f"a live {kind.__name__}", sha256, files)
     model = OwnModel(card.name + LIVE, card, at, lambda: kept if call is None else _Called(kept, call))
     name = MODELS.add(model, origin, "model")
-    text = CustomSpec(name, network_sha256(kept)[:DIGITS]).text()
-    return Brought(text, name, origin.text, origin.sha256)
+    return Brought(CustomSpec(name, weights[:DIGITS]).text(), name, origin.text, sha256)
 
 
-def network_sha256(module: nn.Module) -> str:
-    """One digest of all parameters and buffers, and of the numbers and texts that its modules hold."""
-    total = hashlib.sha256()
-    for name, part in module.named_modules():
-        held = {key: value for key, value in vars(part).items() if not key.startswith("_") and _is_plain(value)}
-        total.update(f"{name}\0{sorted(held.items())}\n".encode())
-    for name, tensor in sorted(module.state_dict().items()):
-        total.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\n".encode())
-        total.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return total.hexdigest()
+def require_made(module: nn.Module, where: str) -> None:
+    """Raise UserError for a network whose lazy modules have no parameters yet."""
+    if any(is_lazy(tensor) for tensor in (*module.parameters(), *module.buffers())):
+        what = f"lazy modules of {type(module).__name__} have no parameters before they are called"
+        raise UserError(what, where=where, fix="write modules with their sizes, such as Linear for LazyLinear")
 
 
-def _is_plain(value: object) -> bool:
-    if isinstance(value, tuple | list):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, bool | int | float | str)
+def _copied(module: nn.Module) -> nn.Module:
+    """A copy, with which later training has nothing to do. Raises UserError where there can be none."""
+    try:
+        return copy.deepcopy(module).eval().requires_grad_(False)
+    except Exception as error:
+        what = f"the network cannot be copied ({plain(error).partition('.')[0]})"
+        fix = "let its attributes hold numbers, texts and tensors, these detached where they were computed"
+        raise UserError(what, where="model", fix=fix) from error
 
 
-def _methods(kind: type) -> list[FunctionType]:
-    """The functions of a class and of its bases that do not come with torch."""
-    bases = [base for base in kind.__mro__ if not base.__module__.startswith("torch.")]
-    return [one for base in bases for _, one in sorted(vars(base).items()) if inspect.isfunction(one)]
-
-
-def _sources(kind: type) -> tuple[Path, ...]:
-    """The files that define a class, installed packages apart; none for one that was typed in."""
-    files = dict.fromkeys(Path(method.__code__.co_filename) for method in _methods(kind))
+def _sources(kinds: Iterable[type]) -> tuple[Path, ...]:
+    """The files that define classes, installed packages apart; none for those that were typed in."""
+    bases = [base for kind in kinds for base in kind.__mro__ if not base.__module__.startswith("torch.")]
+    methods = [held for base in bases for held in vars(base).values() if inspect.isfunction(held)]
+    files = dict.fromkeys(Path(method.__code__.co_filename) for method in methods)
     return tuple(file for file in files if file.is_file() and "site-packages" not in file.parts)
-
-
-def _code_sha256(kind: type, card: ModelCard, call: Callable[..., Any] | None, files: tuple[Path, ...]) -> str:
-    """The digest of what is known of a live network's code: its files, or else its methods; its card; its call."""
-    parts = [json.dumps(card.record(), sort_keys=True)]
-    parts += [code_digest(file, file.parent, "model")[0] for file in files]
-    typed = [] if files else _methods(kind)
-    for one in [*typed, *([call] if inspect.isfunction(call) else [])]:
-        try:
-            parts.append(inspect.getsource(one))
-        except OSError:
-            parts.append(one.__code__.co_code.hex())
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

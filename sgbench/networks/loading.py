@@ -32,12 +32,12 @@ def load_network(entry: ModelInfo, which: Literal["main", "auxiliary"], device: 
         network.load_state_dict(load_weights(entry.name, "final" if which == "main" else "early"))
     elif path is not None:
         require_recorded(path)
-        state = read_state(path)
         if entry.own:
+            state = read_state(path, network.wrapped.state_dict())
             fix = f"give {entry.own} the options that the weights were made with"
             load_strict(network.wrapped, state, str(path), fix=fix)
         else:
-            load_strict(network, adapt(network, entry.family, state), str(path), ignore=UNUSED)
+            load_strict(network, adapt(network, entry.family, read_state(path)), str(path), ignore=UNUSED)
     elif checkpoint.kind == "none" and any(True for _ in network.parameters()):
         fix = "give their file as `weights`, or `weights: random` for throughput benchmarks"
         raise UserError(f"{entry.name} has parameters and no weights", where=network.at, fix=fix)

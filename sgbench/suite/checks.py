@@ -7,7 +7,7 @@ from sgbench.base.errors import UserError
 from sgbench.cells.program import skipped_blocks
 from sgbench.files.headers import different_shapes
 from sgbench.guidance import Rule
-from sgbench.guidance.perturbation import Layers
+from sgbench.guidance.perturbation import Layers, RandomPerturbation
 from sgbench.guidance.rules.cfg_zero import ZERO_STEPS
 from sgbench.guidance.schedules import ALWAYS, GammaSchedule, gamma_at, spell
 from sgbench.guidance.settings import Guidance
@@ -239,6 +239,12 @@ def _check_layers(rule: Rule, model: ModelInfo, guidance: Guidance, where: str) 
             f"{rule.title} perturbs blocks, and the card of {model.own} names none",
             where=where,
             fix="choose another rule, or let the model take `change=None` and give its card `blocks`",
+        )
+    if kind is not None and issubclass(kind, RandomPerturbation) and not model.architecture.attention_width(chosen[0]):
+        raise UserError(
+            f"{rule.title} perturbs attention at random, and the card of {model.own} does not say how wide it is",
+            where=where,
+            fix="choose another rule, or give the card `width`, that of a block's queries, all heads together",
         )
     if chosen[-1] >= blocks:
         raise UserError(

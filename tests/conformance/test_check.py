@@ -78,7 +78,7 @@ def test_a_model_with_options_or_weights_of_its_own(sgbench: Command) -> None:
         (["sgx"], "there is no thing 'sgx', did you mean 'sg'?"),
         (["none.py:RULE"], "there is no file"),
         (["mine.py:OTHER"], "has no object 'OTHER'"),
-        (["mine.py:SEEN"], "mine.py:SEEN is a list, which has no laws"),
+        (["mine.py:SEEN"], "mine.py:SEEN is an object of list, which has no laws"),
         (["mine.py:SAMPLER", "--weights", "w.pt"], "--weights: a sampler takes no weights"),
         (["euler", "--weights", "w.pt"], "--weights: only a user's model takes weights"),
     ],
@@ -89,6 +89,13 @@ def test_what_cannot_be_checked_is_said_in_a_sentence(sgbench: Command, argument
     assert status == 1
     assert said in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_weights_may_be_an_address(sgbench: Command) -> None:
+    Path("mine.py").write_text(MODEL)
+    status, _, err = sgbench("check", "mine.py:Model", "--weights", "hf://me/mine/w.safetensors")
+    assert status == 1
+    assert "the weights were not fetched from hf://me/mine/w.safetensors" in err
 
 
 def test_the_page_of_laws_is_what_the_code_says() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from textwrap import indent
 
 import pytest
 
+import sgbench
 from sgbench.conformance.check import model_case
 from sgbench.conformance.law import judge, judge_one
 from sgbench.conformance.model_case import ModelCase
@@ -41,6 +44,34 @@ RANDOM = "return made + 1e-9 * __import__('numpy').random.rand()"
 CARD = "trained_gamma=0.5,"
 STATED = [("import ModelCard", "import Macs, ModelCard"), (CARD, "macs=lambda kept: Macs(1000 * kept, 0, 0),")]
 CHANGE = [(CARD, "blocks=2,"), ("tokens=None):", "tokens=None, change=None):")]
+# As docs/checkpoints.md has it.
+ATTENDS = """\
+class Block(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads, self.qkv, self.out = heads, nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.norm1, self.norm2, self.mlp = nn.LayerNorm(width), nn.LayerNorm(width), nn.Linear(width, width)
+
+    def forward(self, h, change=None):
+        attend = F.scaled_dot_product_attention if change is None else change.attention
+        q, k, v = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in self.qkv(self.norm1(h)).chunk(3, 2))
+        h = h + self.out(attend(q, k, v, None).transpose(1, 2).flatten(2))
+        return h + F.gelu(self.mlp(self.norm2(h)))
+"""
+RUNS = """\
+for number, block in enumerate(self.blocks):
+    acts = change is not None and number in change.layers
+    if not (acts and change.skips_blocks):
+        kept = block(kept, change.at(number) if acts else None)
+"""
+PERTURBED = [
+    (CARD, CARD + "blocks=2, width=16,"),
+    ("tokens=None):", "tokens=None, change=None):"),
+    ("\n\nclass Model", f"import torch.nn.functional as F\n\n\n{ATTENDS}\n\nclass Model"),
+    ("layer = lambda: nn.TransformerEncoderLayer(width, 2, 4 * width, 0.0, batch_first=True, norm_first=True)\n", "\n"),
+    ("nn.ModuleList(layer() for", "nn.ModuleList(Block(width, 2) for"),
+    (f"        for block in self.blocks:\n{BLOCK}", indent(RUNS, " " * 8)),
+]
 LABEL = "self.label(condition)"
 # Changes of the file, the law that they break, and what is said.
 CHANGES = {
@@ -65,6 +96,17 @@ CHANGES = {
     ),
     "what is stated": (STATED, "fvcore counts", "the closed form 16000 with 16 tokens kept"),
     "no savings": ([(BLOCK, NO_SAVINGS)], "multiply-accumulates fall", "with 12 of 16 tokens a call costs"),
+    "no attention": (
+        [*PERTURBED, ("acts and change.skips_blocks", "acts"), ("change.at(number) if acts else ", "")],
+        "perturbed block",
+        "block 1 of 2 does not run where its attention is the identity",
+    ),
+    "no block": ([*PERTURBED, ("change.at(number)", "change")], "perturbed block", "drawn for its images, and at a"),
+    "no width": (
+        [*PERTURBED, ("blocks=2, width=16,", "blocks=2, width=8,")],
+        "perturbed block",
+        "the model mine fails in ",
+    ),
     "no change": (CHANGE, "perturbed block", "in block 1 of 2 changes nothing"),
 }
 
@@ -89,6 +131,19 @@ def test_every_embedded_model_keeps_every_law(name: str) -> None:
 
 def test_a_model_of_a_users_may_keep_them_all(broken: Found) -> None:
     assert broken(GOOD, OBJECT, lambda case: case, ALWAYS) == {}
+
+
+def test_a_model_may_hold_whole_numbers_as_parameters(broken: Found) -> None:
+    place = "        self.places = "
+    table = "        self.table = nn.Parameter(torch.arange(4), requires_grad=False)\n"
+    assert broken(replaced(GOOD, (place, table + place)), OBJECT, lambda case: case, ALWAYS) == {}
+
+
+def test_a_model_whose_blocks_are_perturbed_as_the_docs_have_it_keeps_them_all(broken: Found) -> None:
+    page = (Path(sgbench.__file__).parents[1] / "docs" / "checkpoints.md").read_text()
+    assert ATTENDS in page
+    assert indent(RUNS, " " * 8) in page
+    assert broken(replaced(GOOD, *PERTURBED), OBJECT, lambda case: case, ALWAYS) == {}
 
 
 @pytest.mark.slow

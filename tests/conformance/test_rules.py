@@ -85,7 +85,7 @@ CHANGES = {
     "another type": ((END, "    return made.double()\n"), "finite", "step 1 is float64, not float32"),
     "no tensor": ((END, "    return None\n"), "finite", "the prediction of step 1 is a NoneType, not a tensor"),
     "not finite": ((END, "    return made / (made - made)\n"), "finite", "2048 of 2048 values that are not finite"),
-    "it fails": ((END, "    return predictions['other']\n"), "finite", "mine.py, line 34 (KeyError: 'other')"),
+    "it fails": ((END, "    return predictions['other']\n"), "finite", "mine.py, line 34 (KeyError: 'there is no"),
     "w = 1": (("(step.scale - 1)", "step.scale"), "w = 1 is the strong", "of step 1 differs from the strong one by"),
     "a factor": (
         ("(difference + before)", "(difference * difference.abs() + before)"),

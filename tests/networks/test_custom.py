@@ -1,4 +1,4 @@
-"""A user's network behind the call of ours: what it is given, what is checked, and what live networks are known by."""
+"""A user's network behind the call of ours: what it is given, and what is checked."""
 
 from __future__ import annotations
 
@@ -9,19 +9,14 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
-import sgbench
-from sgbench import api
 from sgbench.base.errors import UserError
 from sgbench.cost.macs import check_own, count_kept
 from sgbench.models import catalogue
 from sgbench.models.custom import bring
-from sgbench.models.own import MODELS
-from sgbench.networks.custom import bring_live
 from sgbench.networks.denoiser import Denoiser
 from sgbench.networks.loading import load_network
-from tests.own_models import MODEL, line_of, write
+from tests.own_models import MODEL, line_of
 
 pytestmark = pytest.mark.usefixtures("own_code")
 CPU = torch.device("cpu")
@@ -77,6 +72,30 @@ def test_weights_go_into_the_class_and_random_ones_are_always_the_same(tmp_path:
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
+@pytest.mark.parametrize("name", ["net", "model", "dit", "module"])
+def test_weights_of_a_network_inside_a_wrapper_keep_its_name(tmp_path: Path, name: str) -> None:
+    inner = MODEL.replace("class Model(nn.Module)", "class Inner(nn.Module)")
+    start, end = inner.index("    card = "), inner.index("    def __init__")
+    outer = f"""
+
+class Model(nn.Module):
+{inner[start:end]}
+    def __init__(self):
+        super().__init__()
+        self.{name} = Inner()
+
+    def forward(self, x, t, condition, tokens):
+        return self.{name}(x, t, condition, tokens)
+"""
+    text = inner[:start] + inner[end:] + outer
+    state = model_class(tmp_path, text)().state_dict()
+    torch.save(state, tmp_path / "plain.pt")
+    torch.save({"model": {f"module.{key}": tensor for key, tensor in state.items()}}, tmp_path / "parallel.pt")
+    for file in ("plain.pt", "parallel.pt"):
+        loaded = network(tmp_path, text, weights=file).wrapped.state_dict()
+        assert all(torch.equal(loaded[key], tensor) for key, tensor in state.items())
+
+
 def test_weights_that_do_not_fit_are_told_by_name(tmp_path: Path) -> None:
     save_file(model_class(tmp_path)(width=8).state_dict(), tmp_path / "w.safetensors")
     with pytest.raises(UserError, match=r"of another shape \(.*in the network.*give mine the options that the weights"):
@@ -126,6 +145,12 @@ def test_an_error_in_the_constructor_is_told_by_file_and_line(tmp_path: Path) ->
         network(tmp_path, options={"width": 8, "windth": 8})
     with pytest.raises(UserError, match=rf"line {line_of(MODEL, 'self.patches')}: Model\(width=-1\) cannot be built"):
         network(tmp_path, options={"width": -1})
+
+
+def test_lazy_modules_in_a_file_are_told(tmp_path: Path) -> None:
+    text = MODEL.replace("nn.Linear(1, width)", "nn.LazyLinear(width)")
+    with pytest.raises(UserError, match=r"mine.py, line \d+: lazy modules of Model have no parameters before"):
+        network(tmp_path, text)
 
 
 # What it costs
@@ -208,78 +233,3 @@ def test_perturbed_blocks_reach_the_network_and_are_counted(tmp_path: Path) -> N
     assert not torch.equal(found(x, t, condition), found(x, t, condition, None, skipped))
     dense, less = count_kept(found, 16), count_kept(found, 16, skipped)
     assert dense.linear - less.linear == 12 * 16 * 16**2
-
-
-# Live networks
-
-
-def test_a_live_network_is_known_by_weights_code_and_card(tmp_path: Path) -> None:
-    kind = model_class(tmp_path)
-    with torch.random.fork_rng([]):
-        torch.manual_seed(0)
-        module = kind()
-    first = bring_live(module)
-    assert bring_live(module) == first
-    assert first.model.startswith("mine(live) weights=")
-    with torch.no_grad():
-        module.places[0, 0] += 1
-    changed = bring_live(module)
-    assert changed.model != first.model
-    assert changed.sha256 == first.sha256
-    # What is no weight, and no code either.
-    module.blocks[0].self_attn.num_heads = 4
-    assert bring_live(module).model != changed.model
-    module.blocks[0].self_attn.num_heads = 2
-    other = model_class(tmp_path, MODEL + "# changed\n")()
-    other.load_state_dict(module.state_dict())
-    assert bring_live(other).model == changed.model
-    assert bring_live(other).sha256 != changed.sha256
-
-
-def test_a_live_network_is_copied_as_it_is(tmp_path: Path) -> None:
-    module = model_class(tmp_path)().train()
-    brought = bring_live(module)
-    before = module.places.detach().clone()
-    with torch.no_grad():
-        module.places += 1
-    kept = load_network(catalogue.entry(brought.model), "main", CPU)
-    assert torch.equal(kept.wrapped.state_dict()["places"], before)
-    assert module.training
-    assert module.places.requires_grad
-
-
-def test_an_adapter_gives_a_card_and_calls_in_another_way() -> None:
-    class Plain(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.map = nn.Conv2d(1, 1, 1)
-
-        def forward(self, noisy: torch.Tensor) -> torch.Tensor:
-            return self.map(noisy)
-
-    card = sgbench.ModelCard(name="plain", shape=(1, 8, 8), tokens=4, classes=2, prediction="velocity")
-    module = Plain()
-    with pytest.raises(UserError, match="the class Plain has no card"):
-        bring_live(module)
-    with pytest.raises(UserError, match=r"Plain.forward takes \(self, noisy.*let it take \(x, t, condition, tokens\)"):
-        bring_live(sgbench.Adapter(module, card))
-    brought = bring_live(sgbench.Adapter(module, card, lambda network, x, t, condition, tokens: network(x)))
-    found = load_network(catalogue.entry(brought.model), "main", CPU)
-    x = torch.randn(2, 1, 8, 8)
-    assert torch.equal(found(x, torch.tensor([0.5]), torch.tensor([0])), module(x))
-    assert MODELS.origin("plain(live)").text == "a live Plain"
-
-
-@pytest.mark.parametrize("given", ["mine", None, {"card": 1}, nn.ReLU], ids=str)
-def test_what_is_no_network_is_refused(given: object) -> None:
-    with pytest.raises(UserError, match=r"is no model; give a torch.nn.Module with a card"):
-        bring_live(given)
-
-
-def test_workers_of_ray_do_not_have_a_live_network(tmp_path: Path) -> None:
-    from sgbench.run.engines import Ray
-
-    suite = api.with_model(api.load_suite(write(tmp_path)), model_class(tmp_path)())
-    with pytest.raises(UserError, match="is a network of this process, which workers of Ray do not have"):
-        api.run_suite(suite, tmp_path / "results", ray=Ray())
-    assert not (tmp_path / "results").exists()

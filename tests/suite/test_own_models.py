@@ -170,6 +170,13 @@ def test_a_name_belongs_to_one_file(tmp_path: Path) -> None:
     assert "yours.py:Model is called mine, which is the name of a model of mine.py:Model" in found
 
 
+@pytest.mark.parametrize("name", ["fashion-routing", "sit-xl-256", "tread-sit"])
+def test_names_of_models_and_families_of_sgbench_are_taken(tmp_path: Path, name: str) -> None:
+    text = MODEL.replace('name="mine"', f'name="{name}"')
+    said = f"mine.py:Model(depth=1) is called {name}, which is the name of a model or a family of sgbench"
+    assert said in refused(write(tmp_path, text, model=given(options={"depth": 1})))
+
+
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
@@ -181,6 +188,16 @@ def test_a_name_belongs_to_one_file(tmp_path: Path) -> None:
 )
 def test_rules_and_samplers_that_it_cannot_serve_are_refused(tmp_path: Path, entry: dict[str, Any], said: str) -> None:
     assert said in refused(write(tmp_path, sweep=[entry]))
+
+
+def test_rules_that_draw_need_the_width_of_attention(tmp_path: Path) -> None:
+    text = MODEL.replace("null=10,", "null=10, blocks=2,").replace("tokens=None)", "tokens=None, change=None)")
+    sweep = [{"guidance": "dropout", "layers": "1"}]
+    assert "the card of mine does not say how wide it is; choose another rule, or give the card `width`" in refused(
+        write(tmp_path, text, sweep=sweep)
+    )
+    (tmp_path / "wide").mkdir()
+    assert cells(write(tmp_path / "wide", text.replace("blocks=2,", "blocks=2, width=16,"), sweep=sweep))
 
 
 def test_a_card_without_drops_or_null_condition_says_what_cannot_be_asked(tmp_path: Path) -> None:

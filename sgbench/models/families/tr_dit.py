@@ -4,6 +4,7 @@ No weights of it are published: random ones serve for cost and throughput. Descr
 16 heads, RMS norms, no biases, axial rotary positions that are dropped with their tokens, SwiGLU of 8/3, routes of half
 of the tokens from block 2 to 30, and states of InternVL3-2B through two more blocks. The rest is chosen here:
 
+- Blocks have no biases; embeddings of patches and time, the modulation and the last layer keep theirs, as in DiT.
 - Image tokens read the caption by cross-attention, and one modulation by time serves all blocks, each with an offset of
   its own. That makes 2.46 billion parameters. Words in the image's sequence and a modulation in every block, the other
   common design, would make 2.7.
