@@ -15,9 +15,10 @@ from torch import Tensor
 
 from sgbench.cells.cell import Cell
 from sgbench.cells.closed_form import image_macs
+from sgbench.conformance.rules import RuleCase, moments, walk
 from sgbench.guidance import RULES, combine
 from sgbench.guidance.branches import Combine, Step
-from sgbench.guidance.formulas import along
+from sgbench.guidance.formulas import along, rescale
 from sgbench.guidance.presets import PRESETS
 from sgbench.guidance.rules.cfg_adaptive import aligned
 from sgbench.guidance.rules.frequency_decoupled import decouple, low_pass
@@ -92,6 +93,38 @@ def test_the_damped_scale_is_that_of_the_distance(
     for image, s, u in zip(found, strong, weak, strict=True):
         own = 1 + (scale - 1) * math.exp(-damping * float((s - u).norm() / u.norm()))
         assert torch.allclose(image, combine(s, u, own))
+
+
+# Fresh networks predict zeros
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_predictions_of_zero_make_a_finite_one(name: str) -> None:
+    """Of any rule, where all predictions are zero, or all but the strong one."""
+    case = RuleCase(RULES[name])
+    assert all(torch.isfinite(made).all() for made in walk(case, change=torch.zeros_like))
+    (predictions, state), *_ = moments(RULES[name])
+    zeros = {name: one if name == "strong" else 0 * one for name, one in predictions.items()}
+    step = Step(state, 0.9, 0.9, 0, 4, 0.1, case.guidance.scale, case.guidance.numbers, {})
+    if RULES[name].combine is not None:
+        assert torch.isfinite(RULES[name].combine(zeros, step)).all()
+
+
+def test_without_damping_zeros_are_guided_as_by_cfg() -> None:
+    (strong,) = drawn((2, 3, 4, 4), 0, 1)
+    assert torch.allclose(made(damp, strong, 0 * strong, 3.0, damping=0.0), 3 * strong)
+
+
+@given(shape=shapes, seed=seeds, share=st.floats(0, 1))
+def test_guarded_divisors_change_no_bit(shape: tuple[int, ...], seed: int, share: float) -> None:
+    one, other = (x.float() for x in drawn(shape, seed))
+    dims = (1, 2, 3)
+    plain = (one * other).sum(dims, keepdim=True) / other.square().sum(dims, keepdim=True) * other
+    assert torch.equal(along(one, other), plain)
+    ratio = one.std(dims, keepdim=True) / other.std(dims, keepdim=True)
+    assert torch.equal(rescale(other, one, share), other * (share * ratio + (1 - share)))
+    assert torch.equal(rescale(0 * one, 0 * one, share), 0 * one)
+    assert torch.equal(along(one, 0 * one), 0 * one)
 
 
 # Frequencies
