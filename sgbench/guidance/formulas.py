@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 T = TypeVar("T")
@@ -41,3 +44,9 @@ def rescale(guided: Tensor, strong: Tensor, share: float) -> Tensor:
 def _not_zero(divisor: Tensor) -> Tensor:
     """1 where it is 0, as of fresh networks, which predict nothing but zeros; else the same bit for bit."""
     return divisor + (divisor == 0)
+
+
+@cache
+def constant(matrix: Callable[[int], Tensor], side: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A matrix that depends on the side of an image alone, made and brought to the device once."""
+    return matrix(side).to(device, dtype)

@@ -18,7 +18,7 @@ from sgbench.cells.closed_form import image_macs
 from sgbench.conformance.rules import RuleCase, moments, walk
 from sgbench.guidance import RULES, combine
 from sgbench.guidance.branches import Combine, Step
-from sgbench.guidance.formulas import along, rescale
+from sgbench.guidance.formulas import along, constant, rescale
 from sgbench.guidance.presets import PRESETS
 from sgbench.guidance.rules.cfg_adaptive import aligned
 from sgbench.guidance.rules.frequency_decoupled import decouple, low_pass
@@ -161,6 +161,20 @@ def test_a_high_pass_weighs_cosines(shape: tuple[int, ...], seed: int, cutoff: f
     x = torch.outer(cosines(height)[u], cosines(width)[v]).expand(shape)
     weight = 1 / (1 + math.exp(-50 * (math.hypot(u / height, v / width) - cutoff)))
     assert torch.allclose(high_pass(x, cutoff), weight * x)
+
+
+def test_constant_matrices_are_made_once() -> None:
+    """They are part of the measured time of a rule that has them."""
+    (x,) = drawn((2, 3, 6, 10), 0, 1)
+    results = []
+    for _ in range(3):
+        results.append((made(decouple, x, 2 * x, low_share=0.5), high_pass(x, 0.1)))
+        if len(results) == 1:
+            constant.cache_clear()
+    assert constant.cache_info().misses == 4
+    for found in results[1:]:
+        assert all(map(torch.equal, found, results[0]))
+    assert torch.equal(constant(low_pass, 6, torch.float32, x.device), low_pass(6).float())
 
 
 # The past
