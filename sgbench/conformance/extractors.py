@@ -22,7 +22,7 @@ from sgbench.conformance.pictures import CPU, pictures
 from sgbench.conformance.tensors import distance, require_equal
 from sgbench.metrics.extract import Loaded, load_extractor, scaled
 from sgbench.metrics.instrument import Extractor
-from sgbench.metrics.weights import extractor_digest
+from sgbench.metrics.weights import extractor_digest, instrument_named, require
 
 # Kernels of a CPU round by the number of rows, and networks are deep; half precision rounds once more.
 OF_A_NETWORK = 2e-3
@@ -55,11 +55,13 @@ class ExtractorCase:
 
 
 def require_weights(name: str) -> None:
-    """Raise NotApplicableError where what an extractor is loaded from is not on this machine."""
-    try:
-        extractor_digest(name)
-    except UserError as error:
-        raise NotApplicableError(f"{error.what} ({error.fix})") from error
+    """Raise NotApplicableError where weights that can be fetched are not here, and UserError for a user's own."""
+    for entry in instrument_named(name).weights:
+        try:
+            require(entry.name)
+        except UserError as error:
+            raise NotApplicableError(f"{error.what} ({error.fix})") from error
+    extractor_digest(name)
 
 
 def _declared(case: ExtractorCase) -> None:

@@ -10,7 +10,9 @@ from safetensors.torch import save_file
 
 from sgbench.base.user_code import load, locate
 from sgbench.conformance.check import KINDS
+from sgbench.conformance.extractors import LAWS
 from tests.conformance.conftest import replaced
+from tests.conformance.test_extractors import GOOD as EXTRACTOR
 from tests.conformance.test_samplers import GOOD
 from tests.conftest import Command
 from tests.own_models import MODEL
@@ -47,6 +49,38 @@ def test_a_broken_law_is_a_sentence_and_status_one(sgbench: Command) -> None:
     assert f"  BROKEN  {told[0][0]}: {told[0][1]}" in out.splitlines()
 
 
+def test_laws_that_are_not_tried_are_one_line(sgbench: Command) -> None:
+    Path("mine.py").write_text(replaced(GOOD, ("    return x\n\n", "    return x[:1]\n\n")))
+    status, out, _ = sgbench("check", "mine.py:SAMPLER")
+    _, broken, others, last = out.splitlines()
+    assert status == 1
+    assert broken.startswith("  BROKEN  ")
+    assert others.split(maxsplit=1) == ["-", "10 laws: not tried, because the first law is broken"]
+    assert last == "11 laws: 0 held, 1 broken, 10 not applicable"
+
+
+def test_what_cannot_be_tried_at_all_does_not_pass(
+    sgbench: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("SGBENCH_WEIGHTS", "TORCH_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / "empty"))
+    status, out, _ = sgbench("check", "dinov2")
+    _, why, last = out.splitlines()
+    assert status == 1
+    assert why.split(maxsplit=1)[1].startswith(f"{len(LAWS)} laws: the weights of dinov2 are missing")
+    assert last == f"{len(LAWS)} laws: 0 held, 0 broken, {len(LAWS)} not applicable: nothing could be tried"
+    assert json.loads(sgbench("check", "dinov2", "--json")[1].splitlines()[-1])["passed"] is False
+
+
+def test_a_file_of_ones_own_that_is_missing_breaks_a_law(sgbench: Command) -> None:
+    Path("mine.py").write_text(replaced(EXTRACTOR, ("load=load)", "load=load, files=('w.bin',))")))
+    status, out, _ = sgbench("check", "mine.py:EXTRACTOR")
+    _, broken, others, _ = out.splitlines()
+    assert status == 1
+    assert f"mine.py:EXTRACTOR: the extractor own-convolution has no file {Path('w.bin').absolute()}" in broken
+    assert f"{len(LAWS) - 1} laws: not tried" in others
+
+
 def test_what_is_built_in_goes_by_its_name_and_may_be_of_two_kinds(sgbench: Command) -> None:
     assert sgbench("check", "euler")[1].startswith("euler: sampler, from sgbench\n")
     status, out, _ = sgbench("check", "lpips", "--json")
@@ -78,7 +112,7 @@ def test_a_model_with_options_or_weights_of_its_own(sgbench: Command) -> None:
         (["sgx"], "there is no thing 'sgx', did you mean 'sg'?"),
         (["none.py:RULE"], "there is no file"),
         (["mine.py:OTHER"], "has no object 'OTHER'"),
-        (["mine.py:SEEN"], "mine.py:SEEN is a list, which has no laws"),
+        (["mine.py:SEEN"], "mine.py:SEEN is an object of list, which has no laws"),
         (["mine.py:SAMPLER", "--weights", "w.pt"], "--weights: a sampler takes no weights"),
         (["euler", "--weights", "w.pt"], "--weights: only a user's model takes weights"),
     ],

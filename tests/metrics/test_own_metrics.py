@@ -23,6 +23,7 @@ from sgbench.metrics.protocols import protocol
 from sgbench.metrics.references.build import build_reference
 from sgbench.metrics.references.load import load_reference
 from sgbench.metrics.scores import METRICS
+from sgbench.metrics.weights import to_load
 from sgbench.score.set_scorer import SetScorer
 from sgbench.stats.estimates import group_bounds, jackknife, mean_estimate
 
@@ -174,6 +175,17 @@ def test_the_code_is_part_of_the_protocol(bring: Bring, images: NpzImages, tmp_p
     (tmp_path / "w.bin").unlink()
     with pytest.raises(UserError, match=r"mine.py:EXTRACTOR: the extractor colours has no file .*w.bin"):
         protocol(name, info_of(images), reference)
+
+
+def test_weights_lie_beside_the_code_wherever_one_works(
+    bring: Bring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "w.bin").write_bytes(b"1")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for thing, measured in (("EXTRACTOR", "fd@"), ("METRIC", "")):
+        bring(COLOURS.replace("load=load", "load=load, files=('w.bin',)"), thing, measured)
+        assert to_load(EXTRACTORS["colours"]) == [tmp_path / "w.bin"]
 
 
 RANGES = {"0..255": (0, 255), "0..1": (0, 1), "-1..1": (-1, 1), "imagenet": (-2.1179, 2.64)}
