@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sgbench.base.errors import UserError
+from sgbench.conformance.devices import NAME, other_device
 from sgbench.conformance.law import (
     BrokenError,
     Law,
@@ -111,6 +112,13 @@ def _inputs(case: ExtractorCase) -> None:
     require_equal(images, before, "the images are changed in place")
 
 
+def _device(case: ExtractorCase) -> None:
+    here = case.outputs(range(ROWS))
+    with other_device() as device:
+        for name, there in case.outputs(range(ROWS), load_extractor(case.extractor.name, device)).items():
+            _require_same(there, here[name], f"{name} differ there")
+
+
 def _require_same(found: Tensor, expected: Tensor, what: str) -> None:
     apart = distance(found, expected)
     if apart > (OF_A_NETWORK if expected.is_floating_point() else 0):
@@ -125,4 +133,5 @@ LAWS: Final[tuple[Law[ExtractorCase], ...]] = (
     Law("loaded again it is the same", _loaded_again),
     Law("it leaves its images as they are", _inputs),
     Law("it uses no global random state", _random),
+    Law(NAME, _device),
 )

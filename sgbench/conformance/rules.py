@@ -1,5 +1,6 @@
 """The laws of guidance rules: of the function over the predictions, and of runs on a model."""
 
+import copy
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sgbench.cells.cell import Cell
+from sgbench.conformance.devices import NAME, OF_A_DEVICE, other_device
 from sgbench.conformance.law import (
     BrokenError,
     Law,
@@ -25,7 +27,9 @@ from sgbench.guidance import Rule, combine
 from sgbench.guidance.branches import Step
 from sgbench.guidance.settings import Guidance, Named
 from sgbench.samplers.settings import Sampler
+from sgbench.sampling.conditions import ClassConditions
 from sgbench.sampling.engine import run_cell
+from sgbench.sampling.networks import Networks
 
 ROWS, SHAPE, STEPS = 8, (4, 8, 8), 4
 CPU: Final = torch.device("cpu")
@@ -94,6 +98,7 @@ def walk(
     rows: range = range(ROWS),
     scale: float | None = None,
     change: Change = lambda x: x,
+    device: torch.device = CPU,
 ) -> list[Tensor]:
     """What the rule makes of the predictions of a run, step by step, with a memory of its own."""
     seed_global_randomness()
@@ -101,7 +106,8 @@ def walk(
     made = []
     for number, (predictions, state) in enumerate(moments(case.rule, rows, change)):
         predictions.pop("perturbed", None)
-        made.append(_guided(case.rule, predictions, _step(case, number, state, scale, memory)))
+        given = Named({name: one.to(device) for name, one in predictions.items()})
+        made.append(_guided(case.rule, given, _step(case, number, state.to(device), scale, memory)))
     return made
 
 
@@ -203,12 +209,15 @@ def _stops_apart(case: RuleCase) -> bool:
     return any(0 < int(found.sum()) < ROWS for found in whole)
 
 
-def stopped(case: RuleCase, rows: range) -> list[Tensor]:
+def stopped(case: RuleCase, rows: range, device: torch.device = CPU) -> list[Tensor]:
     """What `stop` says at the steps of a run of images whose predictions are from far to hardly apart."""
     stop, memory = case.rule.stop, dict[str, Tensor]()
     assert stop is not None
-    found = moments(case.rule, rows, apart=lambda row: 2.0 ** (1 - row))
-    return [stop(p, _step(case, number, state, None, memory)) for number, (p, state) in enumerate(found)]
+    found = []
+    for number, (predictions, state) in enumerate(moments(case.rule, rows, apart=lambda row: 2.0 ** (1 - row))):
+        given = Named({name: one.to(device) for name, one in predictions.items()})
+        found.append(stop(given, _step(case, number, state.to(device), None, memory)))
+    return found
 
 
 # Runs on a model
@@ -220,13 +229,20 @@ def run(case: RuleCase, indices: range, guidance: Guidance | None = None) -> Ten
 
 
 @torch.inference_mode()
-def _run(case: RuleCase, indices: range, guidance: Guidance) -> tuple[Tensor, list[int]]:
+def _run(case: RuleCase, indices: range, guidance: Guidance, device: torch.device = CPU) -> tuple[Tensor, list[int]]:
     """The final state, and how many evaluations of each image were guided, under a rule that stops."""
     stage = case.stage
     seed_global_randomness()
     cell = Cell(stage.name, guidance, Sampler(stage.sampler, 3), 0, "balanced", "float32")
-    state, guided = run_cell(cell, stage.networks, list(indices), CPU)
+    networks = stage.networks if device == CPU else _moved(stage.networks, device)
+    state, guided = run_cell(cell, networks, list(indices), device)
     return state, guided.guided.tolist()
+
+
+def _moved(networks: Networks, device: torch.device) -> Networks:
+    main, auxiliary = copy.deepcopy((networks.main, networks.auxiliary))
+    conditions = ClassConditions(int(networks.conditions.null), device)
+    return Networks(main.to(device), None if auxiliary is None else auxiliary.to(device), conditions)
 
 
 def stopping_apart(case: RuleCase) -> Guidance | None:
@@ -269,6 +285,19 @@ def _costs(case: RuleCase) -> None:
             raise BrokenError(f"with blocks {LAYERS} perturbed: {error.what}") from error
 
 
+def _device(case: RuleCase) -> None:
+    rows = range(ROWS)
+    with other_device() as device:
+        for number, (there, here) in enumerate(zip(walk(case, device=device), walk(case), strict=True)):
+            what = f"the prediction of step {number + 1} differs there"
+            require_close(there.cpu(), here, what, OF_A_DEVICE)
+        if case.rule.stop is not None:
+            for there, here in zip(stopped(case, rows, device), stopped(case, rows), strict=True):
+                require_equal(there.cpu(), here, "`stop` says otherwise there")
+        there, here = (_run(case, range(IMAGES), case.guidance, one)[0] for one in (device, CPU))
+        require_close(there.cpu(), here, "a run on a model ends otherwise there", OF_A_DEVICE)
+
+
 LAWS: Final[tuple[Law[RuleCase], ...]] = (
     Law("it makes a finite prediction of the shape and type of the strong one", _like),
     Law("w = 1 is the strong branch", _scale_one),
@@ -281,4 +310,5 @@ LAWS: Final[tuple[Law[RuleCase], ...]] = (
     Law("it stops guidance for each image apart", _stop),
     Law("a model runs with it: finite, the same a second time, and an image whatever its batch", _runs),
     Law("what it does to blocks costs what it says, as fvcore counts", _costs),
+    Law(NAME, _device),
 )

@@ -101,13 +101,13 @@ def test_the_damped_scale_is_that_of_the_distance(
 @pytest.mark.parametrize("name", RULES)
 def test_predictions_of_zero_make_a_finite_one(name: str) -> None:
     """Of any rule, where all predictions are zero, or all but the strong one."""
-    case = RuleCase(RULES[name])
+    case, combined = RuleCase(RULES[name]), RULES[name].combine
     assert all(torch.isfinite(made).all() for made in walk(case, change=torch.zeros_like))
     (predictions, state), *_ = moments(RULES[name])
     zeros = {name: one if name == "strong" else 0 * one for name, one in predictions.items()}
     step = Step(state, 0.9, 0.9, 0, 4, 0.1, case.guidance.scale, case.guidance.numbers, {})
-    if RULES[name].combine is not None:
-        assert torch.isfinite(RULES[name].combine(zeros, step)).all()
+    if combined is not None:
+        assert torch.isfinite(combined(zeros, step)).all()
 
 
 def test_without_damping_zeros_are_guided_as_by_cfg() -> None:
