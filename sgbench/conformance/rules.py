@@ -23,7 +23,7 @@ from sgbench.conformance.rule_settings import LAYERS, guiding, settings_of
 from sgbench.conformance.stage import Stage, stage_for
 from sgbench.conformance.tensors import require_close, require_equal, require_like
 from sgbench.cost.macs import MiscountError, count_kept
-from sgbench.guidance import Rule, combine
+from sgbench.guidance import RULES, Rule, combine
 from sgbench.guidance.branches import Step
 from sgbench.guidance.settings import Guidance, Named
 from sgbench.samplers.settings import Sampler
@@ -125,9 +125,10 @@ def _step(case: RuleCase, number: int, state: Tensor, scale: float | None, memor
 
 
 def _like(case: RuleCase) -> None:
+    place = RULES.place(case.rule.name, case.rule.combine)
     for number, made in enumerate(walk(case)):
         strong = moments(case.rule)[number][0]["strong"]
-        require_like(made, strong, f"the prediction of step {number + 1}")
+        require_like(made, strong, f"the prediction of step {number + 1}", place)
 
 
 def _inputs(case: RuleCase) -> None:
@@ -199,9 +200,9 @@ def _stop(case: RuleCase) -> None:
 
 def _stops_apart(case: RuleCase) -> bool:
     """Whether some images stop and others do not. Raises BrokenError where one stops otherwise alone."""
-    whole = stopped(case, range(ROWS))
+    whole, place = stopped(case, range(ROWS)), RULES.place(case.rule.name, case.rule.stop)
     for found in whole:
-        require_like(found, torch.zeros(ROWS, dtype=torch.bool), "what `stop` gives")
+        require_like(found, torch.zeros(ROWS, dtype=torch.bool), "what `stop` gives", place)
     alone = [stopped(case, range(row, row + 1)) for row in range(ROWS)]
     for row, number in itertools.product(range(ROWS), range(STEPS)):
         if bool(alone[row][number][0]) != bool(whole[number][row]):

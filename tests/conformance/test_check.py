@@ -9,10 +9,11 @@ import pytest
 from safetensors.torch import save_file
 
 from sgbench.base.user_code import load, locate
-from sgbench.conformance.check import KINDS
+from sgbench.conformance.check import KINDS, subjects
 from sgbench.conformance.extractors import LAWS
 from tests.conformance.conftest import replaced
 from tests.conformance.test_extractors import GOOD as EXTRACTOR
+from tests.conformance.test_rules import GOOD as RULE
 from tests.conformance.test_samplers import GOOD
 from tests.conftest import Command
 from tests.own_models import MODEL
@@ -87,6 +88,12 @@ def test_what_is_built_in_goes_by_its_name_and_may_be_of_two_kinds(sgbench: Comm
     things = json.loads(out.splitlines()[-1])["things"]
     assert status == 0
     assert [thing["kind"] for thing in things] == ["extractor", "metric"]
+
+
+def test_the_name_of_a_model_may_be_that_of_a_rule_too(tmp_path: Path) -> None:
+    Path("mine.py").write_text(replaced(RULE, ('name="own-lean"', 'name="fashion-routing"')))
+    subjects("mine.py:RULE", tmp_path)
+    assert [one.kind.what for one in subjects("fashion-routing", tmp_path)] == ["model", "guidance rule"]
 
 
 @pytest.mark.slow

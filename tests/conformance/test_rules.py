@@ -18,6 +18,7 @@ from sgbench.guidance import RULES, Rule
 from sgbench.guidance.branches import Parameter
 from sgbench.sampling.networks import Networks
 from tests.conformance.conftest import Found, replaced
+from tests.own_models import line_of
 
 Tiny = Callable[[str, int], tuple[str, Networks]]
 Case = Callable[[Rule], RuleCase]
@@ -225,6 +226,18 @@ def test_a_parameter_without_a_lower_end_has_a_finite_value(default: float | Non
     rule = replace(RULES["mambo-g"], parameters=(Parameter("damping", "", low=-math.inf, default=default),))
     assert math.isfinite(settings_of(rule).numbers["damping"])
     assert default is None or settings_of(rule).numbers["damping"] == default
+
+
+@pytest.mark.parametrize("change", ["another shape", "another type", "no tensor", "not finite"])
+def test_what_a_function_makes_wrong_is_placed_at_it(broken: Found, case: Case, change: str) -> None:
+    (told,) = broken(replaced(GOOD, CHANGES[change][0]), OBJECT, case).values()
+    assert told.endswith(f"mine.py, line {line_of(GOOD, 'def lean')})")
+
+
+@pytest.mark.parametrize("change", ["numbers", "one for all"])
+def test_what_stop_makes_wrong_is_placed_at_it(broken: Found, case: Case, change: str) -> None:
+    told = broken(replaced(STOPPING, STOPS[change][0]), OBJECT, case)["it stops guidance for each image apart"]
+    assert told.endswith(f"mine.py, line {line_of(STOPPING, 'def agree')})")
 
 
 def test_every_law_of_rules_can_be_broken() -> None:
