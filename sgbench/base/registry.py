@@ -155,7 +155,8 @@ class Registry(dict[str, T]):
 
     @contextmanager
     def running(self, name: str) -> Iterator[None]:
-        """Raise CellError, naming file and line, for what a user's code raises in here.
+        """Raise CellError, naming file and line, for what a user's code raises in here; where no line of it was passed,
+        as by a function of a library that it hands over, the file.
 
         Lack of memory stays what it is: a smaller batch may do.
         """
@@ -167,7 +168,7 @@ class Registry(dict[str, T]):
             if self.built_in(name) or (isinstance(error, RuntimeError) and "memory" in str(error).lower()):
                 raise
             origin = self.origin(name)
-            at = line_of(error, origin.files)
+            at = line_of(error, origin.files) or "".join(map(str, origin.files[:1]))
             raise CellError(
                 f"the {self.what} {name} fails{at and f' in {at}'} ({type(error).__name__}: {plain(error)})",
                 where=origin.text,

@@ -90,7 +90,7 @@ def reference(folder: Data = Path("data")) -> None:
     import torch
 
     from sgbench.metrics.references.build import build_fashion
-    from sgbench.metrics.references.load import packaged_folder
+    from sgbench.metrics.references.catalogue import packaged_folder
     from sgbench.zoo import data as images
 
     train, held_out = images.load(folder)

@@ -76,9 +76,8 @@ def subjects(text: str, folder: Path, weights: str | None = None) -> list[Subjec
         return [_model(text, folder, weights)]
     if weights is not None:
         raise UserError("only a user's model takes weights", where="--weights", fix="leave it out")
-    if is_spec(text) or text in catalogue.names():
-        return [Subject(text, "sgbench", model_case(text))]
-    found = [
+    found = [Subject(text, "sgbench", model_case(text))] if is_spec(text) or text in catalogue.names() else []
+    found += [
         Subject(text, registry.origin(text).text, registry[text], registry.origin(text).files)
         for registry in _registries()
         if text in registry

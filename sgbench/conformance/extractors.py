@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sgbench.base.errors import UserError
+from sgbench.conformance.devices import NAME, other_device
 from sgbench.conformance.law import (
     BrokenError,
     Law,
@@ -22,7 +23,7 @@ from sgbench.conformance.pictures import CPU, pictures
 from sgbench.conformance.tensors import distance, require_equal
 from sgbench.metrics.extract import Loaded, load_extractor, scaled
 from sgbench.metrics.instrument import Extractor
-from sgbench.metrics.weights import extractor_digest
+from sgbench.metrics.weights import extractor_digest, instrument_named, require
 
 # Kernels of a CPU round by the number of rows, and networks are deep; half precision rounds once more.
 OF_A_NETWORK = 2e-3
@@ -55,11 +56,13 @@ class ExtractorCase:
 
 
 def require_weights(name: str) -> None:
-    """Raise NotApplicableError where what an extractor is loaded from is not on this machine."""
-    try:
-        extractor_digest(name)
-    except UserError as error:
-        raise NotApplicableError(f"{error.what} ({error.fix})") from error
+    """Raise NotApplicableError where weights that can be fetched are not here, and UserError for a user's own."""
+    for entry in instrument_named(name).weights:
+        try:
+            require(entry.name)
+        except UserError as error:
+            raise NotApplicableError(f"{error.what} ({error.fix})") from error
+    extractor_digest(name)
 
 
 def _declared(case: ExtractorCase) -> None:
@@ -109,6 +112,13 @@ def _inputs(case: ExtractorCase) -> None:
     require_equal(images, before, "the images are changed in place")
 
 
+def _device(case: ExtractorCase) -> None:
+    here = case.outputs(range(ROWS))
+    with other_device() as device:
+        for name, there in case.outputs(range(ROWS), load_extractor(case.extractor.name, device)).items():
+            _require_same(there, here[name], f"{name} differ there")
+
+
 def _require_same(found: Tensor, expected: Tensor, what: str) -> None:
     apart = distance(found, expected)
     if apart > (OF_A_NETWORK if expected.is_floating_point() else 0):
@@ -123,4 +133,5 @@ LAWS: Final[tuple[Law[ExtractorCase], ...]] = (
     Law("loaded again it is the same", _loaded_again),
     Law("it leaves its images as they are", _inputs),
     Law("it uses no global random state", _random),
+    Law(NAME, _device),
 )

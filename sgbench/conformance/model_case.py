@@ -114,6 +114,11 @@ class Call:
     condition: Tensor
     tokens: Tensor | None = None
 
+    def to(self, device: torch.device) -> "Call":
+        """The same on another device."""
+        tokens = None if self.tokens is None else self.tokens.to(device)
+        return Call(self.x.to(device), self.t.to(device), self.condition.to(device), tokens)
+
     def on(self, network: Denoiser, dtype: torch.dtype = torch.float32) -> Tensor:
         """The output of a network of some type."""
         condition = self.condition.to(dtype) if self.condition.is_floating_point() else self.condition

@@ -1,5 +1,6 @@
 """The laws of models: what a network does with its tokens and its condition. Their cost and clock are beside."""
 
+import copy
 from typing import Final
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 
 from sgbench.cells.randomness import generator
 from sgbench.conformance import model_clock, model_cost
+from sgbench.conformance.devices import NAME, other_device
 from sgbench.conformance.law import Law, NotApplicableError, require_no_global_randomness
 from sgbench.conformance.model_case import Call, ModelCase, call_of, require_apart, require_same
 from sgbench.conformance.tensors import require_equal, require_like
@@ -151,6 +153,20 @@ def _blocks(case: ModelCase) -> None:
         changed(Dropout(layers, share=0.5).drawn(images))
 
 
+def _device(case: ModelCase) -> None:
+    with other_device() as device:
+        for tokens in [None, case.tokens(SOME, case.kept)] if case.drops else [None]:
+            here = call_of(case, SOME, tokens)
+            require_same(
+                case,
+                lambda network, dtype, here=here: (  # type: ignore[misc]
+                    here.to(device).on(copy.deepcopy(network).to(device), dtype).cpu(),
+                    here.on(network, dtype),
+                ),
+                f"the output differs there{'' if tokens is None else ' where tokens are dropped'}",
+            )
+
+
 LAWS: Final[tuple[Law[ModelCase], ...]] = (
     Law("a call gives a finite output of the declared shape", _like),
     Law("all tokens kept is none dropped", _all_kept),
@@ -164,6 +180,7 @@ LAWS: Final[tuple[Law[ModelCase], ...]] = (
     Law("it leaves its inputs as they are", _inputs),
     Law("it uses no global random state", _random),
     Law("a perturbed block changes the output", _blocks),
+    Law(NAME, _device),
     *model_cost.LAWS,
     *model_clock.LAWS,
 )

@@ -1,8 +1,9 @@
 """The laws of guidance rules: of the function over the predictions, and of runs on a model."""
 
+import copy
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sgbench.cells.cell import Cell
+from sgbench.conformance.devices import NAME, OF_A_DEVICE, other_device
 from sgbench.conformance.law import (
     BrokenError,
     Law,
@@ -21,16 +23,21 @@ from sgbench.conformance.rule_settings import LAYERS, guiding, settings_of
 from sgbench.conformance.stage import Stage, stage_for
 from sgbench.conformance.tensors import require_close, require_equal, require_like
 from sgbench.cost.macs import MiscountError, count_kept
-from sgbench.guidance import Rule, combine
+from sgbench.guidance import RULES, Rule, combine
 from sgbench.guidance.branches import Step
 from sgbench.guidance.settings import Guidance, Named
 from sgbench.samplers.settings import Sampler
-from sgbench.sampling.engine import final_state
+from sgbench.sampling.conditions import ClassConditions
+from sgbench.sampling.engine import run_cell
+from sgbench.sampling.networks import Networks
 
 ROWS, SHAPE, STEPS = 8, (4, 8, 8), 4
 CPU: Final = torch.device("cpu")
 # A run of several steps carries the rounding of each through the network.
 OF_A_RUN = 2e-4
+# Of the ranges of parameters, where guidance may stop; None for their defaults.
+SHARES: Final = (None, 0.05, 0.25, 0.5, 0.75, 0.95)
+IMAGES, HALVINGS = 4, 16
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,7 @@ class RuleCase:
 
     rule: Rule
     given: Stage | None = None
+    settings: Guidance | None = None
 
     @cached_property
     def stage(self) -> Stage:
@@ -46,7 +54,11 @@ class RuleCase:
 
     @cached_property
     def guidance(self) -> Guidance:
-        return guiding(self.rule, settings_of(self.rule))
+        return self.settings or self.at(0.25)
+
+    def at(self, share: float | None) -> Guidance:
+        """Settings with parameters at a share of their ranges; without one at their defaults."""
+        return guiding(self.rule, settings_of(self.rule, share))
 
 
 # The function over the predictions
@@ -55,11 +67,15 @@ Change = Callable[[Tensor], Tensor]
 
 
 def moments(
-    rule: Rule, rows: range = range(ROWS), change: Change = lambda x: x
+    rule: Rule,
+    rows: range = range(ROWS),
+    change: Change = lambda x: x,
+    apart: Callable[[int], float] = lambda row: 0.5,
 ) -> list[tuple[dict[str, Tensor], Tensor]]:
     """The predictions of every branch and the state, (B, C, H, W) float32, at the steps of a run.
 
-    An image's depend on its number alone. Other branches are near the strong one, as those of networks are.
+    An image's depend on its number alone. Other branches are near the strong one, as those of networks are: `apart`
+    by a share of its size.
     """
     found: list[tuple[dict[str, Tensor], Tensor]] = []
     for step in range(STEPS):
@@ -67,7 +83,8 @@ def moments(
         for number, name in enumerate(["state", *rule.named]):
             made[name] = torch.stack([_draw(row, step, number) for row in rows])
         state, strong = made.pop("state"), made["strong"]
-        near = {name: strong if name == "strong" else strong + 0.5 * other for name, other in made.items()}
+        far = torch.tensor([apart(row) for row in rows])[:, None, None, None]
+        near = {name: strong if name == "strong" else strong + far * other for name, other in made.items()}
         found.append((Named({name: change(one) for name, one in near.items()}), state))
     return found
 
@@ -81,6 +98,7 @@ def walk(
     rows: range = range(ROWS),
     scale: float | None = None,
     change: Change = lambda x: x,
+    device: torch.device = CPU,
 ) -> list[Tensor]:
     """What the rule makes of the predictions of a run, step by step, with a memory of its own."""
     seed_global_randomness()
@@ -88,7 +106,8 @@ def walk(
     made = []
     for number, (predictions, state) in enumerate(moments(case.rule, rows, change)):
         predictions.pop("perturbed", None)
-        made.append(_guided(case.rule, predictions, _step(case, number, state, scale, memory)))
+        given = Named({name: one.to(device) for name, one in predictions.items()})
+        made.append(_guided(case.rule, given, _step(case, number, state.to(device), scale, memory)))
     return made
 
 
@@ -106,9 +125,10 @@ def _step(case: RuleCase, number: int, state: Tensor, scale: float | None, memor
 
 
 def _like(case: RuleCase) -> None:
+    place = RULES.place(case.rule.name, case.rule.combine)
     for number, made in enumerate(walk(case)):
         strong = moments(case.rule)[number][0]["strong"]
-        require_like(made, strong, f"the prediction of step {number + 1}")
+        require_like(made, strong, f"the prediction of step {number + 1}", place)
 
 
 def _inputs(case: RuleCase) -> None:
@@ -171,21 +191,34 @@ def _random(case: RuleCase) -> None:
 
 
 def _stop(case: RuleCase) -> None:
-    stop = case.rule.stop
-    if stop is None:
+    if case.rule.stop is None:
         raise NotApplicableError("its guidance does not stop")
+    found = [_stops_apart(replace(case, settings=case.at(share))) for share in SHARES]
+    if not any(found):
+        raise NotApplicableError("under no settings tried do some images stop while others go on")
 
-    def stopped(rows: range) -> list[Tensor]:
-        memory: dict[str, Tensor] = {}
-        return [stop(p, _step(case, n, state, None, memory)) for n, (p, state) in enumerate(moments(case.rule, rows))]
 
-    whole = stopped(range(ROWS))
+def _stops_apart(case: RuleCase) -> bool:
+    """Whether some images stop and others do not. Raises BrokenError where one stops otherwise alone."""
+    whole, place = stopped(case, range(ROWS)), RULES.place(case.rule.name, case.rule.stop)
     for found in whole:
-        require_like(found, torch.zeros(ROWS, dtype=torch.bool), "what `stop` gives")
-    for row, (number, found) in itertools.product((0, 3, ROWS - 1), enumerate(whole)):
-        alone = stopped(range(row, row + 1))[number]
-        if bool(alone[0]) != bool(found[row]):
+        require_like(found, torch.zeros(ROWS, dtype=torch.bool), "what `stop` gives", place)
+    alone = [stopped(case, range(row, row + 1)) for row in range(ROWS)]
+    for row, number in itertools.product(range(ROWS), range(STEPS)):
+        if bool(alone[row][number][0]) != bool(whole[number][row]):
             raise BrokenError(f"alone, image {row} of {ROWS} stops otherwise at step {number + 1}")
+    return any(0 < int(found.sum()) < ROWS for found in whole)
+
+
+def stopped(case: RuleCase, rows: range, device: torch.device = CPU) -> list[Tensor]:
+    """What `stop` says at the steps of a run of images whose predictions are from far to hardly apart."""
+    stop, memory = case.rule.stop, dict[str, Tensor]()
+    assert stop is not None
+    found = []
+    for number, (predictions, state) in enumerate(moments(case.rule, rows, apart=lambda row: 2.0 ** (1 - row))):
+        given = Named({name: one.to(device) for name, one in predictions.items()})
+        found.append(stop(given, _step(case, number, state.to(device), None, memory)))
+    return found
 
 
 # Runs on a model
@@ -193,16 +226,52 @@ def _stop(case: RuleCase) -> None:
 
 def run(case: RuleCase, indices: range, guidance: Guidance | None = None) -> Tensor:
     """The final state of a short run of the case's model."""
+    return _run(case, indices, guidance or case.guidance)[0]
+
+
+@torch.inference_mode()
+def _run(case: RuleCase, indices: range, guidance: Guidance, device: torch.device = CPU) -> tuple[Tensor, list[int]]:
+    """The final state, and how many evaluations of each image were guided, under a rule that stops."""
     stage = case.stage
     seed_global_randomness()
-    cell = Cell(stage.name, guidance or case.guidance, Sampler(stage.sampler, 3), 0, "balanced", "float32")
-    return final_state(cell, stage.networks, list(indices), CPU)
+    cell = Cell(stage.name, guidance, Sampler(stage.sampler, 3), 0, "balanced", "float32")
+    networks = stage.networks if device == CPU else _moved(stage.networks, device)
+    state, guided = run_cell(cell, networks, list(indices), device)
+    return state, guided.guided.tolist()
+
+
+def _moved(networks: Networks, device: torch.device) -> Networks:
+    main, auxiliary = copy.deepcopy((networks.main, networks.auxiliary))
+    conditions = ClassConditions(int(networks.conditions.null), device)
+    return Networks(main.to(device), None if auxiliary is None else auxiliary.to(device), conditions)
+
+
+def stopping_apart(case: RuleCase) -> Guidance | None:
+    """Settings under which some images stop before others, sought between those where all do and none does."""
+
+    def counts(share: float) -> list[int]:
+        return [sum(_run(case, range(row, row + 1), case.at(share))[1]) for row in range(IMAGES)]
+
+    share, other = 0.0, 1.0
+    first = counts(share)
+    for _ in range(HALVINGS if first != counts(other) else 0):
+        middle = (share + other) / 2
+        found = counts(middle)
+        if len(set(found)) > 1:
+            return case.at(middle)
+        share, other = (middle, other) if found == first else (share, middle)
+    return None
 
 
 def _runs(case: RuleCase) -> None:
-    whole = run(case, range(4))
-    require_equal(run(case, range(4)), whole, "a second run differs from the first")
-    require_close(run(case, range(2, 3)), whole[2:3], "alone, image 2 of 4 differs", OF_A_RUN)
+    rows = [2]
+    if case.rule.stop is not None:
+        case, rows = replace(case, settings=stopping_apart(case)), list(range(IMAGES))
+    whole = run(case, range(IMAGES))
+    require_equal(run(case, range(IMAGES)), whole, "a second run differs from the first")
+    for row in rows:
+        alone = run(case, range(row, row + 1))
+        require_close(alone, whole[row : row + 1], f"alone, image {row} of {IMAGES} differs", OF_A_RUN)
 
 
 def _costs(case: RuleCase) -> None:
@@ -217,6 +286,19 @@ def _costs(case: RuleCase) -> None:
             raise BrokenError(f"with blocks {LAYERS} perturbed: {error.what}") from error
 
 
+def _device(case: RuleCase) -> None:
+    rows = range(ROWS)
+    with other_device() as device:
+        for number, (there, here) in enumerate(zip(walk(case, device=device), walk(case), strict=True)):
+            what = f"the prediction of step {number + 1} differs there"
+            require_close(there.cpu(), here, what, OF_A_DEVICE)
+        if case.rule.stop is not None:
+            for there, here in zip(stopped(case, rows, device), stopped(case, rows), strict=True):
+                require_equal(there.cpu(), here, "`stop` says otherwise there")
+        there, here = (_run(case, range(IMAGES), case.guidance, one)[0] for one in (device, CPU))
+        require_close(there.cpu(), here, "a run on a model ends otherwise there", OF_A_DEVICE)
+
+
 LAWS: Final[tuple[Law[RuleCase], ...]] = (
     Law("it makes a finite prediction of the shape and type of the strong one", _like),
     Law("w = 1 is the strong branch", _scale_one),
@@ -229,4 +311,5 @@ LAWS: Final[tuple[Law[RuleCase], ...]] = (
     Law("it stops guidance for each image apart", _stop),
     Law("a model runs with it: finite, the same a second time, and an image whatever its batch", _runs),
     Law("what it does to blocks costs what it says, as fvcore counts", _costs),
+    Law(NAME, _device),
 )

@@ -19,6 +19,7 @@ from sgbench.conformance.law import (
     seed_global_randomness,
 )
 from sgbench.conformance.tensors import require_close, require_equal, require_like
+from sgbench.samplers.catalogue import SAMPLERS
 from sgbench.samplers.clocks import TRAINED_STEPS, signal_levels
 from sgbench.samplers.settings import Clock, Moment, Prediction, Sampler, SamplerKind
 
@@ -88,7 +89,7 @@ def settings_of(kind: SamplerKind, steps: int) -> Sampler:
 
 def _ends(kind: SamplerKind) -> None:
     run = _Run(kind, FEW, gaussian(kind.clock, DEVIATION))
-    require_like(run.state, run.noise, "the final state")
+    require_like(run.state, run.noise, "the final state", SAMPLERS.place(kind.name, kind.solve))
 
 
 def evaluates_as_declared(kind: SamplerKind, steps: int) -> None:

@@ -32,17 +32,20 @@ def require_equal(found: Tensor, expected: Tensor, what: str) -> None:
         raise BrokenError(f"{what} by {distance(found, expected):.2g} of the largest value")
 
 
-def require_like(found: object, wanted: Tensor, what: str) -> None:
-    """Raise BrokenError unless something is a finite tensor of the shape and type of another."""
+def require_like(found: object, wanted: Tensor, what: str, place: str = "") -> None:
+    """Raise BrokenError unless something is a finite tensor of the shape and type of another.
+
+    `place` is that of the user's function which made it, as ` (FILE, line N)`.
+    """
     if not isinstance(found, Tensor):
-        raise BrokenError(f"{what} is a {type(found).__name__}, not a tensor")
+        raise BrokenError(f"{what} is a {type(found).__name__}, not a tensor{place}")
     if found.shape != wanted.shape:
-        raise BrokenError(f"{what} has the shape {list(found.shape)}, not {list(wanted.shape)}")
+        raise BrokenError(f"{what} has the shape {list(found.shape)}, not {list(wanted.shape)}{place}")
     if found.dtype != wanted.dtype:
-        raise BrokenError(f"{what} is {_named(found.dtype)}, not {_named(wanted.dtype)}")
+        raise BrokenError(f"{what} is {_named(found.dtype)}, not {_named(wanted.dtype)}{place}")
     bad = int((~torch.isfinite(found)).sum())
     if bad:
-        raise BrokenError(f"{what} has {bad} of {found.numel()} values that are not finite")
+        raise BrokenError(f"{what} has {bad} of {found.numel()} values that are not finite{place}")
 
 
 def _named(dtype: torch.dtype) -> str:

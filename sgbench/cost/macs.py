@@ -85,7 +85,10 @@ def count_kept(model: Denoiser, kept: int, perturbation: Perturbation | None = N
             inputs = (*inputs, torch.arange(kept).unsqueeze(0))
     if perturbation is not None:
         # What is drawn costs nothing.
-        image = Draws((generator(0, 0, 0),), a.grid_tokens, a.attention_width, torch.from_numpy)
+        device = inputs[0].device
+        image = Draws(
+            (generator(0, 0, 0),), a.grid_tokens, a.attention_width, lambda drawn: torch.from_numpy(drawn).to(device)
+        )
         perturbation = perturbation.drawn(image)
     with _uncompiled(model):
         counted = _trace(_Call(model, perturbation, inner) if perturbation or inner else model, inputs, model.at)

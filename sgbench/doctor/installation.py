@@ -87,8 +87,7 @@ def _packaged_weights(facts: dict[str, str]) -> Iterator[Finding]:
 
 
 def _packaged_references() -> Iterator[Finding]:
-    from sgbench.metrics.references.catalogue import CARD, PACKAGED, read_card
-    from sgbench.metrics.references.load import packaged_folder
+    from sgbench.metrics.references.catalogue import CARD, PACKAGED, packaged_folder, read_card
 
     for name in PACKAGED:
         folder = packaged_folder(name)

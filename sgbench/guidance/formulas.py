@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 T = TypeVar("T")
@@ -21,9 +24,9 @@ def add_perturbed_guidance(guided: T, strong: T, perturbed: T, strength: float) 
 
 
 def along(vector: Tensor, axis: Tensor) -> Tensor:
-    """The part of a vector (B, C, H, W) along another, per sample."""
+    """The part of a vector (B, C, H, W) along another, per sample; 0 along one that is 0."""
     dims = tuple(range(1, vector.ndim))
-    share = (vector * axis).sum(dims, keepdim=True) / axis.square().sum(dims, keepdim=True)
+    share = (vector * axis).sum(dims, keepdim=True) / _not_zero(axis.square().sum(dims, keepdim=True))
     return share * axis
 
 
@@ -34,5 +37,16 @@ def rescale(guided: Tensor, strong: Tensor, share: float) -> Tensor:
     2305.08891, section 3.4). The prediction is the family's: velocity, noise, or EDM's denoised image.
     """
     dims = tuple(range(1, guided.ndim))
-    ratio = strong.std(dims, keepdim=True) / guided.std(dims, keepdim=True)
+    ratio = strong.std(dims, keepdim=True) / _not_zero(guided.std(dims, keepdim=True))
     return guided * (share * ratio + (1 - share))
+
+
+def _not_zero(divisor: Tensor) -> Tensor:
+    """1 where it is 0, as of fresh networks, which predict nothing but zeros; else the same bit for bit."""
+    return divisor + (divisor == 0)
+
+
+@cache
+def constant(matrix: Callable[[int], Tensor], side: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A matrix that depends on the side of an image alone, made and brought to the device once."""
+    return matrix(side).to(device, dtype)

@@ -79,7 +79,10 @@ class Extractor(Instrument):
     widths: dict[str, int]
     """Width of each output that a metric may use; empty where it compares pairs of images instead."""
     files: tuple[str | Path, ...] = ()
-    """Weight files of a user's own, after those of `weights`; their digest is part of every protocol."""
+    """Weight files of a user's own, after those of `weights`; their digest is part of every protocol.
+
+    A path is relative to the folder of the file that the extractor is brought from.
+    """
     range: Range = "uint8"
     """The values of its input. Images are resized to `side` and scaled to them; under `uint8` the network does that
     itself, and a `side` is the only size that it takes."""

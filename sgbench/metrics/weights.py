@@ -119,14 +119,18 @@ def extractor_id(extractor: str) -> str:
 
 
 def _own_files(instrument: Instrument) -> list[Path]:
-    """The weight files of a user's extractor. Raises UserError where one is missing."""
-    paths = [Path(file).expanduser() for file in instrument.files] if isinstance(instrument, Extractor) else []
+    """The weight files of a user's extractor, beside its code. Raises UserError where one is missing."""
+    if not isinstance(instrument, Extractor):
+        return []
+    origin = EXTRACTORS.origin(instrument.name)
+    folder = origin.files[0].parent if origin.files else Path()
+    paths = [folder / Path(file).expanduser() for file in instrument.files]
     for path in paths:
         if not path.is_file():
             raise UserError(
                 f"the extractor {instrument.name} has no file {path}",
-                where=EXTRACTORS.origin(instrument.name).text,
-                fix="put it there, or correct `files`; `Path(__file__).with_name(...)` names a file beside the code",
+                where=origin.text,
+                fix="put it there, or correct `files`, which are relative to the folder of the code",
             )
     return paths
 

@@ -20,6 +20,7 @@ SPACES = {
     "image": "the denoised image",
     "velocity": "the velocity",
 }
+STOPS = f"; what stops it is seen on {SPACES['native']}"
 # What costs are quoted for: TREAD's SiT-XL/2 at 256 pixels, SPRINT-XL/2 where a path is dropped, the SiT-XL/2 of
 # Internal Guidance where an inner head predicts; as a model and in words.
 MODEL = "tread-sit XL/2 256 weights=random", "SiT-XL/2 with TREAD's route"
@@ -38,7 +39,7 @@ def card(rule: Rule) -> dict[str, Any]:
         "source": rule.source,
         "from": RULES.origin(rule.name).text,
         "branches": [_branch(branch) for branch in rule.branches],
-        "acts_on": SPACES[rule.space],
+        "acts_on": SPACES[rule.space] + (STOPS if rule.stop is not None else ""),
         "scale": None if not rule.takes_scale else {"low": low, "high": None if math.isinf(high) else high},
         "scale_default": rule.scale_default,
         "gammas": _gammas(rule),

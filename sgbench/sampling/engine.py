@@ -65,7 +65,7 @@ def sample(cell: Cell, networks: Networks, indices: Sequence[int], device: torch
 @torch.inference_mode()
 def _draw(cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device) -> SampledBatch:
     """Images of the given sample indices, generated in one batch."""
-    state, guided = _run(cell, networks, indices, device)
+    state, guided = run_cell(cell, networks, indices, device)
     state = state.float()
     began = time.perf_counter()
     images = state
@@ -93,10 +93,10 @@ def final_state(cell: Cell, networks: Networks, indices: Sequence[int], device: 
 
     Raises CellError when a prediction is not finite.
     """
-    return _run(cell, networks, indices, device)[0]
+    return run_cell(cell, networks, indices, device)[0]
 
 
-def _run(
+def run_cell(
     cell: Cell, networks: Networks, indices: Sequence[int], device: torch.device
 ) -> tuple[Tensor, GuidedPrediction]:
     """The final state, and the guided prediction that led to it."""

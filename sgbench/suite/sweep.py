@@ -6,10 +6,13 @@ from typing import Final
 
 from sgbench.base.errors import UserError
 from sgbench.base.processor import automatic_dtype
+from sgbench.base.user_code import is_reference
 from sgbench.cells.cell import Cell
 from sgbench.guidance import RULES
 from sgbench.metrics.catalogue import METRICS, MINIMUM, check_extractors, image_metrics, reference_metrics
-from sgbench.metrics.references.catalogue import HOME_PACKAGED, PACKAGED, check_name, home_of
+from sgbench.metrics.extractors import EXTRACTORS
+from sgbench.metrics.metric import HOME, Metric
+from sgbench.metrics.references.catalogue import HOME_PACKAGED, PACKAGED, check_name, home_of, lacks
 from sgbench.models import catalogue
 from sgbench.models.components import NONE
 from sgbench.samplers.catalogue import SAMPLERS
@@ -79,6 +82,21 @@ def _check_scoring(suite: Suite) -> None:
                 where=f"{suite.where}: metrics",
                 fix="choose metrics of a public extractor, such as fid",
             )
+    for metric in comparing:
+        _check_features(METRICS[metric], suite)
+
+
+def _check_features(metric: Metric, suite: Suite) -> None:
+    name = metric.extractor
+    if name in (HOME, "") or not lacks(suite.reference, name, metric.output):
+        return
+    origin = EXTRACTORS.origin(name).text
+    build = f"sgbench reference build IMAGES --extractors {origin if is_reference(origin) else name} --out FOLDER"
+    raise UserError(
+        f"{metric.key} is measured in the extractor {name}, of which the reference {suite.reference} has no features",
+        where=f"{suite.where}: metrics",
+        fix=f"write `reference: shapes`, or build one: {build}",
+    )
 
 
 def _expand_entry(suite: Suite, entry: SweepEntry, where: str) -> Iterator[Cell]:

@@ -9,8 +9,11 @@ import pytest
 from safetensors.torch import save_file
 
 from sgbench.base.user_code import load, locate
-from sgbench.conformance.check import KINDS
+from sgbench.conformance.check import KINDS, subjects
+from sgbench.conformance.extractors import LAWS
 from tests.conformance.conftest import replaced
+from tests.conformance.test_extractors import GOOD as EXTRACTOR
+from tests.conformance.test_rules import GOOD as RULE
 from tests.conformance.test_samplers import GOOD
 from tests.conftest import Command
 from tests.own_models import MODEL
@@ -47,12 +50,50 @@ def test_a_broken_law_is_a_sentence_and_status_one(sgbench: Command) -> None:
     assert f"  BROKEN  {told[0][0]}: {told[0][1]}" in out.splitlines()
 
 
+def test_laws_that_are_not_tried_are_one_line(sgbench: Command) -> None:
+    Path("mine.py").write_text(replaced(GOOD, ("    return x\n\n", "    return x[:1]\n\n")))
+    status, out, _ = sgbench("check", "mine.py:SAMPLER")
+    _, broken, others, last = out.splitlines()
+    assert status == 1
+    assert broken.startswith("  BROKEN  ")
+    assert others.split(maxsplit=1) == ["-", "10 laws: not tried, because the first law is broken"]
+    assert last == "11 laws: 0 held, 1 broken, 10 not applicable"
+
+
+def test_what_cannot_be_tried_at_all_does_not_pass(
+    sgbench: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("SGBENCH_WEIGHTS", "TORCH_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / "empty"))
+    status, out, _ = sgbench("check", "dinov2")
+    _, why, last = out.splitlines()
+    assert status == 1
+    assert why.split(maxsplit=1)[1].startswith(f"{len(LAWS)} laws: the weights of dinov2 are missing")
+    assert last == f"{len(LAWS)} laws: 0 held, 0 broken, {len(LAWS)} not applicable: nothing could be tried"
+    assert json.loads(sgbench("check", "dinov2", "--json")[1].splitlines()[-1])["passed"] is False
+
+
+def test_a_file_of_ones_own_that_is_missing_breaks_a_law(sgbench: Command) -> None:
+    Path("mine.py").write_text(replaced(EXTRACTOR, ("load=load)", "load=load, files=('w.bin',))")))
+    status, out, _ = sgbench("check", "mine.py:EXTRACTOR")
+    _, broken, others, _ = out.splitlines()
+    assert status == 1
+    assert f"mine.py:EXTRACTOR: the extractor own-convolution has no file {Path('w.bin').absolute()}" in broken
+    assert f"{len(LAWS) - 1} laws: not tried" in others
+
+
 def test_what_is_built_in_goes_by_its_name_and_may_be_of_two_kinds(sgbench: Command) -> None:
     assert sgbench("check", "euler")[1].startswith("euler: sampler, from sgbench\n")
     status, out, _ = sgbench("check", "lpips", "--json")
     things = json.loads(out.splitlines()[-1])["things"]
     assert status == 0
     assert [thing["kind"] for thing in things] == ["extractor", "metric"]
+
+
+def test_the_name_of_a_model_may_be_that_of_a_rule_too(tmp_path: Path) -> None:
+    Path("mine.py").write_text(replaced(RULE, ('name="own-lean"', 'name="fashion-routing"')))
+    subjects("mine.py:RULE", tmp_path)
+    assert [one.kind.what for one in subjects("fashion-routing", tmp_path)] == ["model", "guidance rule"]
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sgbench.conformance.devices import NAME
 from sgbench.conformance.extractors import LAWS, ExtractorCase
 from sgbench.conformance.law import judge
 from sgbench.metrics.extractors import EXTRACTORS
@@ -75,7 +76,7 @@ def test_every_extractor_whose_weights_are_here_keeps_every_law(name: str) -> No
     verdicts = list(judge(LAWS, ExtractorCase(EXTRACTORS[name])))
     assert not [str(verdict) for verdict in verdicts if verdict.outcome == "broken"]
     packaged = all(weights.packaged for weights in EXTRACTORS[name].weights)
-    assert packaged == all(verdict.outcome == "held" for verdict in verdicts)
+    assert packaged == all(verdict.outcome == "held" for verdict in verdicts if verdict.law != NAME)
 
 
 def test_an_extractor_of_a_users_may_keep_them_all(broken: Found) -> None:
@@ -91,5 +92,5 @@ def test_an_extractor_that_breaks_a_law_is_told_which_and_by_how_much(broken: Fo
 
 
 def test_every_law_of_extractors_can_be_broken() -> None:
-    for law in LAWS:
-        assert any(part in law.name for _, part, _ in CHANGES.values()), law.name
+    parts = [part for _, part, _ in CHANGES.values()]
+    assert [law.name for law in LAWS if not any(part in law.name for part in parts)] == [NAME]

@@ -10,6 +10,7 @@ import pytest
 
 import sgbench
 from sgbench.conformance.check import model_case
+from sgbench.conformance.devices import NAME
 from sgbench.conformance.law import judge, judge_one
 from sgbench.conformance.model_case import ModelCase
 from sgbench.conformance.model_clock import LAWS as OF_THE_CLOCK
@@ -181,4 +182,4 @@ def test_every_law_of_models_can_be_broken() -> None:
     left = {law.name for law in LAWS if not any(part in law.name for part in parts)}
     one_row = "one row of time and class serves all images"
     # The last of these have tests of their own. A user's network is always given a row for each image.
-    assert left == {one_row, TIME.name, *(law.name for law in OF_THE_CLOCK)}
+    assert left == {one_row, NAME, TIME.name, *(law.name for law in OF_THE_CLOCK)}

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgbench.cells.cell import Cell
 from sgbench.cells.closed_form import call_macs, image_macs, kept_macs
 from sgbench.cells.program import call_counts
+from sgbench.conformance.rule_settings import LAYERS, settings_of
 from sgbench.cost import macs
+from sgbench.guidance import RULES
+from sgbench.guidance.perturbation import Perturbation
 from sgbench.guidance.settings import Guidance
 from sgbench.guidance.subset_rules import kept_tokens
+from sgbench.models.architecture import Macs
 from sgbench.models.families.dit import DiTArchitecture
 from sgbench.models.families.maskdit import MaskDiTArchitecture
 from sgbench.networks.denoiser import build
@@ -105,3 +110,42 @@ def test_a_cell_costs_the_sum_of_its_calls() -> None:
     architecture = catalogue.entry("fashion-routing").architecture
     expected = 7 * (call_macs(architecture, 0.3).macs + call_macs(architecture, 0.9).macs)
     assert image_macs(cell).macs == expected
+
+
+# On other devices
+
+PERTURBED = [
+    branch.perturbation.of(LAYERS, settings_of(rule).numbers)
+    for rule in RULES.values()
+    for branch in rule.branches
+    if branch.perturbation is not None
+]
+
+
+def on_device(perturbation: Perturbation, device: str) -> Macs:
+    small = DiTArchitecture(
+        input_size=8, patch_size=2, in_channels=1, out_channels=1, hidden_size=8, depth=4, num_heads=1, num_classes=2
+    )
+    return macs.count_kept(build(small).eval().to(device), 16, perturbation)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("perturbation", PERTURBED, ids=lambda p: p.name)
+def test_cuda_counts_what_the_processor_counts(perturbation: Perturbation) -> None:
+    assert on_device(perturbation, "cuda") == on_device(perturbation, "cpu")
+
+
+@pytest.mark.parametrize("perturbation", PERTURBED, ids=lambda p: p.name)
+def test_nothing_of_a_counted_call_is_left_on_the_processor(
+    perturbation: Perturbation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the meta device, where torch runs a call as it would on CUDA, and fvcore cannot trace one."""
+    expected, outputs = on_device(perturbation, "cpu"), []
+
+    def called(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...], at: str = "") -> Macs:
+        outputs.append(model(*inputs))
+        return expected
+
+    monkeypatch.setattr(macs, "_trace", called)
+    on_device(perturbation, "meta")
+    assert outputs[0].is_meta

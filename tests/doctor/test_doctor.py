@@ -13,7 +13,7 @@ from sgbench.base.errors import UserError
 from sgbench.doctor.examine import examine, find_trees
 from sgbench.doctor.installation import FILE, check_extractors, check_installation
 from sgbench.files.digest import require_recorded, sha256_of
-from sgbench.metrics.references import load
+from sgbench.metrics.references import catalogue
 from sgbench.zoo import weights
 from tests import tiny_model, warm
 
@@ -74,8 +74,8 @@ def test_a_flipped_bit_in_packaged_weights_is_named(tmp_path: Path, monkeypatch:
 
 
 def test_a_flipped_bit_in_a_packaged_reference_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copied = Path(shutil.copytree(load.packaged_folder(), tmp_path / "reference"))
-    monkeypatch.setattr(load, "packaged_folder", lambda reference="fashion-mnist": copied)
+    copied = Path(shutil.copytree(catalogue.packaged_folder(), tmp_path / "reference"))
+    monkeypatch.setattr(catalogue, "packaged_folder", lambda reference="fashion-mnist": copied)
     part = sorted(copied.glob("*.safetensors"))[0]
     flip(part)
     assert part in [finding.where for finding in check_installation(tmp_path, {}) if finding.problem]

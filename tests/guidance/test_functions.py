@@ -15,9 +15,10 @@ from torch import Tensor
 
 from sgbench.cells.cell import Cell
 from sgbench.cells.closed_form import image_macs
+from sgbench.conformance.rules import RuleCase, moments, walk
 from sgbench.guidance import RULES, combine
 from sgbench.guidance.branches import Combine, Step
-from sgbench.guidance.formulas import along
+from sgbench.guidance.formulas import along, constant, rescale
 from sgbench.guidance.presets import PRESETS
 from sgbench.guidance.rules.cfg_adaptive import aligned
 from sgbench.guidance.rules.frequency_decoupled import decouple, low_pass
@@ -94,6 +95,38 @@ def test_the_damped_scale_is_that_of_the_distance(
         assert torch.allclose(image, combine(s, u, own))
 
 
+# Fresh networks predict zeros
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_predictions_of_zero_make_a_finite_one(name: str) -> None:
+    """Of any rule, where all predictions are zero, or all but the strong one."""
+    case, combined = RuleCase(RULES[name]), RULES[name].combine
+    assert all(torch.isfinite(made).all() for made in walk(case, change=torch.zeros_like))
+    (predictions, state), *_ = moments(RULES[name])
+    zeros = {name: one if name == "strong" else 0 * one for name, one in predictions.items()}
+    step = Step(state, 0.9, 0.9, 0, 4, 0.1, case.guidance.scale, case.guidance.numbers, {})
+    if combined is not None:
+        assert torch.isfinite(combined(zeros, step)).all()
+
+
+def test_without_damping_zeros_are_guided_as_by_cfg() -> None:
+    (strong,) = drawn((2, 3, 4, 4), 0, 1)
+    assert torch.allclose(made(damp, strong, 0 * strong, 3.0, damping=0.0), 3 * strong)
+
+
+@given(shape=shapes, seed=seeds, share=st.floats(0, 1))
+def test_guarded_divisors_change_no_bit(shape: tuple[int, ...], seed: int, share: float) -> None:
+    one, other = (x.float() for x in drawn(shape, seed))
+    dims = (1, 2, 3)
+    plain = (one * other).sum(dims, keepdim=True) / other.square().sum(dims, keepdim=True) * other
+    assert torch.equal(along(one, other), plain)
+    ratio = one.std(dims, keepdim=True) / other.std(dims, keepdim=True)
+    assert torch.equal(rescale(other, one, share), other * (share * ratio + (1 - share)))
+    assert torch.equal(rescale(0 * one, 0 * one, share), 0 * one)
+    assert torch.equal(along(one, 0 * one), 0 * one)
+
+
 # Frequencies
 
 
@@ -128,6 +161,20 @@ def test_a_high_pass_weighs_cosines(shape: tuple[int, ...], seed: int, cutoff: f
     x = torch.outer(cosines(height)[u], cosines(width)[v]).expand(shape)
     weight = 1 / (1 + math.exp(-50 * (math.hypot(u / height, v / width) - cutoff)))
     assert torch.allclose(high_pass(x, cutoff), weight * x)
+
+
+def test_constant_matrices_are_made_once() -> None:
+    """They are part of the measured time of a rule that has them."""
+    (x,) = drawn((2, 3, 6, 10), 0, 1)
+    results = []
+    for _ in range(3):
+        results.append((made(decouple, x, 2 * x, low_share=0.5), high_pass(x, 0.1)))
+        if len(results) == 1:
+            constant.cache_clear()
+    assert constant.cache_info().misses == 4
+    for found in results[1:]:
+        assert all(map(torch.equal, found, results[0]))
+    assert torch.equal(constant(low_pass, 6, torch.float32, x.device), low_pass(6).float())
 
 
 # The past

@@ -29,7 +29,7 @@ from sgbench.models.family import Prediction
 from sgbench.networks.denoiser import Denoiser
 from sgbench.networks.prediction import from_image, to_image
 from sgbench.samplers.settings import Sampler
-from sgbench.sampling.engine import _run, final_state
+from sgbench.sampling.engine import final_state, run_cell
 from sgbench.sampling.networks import Networks
 from tests.every_rule import EVERY, with_scale
 
@@ -363,7 +363,7 @@ def test_a_cell_costs_what_fvcore_counts_of_the_calls_it_really_makes(
     hooks = [network.register_forward_pre_hook(note, with_kwargs=True) for network in both]
     chosen, images = cell(name, guidance, seed, sampler), 2
     with torch.inference_mode():
-        state, run_ = _run(chosen, networks, range(images), CPU)
+        state, run_ = run_cell(chosen, networks, range(images), CPU)
     assert torch.isfinite(state).all()
     for hook in hooks:
         hook.remove()

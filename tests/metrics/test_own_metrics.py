@@ -18,11 +18,12 @@ from sgbench.metrics.extract import load_extractor
 from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.metric import FeatureMetric, Fields
 from sgbench.metrics.numerics.frechet import fit, frechet_estimate, prepare_target
-from sgbench.metrics.numerics.values import image_fields
+from sgbench.metrics.numerics.values import image_fields, image_values
 from sgbench.metrics.protocols import protocol
 from sgbench.metrics.references.build import build_reference
 from sgbench.metrics.references.load import load_reference
 from sgbench.metrics.scores import METRICS
+from sgbench.metrics.weights import to_load
 from sgbench.score.set_scorer import SetScorer
 from sgbench.stats.estimates import group_bounds, jackknife, mean_estimate
 
@@ -174,6 +175,27 @@ def test_the_code_is_part_of_the_protocol(bring: Bring, images: NpzImages, tmp_p
     (tmp_path / "w.bin").unlink()
     with pytest.raises(UserError, match=r"mine.py:EXTRACTOR: the extractor colours has no file .*w.bin"):
         protocol(name, info_of(images), reference)
+
+
+def test_weights_lie_beside_the_code_wherever_one_works(
+    bring: Bring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "w.bin").write_bytes(b"1")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for thing, measured in (("EXTRACTOR", "fd@"), ("METRIC", "")):
+        bring(COLOURS.replace("load=load", "load=load, files=('w.bin',)"), thing, measured)
+        assert to_load(EXTRACTORS["colours"]) == [tmp_path / "w.bin"]
+
+
+@pytest.mark.parametrize("function", ["np.linalg.cholesky", "functools.partial(int)"])
+def test_what_fails_without_a_line_of_the_users_names_their_file(
+    function: str, bring: Bring, images: NpzImages, tmp_path: Path
+) -> None:
+    imports = "import functools; import numpy as np; from sgbench.metrics.metric import ImageMetric\n"
+    bring(f'{imports}METRIC = ImageMetric("odd", "odd", "lower", values={function})\n')
+    with pytest.raises(UserError, match=rf"mine.py:METRIC: the metric odd fails in {tmp_path}/mine.py \("):
+        image_values(METRICS["odd"], next(iter(images.parts())), (), "x")
 
 
 RANGES = {"0..255": (0, 255), "0..1": (0, 1), "-1..1": (-1, 1), "imagenet": (-2.1179, 2.64)}

@@ -12,7 +12,7 @@ import pytest
 
 from sgbench.guidance import RULES
 from sgbench.guidance.presets import PRESETS
-from sgbench.plan.rule_cards import card, page, relative_cost
+from sgbench.plan.rule_cards import SPACES, card, page, relative_cost
 from sgbench.suite.schema import SweepEntry
 
 PAGE = Path(__file__).parents[2] / "docs" / "guidance.md"
@@ -40,6 +40,14 @@ def test_the_page_holds_every_rule_preset_and_setting() -> None:
         assert f"| `{preset.name}` | `{preset.rule}` |" in text
     for name in ("sg_flops", "sg_fid"):
         assert "does not print w" in PRESETS[name].note
+
+
+def test_what_a_rule_acts_on_says_what_stops_it() -> None:
+    """It is given the family's predictions, whose cosines differ from one space to another."""
+    for rule in RULES.values():
+        acts_on = card(rule)["acts_on"]
+        assert acts_on.startswith(SPACES[rule.space])
+        assert (f"stops it is seen on {SPACES['native']}" in acts_on) == (rule.stop is not None)
 
 
 @pytest.mark.slow

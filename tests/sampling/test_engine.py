@@ -146,8 +146,9 @@ def test_cuda_draws_nearly_the_same_images() -> None:
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize("guidance", GUIDANCES, ids=lambda g: g.rule)
+@pytest.mark.parametrize("guidance", [g for g in GUIDANCES if RULES[g.rule].stop is None], ids=lambda g: g.rule)
 def test_on_cuda_nobody_waits_inside_the_step_loop(guidance: Guidance) -> None:
+    """But under a rule that stops guidance: which images go on decides what is called next."""
     device = torch.device("cuda")
     chosen = cell(guidance, steps=3)
     networks = networks_of(chosen, device)

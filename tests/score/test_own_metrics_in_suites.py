@@ -131,3 +131,19 @@ def test_other_machines_get_the_files(suite: Path, tmp_path: Path) -> None:
     bring_packed(packed, tmp_path / "there")
     assert {"contrast", "fd_blocks", "kd_blocks"} <= set(METRICS)
     assert METRICS["fd_blocks"].extractor in EXTRACTORS
+
+
+@pytest.mark.parametrize("metric", ["fd@mine.py:EXTRACTOR", "fid"])
+def test_a_reference_without_features_of_the_extractor_is_refused_before_any_image(
+    metric: str, suite_file: Write, tmp_path: Path
+) -> None:
+    """The packaged one has no images to make them of, and drawn shapes have."""
+    (tmp_path / "mine.py").write_text(OWN)
+    given, name = ("mine.py:EXTRACTOR", "blocks") if "@" in metric else ("inception", "inception")
+    sweep = [{"guidance": "none", "gamma_strong": 0}]
+    with pytest.raises(UserError) as refused:
+        api.load_suite(suite_file(metrics=[metric], reference="fashion-mnist", sweep=sweep))
+    said = f"measured in the extractor {name}, of which the reference fashion-mnist has no features; write"
+    assert said in str(refused.value)
+    assert f"sgbench reference build IMAGES --extractors {given} --out FOLDER" in str(refused.value)
+    api.load_suite(suite_file(metrics=[metric], reference="shapes", sweep=sweep))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def aligned(predictions: Predictions, step: Step) -> Tensor:
-    """Whether the cosine between the predictions has reached `cosine`, per sample (B,)."""
+    """Whether the cosine between the predictions, as the model makes them, has reached `cosine`, per sample (B,)."""
     from torch.nn.functional import cosine_similarity
 
     strong, weak = (predictions[name].flatten(1).double() for name in ("strong", "weak"))
@@ -33,5 +33,6 @@ RULE = Rule(
     parameters=(
         Parameter("cosine", "what ends guidance of an image, from the next evaluation on", 0, 1, default=0.991),
     ),
-    note="the paper reads its threshold, 0.991, on predictions of noise; what an image costs depends on the image",
+    note="0.991 is the paper's, for predictions of noise: of velocities or images the same threshold is another one; "
+    "what an image costs depends on the image",
 )

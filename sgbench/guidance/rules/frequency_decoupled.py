@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sgbench.guidance.branches import Branch, Parameter, Predictions, Rule, Step, Style
+from sgbench.guidance.formulas import constant
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +21,7 @@ def decouple(predictions: Predictions, step: Step) -> Tensor:
     """
     strong = predictions["strong"]
     difference = strong - predictions["weak"]
-    rows, columns = (low_pass(side).to(difference) for side in difference.shape[-2:])
+    rows, columns = (constant(low_pass, side, difference.dtype, difference.device) for side in difference.shape[-2:])
     low = rows @ difference @ columns.T
     return strong + (step.scale - 1) * (difference - (1 - step.parameters["low_share"]) * low)
 

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from sgbench.guidance.branches import Branch, Parameter, Predictions, Rule, Step, Style
-from sgbench.guidance.formulas import along
+from sgbench.guidance.formulas import along, constant
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +40,7 @@ def high_pass(x: Tensor, cutoff: float) -> Tensor:
     """
     import torch
 
-    rows, columns = (cosines(side).to(x) for side in x.shape[-2:])
+    rows, columns = (constant(cosines, side, x.dtype, x.device) for side in x.shape[-2:])
     shares = [torch.arange(side, device=x.device, dtype=x.dtype) / side for side in x.shape[-2:]]
     weight = torch.sigmoid(SHARPNESS * (torch.hypot(shares[0][:, None], shares[1]) - cutoff))
     return rows.T @ (weight * (rows @ x @ columns.T)) @ columns

@@ -9,13 +9,18 @@ from sgbench.guidance.branches import Branch, Parameter, Predictions, Rule, Step
 if TYPE_CHECKING:
     from torch import Tensor
 
+# Of |weak|: far below that of any prediction, and above 0.
+LEAST = 1e-19
+
 
 def damp(predictions: Predictions, step: Step) -> Tensor:
     """weak + (1 + (w - 1) exp(-damping |strong - weak| / |weak|)) (strong - weak), norms per sample (B, C, H, W)."""
     strong, weak = predictions["strong"], predictions["weak"]
     dims = tuple(range(1, strong.ndim))
     difference = strong - weak
-    ratio = difference.square().sum(dims, keepdim=True).sqrt() / weak.square().sum(dims, keepdim=True).sqrt()
+    away, length = (one.square().sum(dims, keepdim=True).sqrt() for one in (difference, weak))
+    # Fresh networks predict nothing but zeros.
+    ratio = away / length.clamp(min=LEAST)
     push = (step.scale - 1) * (-step.parameters["damping"] * ratio).exp()
     return strong + push * difference
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sgbench.base.choices import unknown
 from sgbench.base.errors import UserError
 from sgbench.files.location import models_folder
+from sgbench.zoo import weights as zoo
 
 CARD = "reference.json"
 ADM = "https://openaipublic.blob.core.windows.net/diffusion/jul-2021/ref_batches/imagenet"
@@ -69,6 +70,17 @@ def home_of(reference: str) -> str:
         return HOME
     card = Path(reference).expanduser() / CARD
     return str(read_card(card.parent)["home"]) if card.is_file() else HOME
+
+
+def packaged_folder(reference: str = "fashion-mnist") -> Path:
+    """The folder of a packaged reference."""
+    return zoo.FOLDER.parent / "references" / reference
+
+
+def lacks(reference: str, extractor: str, output: str) -> bool:
+    """Whether a reference, by its card alone, has nothing of an extractor's output, and no images to make it of."""
+    folder = packaged_folder(reference) if reference in PACKAGED else Path(reference).expanduser()
+    return (folder / CARD).is_file() and f"{extractor}-{output}" not in read_card(folder)["parts"]
 
 
 def side_of(reference: str) -> int | None:

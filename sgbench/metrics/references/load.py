@@ -12,11 +12,19 @@ from sgbench.images.files import read_array, read_header
 from sgbench.images.sets import FolderImages, ImageSet, NpzImages, look
 from sgbench.metrics.extractors import EXTRACTORS
 from sgbench.metrics.numerics.frechet import Gaussian
-from sgbench.metrics.references.catalogue import CARD, DRAWN, HOME, PACKAGED, PUBLIC, check_name, folder
+from sgbench.metrics.references.catalogue import (
+    CARD,
+    DRAWN,
+    HOME,
+    PACKAGED,
+    PUBLIC,
+    check_name,
+    folder,
+    packaged_folder,
+)
 from sgbench.metrics.references.drawn import DrawnShapes
 from sgbench.metrics.references.parts import pack, write_card, write_part
 from sgbench.metrics.references.reference import Reference
-from sgbench.zoo import weights as zoo
 
 # What ADM's npz stores: (part, mean, covariance).
 STORED = (("inception-features", "mu", "sigma"), ("inception-spatial", "mu_s", "sigma_s"))
@@ -48,11 +56,6 @@ def load_reference(reference: str, where: str = "--reference") -> Reference:
     raise UserError(
         f"there is no reference at {reference}", where=where, fix="give a built reference, an npz or a folder of images"
     )
-
-
-def packaged_folder(reference: str = "fashion-mnist") -> Path:
-    """The folder of a packaged reference."""
-    return zoo.FOLDER.parent / "references" / reference
 
 
 def from_npz(path: Path, name: str, out: Path | None = None) -> Reference:

@@ -19,8 +19,8 @@ from sgbench.metrics.extract import load_extractor
 from sgbench.metrics.numerics.frechet import Target, fit, prepare_target
 from sgbench.metrics.references import parts
 from sgbench.metrics.references.build import build_fashion, build_reference
-from sgbench.metrics.references.catalogue import CARD, check_name, home_of, side_of
-from sgbench.metrics.references.load import load_reference, packaged_folder
+from sgbench.metrics.references.catalogue import CARD, check_name, home_of, packaged_folder, side_of
+from sgbench.metrics.references.load import load_reference
 from sgbench.metrics.references.parts import pack, quantise, unpack
 from sgbench.metrics.references.reference import Reference, floor
 from sgbench.zoo import data
