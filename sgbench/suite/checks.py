@@ -240,7 +240,8 @@ def _check_layers(rule: Rule, model: ModelInfo, guidance: Guidance, where: str) 
             where=where,
             fix="choose another rule, or let the model take `change=None` and give its card `blocks`",
         )
-    if kind is not None and issubclass(kind, RandomPerturbation) and not model.architecture.attention_width(chosen[0]):
+    random = any(issubclass(kind, RandomPerturbation) for kind in kinds)
+    if random and not model.architecture.attention_width(chosen[0]):
         raise UserError(
             f"{rule.title} perturbs attention at random, and the card of {model.own} does not say how wide it is",
             where=where,

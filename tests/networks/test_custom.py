@@ -14,6 +14,7 @@ from sgbench.base.errors import UserError
 from sgbench.cost.macs import check_own, count_kept
 from sgbench.models import catalogue
 from sgbench.models.custom import bring
+from sgbench.models.own import MODELS
 from sgbench.networks.denoiser import Denoiser
 from sgbench.networks.loading import load_network
 from tests.own_models import MODEL, line_of
