@@ -1,6 +1,7 @@
 """What all figures share: their look, record, captions, axes and legends, and how they become files."""
 
 import io
+import math
 import textwrap
 from collections.abc import Iterable
 from pathlib import PurePath
@@ -33,6 +34,8 @@ UNSAID: dict[str, dict[str, Any]] = {
 }
 # Inches. A figure this wide, set in a column of a paper, keeps its text at about 6 points.
 WIDTH = 5.4
+# A legend of more lines makes a figure higher, by so many inches a line.
+USUAL_LINES, LINE_HEIGHT = 4, 0.2
 # The settings of matplotlib for drawing and saving.
 LOOK: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -207,7 +210,10 @@ def scatter_cells(axes: Axes, rows: pd.DataFrame, x: str, y: str, rule: str, cel
 
 
 def legend_below(figure: Figure, handles: list[Any], columns: int = 4) -> None:
-    """A legend below the axes, where it covers no cell."""
+    """A legend below the axes, where it covers no cell; a figure with a long one is the higher for it."""
+    beyond = math.ceil(len(handles) / columns) - USUAL_LINES
+    if beyond > 0:
+        figure.set_figheight(figure.get_figheight() + beyond * LINE_HEIGHT)
     figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), handletextpad=0.5)
 
 
