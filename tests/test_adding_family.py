@@ -67,15 +67,16 @@ NETWORK = '''
 import torch
 from torch import nn
 
+from sgbench.networks.denoiser import Denoiser
 from sgbench.networks.layers import gather_tokens, scatter_tokens
 
 
-class Mixer(nn.Module):
+class Mixer(Denoiser):
     def __init__(self, architecture):
-        super().__init__()
-        self.architecture = a = architecture
+        super().__init__(architecture)
+        a = architecture
         width = a.hidden_size
-        self.embed = nn.Linear(a.patch_values, width)
+        self.embedder = nn.Linear(a.patch_values, width)
         self.time = nn.Linear(1, width)
         self.label = nn.Embedding(a.num_classes + 1, width)
         mixers = (nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width)) for _ in range(a.depth))
@@ -85,7 +86,7 @@ class Mixer(nn.Module):
     def forward(self, x, t, condition, tokens=None, perturbation=None):
         a = self.architecture
         patches = nn.functional.unfold(x, a.patch_size, stride=a.patch_size).transpose(1, 2)
-        h = self.embed(patches) + (self.time(t[:, None]) + self.label(condition))[:, None]
+        h = self.embedder(patches) + (self.time(t[:, None]) + self.label(condition))[:, None]
         kept = h if tokens is None else gather_tokens(h, tokens)
         for mixer in self.mixer_blocks:
             kept = kept + mixer(kept)

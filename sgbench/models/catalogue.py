@@ -145,7 +145,7 @@ def _custom(name: str) -> ModelInfo:
     given = custom.parse(name)
     model, origin = MODELS[given.own], MODELS.origin(given.own)
     card = model.card
-    if given.own.endswith(custom.LIVE):
+    if custom.is_live(given.own):
         main = Checkpoint("live", source=given.weights)
     elif given.weights in (spec.RANDOM, NONE):
         main = Checkpoint("random" if given.weights == spec.RANDOM else "none")

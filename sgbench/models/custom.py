@@ -30,7 +30,8 @@ from sgbench.samplers.catalogue import DISCRETE_SAMPLERS, EDM_SAMPLERS, FLOW_SAM
 
 OPTIONAL: Final = ("sha256", "auxiliary", *ITERATIONS)
 KEYS: Final = ("custom", "options", "weights", *OPTIONAL)
-LIVE: Final = "(live)"
+LIVE: Final = "(live-"
+LIVE_DIGITS: Final = 8
 FAMILY: Final = "custom"
 SAMPLERS: Final[dict[Prediction, tuple[str, ...]]] = {
     "velocity": FLOW_SAMPLERS,
@@ -136,6 +137,16 @@ class CustomSpec(NamedTuple):
     def without_paths(self) -> str:
         """The part of the text that belongs to a cell's identity."""
         return f"{self.own} weights={self.weights}" if self.weights in (RANDOM, NONE) else self.own
+
+
+def live_name(card: ModelCard, sha256: str) -> str:
+    """The name in MODELS of a live network, by the digest of all that it is made of."""
+    return f"{card.name}{LIVE}{sha256[:LIVE_DIGITS]})"
+
+
+def is_live(name: str) -> bool:
+    """Whether a name in MODELS is that of a live network."""
+    return LIVE in name
 
 
 class Brought(NamedTuple):

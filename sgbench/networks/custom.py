@@ -15,7 +15,7 @@ from sgbench.base.registry import Origin
 from sgbench.base.user_code import code_digest
 from sgbench.guidance.perturbation import Perturbation
 from sgbench.models.card import Adapter
-from sgbench.models.custom import LIVE, Brought, CustomArchitecture, CustomSpec
+from sgbench.models.custom import Brought, CustomArchitecture, CustomSpec, live_name
 from sgbench.models.own import MODELS, OwnModel, check_call, require_card
 from sgbench.networks.denoiser import Denoiser
 from sgbench.networks.fingerprint import digest
@@ -107,7 +107,8 @@ def bring_live(given: object) -> Brought:
         fix = "let the network, and the call of an Adapter, hold numbers, texts, tensors and functions"
         raise UserError(what, where="model", fix=fix) from error
     origin = Origin(f"a live {kind.__name__}", sha256, files)
-    model = OwnModel(card.name + LIVE, card, at, lambda: kept if call is None else _Called(kept, call))
+    made = digest((weights, sha256))
+    model = OwnModel(live_name(card, made), card, at, lambda: kept if call is None else _Called(kept, call))
     name = MODELS.add(model, origin, "model")
     return Brought(CustomSpec(name, weights[:DIGITS]).text(), name, origin.text, sha256)
 

@@ -76,7 +76,7 @@ def bring_again(own: Iterable[Own]) -> None:
     """Bring what another process of the same suite has brought. Raises UserError where the code is not the same."""
     load_installed()
     for one in own:
-        if one.name.endswith(custom.LIVE):
+        if custom.is_live(one.name):
             # No other process has it; whoever reads results knows it by its record.
             continue
         registry = next(registry for registry in REGISTRIES if registry.what == one.what)

@@ -29,7 +29,7 @@ def test_a_live_network_is_known_by_weights_code_and_card(tmp_path: Path) -> Non
         module = kind()
     first = bring_live(module)
     assert bring_live(module) == first
-    assert first.model.startswith("mine(live) weights=")
+    assert first.model.startswith("mine(live-")
     with torch.no_grad():
         module.places[0, 0] += 1
     changed = bring_live(module)
@@ -41,7 +41,7 @@ def test_a_live_network_is_known_by_weights_code_and_card(tmp_path: Path) -> Non
     module.blocks[0].self_attn.num_heads = 2
     other = model_class(tmp_path, MODEL + "# changed\n")()
     other.load_state_dict(module.state_dict())
-    assert bring_live(other).model == changed.model
+    assert bring_live(other).model.partition(" ")[2] == changed.model.partition(" ")[2]
     assert bring_live(other).sha256 != changed.sha256
 
 
@@ -220,7 +220,8 @@ def test_an_adapter_gives_a_card_and_calls_in_another_way() -> None:
     found = load_network(catalogue.entry(brought.model), "main", CPU)
     x = torch.randn(2, 1, 8, 8)
     assert torch.equal(found(x, torch.tensor([0.5]), torch.tensor([0])), module(x))
-    assert MODELS.origin("plain(live)").text == "a live Plain"
+    (origin,) = (origin for name, origin in MODELS.origins.items() if name.startswith("plain(live-"))
+    assert origin.text == "a live Plain"
 
 
 @pytest.mark.parametrize("given", ["mine", None, {"card": 1}, nn.ReLU], ids=str)

@@ -101,7 +101,8 @@ def test_garbled_records_of_a_cell(
     quartiles = {"median": 0.1, "lower_quartile": 0.1, "upper_quartile": 0.1}
     measured = {"device": device, "seconds_per_image": quartiles, "images_per_second": 1.0, "batch": 1}
     made_by = {"sgbench": "0", "commit": "0", "dirty": False, "torch": "2"}
-    cost = {"macs_per_image": 1, "paper_per_image": 1, "made_by": made_by}
+    branches = [{"kept_tokens": 64, "grid_tokens": 64}]
+    cost = {"macs_per_image": 1, "paper_per_image": 1, "made_by": made_by, "branches": branches}
     cost["measured"] = {**measured, "peak_bytes": None, "joules_per_image": None, "other_devices": 0}
     score = {"value": 1.0, "standard_error": 0.1, "corrected": 1.0, "replicates": [1.0, 1.1], "protocol_id": "p"}
     store.write_record(cell, "cost", cost)

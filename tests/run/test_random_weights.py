@@ -230,7 +230,7 @@ def refused(sgbench: Command, tmp_path: Path, family: str, weights: Path, **more
 
 def test_weights_of_another_family_are_one_sentence(sgbench: Command, weights: Path, tmp_path: Path) -> None:
     found = refused(sgbench, tmp_path, "sprint", weights)
-    assert "they are of another family: the file looks like dit, the network is sprint" in found
+    assert "is of tread-dit or tread-sit or dit or sit, not of sprint; name the family that the weights are of" in found
     assert str(weights) in found
 
 

@@ -197,6 +197,7 @@ def test_rules_that_draw_need_the_width_of_attention(tmp_path: Path) -> None:
         write(tmp_path, text, sweep=sweep)
     )
     (tmp_path / "wide").mkdir()
+    MODELS.drop_brought()
     assert cells(write(tmp_path / "wide", text.replace("blocks=2,", "blocks=2, width=16,"), sweep=sweep))
 
 
